@@ -1,0 +1,168 @@
+// Package inventory joins services to their files: which line claims which ports.
+package inventory
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// Inventory is what a host's configuration says about ports.
+type Inventory struct {
+	Root   string   // the folder that was looked at; "" for single files
+	OS     string   // the system the files were found on, as in the catalogue's paths: "linux", "windows"; "" when single files do not tell
+	Files  []File   // in order of name
+	Claims []Claim  // in order of service, file, place, listener, protocol
+	Found  []string // ids of the services of which a file was found, ascending
+}
+
+// File is one configuration file that was recognised.
+type File struct {
+	Name    string
+	Service string
+	Status  Status
+}
+
+// Status says how much of a file we understood.
+type Status string
+
+// The statuses. Partial means that at least one port of the file is not known.
+const (
+	Read       Status = "read"
+	Partial    Status = "partial"
+	Unreadable Status = "unreadable"
+)
+
+// Direction says who opens the connection.
+type Direction string
+
+// Listen claims ports of this host; Connect speaks of ports of a peer.
+const (
+	Listen  Direction = "listen"
+	Connect Direction = "connect"
+)
+
+// Origin says whether somebody wrote the number.
+type Origin string
+
+// Config: the file says it. Default: the service's built-in value.
+const (
+	Config  Origin = "config"
+	Default Origin = "default"
+)
+
+// Exposure is who should be able to reach a listener.
+type Exposure string
+
+// The exposures, from the widest to the narrowest.
+const (
+	Public   Exposure = "public"   // the service's clients
+	Internal Exposure = "internal" // other parts of the same product
+	Admin    Exposure = "admin"    // operators
+	Loopback Exposure = "loopback" // processes on this host
+)
+
+// Exposures are all exposures.
+var Exposures = [...]Exposure{Public, Internal, Admin, Loopback}
+
+// A Claim is ports of one protocol that a service opens, or connects to, because a
+// line of a file or a built-in default says so.
+type Claim struct {
+	Service   string // id in the catalogue, such as "lumenvox-media-server"
+	Instance  string // tells several instances of a service apart; usually empty
+	Listen    string // name of the listener in the catalogue, such as "rtp"
+	Purpose   string // words for people, "RTP and RTCP"
+	Direction Direction
+	Proto     port.Proto
+	// Ports are the sockets the service can really open.
+	Ports port.Range
+	// NominalFirst and NominalLast are the numbers that are written, or implied by a
+	// base and a count. They differ from Ports where a service rounds or spills, and
+	// NominalLast is above port.Max for a range that runs past the end.
+	NominalFirst, NominalLast int
+	// Bind are the local addresses: "*" for every address of both families, literal
+	// addresses, or names as written. It is empty for Connect.
+	Bind     []string
+	Peer     string // for Connect: the host as written
+	Exposure Exposure
+	Origin   Origin
+	// Span is the text that says the first port. It names the file as a whole when
+	// no line of it does.
+	Span source.Span
+	// Because are all the places that had a part in the numbers: lines of the file,
+	// and lines of the catalogue for values that nobody wrote.
+	Because []Because
+	// Pairs says that the listener takes an even port for RTP and the next one for
+	// RTCP (RFC 3550 section 11).
+	Pairs bool
+	// Assigned are the ports that IANA assigned to what this listener speaks; 554 and
+	// 322 for RTSP.
+	Assigned port.Set
+	// Setting is the name of the setting that moves the range, for advice; "" when
+	// there is none.
+	Setting string
+	// Platforms are the platforms the service runs on, as in policies/platforms.hcl.
+	Platforms []string
+}
+
+// Because is one place that had a part in a claim.
+type Because struct {
+	Span source.Span
+	Text string // the text there, or the value of a default
+	// Default is set when the text stands for a built-in value: "35000 from 10.1 to
+	// 12.0". It is "" for a number somebody wrote.
+	Default string
+}
+
+// Nominal is the written range, "35000-35399", or "65400-65799" for one that runs past
+// the last port.
+func (c *Claim) Nominal() string {
+	if c.NominalLast > port.Max || c.NominalFirst < 0 {
+		return strconv.Itoa(c.NominalFirst) + "-" + strconv.Itoa(c.NominalLast)
+	}
+	return port.Range{First: uint16(c.NominalFirst), Last: uint16(c.NominalLast)}.String()
+}
+
+// BindsOverlap reports whether a socket on one of the addresses in a would take a port
+// from a socket on one of those in b. "*" and "::" overlap with everything (a socket on
+// "::" takes IPv4 too unless IPV6_V6ONLY is set, ipv6(7)), "0.0.0.0" with all of IPv4.
+// A name overlaps with itself and with every wildcard; "localhost" is 127.0.0.1 and ::1.
+func BindsOverlap(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if bindOverlaps(x, y) || bindOverlaps(y, x) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func bindOverlaps(wide, other string) bool {
+	if strings.EqualFold(wide, other) || wide == "*" || wide == "::" {
+		return true
+	}
+	if strings.EqualFold(other, "localhost") {
+		return bindOverlaps(wide, "127.0.0.1") || bindOverlaps(wide, "::1")
+	}
+	if wide == "0.0.0.0" {
+		a, err := netip.ParseAddr(other)
+		return err != nil || a.Unmap().Is4()
+	}
+	x, errX := netip.ParseAddr(wide)
+	y, errY := netip.ParseAddr(other)
+	return errX == nil && errY == nil && x.Unmap() == y.Unmap()
+}
+
+// OnLoopback reports whether every address of c is one of the host itself.
+func (c *Claim) OnLoopback() bool {
+	return len(c.Bind) > 0 && !slices.ContainsFunc(c.Bind, func(b string) bool {
+		a, err := netip.ParseAddr(b)
+		return !strings.EqualFold(b, "localhost") && (err != nil || !a.Unmap().IsLoopback())
+	})
+}
+

@@ -1,0 +1,346 @@
+// Package ruleset is the one meaning every firewall must keep.
+//
+// A Ruleset is an ordered list of rules about packets that arrive at a host. Decide
+// says what it does with a packet and is the definition; Equivalent compares two
+// rulesets over every packet there is. Renderers write a Ruleset down, verifiers read
+// one back, and the two must be equivalent.
+package ruleset
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portolan/internal/addr"
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// IP protocol numbers that matter here besides port.TCP and port.UDP
+// (https://www.iana.org/assignments/protocol-numbers).
+const (
+	ICMP   uint8 = 1
+	ICMPv6 uint8 = 58
+)
+
+// Loopback is the name that stands for the loopback interface on every system.
+const Loopback = "lo"
+
+// State is what connection tracking says of a packet. The zero value is none.
+type State uint8
+
+// The states of Linux's connection tracking (nft(8), "ct state"). Neighbour
+// discovery and multicast listener discovery are Untracked there.
+const (
+	New State = 1 << iota
+	Established
+	Related
+	Broken // "invalid" in nftables and iptables
+	Untracked
+
+	allStates = New | Established | Related | Broken | Untracked
+)
+
+// States is a set of states; the zero value is empty.
+type States = State
+
+// AllStates is the set of all states.
+const AllStates States = allStates
+
+var stateNames = map[State]string{New: "new", Established: "established", Related: "related", Broken: "invalid", Untracked: "untracked"}
+
+// String is the name of a single state as nftables and iptables have it.
+func (s State) String() string { return stateNames[s] }
+
+// Each are the single states of a set in a fixed order.
+func (s State) Each() []State {
+	var out []State
+	for one := New; one <= Untracked; one <<= 1 {
+		if s&one != 0 {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// Bytes is a set of numbers from 0 to 255: IP protocols or ICMP types. The zero
+// value is empty.
+type Bytes [4]uint64
+
+// AllBytes is every number from 0 to 255.
+func AllBytes() Bytes { return Bytes{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)} }
+
+// BytesOf is the set of the given numbers.
+func BytesOf(ns ...uint8) Bytes {
+	var b Bytes
+	for _, n := range ns {
+		b[n/64] |= 1 << (n % 64)
+	}
+	return b
+}
+
+// Has reports whether n is in b.
+func (b Bytes) Has(n uint8) bool { return b[n/64]&(1<<(n%64)) != 0 }
+
+// IsAll reports whether b has every number.
+func (b Bytes) IsAll() bool { return b == AllBytes() }
+
+// Intersect is the set of numbers in both b and o.
+func (b Bytes) Intersect(o Bytes) Bytes {
+	for i := range b {
+		b[i] &= o[i]
+	}
+	return b
+}
+
+// Each are the numbers of b in ascending order.
+func (b Bytes) Each() []uint8 {
+	var out []uint8
+	for i, w := range b {
+		for ; w != 0; w &= w - 1 {
+			out = append(out, uint8(i*64+bits.TrailingZeros64(w)))
+		}
+	}
+	return out
+}
+
+// Interfaces is a set of interface names, or all of them. The zero value is empty.
+type Interfaces struct {
+	all   bool
+	names []string // ascending; empty when all
+}
+
+// AllInterfaces is every interface, whatever its name.
+func AllInterfaces() Interfaces { return Interfaces{all: true} }
+
+// InterfacesOf is the set of the given names.
+func InterfacesOf(names ...string) Interfaces {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return Interfaces{names: slices.Compact(names)}
+}
+
+// Has reports whether name is in i.
+func (i Interfaces) Has(name string) bool {
+	_, found := slices.BinarySearch(i.names, name)
+	return i.all || found
+}
+
+// IsAll reports whether i has every interface.
+func (i Interfaces) IsAll() bool { return i.all }
+
+// Names are the names in i in ascending order; none when i has every interface.
+func (i Interfaces) Names() []string { return slices.Clone(i.names) }
+
+// Intersect is the set of interfaces in both i and o.
+func (i Interfaces) Intersect(o Interfaces) Interfaces {
+	switch {
+	case i.all:
+		return o
+	case o.all:
+		return i
+	}
+	return InterfacesOf(slices.DeleteFunc(i.Names(), func(n string) bool { return !o.Has(n) })...)
+}
+
+// A Packet is one packet that arrives at the host, as far as rules look at it.
+type Packet struct {
+	Interface string     // where it came in; Loopback for the loopback interface
+	State     State      // exactly one state
+	Proto     uint8      // IP protocol number
+	Source    netip.Addr // its family is the packet's family
+	Port      uint16     // destination port; meaningless unless Proto has ports
+	Type      uint8      // ICMP type; meaningless unless Proto is ICMP or ICMPv6
+}
+
+// A Match is a product of sets: a packet matches when it is in every one of them. The
+// zero value matches nothing, so a forgotten field is safe; start from Any.
+//
+// Ports other than all of them match only TCP and UDP, Types other than all of them
+// only ICMP and ICMPv6.
+type Match struct {
+	Interfaces Interfaces
+	States     States
+	Protos     Bytes
+	Sources    addr.Set
+	Ports      port.Set // destination ports
+	Types      Bytes    // ICMP types
+}
+
+// Any matches every packet.
+func Any() Match {
+	return Match{AllInterfaces(), AllStates, AllBytes(), addr.All(), port.All(), AllBytes()}
+}
+
+// Has reports whether p matches m.
+func (m Match) Has(p Packet) bool {
+	if !m.Interfaces.Has(p.Interface) || m.States&p.State == 0 || !m.Protos.Has(p.Proto) || !m.Sources.Contains(p.Source) {
+		return false
+	}
+	switch kindOf(p.Proto) {
+	case withPorts:
+		return m.Types.IsAll() && m.Ports.Contains(p.Port)
+	case withTypes:
+		return m.Ports.IsAll() && m.Types.Has(p.Type)
+	}
+	return m.Ports.IsAll() && m.Types.IsAll()
+}
+
+// Intersect matches the packets that match both m and o.
+func (m Match) Intersect(o Match) Match {
+	return Match{
+		m.Interfaces.Intersect(o.Interfaces), m.States & o.States, m.Protos.Intersect(o.Protos),
+		m.Sources.Intersect(o.Sources), m.Ports.Intersect(o.Ports), m.Types.Intersect(o.Types),
+	}
+}
+
+// kind is what a protocol has beside addresses.
+type kind uint8
+
+const (
+	plain kind = iota
+	withPorts
+	withTypes
+)
+
+func kindOf(proto uint8) kind {
+	switch proto {
+	case uint8(port.TCP), uint8(port.UDP):
+		return withPorts
+	case ICMP, ICMPv6:
+		return withTypes
+	}
+	return plain
+}
+
+// Verdict is what happens to a packet. The zero value is no verdict.
+type Verdict uint8
+
+// The verdicts. Continue goes on to the next rule.
+const (
+	_ Verdict = iota
+	Accept
+	Drop
+	Continue
+)
+
+// String is the word used by nftables.
+func (v Verdict) String() string { return [...]string{"no verdict", "accept", "drop", "continue"}[v] }
+
+// A Rate is so many events in a period. The zero value is no rate at all.
+type Rate struct {
+	Count  int    // at least 1
+	Period string // "second", "minute", "hour" or "day"
+}
+
+// ParseRate reads "10/minute".
+func ParseRate(s string) (Rate, error) {
+	count, period, _ := strings.Cut(s, "/")
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	period = strings.TrimSpace(period)
+	if err != nil || n < 1 || n > 1_000_000 || !slices.Contains(Periods[:], period) {
+		return Rate{}, fmt.Errorf("%q is not a rate such as 10/minute; the period is one of %s", s, strings.Join(Periods[:], ", "))
+	}
+	return Rate{n, period}, nil
+}
+
+// Periods are the periods of a Rate, those that nft(8) and xt_hashlimit share.
+var Periods = [...]string{"second", "minute", "hour", "day"}
+
+// String is the form that ParseRate reads.
+func (r Rate) String() string { return strconv.Itoa(r.Count) + "/" + r.Period }
+
+// A Limit makes an accept conditional: within the rate the packet is accepted, beyond
+// it the next rules decide. The zero value is no limit.
+type Limit struct {
+	Rate      Rate
+	Burst     int    // packets above the rate that pass at first, at least 1
+	PerSource bool   // counted for each source address by itself
+	Name      string // rules with the same name share one count; [a-z0-9_], at most 15 bytes
+}
+
+// A Log writes a line for a packet, at most at the given rate. The zero value is no log.
+type Log struct {
+	Rate   Rate   // of lines; required
+	Burst  int    // lines above the rate that pass at first, at least 1
+	Prefix string // printable ASCII, at most 29 bytes: the limit of iptables' LOG
+}
+
+// An Effect is what one rule does to a packet that matches it.
+type Effect struct {
+	Verdict Verdict
+	Limit   Limit // only with Accept
+	Log     Log   // only with Continue
+}
+
+// ends reports whether no later rule is asked.
+func (e Effect) ends() bool { return e.Verdict != Continue && e.Limit == Limit{} }
+
+// A Rule does its effect to the packets it matches.
+type Rule struct {
+	Match  Match
+	Effect Effect
+	// Name is the allow of the policy that asked for the rule, or the name of a
+	// built-in rule such as "established".
+	Name string
+	// Comment says for people which claim the rule is for, such as
+	// "lumenvox-media-server rtp etc/lumenvox/media_server.conf:24". It comes from
+	// files we do not trust: writers pass it through their quoting function.
+	Comment string
+	// Origins are the places that asked for the rule: the lines of the claim, then
+	// the line of the policy. In a ruleset that was read back they are the lines of
+	// the text.
+	Origins []source.Span
+}
+
+// A Ruleset is rules in the order in which they are asked, and what happens to a
+// packet that none of them decides. The zero value decides nothing.
+type Ruleset struct {
+	Rules   []Rule
+	Default Verdict  // Accept or Drop
+	Files   []string // the files it was made from, for the header
+}
+
+// A Decision is what a ruleset does to one packet: the effects of the rules that
+// matched, in order; the last one ends it.
+type Decision []Effect
+
+// Verdict is Accept when the packet can pass, within limits if there are any, and
+// Drop otherwise.
+func (d Decision) Verdict() Verdict {
+	for _, e := range d {
+		if e.Verdict == Accept {
+			return Accept
+		}
+	}
+	return Drop
+}
+
+// Decide is the definition of what a ruleset means: rules are asked from first to
+// last, and the first one that matches without a limit ends it.
+func (rs *Ruleset) Decide(p Packet) Decision {
+	var d Decision
+	for i := range rs.Rules {
+		if r := &rs.Rules[i]; r.Match.Has(p) {
+			d = append(d, r.Effect)
+			if r.Effect.ends() {
+				return d
+			}
+		}
+	}
+	return append(d, Effect{Verdict: rs.Default})
+}
+
+// Decider is the rule that gives p its verdict: the first accept, limited or not, or
+// the drop that ends it. It is nil when the default decides.
+func (rs *Ruleset) Decider(p Packet) *Rule {
+	for i := range rs.Rules {
+		if r := &rs.Rules[i]; r.Effect.Verdict != Continue && r.Match.Has(p) {
+			return r
+		}
+	}
+	return nil
+}

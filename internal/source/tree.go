@@ -1,0 +1,198 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// Limits on what is read. A configuration file of the services we know is some
+// hundred kilobytes at most; what is larger is not one, or an attack on memory.
+const (
+	MaxFileSize = 8 << 20 // bytes of one file
+	maxLinks    = 40      // symbolic links followed for one name, as in Linux's path_resolution(7)
+)
+
+// Errors that callers turn into findings.
+var (
+	ErrTooLarge   = fmt.Errorf("larger than %d MiB", MaxFileSize>>20)
+	ErrNotRegular = errors.New("not a regular file")
+	ErrLinks      = errors.New("too many symbolic links")
+)
+
+// A Tree is the files of a host, wherever they lie: "/" of this machine, a copy
+// below a folder, or an archive in memory. Names are relative to its top, with
+// forward slashes. Links are resolved as the host itself would, with an absolute
+// target meaning the tree's own top, and nothing leads out of it.
+type Tree struct {
+	fsys fs.FS
+	root *os.Root // closed by Close; nil for a tree in memory
+}
+
+// OpenTree is the tree below a directory. The caller must Close it.
+func OpenTree(dir string) (*Tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Tree{root.FS(), root}, nil
+}
+
+// NewTree is a tree over any file system, such as one in memory.
+func NewTree(fsys fs.FS) *Tree { return &Tree{fsys, nil} }
+
+// Close releases the directory handle. A tree in memory has none.
+func (t *Tree) Close() error {
+	if t.root == nil {
+		return nil
+	}
+	return t.root.Close()
+}
+
+// Resolve follows the symbolic links in name and returns the name of what they
+// lead to. A ".." at the top stays there, as chroot(2) has it.
+func (t *Tree) Resolve(name string) (string, error) {
+	done, rest := "", clean(name)
+	for links := 0; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			done = strings.TrimSuffix(path.Dir("/" + done)[1:], "/")
+			continue
+		}
+		next := path.Join(done, part)
+		target, err := fs.ReadLink(t.fsys, next)
+		if err != nil { // not a link, or not there: opening it will tell
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", &fs.PathError{Op: "open", Path: name, Err: ErrLinks}
+		}
+		target = strings.ReplaceAll(target, `\`, "/")
+		if strings.HasPrefix(target, "/") {
+			done = ""
+		}
+		rest = target + "/" + rest
+	}
+	if done == "" {
+		done = "."
+	}
+	return done, nil
+}
+
+// clean drops leading slashes so that "/etc/x" and "etc/x" are one name.
+func clean(name string) string { return strings.TrimLeft(name, "/") }
+
+// Stat describes what name leads to.
+func (t *Tree) Stat(name string) (fs.FileInfo, error) {
+	real, err := t.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	return fs.Stat(t.fsys, real)
+}
+
+// Read reads and decodes a regular file of at most MaxFileSize bytes. The File
+// carries name as given, without a leading slash.
+func (t *Tree) Read(name string) (*File, error) {
+	real, err := t.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := fs.Stat(t.fsys, real) // before opening: a FIFO would block
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+	}
+	if info.Size() > MaxFileSize {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	}
+	f, err := t.fsys.Open(real)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := readAll(f, int(info.Size()))
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return New(clean(name), raw), nil
+}
+
+// readAll reads to the end or to the limit: sizes in /proc are 0, and a file may
+// grow while we read it.
+func readAll(r io.Reader, size int) ([]byte, error) {
+	raw := make([]byte, 0, min(size, MaxFileSize)+512)
+	for {
+		if len(raw) == cap(raw) {
+			raw = append(raw, 0)[:len(raw)]
+		}
+		n, err := r.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
+		if len(raw) > MaxFileSize {
+			return nil, ErrTooLarge
+		}
+		if err == io.EOF {
+			return raw, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// List are the base names in a directory in ascending order; none when it does
+// not exist.
+func (t *Tree) List(dir string) ([]string, error) {
+	real, err := t.Resolve(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(t.fsys, real)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// ReadFile reads one file by the path an operator typed, under the same limits as
+// Tree.Read; the File carries that path.
+func ReadFile(name string) (*File, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+	}
+	if info.Size() > MaxFileSize {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := readAll(f, int(info.Size()))
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return New(name, raw), nil
+}
