@@ -165,4 +165,3 @@ func (c *Claim) OnLoopback() bool {
 		return !strings.EqualFold(b, "localhost") && (err != nil || !a.Unmap().IsLoopback())
 	})
 }
-
