@@ -32,7 +32,7 @@ type Status string
 
 // The statuses. Partial means that at least one port of the file is not known.
 const (
-	Read       Status = "read"
+	Whole      Status = "read"
 	Partial    Status = "partial"
 	Unreadable Status = "unreadable"
 )

@@ -1,13 +1,16 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 // Limits on what is read. A configuration file of the services we know is some
@@ -159,7 +162,7 @@ func (t *Tree) List(dir string) ([]string, error) {
 		return nil, err
 	}
 	entries, err := fs.ReadDir(t.fsys, real)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
 	if err != nil {
@@ -170,6 +173,47 @@ func (t *Tree) List(dir string) ([]string, error) {
 		names[i] = e.Name()
 	}
 	return names, nil
+}
+
+// maxGlob bounds the directory entries one pattern looks at.
+const maxGlob = 10_000
+
+// Glob are the names that match pattern (path.Match in each component), ascending. A
+// pattern without wildcards is its own answer when something is there. The error says
+// that the pattern is malformed, or that a directory could not be read.
+func (t *Tree) Glob(pattern string) ([]string, error) {
+	found := []string{""}
+	seen := 0
+	for part := range strings.SplitSeq(clean(path.Clean("/"+pattern)), "/") {
+		var next []string
+		for _, dir := range found {
+			if !strings.ContainsAny(part, `*?[\`) {
+				next = append(next, path.Join(dir, part))
+				continue
+			}
+			names, err := t.List(cmp.Or(dir, "."))
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				if seen++; seen > maxGlob {
+					return nil, fmt.Errorf("more than %d files for %s", maxGlob, pattern)
+				}
+				ok, err := path.Match(part, name)
+				if err != nil {
+					return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+				}
+				if ok && (name[0] != '.' || part[0] == '.') {
+					next = append(next, path.Join(dir, name))
+				}
+			}
+		}
+		found = next
+	}
+	return slices.DeleteFunc(found, func(name string) bool {
+		_, err := t.Stat(name)
+		return errors.Is(err, fs.ErrNotExist)
+	}), nil
 }
 
 // ReadFile reads one file by the path an operator typed, under the same limits as

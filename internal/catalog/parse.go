@@ -1,0 +1,368 @@
+package catalog
+
+import (
+	"maps"
+	"math/big"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"portolan/internal/diag"
+	"portolan/internal/hclfile"
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// Rule is the name under which mistakes in descriptions are reported.
+const Rule = "description"
+
+// Functions are the functions that expressions may call, with what they take and give.
+// Package inventory implements exactly these.
+var Functions = map[string]string{
+	"setting":  "setting(section, key): the text of the last such setting, null when there is none",
+	"settings": "settings(section, key): the texts of all such settings, in order",
+	"section":  "section(name): whether the file has the section",
+	"port":     "port(text, default): a port number 0 to 65535; the default when the text is null or says \"default\"",
+	"number":   "number(text, default): a number of at least 0, like port",
+	"text":     "text(text, default): the text; the default when it is null or says \"default\"",
+	"items":    "items(text, separator): the parts of a list, without blanks; none when it is null or empty",
+	"hostport": "hostport(text): an object with host and port; port is null when the text has none",
+	"first":    "first(a, b, ...): the first that is not null",
+	"numeric":  "numeric(text): whether the text begins with a number",
+	"length":   "length(list): how many items a list has",
+	"lower":    "lower(text): the text in lower case",
+	"contains": "contains(list, value): whether a list has a value",
+	"flatten":  "flatten(list): a list of lists as one list",
+	"max":      "max(a, b, ...): the greatest number",
+	"min":      "min(a, b, ...): the least number",
+}
+
+// parse reads the services of one file.
+func parse(f *source.File) ([]*Service, diag.List) {
+	p := &parser{hclfile.Reader{File: f, Rule: Rule}}
+	body := p.Parse()
+	p.Check(body, hclfile.Shape{Blocks: []string{"service"}}, "a description", body.SrcRange)
+	var out []*Service
+	for _, b := range body.Blocks {
+		if b.Type == "service" {
+			if s := p.service(b); s != nil {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, p.Diags
+}
+
+type parser struct{ hclfile.Reader }
+
+func (p *parser) service(b *hclsyntax.Block) *Service {
+	id, ok := p.Label(b)
+	if !ok {
+		return nil
+	}
+	if strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		p.Error(b.LabelRanges[0], "use lower-case letters, digits, \"-\" and \"_\"", "the service id %q has other characters", id)
+		return nil
+	}
+	p.Check(b.Body, hclfile.Shape{
+		Attrs:    []string{"title", "platforms", "cites", "version"},
+		Required: []string{"title", "platforms"},
+		Blocks:   []string{"file", "option", "default", "locals", "listen", "connect", "test"},
+	}, "a service", b.DefRange())
+	s := &Service{
+		ID: id, Title: p.String(b.Body, "title"), Platforms: p.Strings(b.Body, "platforms"), Cites: p.Strings(b.Body, "cites"),
+		Source: p.File, Span: p.Span(b.LabelRanges[0]),
+	}
+	scope := newScope(s)
+	if a := b.Body.Attributes["version"]; a != nil {
+		s.Version = a.Expr
+		p.expression(a.Expr, scope)
+	}
+	for _, inner := range b.Body.Blocks {
+		switch inner.Type {
+		case "file":
+			p.file(s, inner)
+		case "option":
+			p.option(s, inner)
+			scope = newScope(s)
+		case "default":
+			p.defaultBlock(s, inner)
+			scope = newScope(s)
+		}
+	}
+	for _, inner := range b.Body.Blocks {
+		switch inner.Type {
+		case "locals":
+			for _, a := range hclfile.Attributes(inner.Body) {
+				p.expression(a.Expr, scope)
+				s.Locals = append(s.Locals, Local{a.Name, a.Expr})
+				scope.locals = append(scope.locals, a.Name)
+			}
+		case "listen":
+			s.Listens = p.fact(s.Listens, inner, scope, true)
+		case "connect":
+			s.Connects = p.fact(s.Connects, inner, scope, false)
+		case "test":
+			p.test(s, inner)
+		}
+	}
+	if len(s.Files) == 0 {
+		p.Error(b.DefRange(), "add file \"conf\" { format = … paths = … }", "service %s names no file", id)
+	}
+	return s
+}
+
+func (p *parser) file(s *Service, b *hclsyntax.Block) {
+	role, ok := p.Label(b)
+	if !ok {
+		return
+	}
+	p.Check(b.Body, hclfile.Shape{
+		Attrs: []string{"format", "paths", "accept", "default_words"}, Required: []string{"format", "paths"},
+	}, "a file", b.DefRange())
+	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), Paths: map[string][]string{}}
+	if a := b.Body.Attributes["accept"]; a != nil {
+		spec.Accept = a.Expr
+		p.expression(a.Expr, scope{})
+	}
+	if v := p.Literal(b.Body, "paths"); v != cty.NilVal {
+		at := b.Body.Attributes["paths"].Expr.Range()
+		if !v.Type().IsObjectType() {
+			p.Error(at, "write it as { linux = [\"/etc/…\"] }", "paths is not an object")
+			return
+		}
+		for os, list := range v.AsValueMap() {
+			if os != "linux" && os != "windows" {
+				p.Error(at, "", "paths knows linux and windows, not %q", os)
+				continue
+			}
+			patterns, ok := texts(list)
+			for _, pattern := range patterns {
+				_, err := path.Match(pattern, "")
+				ok = ok && err == nil && (os == "windows" && len(pattern) > 3 && pattern[1:3] == ":/" || os == "linux" && path.IsAbs(pattern))
+			}
+			if !ok || len(patterns) == 0 {
+				p.Error(at, "write absolute patterns with forward slashes, those of windows with a drive: C:/…", "the paths of %s are not a list of absolute patterns", os)
+				continue
+			}
+			spec.Paths[os] = patterns
+		}
+	}
+	s.Files = append(s.Files, spec)
+}
+
+func (p *parser) option(s *Service, b *hclsyntax.Block) {
+	name, ok := p.Label(b)
+	if !ok {
+		return
+	}
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"title", "default"}, Required: []string{"title", "default"}, Blocks: []string{"choice"}}, "an option", b.DefRange())
+	o := Option{Name: name, Title: p.String(b.Body, "title"), Default: p.String(b.Body, "default"), Value: map[string]Scalar{}, Notes: map[string]OptionDoc{}}
+	if a := b.Body.Attributes["default"]; a != nil {
+		o.DefaultSpan = p.Span(a.Expr.Range())
+	}
+	for _, c := range b.Body.Blocks {
+		choice, ok := p.Label(c)
+		if !ok || c.Type != "choice" {
+			continue
+		}
+		p.Check(c.Body, hclfile.Shape{Attrs: []string{"value", "note", "cites"}, Required: []string{"value"}}, "a choice", c.DefRange())
+		value, _ := p.scalar(c.Body, "value")
+		o.Value[choice] = value
+		o.Notes[choice] = OptionDoc{p.String(c.Body, "note"), p.Strings(c.Body, "cites")}
+	}
+	o.Values = slices.Sorted(maps.Keys(o.Value))
+	if _, ok := o.Value[o.Default]; !ok {
+		p.Error(b.DefRange(), "", "the default of option %s is not one of its choices%s", name, hclfile.Suggest(o.Default, o.Values))
+	}
+	s.Options = append(s.Options, o)
+}
+
+func (p *parser) defaultBlock(s *Service, b *hclsyntax.Block) {
+	name, ok := p.Label(b)
+	if !ok {
+		return
+	}
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"setting"}, Blocks: []string{"case"}}, "a default", b.DefRange())
+	d := Default{Name: name, Setting: p.String(b.Body, "setting"), Span: p.Span(b.LabelRanges[0])}
+	for _, c := range b.Body.Blocks {
+		if c.Type != "case" {
+			continue
+		}
+		p.Check(c.Body, hclfile.Shape{Attrs: []string{"since", "before", "os", "value", "note", "cites"}, Required: []string{"value", "cites"}}, "a case", c.DefRange())
+		value, at := p.scalar(c.Body, "value")
+		d.Cases = append(d.Cases, Case{
+			Since: p.String(c.Body, "since"), Before: p.String(c.Body, "before"), OS: p.String(c.Body, "os"), Value: value,
+			Note: p.String(c.Body, "note"), Cites: p.Strings(c.Body, "cites"), Span: at,
+		})
+	}
+	if len(d.Cases) == 0 {
+		p.Error(b.DefRange(), "add case { value = … cites = […] }", "the default %s has no case", name)
+	}
+	s.Defaults = append(s.Defaults, d)
+}
+
+func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool) []Fact {
+	name, ok := p.Label(b)
+	if !ok {
+		return list
+	}
+	shape := hclfile.Shape{
+		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer"},
+		Required: []string{"purpose", "protocol", "port", "peer"},
+	}
+	where := "a connection"
+	if listen {
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "bind", "exposure", "pairs", "assigned"}
+		shape.Required = []string{"purpose", "protocol", "exposure"}
+		where = "a listener"
+	}
+	p.Check(b.Body, shape, where, b.DefRange())
+	scope.each = b.Body.Attributes["for_each"] != nil
+	expr := func(name string) hcl.Expression {
+		a := b.Body.Attributes[name]
+		if a == nil {
+			return nil
+		}
+		inner := scope
+		inner.each = scope.each && name != "for_each"
+		p.expression(a.Expr, inner)
+		return a.Expr
+	}
+	f := Fact{
+		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
+		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Bind: expr("bind"), Peer: expr("peer"),
+		Span: p.Span(b.LabelRanges[0]),
+	}
+	if listen {
+		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")
+		if a := b.Body.Attributes["exposure"]; a != nil && !slices.Contains(Exposures[:], f.Exposure) {
+			p.Error(a.Expr.Range(), "use one of "+strings.Join(Exposures[:], ", "), "the exposure %q is not known%s", f.Exposure, hclfile.Suggest(f.Exposure, Exposures[:]))
+		}
+		for _, a := range f.Assigned {
+			if _, err := port.Parse(a); err != nil {
+				p.Error(b.Body.Attributes["assigned"].Expr.Range(), "", "assigned: %s", err)
+			}
+		}
+		if (f.Port != nil) == (f.First != nil) || (f.First != nil) != (f.Count != nil || f.Last != nil) || f.Count != nil && f.Last != nil {
+			p.Error(b.DefRange(), "say port, or first and count, or first and last", "listener %s does not say its ports in one of the three ways", name)
+			return list
+		}
+	}
+	for _, required := range shape.Required {
+		if b.Body.Attributes[required] == nil {
+			return list // reported by Check
+		}
+	}
+	return append(list, f)
+}
+
+func (p *parser) test(s *Service, b *hclsyntax.Block) {
+	name, ok := p.Label(b)
+	if !ok {
+		return
+	}
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"input", "role", "set", "expect"}, Required: []string{"input", "expect"}}, "a test", b.DefRange())
+	t := Test{Name: name, Input: p.String(b.Body, "input"), Role: p.String(b.Body, "role"), Expect: p.Strings(b.Body, "expect"), Set: map[string]string{}, Span: p.Span(b.LabelRanges[0])}
+	if v := p.Literal(b.Body, "set"); v != cty.NilVal && v.Type().IsObjectType() {
+		for k, e := range v.AsValueMap() {
+			if e.Type() == cty.String && !e.IsNull() {
+				t.Set[k] = e.AsString()
+			}
+		}
+	}
+	s.Tests = append(s.Tests, t)
+}
+
+// scalar is the value of a literal number or text.
+func (p *parser) scalar(body *hclsyntax.Body, name string) (Scalar, source.Span) {
+	v := p.Literal(body, name)
+	if v == cty.NilVal {
+		return Scalar{}, source.Span{}
+	}
+	at := body.Attributes[name].Expr.Range()
+	switch v.Type() {
+	case cty.String:
+		return Scalar{Text: v.AsString()}, p.Span(at)
+	case cty.Number:
+		if n, accuracy := v.AsBigFloat().Int64(); accuracy == big.Exact && n >= 0 && n <= 1<<31 {
+			return Scalar{IsNumber: true, Number: int(n)}, p.Span(at)
+		}
+	}
+	p.Error(at, "", "%s is neither a text nor a whole number", name)
+	return Scalar{}, p.Span(at)
+}
+
+func texts(v cty.Value) ([]string, bool) {
+	if !v.Type().IsTupleType() && !v.Type().IsListType() {
+		return nil, false
+	}
+	var out []string
+	for _, e := range v.AsValueSlice() {
+		if e.IsNull() || e.Type() != cty.String {
+			return nil, false
+		}
+		out = append(out, e.AsString())
+	}
+	return out, true
+}
+
+// scope is the names an expression may use.
+type scope struct {
+	locals, defaults, options []string
+	each                      bool
+}
+
+func newScope(s *Service) scope {
+	var sc scope
+	for _, d := range s.Defaults {
+		sc.defaults = append(sc.defaults, d.Name)
+	}
+	for _, o := range s.Options {
+		sc.options = append(sc.options, o.Name)
+	}
+	return sc
+}
+
+// expression checks that every name an expression uses is there to be used.
+func (p *parser) expression(e hclsyntax.Expression, sc scope) {
+	for _, t := range e.Variables() {
+		known, what := []string(nil), ""
+		switch t.RootName() {
+		case "local":
+			known, what = sc.locals, "local value"
+		case "default":
+			known, what = sc.defaults, "default"
+		case "option":
+			known, what = sc.options, "option"
+		case "each":
+			if !sc.each {
+				p.Error(t.SourceRange(), "add for_each to the block", "each is known only in a block with for_each")
+			}
+			continue
+		default:
+			p.Error(t.SourceRange(), "", "%q is not known here%s", t.RootName(), hclfile.Suggest(t.RootName(), []string{"local", "default", "option", "each"}))
+			continue
+		}
+		name := ""
+		if len(t) > 1 {
+			if a, ok := t[1].(hcl.TraverseAttr); ok {
+				name = a.Name
+			}
+		}
+		if !slices.Contains(known, name) {
+			p.Error(t.SourceRange(), "", "there is no %s %q before this place%s", what, name, hclfile.Suggest(name, known))
+		}
+	}
+	// Walk never returns diagnostics of its own here: the visitor reports.
+	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
+		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && Functions[call.Name] == "" {
+			p.Error(call.NameRange, "", "there is no function %q%s", call.Name, hclfile.Suggest(call.Name, slices.Sorted(maps.Keys(Functions))))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,157 @@
+// Package conf reads every format into one positioned tree.
+//
+// A reader accepts broken lines, reports them and keeps the rest of the file: one bad
+// line must not hide the ports of the others. What a value means is not decided here.
+package conf
+
+import (
+	"fmt"
+	"strings"
+
+	"portolan/internal/diag"
+	"portolan/internal/source"
+)
+
+// Limits on what is kept of one document, stated in one place. Beside them
+// source.MaxFileSize bounds each file. The largest real file we know has some 3000
+// settings.
+const (
+	MaxNodes    = 20_000 // sections and settings of one document, included files counted
+	MaxIncludes = 200    // files one document may include
+	maxDepth    = 10     // files within files
+	maxReports  = 20     // findings of one kind in one document, then they are counted
+)
+
+// Document is one file, with what it includes, as a tree.
+type Document struct {
+	File *source.File
+	Root *Node // a Section without a name
+	// Gaps are places where something is missing from the tree, such as an include
+	// that could not be read: what is not found may have been there.
+	Gaps []source.Span
+}
+
+// Kind says what a node is. The zero value is a section.
+type Kind uint8
+
+// The kinds of nodes.
+const (
+	Section Kind = iota // has children: an INI section, a block
+	Setting             // has a value
+)
+
+// A Node is a section with its settings, or one setting.
+type Node struct {
+	Kind      Kind
+	Name      string // as written
+	Value     string // as the service sees it, without quotes; for a section its arguments
+	NameSpan  source.Span
+	ValueSpan source.Span // of an empty value: the place where it would be
+	Children  []*Node
+}
+
+// A Format is one syntax of configuration files.
+type Format struct {
+	Name  string
+	Title string
+	parse func(*reader) *Node
+}
+
+// Formats are all formats that can be read.
+func Formats() []Format {
+	return []Format{
+		{"lumenvox", "LumenVox .conf: sections, key = value, # comments, ; is data", parseLumenvox},
+		{"keyword", "keyword and arguments on a line, # comments, Include (sshd_config)", parseKeyword},
+	}
+}
+
+// Parse reads f in the named format. Included files are looked up in tree, which is nil
+// for a file that was named by itself; then includes are gaps. The error says that the
+// format is not known.
+func Parse(format string, f *source.File, tree *source.Tree) (*Document, diag.List, error) {
+	for _, fm := range Formats() {
+		if fm.Name == format {
+			r := &reader{file: f, tree: tree, doc: &Document{File: f}, reports: map[string]int{}}
+			r.doc.Root = fm.parse(r)
+			r.summarise()
+			return r.doc, r.diags, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("format %q is not known: use one of %s", format, FormatNames())
+}
+
+// FormatNames are the names of all formats, joined by commas.
+func FormatNames() string {
+	var names []string
+	for _, f := range Formats() {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// reader is the state of reading one document.
+type reader struct {
+	file     *source.File
+	tree     *source.Tree
+	doc      *Document
+	diags    diag.List
+	nodes    int
+	includes int
+	reports  map[string]int // findings by rule
+}
+
+// full counts a new node and reports, once, when there are too many.
+func (r *reader) full(at source.Span) bool {
+	r.nodes++
+	if r.nodes == MaxNodes+1 {
+		r.doc.Gaps = append(r.doc.Gaps, at)
+		r.diags = append(r.diags, diag.Diagnostic{
+			Rule: "broken-line", Severity: diag.Warning, Span: at,
+			Message: fmt.Sprintf("more than %d settings in one file; the rest is not read", MaxNodes),
+			Help:    "split the file, or leave out what is not configuration",
+		})
+	}
+	return r.nodes > MaxNodes
+}
+
+// report adds a finding, of each rule at most maxReports.
+func (r *reader) report(d diag.Diagnostic) {
+	if r.reports[d.Rule]++; r.reports[d.Rule] <= maxReports {
+		r.diags = append(r.diags, d)
+	}
+}
+
+// summarise says how many findings report left out.
+func (r *reader) summarise() {
+	for i := len(r.diags) - 1; i >= 0; i-- {
+		d := &r.diags[i]
+		if more := r.reports[d.Rule] - maxReports; more > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%d more %s of this kind in %s", more, plural(more, "line"), r.file.Name))
+			r.reports[d.Rule] = 0 // said once, at the last one shown
+		}
+	}
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// IsPlaceholder reports whether value still is a template: text that some tool will
+// replace before the service sees it, so what it will be is not known. Known are
+// {{ x }} (Jinja, Go, mustache), <%= x %> (ERB), @X@ and @@X@@ (autoconf and others),
+// ${X} and %(x)s.
+func IsPlaceholder(value string) bool {
+	for _, p := range [...]struct{ open, close string }{{"{{", "}}"}, {"<%", "%>"}, {"${", "}"}, {"%(", ")s"}} {
+		if _, rest, found := strings.Cut(value, p.open); found && strings.Contains(rest, p.close) {
+			return true
+		}
+	}
+	_, rest, found := strings.Cut(value, "@")
+	if name, _, closed := strings.Cut(strings.TrimPrefix(rest, "@"), "@"); found && closed && name != "" {
+		return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
+	}
+	return false
+}

@@ -1,0 +1,24 @@
+package inventory
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Describe is a claim on one line, as the tests in descriptions have it: the listener,
+// the protocol, the addresses (or "-> peer" for a connection), the ports, the origin,
+// and the line when there is one: "rtp udp * 35000-35399 default L5".
+func (c *Claim) Describe() string {
+	where := strings.Join(c.Bind, ",")
+	if c.Direction == Connect {
+		where = "-> " + c.Peer
+	}
+	s := fmt.Sprintf("%s %s %s %s %s", c.Listen, c.Proto, where, c.Ports, c.Origin)
+	if c.Nominal() != c.Ports.String() {
+		s += " nominal " + c.Nominal()
+	}
+	if c.Span.HasLine() {
+		s += fmt.Sprintf(" L%d", c.Span.Position().Line)
+	}
+	return s
+}

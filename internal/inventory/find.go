@@ -1,0 +1,226 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"portolan/internal/catalog"
+	"portolan/internal/conf"
+	"portolan/internal/diag"
+	"portolan/internal/source"
+)
+
+// Limits on looking through a folder that an operator names.
+const (
+	maxWalkDepth = 12
+	maxWalkFiles = 50_000
+)
+
+// ErrNothing says that nothing known was found.
+var ErrNothing = errors.New("no configuration of a known service")
+
+// candidate is a file that may belong to a service.
+type candidate struct {
+	name    string // as people will see it
+	service *catalog.Service
+	spec    *catalog.FileSpec
+	os      string
+	certain bool // by its path, or because the operator says so: not by its name alone
+	read    func() (*source.File, error)
+	tree    *source.Tree // for includes; nil for a file that was named by itself
+}
+
+// inTree are the files of a host at the paths that the catalogue knows.
+func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, error) {
+	var out []candidate
+	for _, s := range cat.Services {
+		for i := range s.Files {
+			spec := &s.Files[i]
+			var names []string
+			for _, pattern := range spec.Paths[os] {
+				var found []string
+				var err error
+				if os == "windows" {
+					found, err = globWindows(tree, pattern)
+				} else {
+					found, err = tree.Glob(pattern)
+				}
+				if err != nil && !errors.Is(err, fs.ErrPermission) {
+					return nil, err
+				}
+				names = append(names, found...)
+			}
+			slices.Sort(names)
+			for _, name := range slices.Compact(names) {
+				out = append(out, candidate{name: name, service: s, spec: spec, os: os, certain: true, tree: tree,
+					read: func() (*source.File, error) { return tree.Read(name) }})
+			}
+		}
+	}
+	return out, nil
+}
+
+// OSOf tells the system of a tree by its top folder: "windows" or "linux".
+func OSOf(tree *source.Tree) (string, error) {
+	names, err := tree.List(".")
+	if err != nil {
+		return "", err
+	}
+	for _, n := range names {
+		if strings.EqualFold(n, "etc") {
+			return "linux", nil
+		}
+	}
+	for _, n := range names {
+		switch strings.ToLower(n) {
+		case "windows", "program files", "program files (x86)", "programdata", "c", "d":
+			return "windows", nil
+		}
+	}
+	return "linux", nil
+}
+
+// globWindows looks a path such as "C:/Program Files/X/*.conf" up below the tree's top
+// and below a folder named like the drive, in any case, as Windows does.
+func globWindows(tree *source.Tree, pattern string) ([]string, error) {
+	drive, rest, _ := strings.Cut(pattern, ":/")
+	var out []string
+	for _, start := range []string{".", drive} {
+		found := []string{"."}
+		parts := strings.Split(rest, "/")
+		if start != "." {
+			parts = append([]string{start}, parts...)
+		}
+		for _, part := range parts {
+			var next []string
+			for _, dir := range found {
+				names, err := tree.List(dir)
+				if err != nil {
+					return nil, err
+				}
+				for _, n := range names {
+					if ok, _ := path.Match(strings.ToLower(part), strings.ToLower(n)); ok {
+						next = append(next, path.Join(dir, n))
+					}
+				}
+			}
+			found = next
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// sampleSuffixes are endings under which packages ship examples; they are ignored when
+// a file is recognised by its name.
+var sampleSuffixes = [...]string{".sample", ".default", ".dist", ".example", ".in"}
+
+func baseOf(name string) string {
+	base := strings.ToLower(path.Base(filepath.ToSlash(name)))
+	for _, s := range sampleSuffixes {
+		base = strings.TrimSuffix(base, s)
+	}
+	return base
+}
+
+// byName are the services one of whose files has the base name of name.
+func byName(cat *catalog.Catalog, name string) []candidate {
+	base := baseOf(name)
+	var out []candidate
+	for _, s := range cat.Services {
+		for i := range s.Files {
+			var systems []string
+			for os, patterns := range s.Files[i].Paths {
+				for _, p := range patterns {
+					if ok, _ := path.Match(strings.ToLower(path.Base(p)), base); ok && !slices.Contains(systems, os) {
+						systems = append(systems, os)
+					}
+				}
+			}
+			if len(systems) == 0 {
+				continue
+			}
+			c := candidate{name: name, service: s, spec: &s.Files[i]}
+			if len(systems) == 1 && len(s.Files[i].Paths) > 1 {
+				c.os = systems[0] // a name that only one system uses
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// inPaths are the files that an operator names: files, folders, and SERVICE=PATH.
+func inPaths(cat *catalog.Catalog, args []string) ([]candidate, error) {
+	var out []candidate
+	for _, arg := range args {
+		if id, name, said := strings.Cut(arg, "="); said && cat.Find(id) != nil {
+			s := cat.Find(id)
+			c := candidate{name: name, service: s, spec: &s.Files[0], certain: true}
+			for _, named := range byName(cat, name) {
+				if named.service == s {
+					c.spec, c.os = named.spec, named.os
+				}
+			}
+			out = append(out, c.reading())
+			continue
+		}
+		found, err := inPath(cat, arg)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+func (c candidate) reading() candidate {
+	name := c.name
+	c.read = func() (*source.File, error) { return source.ReadFile(name) }
+	return c
+}
+
+// inPath are the files that one path names: itself, or everything below it.
+func inPath(cat *catalog.Catalog, name string) ([]candidate, error) {
+	var out []candidate
+	files := 0
+	err := filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && p == name:
+			return err
+		case err != nil: // a folder below that cannot be read holds nothing we can claim to know
+			return nil
+		case d.IsDir():
+			if rel, _ := filepath.Rel(name, p); strings.Count(filepath.ToSlash(rel), "/") >= maxWalkDepth {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if files++; files > maxWalkFiles {
+			return fmt.Errorf("%s: more than %d files: name a smaller folder, or --root for a whole host", name, maxWalkFiles)
+		}
+		for _, c := range byName(cat, p) {
+			out = append(out, c.reading())
+		}
+		return nil
+	})
+	return out, err
+}
+
+// accepts asks the content test of a description.
+func accepts(c *candidate, doc *conf.Document) (bool, diag.List) {
+	if c.spec.Accept == nil {
+		return true, nil
+	}
+	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os, said: map[source.Span]bool{}, touched: map[*conf.Node]bool{}}
+	v := e.value(c.spec.Accept, &hcl.EvalContext{Functions: e.functions()})
+	v, _ = v.Unmark()
+	return !v.IsNull() && v.IsKnown() && v.Type().FriendlyName() == "bool" && v.True(), e.diags
+}
