@@ -166,13 +166,11 @@ service "lumenvox-media-server" {
   }
 
   locals {
-    # The sizes: num_channels, else a number in mrcp_server_resmax ("auto" is none), else
-    # the default of both.
-    channels_text = setting("GLOBAL", "num_channels")
-    resmax_text   = setting("GLOBAL", "mrcp_server_resmax")
-    channels      = local.channels_text == null && numeric(local.resmax_text) ? number(local.resmax_text, default.channels) : number(local.channels_text, default.channels)
-    ports         = option.sizing * local.channels
-    sips          = setting("GLOBAL", "sips_port")
+    # num_channels, else a number in mrcp_server_resmax ("auto" is none), else the
+    # default of both.
+    channels = number(first(setting("GLOBAL", "num_channels"), numeric(setting("GLOBAL", "mrcp_server_resmax"))), default.channels)
+    ports    = option.sizing * local.channels
+    sips     = setting("GLOBAL", "sips_port")
   }
 
   listen "mrcp" {

@@ -32,7 +32,7 @@ var Functions = map[string]string{
 	"items":    "items(text, separator): the parts of a list, without blanks; none when it is null or empty",
 	"hostport": "hostport(text): an object with host and port; port is null when the text has none",
 	"first":    "first(a, b, ...): the first that is not null",
-	"numeric":  "numeric(text): whether the text begins with a number",
+	"numeric":  "numeric(text): the text when it begins with a number, null otherwise",
 	"length":   "length(list): how many items a list has",
 	"lower":    "lower(text): the text in lower case",
 	"contains": "contains(list, value): whether a list has a value",

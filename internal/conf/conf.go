@@ -149,9 +149,12 @@ func IsPlaceholder(value string) bool {
 			return true
 		}
 	}
+	const upper, lower = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", "abcdefghijklmnopqrstuvwxyz"
 	_, rest, found := strings.Cut(value, "@")
-	if name, _, closed := strings.Cut(strings.TrimPrefix(rest, "@"), "@"); found && closed && name != "" {
-		return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
+	rest, doubled := strings.CutPrefix(rest, "@")
+	name, _, closed := strings.Cut(rest, "@")
+	if doubled { // @@Port@@; a single pair also stands in ordinary text, a@b@c
+		return closed && name != "" && strings.Trim(name, upper+lower) == ""
 	}
-	return false
+	return found && closed && name != "" && strings.Trim(name, upper) == ""
 }

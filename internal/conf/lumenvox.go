@@ -20,7 +20,8 @@ import (
 func parseLumenvox(r *reader) *Node {
 	root := &Node{Kind: Section}
 	section := root
-	var feed bytes.Buffer // the lines both readers are asked about
+	var feed bytes.Buffer     // the lines both readers are asked about
+	alone := map[*Node]bool{} // settings that the second reader is not asked about
 	for l := range lines(r.file) {
 		at := l.span(r.file)
 		if bytes.IndexByte(l.text, '\r') >= 0 {
@@ -59,6 +60,7 @@ func parseLumenvox(r *reader) *Node {
 			// To ini.v1 this opens a value that runs over the next lines.
 			r.report(ambiguous(node.ValueSpan, "a quote that some readers look for the end of on later lines",
 				"it is read as it stands here", "write the value without it"))
+			alone[node] = true
 			continue
 		}
 		if section == root || section.NameSpan.File != nil {
@@ -66,7 +68,7 @@ func parseLumenvox(r *reader) *Node {
 			feed.WriteByte('\n')
 		}
 	}
-	compareWithINI(r, root, feed.Bytes())
+	compareWithINI(r, root, alone, feed.Bytes())
 	return root
 }
 
@@ -89,7 +91,7 @@ func parseHeader(r *reader, l line) *Node {
 		return nil
 	}
 	name := trimmed(l.text, 1, end).shift(l.start)
-	if rest := trimmed(l.text, end+1, len(l.text)).shift(l.start); rest.start < rest.end && rest.text[rest.start-l.start] != '#' {
+	if rest := trimmed(l.text, end+1, len(l.text)).shift(l.start); rest.start < rest.end && rest.text[0] != '#' {
 		r.report(ambiguous(rest.span(r.file), "text behind a section name",
 			"some readers ignore it, others take it into the name", "put it on a line of its own"))
 	}
@@ -120,7 +122,7 @@ func parseSetting(r *reader, l line) *Node {
 // that it understands differently. The options are those under which it changes least:
 // no continuation lines, no inline comments, no second delimiter, nothing expanded
 // (Key.Value and its shadows, never Key.String).
-func compareWithINI(r *reader, root *Node, feed []byte) {
+func compareWithINI(r *reader, root *Node, alone map[*Node]bool, feed []byte) {
 	file, err := ini.LoadSources(ini.LoadOptions{
 		KeyValueDelimiters: "=", IgnoreContinuation: true, IgnoreInlineComment: true,
 		SkipUnrecognizableLines: true, AllowShadows: true, AllowDuplicateShadowValues: true,
@@ -141,7 +143,7 @@ func compareWithINI(r *reader, root *Node, feed []byte) {
 	// The k-th value of a key here is its k-th shadow there; it drops empty ones.
 	seen := map[name]int{}
 	check := func(section string, n *Node) {
-		if n.Kind != Setting || n.Value == "" {
+		if n.Kind != Setting || n.Value == "" || alone[n] {
 			return
 		}
 		if section == "" {

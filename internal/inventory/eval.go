@@ -156,7 +156,7 @@ func (e *evaluator) functions() map[string]function.Function {
 		}), text("text"), dynamic("default")),
 		"items":    fn(cty.List(cty.String), items, text("text"), text("separator")),
 		"hostport": fn(hostPortType, func(a []cty.Value) (cty.Value, error) { return e.hostport(a[0]), nil }, text("text")),
-		"numeric":  fn(cty.Bool, numeric, text("text")),
+		"numeric":  fn(cty.String, numeric, text("text")),
 		"first": function.New(&function.Spec{VarParam: ptr(dynamic("values")),
 			Type: func(args []cty.Value) (cty.Type, error) { return firstOf(args).Type(), nil },
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return firstOf(args), nil }}),
@@ -289,8 +289,7 @@ func (e *evaluator) say(at source.Span, d diag.Diagnostic) {
 }
 
 // orDefault is dflt when v is null or a word that stands for the built-in value, and
-// what read makes of its text otherwise. A default that somebody wrote by such a word
-// has its origin there; one that nobody wrote, in the catalogue.
+// what read makes of its text otherwise.
 func (e *evaluator) orDefault(v, dflt cty.Value, read func(text string, v, dflt cty.Value) cty.Value) cty.Value {
 	plain, marks := v.Unmark()
 	if !plain.IsKnown() {
@@ -301,20 +300,26 @@ func (e *evaluator) orDefault(v, dflt cty.Value, read func(text string, v, dflt 
 			return cty.UnknownVal(cty.Number).Mark(origin{span: e.doc.Gaps[0], kind: unknown,
 				words: "a part of the configuration could not be read, and it may set the value"})
 		}
-		return withMarks(dflt, v)
+		return standIn(marks, dflt)
 	}
 	text := plain.AsString()
 	for _, w := range e.spec.DefaultWords {
-		if !strings.EqualFold(text, w) {
-			continue
+		if strings.EqualFold(text, w) {
+			return standIn(marks, dflt)
 		}
-		// The word is the origin now; the default's own mark says what it stands for.
-		value, own := dflt.Unmark()
-		for m := range marks {
-			o, ok := m.(origin)
-			if !ok {
-				continue
-			}
+	}
+	return read(text, v, dflt)
+}
+
+// standIn is a built-in value in the place of one with the given marks. Where text stands
+// for it, such as the word "default" or a host without a port, that text is its origin,
+// and the words of the default say what it stands for. Otherwise its origin is the
+// catalogue.
+func standIn(marks cty.ValueMarks, dflt cty.Value) cty.Value {
+	value, own := dflt.Unmark()
+	for m := range marks {
+		o, ok := m.(origin)
+		if ok && o.kind == written {
 			o.kind = builtin
 			for d := range own {
 				if d, ok := d.(origin); ok && d.kind == nobody {
@@ -322,11 +327,11 @@ func (e *evaluator) orDefault(v, dflt cty.Value, read func(text string, v, dflt 
 					delete(own, d)
 				}
 			}
-			own[o] = struct{}{}
+			m = o
 		}
-		return value.WithMarks(own)
+		own[m] = struct{}{}
 	}
-	return read(text, v, dflt)
+	return value.WithMarks(own)
 }
 
 // number reads digits as the services do, with atoi: blanks in front, then digits, and
@@ -449,16 +454,16 @@ func splitHostPort(s string) (host, port string, hasPort bool) {
 	return strings.Cut(s, ":")
 }
 
+// numeric is the text when it begins with a number, and null otherwise.
 func numeric(args []cty.Value) (cty.Value, error) {
 	v, marks := args[0].Unmark()
-	if v.IsNull() {
-		return cty.False.WithMarks(marks), nil
+	if v.IsNull() || !v.IsKnown() {
+		return args[0], nil
 	}
-	if !v.IsKnown() {
-		return cty.UnknownVal(cty.Bool).WithMarks(marks), nil
+	if s := strings.TrimLeft(v.AsString(), " \t"); s == "" || s[0] < '0' || s[0] > '9' {
+		return cty.NullVal(cty.String).WithMarks(marks), nil
 	}
-	s := strings.TrimLeft(v.AsString(), " \t")
-	return cty.BoolVal(s != "" && s[0] >= '0' && s[0] <= '9').WithMarks(marks), nil
+	return args[0], nil
 }
 
 // firstOf is the first value that is not null; the last one when all are.

@@ -1,0 +1,192 @@
+package inventory
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"portolan/internal/source"
+)
+
+// A Format is one way to print an inventory.
+type Format struct {
+	Name  string
+	Write func(io.Writer, *Inventory) error
+}
+
+// Formats are all formats, the default first.
+func Formats() []Format {
+	return []Format{{"text", WriteText}, {"json", WriteJSON}, {"csv", WriteCSV}}
+}
+
+// The version of the JSON form. Fields are only ever added.
+const jsonVersion = 1
+
+type jsonInventory struct {
+	Version int         `json:"version"`
+	Root    string      `json:"root"`
+	Files   []jsonFile  `json:"files"`
+	Claims  []jsonClaim `json:"claims"`
+}
+
+type jsonFile struct {
+	File    string `json:"file"`
+	Service string `json:"service"`
+	Status  Status `json:"status"`
+}
+
+type jsonClaim struct {
+	Service      string        `json:"service"`
+	Instance     string        `json:"instance"`
+	Listen       string        `json:"listen"`
+	Purpose      string        `json:"purpose"`
+	Direction    Direction     `json:"direction"`
+	Protocol     string        `json:"protocol"`
+	First        int           `json:"first"`
+	Last         int           `json:"last"`
+	NominalFirst int           `json:"nominal_first"`
+	NominalLast  int           `json:"nominal_last"`
+	Bind         []string      `json:"bind"`
+	Peer         string        `json:"peer,omitempty"` // of a connection
+	Exposure     Exposure      `json:"exposure"`
+	Origin       Origin        `json:"origin"`
+	File         string        `json:"file"`
+	Line         int           `json:"line"` // 0 where no line exists
+	Column       int           `json:"column"`
+	Because      []jsonBecause `json:"because"`
+}
+
+type jsonBecause struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Text   string `json:"text"`
+}
+
+// WriteJSON prints the inventory as JSON, version 1. Lists are never null.
+func WriteJSON(w io.Writer, inv *Inventory) error {
+	out := jsonInventory{Version: jsonVersion, Root: inv.Root, Files: []jsonFile{}, Claims: []jsonClaim{}}
+	for _, f := range inv.Files {
+		out.Files = append(out.Files, jsonFile{f.Name, f.Service, f.Status})
+	}
+	for i := range inv.Claims {
+		c := &inv.Claims[i]
+		at := c.Span.Position()
+		j := jsonClaim{
+			Service: c.Service, Instance: c.Instance, Listen: c.Listen, Purpose: c.Purpose, Direction: c.Direction,
+			Protocol: c.Proto.String(), First: int(c.Ports.First), Last: int(c.Ports.Last),
+			NominalFirst: c.NominalFirst, NominalLast: c.NominalLast, Bind: append([]string{}, c.Bind...), Peer: c.Peer,
+			Exposure: c.Exposure, Origin: c.Origin, File: c.Span.Name(), Line: at.Line, Column: at.Column, Because: []jsonBecause{},
+		}
+		for _, b := range c.Because {
+			at := b.Span.Position()
+			j.Because = append(j.Because, jsonBecause{b.Span.Name(), at.Line, at.Column, b.Text})
+		}
+		out.Claims = append(out.Claims, j)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}
+
+// header are the columns of the table and of the CSV form.
+var header = []string{"service", "listen", "proto", "ports", "address", "exposure", "origin", "place", "purpose"}
+
+func (c *Claim) row() []string {
+	address := strings.Join(c.Bind, ",")
+	listen := c.Listen
+	if c.Direction == Connect {
+		address = "-> " + c.Peer
+	}
+	exposure := string(c.Exposure)
+	if exposure == "" {
+		exposure = "-"
+	}
+	service := c.Service
+	if c.Instance != "" {
+		service += "[" + c.Instance + "]"
+	}
+	return []string{service, listen, c.Proto.String(), c.Nominal(), address, exposure, string(c.Origin), place(c.Span), c.Purpose}
+}
+
+func place(s source.Span) string {
+	if !s.HasLine() {
+		return s.Name()
+	}
+	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
+}
+
+// WriteText prints the claims as a table, then every file that was not read whole.
+func WriteText(w io.Writer, inv *Inventory) error {
+	rows := [][]string{header}
+	for i := range inv.Claims {
+		rows = append(rows, inv.Claims[i].row())
+	}
+	widths := make([]int, len(header))
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = visible(cell)
+			widths[i] = max(widths[i], len([]rune(row[i])))
+		}
+	}
+	var b strings.Builder
+	for n, row := range rows {
+		for i, cell := range row {
+			if n == 0 {
+				cell = strings.ToUpper(cell)
+			}
+			if i == len(row)-1 {
+				b.WriteString(cell)
+			} else {
+				fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	for _, f := range inv.Files {
+		if f.Status != Whole {
+			fmt.Fprintf(&b, "%s of %s: %s\n", visible(f.Name), f.Service, f.Status)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteCSV prints the claims as RFC 4180 comma-separated values with a header line.
+func WriteCSV(w io.Writer, inv *Inventory) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(append([]string{"direction", "first", "last"}, header...)); err != nil {
+		return err
+	}
+	for i := range inv.Claims {
+		c := &inv.Claims[i]
+		row := append([]string{string(c.Direction), strconv.Itoa(int(c.Ports.First)), strconv.Itoa(int(c.Ports.Last))}, c.row()...)
+		for i := range row {
+			row[i] = visible(row[i])
+			if row[i] != "" && strings.ContainsRune("=+@\t", rune(row[i][0])) {
+				row[i] = "'" + row[i] // a spreadsheet would run it as a formula
+			}
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// visible is text from a file made harmless for a terminal: everything that does not
+// print becomes "?".
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,88 @@
+# OpenSSH's server. It is here so that a firewall never forgets the way in.
+
+service "sshd" {
+  title     = "OpenSSH server"
+  platforms = ["linux", "freebsd", "openbsd", "netbsd", "macos", "windows-server"]
+  cites     = ["https://man.openbsd.org/sshd_config"]
+
+  file "conf" {
+    format = "keyword"
+    paths = {
+      linux   = ["/etc/ssh/sshd_config"]
+      windows = ["C:/ProgramData/ssh/sshd_config"]
+    }
+  }
+
+  default "port" {
+    setting = "Port"
+    case {
+      value = 22
+      cites = ["https://man.openbsd.org/sshd_config#Port", "https://www.rfc-editor.org/rfc/rfc4253#section-4.1"]
+    }
+  }
+
+  locals {
+    # Every Port line counts. An address with a port of its own ignores them.
+    ports     = length(settings("", "Port")) > 0 ? [for p in settings("", "Port") : port(p, default.port)] : [port(setting("", "Port"), default.port)]
+    addresses = [for a in settings("", "ListenAddress") : hostport(a)]
+    plain     = [for a in local.addresses : a.host if a.port == null]
+    exact     = [for a in local.addresses : a if a.port != null]
+  }
+
+  listen "ssh" {
+    purpose  = "SSH"
+    for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? local.ports : []
+    protocol = ["tcp"]
+    port     = each.value
+    bind     = length(local.plain) > 0 ? local.plain : ["*"]
+    exposure = "admin"
+    assigned = ["22"]
+  }
+
+  listen "ssh-address" {
+    purpose  = "SSH on one address"
+    for_each = local.exact
+    protocol = ["tcp"]
+    port     = port(each.value.port, default.port)
+    bind     = [each.value.host]
+    exposure = "admin"
+    assigned = ["22"]
+  }
+
+  test "as shipped" {
+    input  = <<-EOT
+      # nothing but comments
+      #Port 22
+      UsePAM yes
+    EOT
+    expect = ["ssh tcp * 22 default"]
+  }
+
+  test "two ports" {
+    input  = <<-EOT
+      Port 22
+      Port=2222
+      ListenAddress 0.0.0.0
+    EOT
+    expect = ["ssh tcp 0.0.0.0 22 config L1", "ssh tcp 0.0.0.0 2222 config L2"]
+  }
+
+  test "an address with its own port" {
+    input  = <<-EOT
+      ListenAddress 10.1.0.5:2022
+      ListenAddress [2001:db8::5]:2022
+      Match User backup
+        PermitTTY no
+    EOT
+    expect = ["ssh-address tcp 10.1.0.5 2022 config L1", "ssh-address tcp 2001:db8::5 2022 config L2"]
+  }
+
+  test "both kinds of addresses" {
+    input  = <<-EOT
+      ListenAddress 10.1.0.5
+      ListenAddress 127.0.0.1:2200
+      Port 22022
+    EOT
+    expect = ["ssh tcp 10.1.0.5 22022 config L3", "ssh-address tcp 127.0.0.1 2200 config L2"]
+  }
+}
