@@ -12,7 +12,7 @@ service "lumenvox-call-indexer" {
     default_words = ["default"]
     accept        = section("GLOBAL")
     paths = {
-      linux = ["/etc/lumenvox/call_indexer.conf"]
+      linux   = ["/etc/lumenvox/call_indexer.conf"]
       windows = ["C:/Program Files/LumenVox/config/call_indexer.conf", "C:/Program Files/LumenVox/Engine/config/call_indexer.conf"]
     }
   }

@@ -11,7 +11,7 @@ service "lumenvox-client" {
     default_words = ["default"]
     accept        = section("GLOBAL")
     paths = {
-      linux = ["/etc/lumenvox/client_property.conf"]
+      linux   = ["/etc/lumenvox/client_property.conf"]
       windows = ["C:/Program Files/LumenVox/Engine/config/client_property.conf", "C:/Program Files/LumenVox/config/client_property.conf"]
     }
   }

@@ -11,7 +11,7 @@ service "lumenvox-license" {
     default_words = ["default"]
     accept        = section("GLOBAL")
     paths = {
-      linux = ["/etc/lumenvox/license_server.conf"]
+      linux   = ["/etc/lumenvox/license_server.conf"]
       windows = ["C:/Program Files/LumenVox/config/license_server.conf", "C:/Program Files/LumenVox/Engine/config/license_server.conf"]
     }
   }

@@ -11,7 +11,7 @@ service "lumenvox-manager" {
     default_words = ["default"]
     accept        = section("SETTINGS")
     paths = {
-      linux = ["/etc/lumenvox/manager.conf"]
+      linux   = ["/etc/lumenvox/manager.conf"]
       windows = ["C:/Program Files/LumenVox/config/manager.conf", "C:/Program Files/LumenVox/Engine/config/manager.conf"]
     }
   }

@@ -10,7 +10,7 @@ service "lumenvox-sre" {
     default_words = ["default"]
     accept        = section("SRE")
     paths = {
-      linux = ["/etc/lumenvox/sre_server.conf", "/etc/lumenvox/asr_server.conf"]
+      linux   = ["/etc/lumenvox/sre_server.conf", "/etc/lumenvox/asr_server.conf"]
       windows = ["C:/Program Files/LumenVox/config/sre_server.conf", "C:/Program Files/LumenVox/Engine/config/sre_server.conf"]
     }
   }

@@ -10,7 +10,7 @@ service "lumenvox-tts" {
     default_words = ["default"]
     accept        = section("GLOBAL")
     paths = {
-      linux = ["/etc/lumenvox/tts_server.conf"]
+      linux   = ["/etc/lumenvox/tts_server.conf"]
       windows = ["C:/Program Files/LumenVox/config/tts_server.conf", "C:/Program Files/LumenVox/Engine/config/tts_server.conf"]
     }
   }

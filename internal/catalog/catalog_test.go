@@ -1,0 +1,140 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"portolan/services"
+)
+
+func load(t *testing.T, files ...string) (*Catalog, string) {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	for i, text := range files {
+		fsys[string(rune('a'+i))+".hcl"] = &fstest.MapFile{Data: []byte(text)}
+	}
+	cat, diags, err := Load(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, d := range diags {
+		if d.Rule != Rule || d.Span.File == nil {
+			t.Errorf("unfinished finding %+v", d)
+		}
+		b.WriteString(strings.TrimPrefix(d.Span.String(), "services/") + " " + d.Message + "\n")
+	}
+	return cat, b.String()
+}
+
+const whole = `service "x" {
+  title     = "X"
+  platforms = ["linux"]
+  file "conf" {
+    format = "lumenvox"
+    paths  = { linux = ["/etc/x.conf"] }
+  }
+  default "port" {
+    case {
+      value = 99
+      cites = ["https://example.org"]
+    }
+  }
+  listen "a" {
+    purpose  = "A"
+    protocol = ["tcp"]
+    port     = port(setting("S", "p"), default.port)
+    exposure = "public"
+  }
+}
+`
+
+func TestWholeDescription(t *testing.T) {
+	cat, diags := load(t, whole)
+	if diags != "" || len(cat.Services) != 1 || cat.Find("x") == nil || cat.Find("y") != nil {
+		t.Fatalf("%v\n%s", cat.IDs(), diags)
+	}
+	if d := cat.Find("x").DefaultNamed("port"); d == nil || d.Cases[0].Value.String() != "99" || d.Cases[0].Words() != "in every version" {
+		t.Errorf("the default is %+v", d)
+	}
+}
+
+// TestMistakes changes one thing in a description that is whole.
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{`title `, `titel `, `a.hcl:2:3 a service has no attribute "titel"; did you mean "title"?`},
+		{`listen "a"`, `lisen "a"`, `a.hcl:14:3 a service has no block "lisen"; did you mean "listen"?`},
+		{`exposure = "public"`, `exposure = "publik"`, `the exposure "publik" is not known; did you mean "public"?`},
+		{`default.port`, `default.prot`, `a.hcl:17:40 there is no default "prot" before this place; did you mean "port"?`},
+		{`port(setting`, `prot(setting`, `a.hcl:17:16 there is no function "prot"; did you mean "port"?`},
+		{`default.port)`, `local.port)`, `there is no local value "port" before this place`},
+		{`default.port)`, `each.value)`, `each is known only in a block with for_each`},
+		{`default.port)`, `lokal.port)`, `"lokal" is not known here; did you mean "local"?`},
+		{`    port     =`, `    first    =`, `listener a does not say its ports in one of the three ways`},
+		{`service "x"`, `service "X"`, `the service id "X" has other characters`},
+		{`service "x"`, `service`, `the block service needs exactly one name`},
+		{`linux = ["/etc/x.conf"]`, `linux = ["x.conf"]`, `the paths of linux are not a list of absolute patterns`},
+		{`linux = ["/etc/x.conf"]`, `windows = ["/etc/x.conf"]`, `the paths of windows are not a list of absolute patterns`},
+		{`linux = ["/etc/x.conf"]`, `linux = ["/etc/[.conf"]`, `the paths of linux are not a list of absolute patterns`},
+		{`linux = ["/etc/x.conf"]`, `beos = ["/etc/x.conf"]`, `paths knows linux and windows, not "beos"`},
+		{`value = 99`, `value = -1`, `value is neither a text nor a whole number`},
+		{`value = 99`, `value = [1]`, `value is neither a text nor a whole number`},
+		{`cites = ["https://example.org"]`, `since = "1"`, `a case needs the attribute "cites"`},
+		{`protocol = ["tcp"]`, `protocol = ["tcp"`, `missing`},
+		{`title     = "X"`, `title     = 5`, `title is not a string`},
+		{`platforms = ["linux"]`, `platforms = "linux"`, `platforms is not a list of strings`},
+		{`  file "conf" {`, "  file \"conf\" {\n    size = 1", `a file has no attribute "size"`},
+	} {
+		_, diags := load(t, strings.Replace(whole, c.old, c.new, 1))
+		if !strings.Contains(diags, c.want) {
+			t.Errorf("%s instead of %s: got\n%swant\n%s", c.new, c.old, diags, c.want)
+		}
+	}
+	if _, diags := load(t, whole, whole); !strings.Contains(diags, "service x is described twice") {
+		t.Errorf("twice: %s", diags)
+	}
+}
+
+func TestLaterFileSystemsReplace(t *testing.T) {
+	changed := strings.Replace(whole, `"X"`, `"other X"`, 1)
+	cat, diags, err := Load(fstest.MapFS{"a.hcl": {Data: []byte(whole)}}, fstest.MapFS{"b.hcl": {Data: []byte(changed)}})
+	if err != nil || len(diags) > 0 || len(cat.Services) != 1 || cat.Services[0].Title != "other X" {
+		t.Errorf("%v, %v, %v", cat.Services[0].Title, diags, err)
+	}
+	if _, _, err := Load(fstest.MapFS{}); err == nil {
+		t.Error("an empty folder is not an error")
+	}
+}
+
+// TestDescriptionsAreFormatted keeps the built-in descriptions in the one form.
+func TestDescriptionsAreFormatted(t *testing.T) {
+	names, err := services.FS.ReadDir(".")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no descriptions", err)
+	}
+	for _, n := range names {
+		raw, err := services.FS.ReadFile(n.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(hclwrite.Format(raw)) != string(raw) {
+			t.Errorf("services/%s is not formatted", n.Name())
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte(`service "x" { locals { a = [for x in y : x] } }`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) > 4096 { // deep nesting costs HCL's own parser; descriptions are ours
+			return
+		}
+		if _, _, err := Load(fstest.MapFS{"a.hcl": {Data: raw}}); err != nil && !strings.Contains(err.Error(), "no service descriptions") {
+			t.Fatal(err)
+		}
+	})
+}

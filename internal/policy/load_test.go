@@ -1,0 +1,490 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/internal/diag"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+)
+
+// design is the example that explains the language.
+const design = `
+zone "voice-platform" { sources = ["10.20.0.0/16", "2001:db8:20::/48"] }
+zone "operators"      { sources = ["10.1.0.0/24"] }
+
+allow "speech" {
+  service = "lumenvox-media-server"
+  listen  = ["sip", "rtsp", "mrcp", "rtp"]     # default: every public one
+  from    = [zone.voice-platform]
+}
+allow "ssh" {
+  service = "sshd"
+  from    = [zone.operators]
+  limit   = "10/minute per source"
+}
+default {
+  input = "drop"                                # or additive: only add accepts, keep others' policy
+  log   = "5/minute"
+}
+`
+
+// load fails the test for any finding.
+func load(t testing.TB, text string) *Policy {
+	t.Helper()
+	p, list := Load(source.New("portolan.hcl", []byte(text)))
+	for _, d := range list {
+		t.Errorf("%s: %s", d.Span, d.Message)
+	}
+	if p == nil {
+		t.FailNow()
+	}
+	return p
+}
+
+func texts(words []Word) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, w.Text)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestDesignExample(t *testing.T) {
+	p := load(t, design)
+	if len(p.Zones) != 2 || len(p.Allows) != 2 {
+		t.Fatalf("%d zones and %d allows", len(p.Zones), len(p.Allows))
+	}
+	platform, speech, ssh := p.Zones[0], p.Allows[0], p.Allows[1]
+	for _, c := range [][2]string{
+		{platform.Name.Text, "voice-platform"},
+		{platform.Sources.String(), "10.20.0.0/16,2001:db8:20::/48"},
+		{speech.Service.Text, "lumenvox-media-server"},
+		{texts(speech.Listen), "sip rtsp mrcp rtp"},
+		{texts(speech.From), "voice-platform"},
+		{speech.Sources.String(), "10.20.0.0/16,2001:db8:20::/48"},
+		{fmt.Sprint(speech.Limit.Rate), "0/"},
+		{ssh.Name.Text, "ssh"},
+		{ssh.Sources.String(), "10.1.0.0/24"},
+		{ssh.Limit.Rate.String(), "10/minute"},
+		{fmt.Sprint(ssh.Limit.PerSource), "true"},
+		{p.Defaults.Log.String(), "5/minute"},
+		{p.Defaults.Input.String(), "drop"},
+		// The places that findings and rules point at.
+		{platform.Name.Span.String(), "portolan.hcl:2:7"},
+		{platform.Name.Span.Text(), "voice-platform"},
+		{speech.Service.Span.String(), "portolan.hcl:6:14"},
+		{speech.Listen[1].Span.Text(), "rtsp"},
+		{speech.From[0].Span.Text(), "zone.voice-platform"},
+		{ssh.Limit.Span.Text(), "10/minute per source"},
+		{p.Defaults.LogSpan.String(), "portolan.hcl:17:12"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("got %q, want %q", c[0], c[1])
+		}
+	}
+}
+
+func TestWhatIsLeftOut(t *testing.T) {
+	p := load(t, `allow "a" {}`)
+	if a := p.Allows[0]; !a.Sources.IsAll() || a.Service.Text != "" || len(a.Listen)+len(a.Exposure)+len(a.Ports)+len(a.From) != 0 || a.Limit != (Limit{}) {
+		t.Errorf("an empty allow is %+v", a)
+	}
+	if p.Defaults != (Defaults{Input: ruleset.Drop}) {
+		t.Errorf("no default block is %+v", p.Defaults)
+	}
+}
+
+func TestValues(t *testing.T) {
+	p := load(t, `
+allow "a" {
+  ports = ["22/tcp", " 5000 - 5100 / UDP ", "65535/udp"]
+  from  = [zone.below, zone.other_1]
+  limit = " 3 / hour "
+}
+allow "b" {
+  service   = "sshd"
+  exposure  = ["public", "admin"]
+  otherwise = ["22/tcp"]
+}
+zone "other_1" { sources = ["10.0.0.9-10.0.0.12", "::1"] }
+zone below { sources = ["10.0.0.0/29", "10.0.0.8", "fe80::/10"] }
+default { input = "additive" }
+`)
+	a, b := p.Allows[0], p.Allows[1]
+	for _, c := range [][2]string{
+		{fmt.Sprint(len(a.Ports), a.Ports[0].Proto, a.Ports[0].Ports, a.Ports[1].Proto, a.Ports[1].Ports, a.Ports[2].Ports), "3 tcp 22 udp 5000-5100 65535"},
+		{fmt.Sprint(a.Sources.Ranges()), "[10.0.0.0-10.0.0.12 ::1 fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff]"},
+		{fmt.Sprint(a.Limit.Rate, a.Limit.PerSource), "3/hour false"},
+		{texts(b.Exposure), "public admin"},
+		{fmt.Sprint(b.Otherwise[0].Proto, b.Otherwise[0].Ports), "tcp 22"},
+		{p.Defaults.Input.String(), "accept"},
+		{a.Ports[1].Span.Text(), " 5000 - 5100 / UDP "},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("got %q, want %q", c[0], c[1])
+		}
+	}
+}
+
+// TestFindings holds each finding against its words and its place: the text between «
+// and ». A case with no marks has its place on the file as a whole.
+func TestFindings(t *testing.T) {
+	const zone = "zone \"office\" { sources = [\"10.1.0.0/24\"] }\n"
+	for _, c := range []struct{ in, want, help string }{
+		// names that do not exist
+		{`«alow» "x" {}`, `there is no block "alow" in a policy`, `did you mean "allow"?`},
+		{`«rule» "x" {}`, `there is no block "rule" in a policy`, `a policy has the blocks zone, allow and default`},
+		{`«input» = "drop"`, `there is no "input" in a policy`, `a policy has the blocks zone, allow and default`},
+		{`«default» = "drop"`, `"default" is a block, not an attribute`, `write it as a block: default { input = "drop" }`},
+		{`allow "x" { «servce» = "sshd" }`, `allow "x" has no attribute "servce"`, `did you mean "service"?`},
+		{`allow "x" { «state» = "new" }`, `allow "x" has no attribute "state"`, `it has the attributes service, listen, exposure, ports, otherwise, from and limit`},
+		{"allow \"x\" {\n «service» {}\n}", `allow "x" has no block "service"`, `write it with an equals sign: service = ...`},
+		{"allow \"x\" {\n «nested» \"y\" {}\n}", `allow "x" has no block "nested"`, `blocks stand at the top of a policy, not inside each other`},
+		{"zone \"x\" {\n «source» = [\"::1\"]\n sources = [\"::1\"]\n}", `zone "x" has no attribute "source"`, `did you mean "sources"?`},
+		{`default { «inputs» = "drop" }`, `the default block has no attribute "inputs"`, `did you mean "input"?`},
+		{zone + `allow "x" { from = [«zone.ofice»] }`, `there is no zone "ofice"`, `did you mean "office"?`},
+		{zone + `allow "x" { from = [«zone.operators»] }`, `there is no zone "operators"`, `the zones are office`},
+		{`allow "x" { exposure = ["«pubic»"] }`, `there is no exposure "pubic"`, `did you mean "public"?`},
+		{`allow "x" { exposure = ["«loopback»"] }`, `loopback listeners need no allow`, `leave it out: loopback is always open`},
+		{`default { input = "«reject»" }`, `there is no input "reject"`, `use "drop", or "additive" to add accepts to what other firewalls of the host do`},
+		// names of blocks
+		{`«allow» {}`, `this allow has no name`, `write allow "ssh" { ports = ["22/tcp"] }`},
+		{`allow "x" «"y"» {}`, `this allow has more than one name`, `write allow "ssh" { ports = ["22/tcp"] }`},
+		{`zone "«1st»" { sources = ["::1"] }`, `this zone cannot be named "1st"`, `use letters, digits, - and _, a letter first, at most 64 of them`},
+		{`allow "«a b»" {}`, `this allow cannot be named "a b"`, ``},
+		{`allow «""» {}`, `this allow cannot be named ""`, ``},
+		{`allow "«log»" {}`, `the name "log" belongs to a rule that every ruleset has by itself`, `choose another name`},
+		{"allow \"x\" {}\nallow \"«x»\" {}", `a second allow "x"`, `rename one: the name stands in the comments of the rules`},
+		{zone + `zone "«office»" { sources = ["10.0.0.1"] }`, `a second zone "office"`, `join the two or rename one`},
+		{"default {}\n«default» {}", `a second default block`, `keep one of them`},
+		{`default «"x"» {}`, `the default block has no name`, `write default { input = "drop" }`},
+		// addresses
+		{`zone "«x»" {}`, `zone "x" has no sources`, `say which addresses it holds: sources = ["10.1.0.0/24"]`},
+		{`zone "x" { sources = «[]» }`, `sources is empty and would open nothing`, `say which addresses it holds: sources = ["10.1.0.0/24"]`},
+		{`zone "x" { sources = ["«10.1.2.3/16»"] }`, `"10.1.2.3/16" has bits set behind the prefix length: write 10.1.0.0/16 for the network or 10.1.2.3 for the one address`, ``},
+		{`zone "x" { sources = ["«2001:db8::1/64»"] }`, `"2001:db8::1/64" has bits set behind the prefix length: write 2001:db8::/64 for the network or 2001:db8::1 for the one address`, ``},
+		{`zone "x" { sources = ["«pbx.example»"] }`, `"pbx.example" is not an address, a prefix such as 10.0.0.0/8, or a range`, ``},
+		{`zone "x" { sources = ["::1", "«::1»"] }`, `"::1" is listed twice`, `remove one of them`},
+		{`zone "x" { sources = «"::1"» }`, `sources is a list`, `write sources = ["10.1.0.0/24"]`},
+		{zone + `allow "x" { from = «[]» }`, `from is empty and would open nothing`, `leave it out for anywhere`},
+		{zone + `allow "x" { from = «zone.office» }`, `from is a list`, `write from = [zone.office]`},
+		{zone + `allow "x" { from = [«"10.0.0.0/8"»] }`, `each of from is a zone`, `name a zone, as in from = [zone.office], and give the zone the addresses`},
+		{zone + `allow "x" { from = [«office»] }`, `each of from is a zone`, ``},
+		{zone + `allow "x" { from = [«zone["office"]»] }`, `each of from is a zone`, ``},
+		{zone + `allow "x" { from = [zone.office, «zone.office»] }`, `zone "office" is listed twice`, `remove one of them`},
+		// ports
+		{`allow "x" { ports = ["«70000/tcp»"] }`, `"70000" is not a port number from 0 to 65535`, `write ports = ["22/tcp", "5000-5100/udp"]`},
+		{`allow "x" { ports = ["«0/udp»"] }`, `"0/udp" holds port 0`, `begin at 1: nothing can be reached at port 0`},
+		{`allow "x" { ports = ["«9-5/udp»"] }`, `port range "9-5" ends before it begins`, ``},
+		{`allow "x" { ports = ["«22»"] }`, `"22" does not say which protocol`, `write "22/tcp" or "22/udp"`},
+		{`allow "x" { ports = ["«22/sctp»"] }`, `protocol "sctp" is not known: use tcp or udp`, ``},
+		{`allow "x" { ports = [«22»] }`, `each of ports is text in quotes`, `write ports = ["22/tcp", "5000-5100/udp"]`},
+		{`allow "x" { ports = «[]» }`, `ports is empty and would open nothing`, `leave it out, or name a port`},
+		// combinations
+		{"allow \"x\" {\n service = \"sshd\"\n «ports» = [\"22/tcp\"]\n}", `allow "x" has both a service and ports`, `make two allows; or write otherwise instead of ports, for when the service is not found`},
+		{`allow "x" { «listen» = ["sip"] }`, `allow "x" has listen without a service`, `name the service too, as in service = "lumenvox-media-server"`},
+		{`allow "x" { «otherwise» = ["22/tcp"] }`, `allow "x" has otherwise without a service`, `write ports, which are opened whatever the host runs`},
+		{"allow \"x\" {\n service = \"s\"\n listen = [\"sip\"]\n «exposure» = [\"admin\"]\n}", `allow "x" has both listen and exposure`, `leave one of them out`},
+		{"allow \"x\" {\n ports = [\"1/tcp\"]\n «exposure» = [\"admin\"]\n}", `allow "x" has both ports and exposure`, `leave one of them out`},
+		// rates
+		{`allow "x" { limit = "«10 per minute»" }`, `"10 per minute" is not a limit`, `write limit = "10/minute per source", or "10/minute" for all sources together`},
+		{`allow "x" { limit = "«0/minute»" }`, `"0/minute" is not a limit`, ``},
+		{`default { log = "«5/fortnight»" }`, `"5/fortnight" is not a rate such as 10/minute; the period is one of second, minute, hour, day`, `write log = "5/minute"`},
+		{"default {\n input = \"additive\"\n log = \"«5/minute»\"\n}", `there is nothing to log: with input = "additive" this policy drops no packet`, `leave it out`},
+		// what a value is
+		{`allow "x" { service = «sshd» }`, `service needs quotes`, `write "sshd"`},
+		{`allow "x" { service = «["sshd"]» }`, `service is text in quotes`, `write service = "sshd"`},
+		{`allow "x" { service = «""» }`, `service is empty`, `write service = "sshd"`},
+		{"allow \"x\" {\n listen = «\"sip\"»\n service = \"s\"\n}", `listen is a list`, `write listen = ["sip", "rtp"]`},
+		// words of HCL that a policy does not have
+		{`allow "x" { service = "a«${»b}" }`, `a policy has no templates`, `write the value itself`},
+		{`allow "x" { service = 1 «+» 2 }`, `a policy has no expressions`, `write the value itself`},
+		{`allow "x" { service = lower«(»"A") }`, `a policy has no expressions`, ``},
+		{`allow "x" { service = «'»sshd' }`, `text stands in double quotes`, `write "..."`},
+		{`allow "x" { service = «“»sshd” }`, `text stands in straight double quotes`, `write "..."`},
+		{"allow \"x\" { service = «<<A\n»b\nA\n}", `a policy has no text of several lines`, ``},
+		{`allow "x" {}«;»`, `attributes end with their line`, ``},
+		{"allow \"x\" { service = \"sshd«\n»}", `this text does not end on its line`, `close it with "`},
+		{`allow "«` + "\xe9" + `»" {}`, `this is not UTF-8 text`, `save the policy as UTF-8`},
+		{`allow "x" { service = «"` + strings.Repeat("a", 129) + `"» }`, `this text is longer than 128 bytes`, ``},
+		{`allow "x" { «` + strings.Repeat("a", 129) + `» = 1 }`, `longer than 128 bytes`, ``},
+		// the parser of HCL
+		{`allow "x" «{»`, `unclosed configuration block`, ``},
+		{"allow \"x\" {\n service = \"a\"\n «service» = \"b\"\n}", `attribute redefined`, ``},
+	} {
+		text, span := unmark(c.in)
+		p, list := Load(source.New("portolan.hcl", []byte(text)))
+		if p != nil || len(list) != 1 {
+			var all []string
+			for _, d := range list {
+				all = append(all, d.Message)
+			}
+			t.Errorf("%s: want one finding and no policy, got %q", c.in, all)
+			continue
+		}
+		d := list[0]
+		if d.Message != c.want || c.help != "" && d.Help != c.help {
+			t.Errorf("%s:\n got %s\nhelp %s\nwant %s\nhelp %s", c.in, d.Message, d.Help, c.want, c.help)
+		}
+		if d.Rule != RuleName || d.Severity != diag.Error {
+			t.Errorf("%s: %v[%s]", c.in, d.Severity, d.Rule)
+		}
+		if got := [2]int{d.Span.Start, d.Span.End}; got != span {
+			t.Errorf("%s: marked %q at %v, want %v", c.in, d.Span.Text(), got, span)
+		}
+	}
+}
+
+// unmark removes the marks « and » and says where they were.
+func unmark(in string) (string, [2]int) {
+	start := max(strings.Index(in, "«"), 0)
+	in = strings.Replace(in, "«", "", 1)
+	end := max(strings.Index(in, "»"), 0)
+	return strings.Replace(in, "»", "", 1), [2]int{start, end}
+}
+
+func TestSecondPlaceIsShown(t *testing.T) {
+	_, list := Load(source.New("p", []byte("allow \"x\" {}\nallow \"x\" {}")))
+	if len(list) != 1 || len(list[0].Related) != 1 || list[0].Related[0].Span.String() != "p:1:8" {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestManyFindingsAtOnce(t *testing.T) {
+	_, list := Load(source.New("p", []byte("zone \"a\" { sources = [\"x\", \"y\"] }\nallow \"b\" { servce = \"z\" }\nfoo {}")))
+	if len(list) != 4 {
+		t.Fatalf("%d findings: %+v", len(list), list)
+	}
+	for i := 1; i < len(list); i++ {
+		if list[i].Span.Start < list[i-1].Span.Start {
+			t.Errorf("%s stands after %s", list[i-1].Span, list[i].Span)
+		}
+	}
+}
+
+// A zone that could not be read is not reported a second time where it is used.
+func TestBrokenZoneIsOneFinding(t *testing.T) {
+	_, list := Load(source.New("p", []byte("zone { sources = [\"::1\"] }\nallow \"b\" { from = [zone.a] }")))
+	if len(list) != 1 || list[0].Message != "this zone has no name" {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestNothingAllowed(t *testing.T) {
+	for _, text := range []string{"", "\n# nothing\n", `zone "x" { sources = ["::1"] }`, `default { input = "drop" }`} {
+		p, list := Load(source.New("p", []byte(text)))
+		if p == nil || len(list) != 1 || list[0].Severity != diag.Warning || !strings.HasPrefix(list[0].Message, "this policy allows nothing") {
+			t.Errorf("%q: %v, %+v", text, p, list)
+		}
+	}
+	load(t, `default { input = "additive" }`)
+}
+
+// Comments in an older encoding are normal, and nothing depends on them.
+func TestLatin1CommentIsFine(t *testing.T) {
+	load(t, "# caf\xe9\nallow \"x\" {}\n")
+}
+
+func TestCheck(t *testing.T) {
+	known := map[string][]string{"lumenvox-media-server": {"sip", "rtp"}, "sshd": {"ssh"}}
+	p := load(t, `
+allow "a" {
+  service = "lumenvox-mediaserver"
+  listen  = ["sip"]
+}
+allow "b" {
+  service = "lumenvox-media-server"
+  listen  = ["sip", "rtpp", "mrcp"]
+}
+allow "c" { service = "nginx" }
+allow "d" { ports = ["1/tcp"] }
+allow "e" { service = "sshd" }
+`)
+	var got []string
+	for _, d := range Check(p, known) {
+		if d.Rule != RuleName || d.Severity != diag.Error {
+			t.Errorf("%v[%s]", d.Severity, d.Rule)
+		}
+		got = append(got, fmt.Sprintf("%s: %s (%s)", d.Span, d.Message, d.Help))
+	}
+	want := []string{
+		`portolan.hcl:3:14: there is no service "lumenvox-mediaserver" (did you mean "lumenvox-media-server"?)`,
+		`portolan.hcl:8:22: lumenvox-media-server has no listener "rtpp" (did you mean "rtp"?)`,
+		`portolan.hcl:8:30: lumenvox-media-server has no listener "mrcp" (its listeners are rtp and sip)`,
+		`portolan.hcl:10:24: there is no service "nginx" (the services are lumenvox-media-server and sshd)`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// shipped are the policies that come with the program.
+func shipped(t testing.TB) map[string][]byte {
+	t.Helper()
+	names, err := filepath.Glob("../../policies/examples/*.hcl")
+	if err != nil || len(names) < 2 {
+		t.Fatalf("examples: %v, %v", names, err)
+	}
+	out := map[string][]byte{}
+	for _, name := range append(names, "../../policies/default.hcl") {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(name)] = raw
+	}
+	return out
+}
+
+func TestShippedPoliciesLoad(t *testing.T) {
+	for name, raw := range shipped(t) {
+		p := load(t, string(raw))
+		if bytes.ContainsFunc(raw, func(r rune) bool { return r > '~' }) {
+			t.Errorf("%s is not ASCII", name)
+		}
+		for _, a := range p.Allows {
+			if name != "speech.hcl" && (a.Limit != Limit{} || p.Defaults.Log != ruleset.Rate{}) {
+				t.Errorf("%s cannot be said on Windows", name)
+			}
+		}
+	}
+}
+
+// hostile are texts that cost a careless reader its stack, memory or time.
+func hostile() map[string]string {
+	n := MaxSize / 2
+	many := func(head, each, tail string) string {
+		return head + strings.Repeat(each, (MaxSize-len(head)-len(tail))/len(each)) + tail
+	}
+	var zones, names strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&zones, "zone \"z%d\" { sources = [\"10.%d.%d.0/24\"] }\n", i, i/256, i%256)
+		fmt.Fprintf(&names, "zone.y%d,", i)
+	}
+	return map[string]string{
+		"brackets":    "x = " + strings.Repeat("[", n),
+		"braces":      strings.Repeat("a {\n", n/2),
+		"parentheses": "x = " + strings.Repeat("(", n),
+		"nots":        "x = " + strings.Repeat("!", n),
+		"minuses":     many("x = ", "- ", ""),
+		"sums":        many("x = 1", "+1", ""),
+		"conditions":  many("x = ", "a?b:", ""),
+		"templates":   `x = "` + strings.Repeat(`${"`, n/2),
+		"dots":        many("x = a", ".a", ""),
+		"indexes":     many("x = a", "[0]", ""),
+		"splats":      many("x = a", "[*]", ""),
+		"closers":     strings.Repeat("}", n),
+		"equals":      strings.Repeat("=", n),
+		"quotes":      strings.Repeat(`"`, n),
+		"lines":       strings.Repeat("a\n", n),
+		"bad lines":   strings.Repeat("'\n", n),
+		"labels":      many("allow ", `"x" `, "{}"),
+		"blocks":      strings.Repeat("allow \"x\" {}\n", n/8),
+		"words":       many(`allow "x" { listen = [`, `"ab",`, `] }`),
+		"long word":   `allow "x" { service = "` + strings.Repeat("a", n) + `" }`,
+		"zones":       zones.String() + `allow "x" { from = [` + names.String() + `] }`,
+		"no UTF-8":    strings.Repeat("\xff", n),
+		"too long":    strings.Repeat("#", MaxSize+1),
+	}
+}
+
+func TestHostileTextsAreRefusedSoon(t *testing.T) {
+	for name, text := range hostile() {
+		begin := time.Now()
+		p, list := Load(source.New("p", []byte(text)))
+		if p != nil || list.Max() != diag.Error || len(list) > maxFindings {
+			t.Errorf("%s: %v with %d findings", name, p, len(list))
+		}
+		// Generous: a slow reader takes minutes, or dies.
+		if took := time.Since(begin); took > 20*time.Second {
+			t.Errorf("%s took %v", name, took)
+		} else {
+			t.Logf("%-12s %6d KiB %v %q", name, len(text)>>10, took, list[0].Message)
+		}
+	}
+}
+
+// TestLimits holds texts that are valid and too large against the limits.
+func TestLimits(t *testing.T) {
+	var big strings.Builder
+	big.WriteString(`zone "big" { sources = [`)
+	for i := range 2000 {
+		fmt.Fprintf(&big, `"10.%d.%d.1",`, i/256, i%256)
+	}
+	big.WriteString("] }\n")
+	allows := func(n int, body string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "allow \"a%d\" { %s }\n", i, body)
+		}
+		return b.String()
+	}
+	load(t, big.String()+allows(100, "from = [zone.big]"))
+	load(t, allows(MaxAllows, ""))
+	for text, want := range map[string]string{
+		big.String() + allows(101, "from = [zone.big]"): "the zones of all allows together hold more than 200000 address ranges",
+		allows(MaxAllows+1, ""):                         "more than 1000 allows in one policy",
+	} {
+		if p, list := Load(source.New("p", []byte(text))); p != nil || len(list) != 1 || list[0].Message != want {
+			t.Errorf("want %s, got %v, %+v", want, p, list)
+		}
+	}
+}
+
+// FuzzLoad holds every text against what Load promises: no panic, a policy exactly
+// when nothing is an error, places inside the file, one line for each message.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(design))
+	for _, raw := range shipped(f) {
+		f.Add(raw)
+	}
+	f.Add([]byte("zone a { sources = [\"fe80::1%eth0-fe80::2\"] }\nallow b {\n  from = [zone.a]\n  ports = [\"1-2/tcp\"]\n}\n"))
+	f.Add([]byte("\xff\xfea\x00l\x00"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		file := source.New("p", raw)
+		p, list := Load(file)
+		if (p == nil) != (list.Max() == diag.Error) {
+			t.Fatalf("policy %v with findings %+v", p, list)
+		}
+		for _, d := range list {
+			if d.Rule == "" || d.Message == "" || strings.ContainsAny(d.Message+d.Help, "\n\r\x00\x1b") || strings.HasSuffix(d.Message, ".") {
+				t.Errorf("message %q, help %q", d.Message, d.Help)
+			}
+			if d.Span.File != file || d.Span.Start > d.Span.End || d.Span.End > len(file.Text) {
+				t.Errorf("place %d-%d of %d", d.Span.Start, d.Span.End, len(file.Text))
+			}
+		}
+		if p == nil {
+			return
+		}
+		for _, z := range p.Zones {
+			if z.Sources.IsEmpty() || !isName(z.Name.Text) {
+				t.Errorf("zone %q with %v", z.Name.Text, z.Sources)
+			}
+		}
+		for _, a := range p.Allows {
+			if a.Sources.IsEmpty() || !isName(a.Name.Text) || a.Name.Span.Text() != a.Name.Text && !strings.Contains(string(file.Text), `\`) {
+				t.Errorf("allow %q at %q from %v", a.Name.Text, a.Name.Span.Text(), a.Sources)
+			}
+			if len(a.Ports) > 0 && a.Service.Text != "" || len(a.Listen) > 0 && a.Service.Text == "" {
+				t.Errorf("a mix: %+v", a)
+			}
+		}
+	})
+}
+
+func BenchmarkLoad(b *testing.B) {
+	f := source.New("portolan.hcl", []byte(design))
+	for b.Loop() {
+		if p, _ := Load(f); p == nil {
+			b.Fatal("no policy")
+		}
+	}
+}

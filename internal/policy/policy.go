@@ -1,0 +1,119 @@
+// Package policy is what the operator wants.
+//
+// A policy names the networks that matter (zones), says which listeners of which
+// services they may reach (allows), and what happens to everything else (default). It
+// knows nothing of a host: package compile joins it with an inventory.
+//
+// The language is a small part of HCL's native syntax: blocks, quoted text, lists and
+// references to zones. It has no expressions, templates or functions, so a policy can
+// be read aloud and cannot run away.
+package policy
+
+import (
+	"portolan/internal/addr"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+)
+
+// RuleName is the name under which findings about a policy are reported.
+const RuleName = "policy"
+
+// Limits on a policy. They are far above what people write, and they bound the memory
+// and the time that any text can cost.
+const (
+	// MaxSize is the most bytes a policy may have.
+	MaxSize = 256 << 10
+	// MaxAllows is the most allows a policy may have.
+	MaxAllows = 1000
+	// MaxRanges is the most address ranges that the from lists of all allows may
+	// hold together, each zone counted wherever it is named.
+	MaxRanges = 200_000
+
+	maxDepth    = 8   // brackets in brackets; the language needs two
+	maxFindings = 50  // beyond that nobody reads on
+	maxName     = 64  // bytes of the name of a zone or an allow
+	maxText     = 128 // bytes of a word or a quoted text; two IPv6 addresses need 79
+)
+
+// Exposures are the classes of listeners that an allow can ask for, from the widest to
+// the narrowest, by the words of the catalogue. Loopback is not one of them: what is
+// meant for this host alone needs no rule, because loopback is always open.
+var Exposures = [...]string{"public", "internal", "admin"}
+
+// Reserved are the names of the rules that every ruleset has by itself. An allow cannot
+// take one, so the name of a rule always says who asked for it.
+var Reserved = [...]string{"established", "loopback", "invalid", "icmp", "icmpv6", "dhcp", "dhcpv6", "log"}
+
+// A Policy is a whole policy file. The zero value allows nothing and has no default;
+// Load never returns that.
+type Policy struct {
+	File     *source.File
+	Zones    []Zone  // in the order of the file
+	Allows   []Allow // in the order of the file
+	Defaults Defaults
+}
+
+// A Word is text from the policy with its place. The zero value means that it was left
+// out.
+type Word struct {
+	Text string
+	Span source.Span // the text without its quotes
+}
+
+// A Zone is a named set of addresses.
+type Zone struct {
+	Name    Word
+	Sources addr.Set // of both families, not empty
+}
+
+// An Allow opens ports to packets from some sources. There are three kinds:
+//
+//   - Ports is not empty: exactly these ports, whatever the host runs.
+//   - Service is given: listeners of that one service.
+//   - neither: listeners of every service.
+//
+// Of a service's listeners Listen chooses by name, else Exposure by class. With neither,
+// the allow of one service means the widest exposure that the service has on the host:
+// its public listeners, and for one that has none, such as an SSH server, the listeners
+// that it has. The allow of every service then means the public ones alone.
+type Allow struct {
+	Name     Word
+	Service  Word   // id in the catalogue
+	Listen   []Word // names of listeners; only with Service
+	Exposure []Word // out of Exposures; never with Listen
+	Ports    []Port
+	// Otherwise are the ports that are opened when the host is not known to have any
+	// listener of Service, so that a file we could not find or read does not lock the
+	// operator out. Only with Service.
+	Otherwise []Port
+	From      []Word   // names of zones; empty when the allow is for anywhere
+	Sources   addr.Set // the zones of From together, or every address
+	Limit     Limit
+}
+
+// A Port is ports of one protocol, written "22/tcp" or "5000-5100/udp".
+type Port struct {
+	Proto port.Proto
+	Ports port.Range // inclusive, without port 0
+	Span  source.Span
+}
+
+// A Limit is how much an allow lets through before the next rules decide. The zero
+// value is no limit.
+type Limit struct {
+	Rate      ruleset.Rate
+	PerSource bool // counted for each source address by itself
+	Span      source.Span
+}
+
+// Defaults are what happens to packets that no allow accepts.
+type Defaults struct {
+	// Input is Drop, also when the policy has no default block, or Accept for
+	// "additive": our rules only add accepts, and what other firewalls of the host say
+	// about the rest still holds.
+	Input ruleset.Verdict
+	// Log is how often a dropped packet is logged. The zero value is never.
+	Log     ruleset.Rate
+	LogSpan source.Span
+}

@@ -1,0 +1,156 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// unquoted is the place of a text without its quotes.
+func (l *loader) unquoted(r hcl.Range) source.Span {
+	s := l.span(r)
+	if text := s.Text(); len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		return l.file.Span(s.Start+1, s.End-1)
+	}
+	return s // not quoted; or empty, and then the quotes are all there is to show
+}
+
+// text is the quoted text that an expression is; anything else is a finding, with
+// example in the help.
+func (l *loader) text(e hclsyntax.Expression, what, example string) (Word, bool) {
+	switch e := e.(type) {
+	case *hclsyntax.TemplateExpr:
+		v, diags := e.Value(nil) // the tokens were checked: there is nothing in it to evaluate
+		if diags.HasErrors() || v.IsNull() || v.Type() != cty.String {
+			break
+		}
+		w := Word{v.AsString(), l.unquoted(e.SrcRange)}
+		if strings.TrimSpace(w.Text) == "" {
+			l.wrong(w.Span, "write "+example, "%s is empty", what)
+			return Word{}, false
+		}
+		return w, true
+	case *hclsyntax.ScopeTraversalExpr:
+		l.wrong(l.span(e.SrcRange), fmt.Sprintf("write %q", l.span(e.SrcRange).Text()), "%s needs quotes", what)
+		return Word{}, false
+	}
+	l.wrong(l.span(e.Range()), "write "+example, "%s is text in quotes", what)
+	return Word{}, false
+}
+
+// word is the attribute name of b, which is one text; the zero Word when it is left out
+// or wrong.
+func (l *loader) word(b block, name, example string) Word {
+	a, ok := b.Body.Attributes[name]
+	if !ok {
+		return Word{}
+	}
+	w, _ := l.text(a.Expr, name, example)
+	return w
+}
+
+// items are what the attribute name of b lists; given reports whether it is written.
+// An empty list is a finding: it reads like "none" to one and like "any" to another.
+func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsyntax.Expression, given bool) {
+	a, ok := b.Body.Attributes[name]
+	if !ok {
+		return nil, false
+	}
+	list, ok := a.Expr.(*hclsyntax.TupleConsExpr)
+	switch {
+	case !ok:
+		l.wrong(l.span(a.Expr.Range()), "write "+example, "%s is a list", name)
+	case len(list.Exprs) == 0:
+		l.wrong(l.span(list.SrcRange), ifEmpty, "%s is empty and would open nothing", name)
+	default:
+		return list.Exprs, true
+	}
+	return nil, true
+}
+
+// words are the texts that the attribute name of b lists, without those that are wrong.
+func (l *loader) words(b block, name, example, ifEmpty string) []Word {
+	items, _ := l.items(b, name, example, ifEmpty)
+	var out []Word
+	seen := map[string]source.Span{}
+	for _, e := range items {
+		w, ok := l.text(e, "each of "+name, example)
+		if !ok {
+			continue
+		}
+		if first, dup := seen[w.Text]; dup {
+			l.again(w.Span, first, "remove one of them", "%q is listed twice", w.Text)
+			continue
+		}
+		seen[w.Text] = w.Span
+		out = append(out, w)
+	}
+	return out
+}
+
+// ports are the ports that the attribute name of b lists, without those that are wrong.
+func (l *loader) ports(b block, name, example, ifEmpty string) []Port {
+	var out []Port
+	for _, w := range l.words(b, name, example, ifEmpty) {
+		first, last, _ := strings.Cut(w.Text, "/")
+		ports, err := port.ParseRange(first)
+		if err != nil {
+			l.wrong(w.Span, "write "+example, "%s", err)
+			continue
+		}
+		proto, err := port.ParseProto(strings.TrimSpace(last))
+		switch {
+		case last == "":
+			l.wrong(w.Span, fmt.Sprintf(`write "%s/tcp" or "%s/udp"`, ports, ports), "%q does not say which protocol", w.Text)
+		case err != nil:
+			l.wrong(w.Span, "write "+example, "%s", err)
+		case ports.Contains(0):
+			l.wrong(w.Span, "begin at 1: nothing can be reached at port 0", "%q holds port 0", w.Text)
+		default:
+			out = append(out, Port{proto, ports, w.Span})
+		}
+	}
+	return out
+}
+
+// zoneRefs are the names of zones in the from list of b; given reports whether there is
+// such a list.
+func (l *loader) zoneRefs(b block, zones []string) (refs []Word, given bool) {
+	example := "from = [zone.office]"
+	if len(zones) > 0 {
+		example = "from = [zone." + zones[0] + "]"
+	}
+	items, given := l.items(b, "from", example, "leave it out for anywhere")
+	seen := map[string]source.Span{}
+	for _, e := range items {
+		name, ok := zoneName(e)
+		span := l.span(e.Range())
+		if !ok {
+			l.wrong(span, "name a zone, as in "+example+", and give the zone the addresses", "each of from is a zone")
+			continue
+		}
+		if first, dup := seen[name]; dup {
+			l.again(span, first, "remove one of them", "zone %q is listed twice", name)
+			continue
+		}
+		seen[name] = span
+		refs = append(refs, Word{name, span})
+	}
+	return refs, given
+}
+
+// zoneName reads "zone.NAME". HCL takes a dash as part of a name.
+func zoneName(e hclsyntax.Expression) (string, bool) {
+	t, ok := e.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || len(t.Traversal) != 2 || t.Traversal.RootName() != "zone" {
+		return "", false
+	}
+	attr, ok := t.Traversal[1].(hcl.TraverseAttr)
+	return attr.Name, ok
+}

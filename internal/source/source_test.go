@@ -1,0 +1,169 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"unicode/utf8"
+)
+
+func TestPositions(t *testing.T) {
+	f := New("f", []byte("ab\r\nü=x\n\xff!\n"))
+	for offset, want := range map[int]Position{0: {1, 1}, 1: {1, 2}, 4: {2, 1}, 6: {2, 2}, 7: {2, 3}, 9: {3, 1}, 10: {3, 2}} {
+		if got := f.Span(offset, offset+1).Position(); got != want {
+			t.Errorf("offset %d is %v, want %v", offset, got, want)
+		}
+	}
+	if got := f.Span(4, 8).EndPosition(); got != (Position{2, 4}) {
+		t.Errorf("the end is %v", got)
+	}
+	for n, want := range []string{1: "ab", 2: "ü=x", 3: "\xff!", 4: ""} {
+		if n > 0 && string(f.Line(n)) != want {
+			t.Errorf("line %d is %q, want %q", n, f.Line(n), want)
+		}
+	}
+	if f.Line(0) != nil || f.Line(5) != nil {
+		t.Error("a line that does not exist")
+	}
+	whole := f.Span(0, 0)
+	if whole.HasLine() || whole.String() != "f" || whole.Position() != (Position{}) || (Span{}).String() != "" {
+		t.Errorf("the file as a whole is %q", whole)
+	}
+	if s := f.Span(-5, 99); s.Start != 0 || s.End != len(f.Text) {
+		t.Errorf("a span outside the file is %v-%v", s.Start, s.End)
+	}
+}
+
+func TestDecode(t *testing.T) {
+	for name, c := range map[string]struct {
+		raw, text string
+		enc       Encoding
+	}{
+		"utf-8":                  {"port=1\n", "port=1\n", UTF8},
+		"bom":                    {"\xEF\xBB\xBFport", "port", UTF8BOM},
+		"latin-1 stays":          {"d\xe9but\n", "d\xe9but\n", UTF8},
+		"utf-16le":               {"\xFF\xFEp\x00\xfc\x00", "pü", UTF16LE},
+		"utf-16be":               {"\xFE\xFF\x00p\x00\xfc", "pü", UTF16BE},
+		"utf-16le without mark":  {"p\x00o\x00r\x00t\x00", "port", UTF16LE},
+		"utf-16be without mark":  {"\x00p\x00o\x00r\x00t", "port", UTF16BE},
+		"surrogates":             {"\xFF\xFE\x3D\xD8\x00\xDE", "\U0001F600", UTF16LE},
+		"half a surrogate":       {"\xFF\xFE\x3D\xD8", "\uFFFD", UTF16LE},
+		"surrogate, then letter": {"\xFF\xFE\x3D\xD8a\x00", "\uFFFDa", UTF16LE},
+		"half a character":       {"\xFF\xFEa", "\uFFFD", UTF16LE},
+		"binary":                 {"\x7fELF\x00\x00\x01\x02", "\x7fELF\x00\x00\x01\x02", UTF8},
+		"empty":                  {"", "", UTF8},
+	} {
+		if text, enc := Decode([]byte(c.raw)); string(text) != c.text || enc != c.enc {
+			t.Errorf("%s: %q, %v", name, text, enc)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte("\xFF\xFE\x3D\xD8"))
+	f.Add([]byte("a\x00b"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		text, enc := Decode(raw)
+		if len(text) > 2*len(raw)+3 {
+			t.Fatalf("%d bytes became %d", len(raw), len(text))
+		}
+		if enc >= UTF16LE && !utf8.Valid(text) {
+			t.Fatal("decoded text is not UTF-8")
+		}
+	})
+}
+
+// TestTreeNeverLeaves puts links of every kind into a tree and a secret beside it.
+func TestTreeNeverLeaves(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links need a privilege on windows")
+	}
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	for _, d := range []string{"etc/ssh", "data"} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"secret": "secret", "root/data/real": "inside", "root/secret": "not the one outside"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]string{
+		"etc/absolute": "/data/real", "etc/relative": "../data/real", "etc/up": "../../../../data/real",
+		"etc/out": "../../secret", "etc/outside": filepath.Join(dir, "secret"), "etc/loop": "loop", "etc/dir": "/data", "etc/chain": "absolute",
+	} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree, err := OpenTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	for name, want := range map[string]string{
+		"etc/absolute": "inside", "etc/relative": "inside", "etc/up": "inside", "etc/dir/real": "inside", "/etc/chain": "inside",
+		"etc/out": "not the one outside", "../../etc/relative": "inside", "etc/./dir/../data/real": "inside",
+	} {
+		f, err := tree.Read(name)
+		if err != nil || string(f.Text) != want {
+			t.Errorf("%s: %v, %v, want %q", name, f, err, want)
+		}
+	}
+	for name, want := range map[string]error{
+		"etc/outside": fs.ErrNotExist, "etc/loop": ErrLinks, "etc/none": fs.ErrNotExist, "etc": ErrNotRegular, "data/real/x": nil,
+	} {
+		if f, err := tree.Read(name); err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("%s: %v, %v, want %v", name, f, err, want)
+		}
+	}
+}
+
+func TestTreeReadLimits(t *testing.T) {
+	tree := NewTree(fstest.MapFS{
+		"large":  {Data: bytes.Repeat([]byte("x"), MaxFileSize+1)},
+		"just":   {Data: bytes.Repeat([]byte("x"), MaxFileSize)},
+		"device": {Mode: fs.ModeDevice},
+		"fifo":   {Mode: fs.ModeNamedPipe},
+	})
+	if _, err := tree.Read("large"); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("large: %v", err)
+	}
+	if f, err := tree.Read("just"); err != nil || len(f.Text) != MaxFileSize {
+		t.Errorf("just: %v", err)
+	}
+	for _, name := range []string{"device", "fifo"} {
+		if _, err := tree.Read(name); !errors.Is(err, ErrNotRegular) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := readAll(strings.NewReader(strings.Repeat("x", MaxFileSize+1)), 0); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a file that grew: %v", err)
+	}
+}
+
+func TestGlob(t *testing.T) {
+	tree := NewTree(fstest.MapFS{
+		"etc/a.conf": {}, "etc/b.conf": {}, "etc/.hidden.conf": {}, "etc/c.txt": {}, "opt/x/etc/d.conf": {}, "opt/y/etc/e.conf": {},
+	})
+	for pattern, want := range map[string][]string{
+		"/etc/*.conf": {"etc/a.conf", "etc/b.conf"}, "etc/a.conf": {"etc/a.conf"}, "/opt/*/etc/*.conf": {"opt/x/etc/d.conf", "opt/y/etc/e.conf"},
+		"/etc/[bc].*": {"etc/b.conf", "etc/c.txt"}, "/none/*": nil, "/etc/none": nil, "/etc/.*": {"etc/.hidden.conf"}, "/../etc/a.conf": {"etc/a.conf"},
+	} {
+		if got, err := tree.Glob(pattern); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v, want %v", pattern, got, err, want)
+		}
+	}
+	if _, err := tree.Glob("/etc/["); err == nil {
+		t.Error("a malformed pattern is not an error")
+	}
+}
