@@ -1,0 +1,201 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+
+	"portolan/internal/diag"
+	"portolan/internal/host"
+	"portolan/internal/inventory"
+	"portolan/internal/port"
+)
+
+// clash is the ports of a claim that a machine hands out to others.
+type clash struct {
+	on     *machine
+	shared port.Set
+}
+
+// ephemeralOverlap finds listeners whose ports a system hands out by itself, per
+// protocol, without the ports it is told to spare.
+func ephemeralOverlap(p *Pass) {
+	type victim struct {
+		claim   *inventory.Claim
+		clashes []clash
+	}
+	var victims []victim
+	// Writing ip_local_reserved_ports replaces the whole list
+	// (https://www.kernel.org/doc/Documentation/networking/ip-sysctl.rst), so the advice
+	// of each finding must hold the ports of all.
+	reserve := map[*machine][]port.Range{}
+	for _, c := range p.listeners {
+		v := victim{claim: c}
+		for _, m := range p.machinesOf(c) {
+			if shared := port.Of(c.Ports).Intersect(m.handsOut[c.Proto]); !shared.IsEmpty() {
+				v.clashes = append(v.clashes, clash{m, shared})
+				reserve[m] = append(reserve[m], c.Ports)
+			}
+		}
+		if len(v.clashes) > 0 {
+			victims = append(victims, v)
+		}
+	}
+	lists := map[*machine]port.Set{}
+	for m, ports := range reserve {
+		for _, r := range m.Reserved {
+			ports = append(ports, r.Ports.Ranges()...)
+		}
+		lists[m] = port.Of(ports...)
+	}
+
+	for _, v := range victims {
+		c := v.claim
+		d := diag.Diagnostic{
+			Message: subject(c) + " overlaps the ephemeral ports " + rangesOf(c, v.clashes),
+			Span:    c.Span,
+			Label:   label(c, sharedWords(v.clashes)),
+			Notes:   nominalNote(c),
+		}
+		if c.Ports.Len() == 1 {
+			// One port, bound once at boot, is rarely lost; one of hundreds, bound anew for
+			// each call, will be.
+			d.Severity = diag.Warning
+		}
+		ways := []string{p.moveWords(c)}
+		for _, x := range v.clashes {
+			where := ""
+			if len(v.clashes) > 1 {
+				where = " on " + x.on.name
+			}
+			d.Notes = append(d.Notes, ephemeralNotes(c, x.on, where)...)
+			if way := spare(c, x.on, lists[x.on]); way != "" {
+				ways = append(ways, way+where)
+			}
+		}
+		d.Help = or(ways...)
+		p.report(d)
+	}
+}
+
+// rangesOf is "32768-60999 of linux and 49152-65535 of windows-server": the ranges as
+// the systems have them, of which a part may be spared.
+func rangesOf(c *inventory.Claim, clashes []clash) string {
+	var words []string
+	for _, x := range clashes {
+		var ranges []port.Range
+		for _, e := range x.on.Ephemeral {
+			if meets(e, c) {
+				ranges = append(ranges, e.Ports)
+			}
+		}
+		words = append(words, port.Of(ranges...).String()+" of "+x.on.name)
+	}
+	return and(words)
+}
+
+func meets(e host.Ephemeral, c *inventory.Claim) bool {
+	return e.Proto == c.Proto && e.Ports.Overlaps(c.Ports)
+}
+
+// sharedWords is "400 ports shared", per machine where they differ.
+func sharedWords(clashes []clash) string {
+	same := true
+	for _, x := range clashes {
+		same = same && x.shared.Equal(clashes[0].shared)
+	}
+	first := count(clashes[0].shared.Len(), "port") + " shared"
+	if same {
+		return first
+	}
+	words := []string{first + " on " + clashes[0].on.name}
+	for _, x := range clashes[1:] {
+		words = append(words, strconv.Itoa(x.shared.Len())+" on "+x.on.name)
+	}
+	return and(words)
+}
+
+// ephemeralNotes are the facts of one machine: its ranges and what it spares of c.
+func ephemeralNotes(c *inventory.Claim, m *machine, where string) []string {
+	var notes []string
+	add := func(words, from string) {
+		if from != "" {
+			words += " (" + from + ")"
+		}
+		// Both families often have one range from one setting.
+		for _, n := range notes {
+			if n == words {
+				return
+			}
+		}
+		notes = append(notes, words)
+	}
+	for _, e := range m.Ephemeral {
+		if meets(e, c) {
+			add(e.Setting+" is "+asWritten(e)+where, e.From)
+		}
+	}
+	for _, r := range m.Reserved {
+		if n := r.Ports.Intersect(port.Of(c.Ports)).Len(); n > 0 {
+			add(r.Setting+" spares "+strconv.Itoa(n)+" of "+count(c.Ports.Len(), "port")+where, r.From)
+		}
+	}
+	for _, f := range families {
+		var from string
+		var rows []port.Range
+		for _, x := range m.Excluded {
+			if x.Administered && x.Proto == c.Proto && x.Family == f && x.Ports.Overlaps(c.Ports) {
+				from = cmp.Or(from, x.From)
+				rows = append(rows, x.Ports)
+			}
+		}
+		if n := port.Of(rows...).Intersect(port.Of(c.Ports)).Len(); n > 0 {
+			add(fmt.Sprintf("administered exclusions spare %d of %s over IPv%d%s", n, count(c.Ports.Len(), "port"), f, where), from)
+		}
+	}
+	return notes
+}
+
+// asWritten is the range as its setting has it. Linux separates the bounds by a blank.
+func asWritten(e host.Ephemeral) string {
+	if e.Setting == "net.ipv4.ip_local_port_range" {
+		return strconv.Itoa(int(e.Ports.First)) + " " + strconv.Itoa(int(e.Ports.Last))
+	}
+	return e.Ports.String()
+}
+
+// spare says how to keep m from handing out the ports of c. list is everything that m
+// must spare on Linux. It is "" when nothing is known to help.
+func spare(c *inventory.Claim, m *machine, list port.Set) string {
+	const setting = "net.ipv4.ip_local_reserved_ports"
+	switch system(m.Platform) {
+	case "linux":
+		switch n := len(list.Ranges()); {
+		case list.Equal(port.Of(c.Ports)):
+			return "reserve " + list.String() + " in " + setting
+		case n <= 12:
+			return "set " + setting + " to " + list.String()
+		}
+		return "add " + c.Ports.String() + " to " + setting
+	case "windows":
+		if way := exclude(c, m, func(f host.Family) bool { return handsOutTo(c, m, f) }); way != "" {
+			return "run " + way
+		}
+		return ""
+	}
+	for _, e := range m.Ephemeral {
+		if meets(e, c) && e.Setting != "" {
+			return "move " + e.Setting + " off " + c.Ports.String()
+		}
+	}
+	return ""
+}
+
+func handsOutTo(c *inventory.Claim, m *machine, f host.Family) bool {
+	for _, e := range m.Ephemeral {
+		if e.Family == f && meets(e, c) {
+			return true
+		}
+	}
+	return false
+}

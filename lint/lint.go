@@ -1,0 +1,146 @@
+// Package lint judges an inventory against a host and a policy.
+//
+// A rule is one file beside this one, one archive in rules/ that is its page, its
+// example and its test, and one line in Rules. A rule reports what will fail or is
+// likely wrong; it keeps silent where the inventory does not know.
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"portolan/internal/diag"
+	"portolan/internal/host"
+	"portolan/internal/inventory"
+	"portolan/internal/port"
+)
+
+// A Rule is one kind of finding. Its name says the pattern that is found and is never
+// used again for another.
+type Rule struct {
+	Name     string
+	Summary  string        // one sentence without its full stop, as on the rule's page
+	Severity diag.Severity // of its findings, unless the page says when another
+	// Check reports its findings through the Pass. It is nil for a rule whose findings
+	// are made while files are read.
+	Check func(*Pass)
+}
+
+// Rules are all rules a finding can name. Nobody changes it.
+var Rules = [...]Rule{
+	{"ephemeral-overlap", "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
+	{"excluded-range", "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
+	{"port-overlap", "two listeners of one host want the same port", diag.Error, portOverlap},
+	{"range-overflow", "a range of ports runs past 65535", diag.Error, rangeOverflow},
+	{"reserved-port", "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},
+	{"odd-rtp-base", "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
+
+	{"ambiguous-line", "two readers understand a line differently", diag.Warning, nil},
+	{"broken-fact", "a fact of the host cannot be read", diag.Warning, nil},
+	{"broken-line", "a line is no comment, no section and no setting", diag.Warning, nil},
+	{"number-spelling", "a number is written in a way that people misread", diag.Info, nil},
+	{"out-of-range-value", "a number is outside what its setting can mean", diag.Error, nil},
+	{"template-value", "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
+	{"unknown-capture", "a captured file holds no output that is known", diag.Warning, nil},
+	{"unknown-default", "a setting is left to a default that nobody knows", diag.Warning, nil},
+	{"unreadable-file", "a file of a known service cannot be read", diag.Error, nil},
+}
+
+// A Pass is what one rule sees.
+type Pass struct {
+	Inventory *inventory.Inventory
+	// Hosts are the machines the inventory is judged for: the one it was found on, or
+	// several platforms when files are looked at alone.
+	Hosts []host.Facts
+
+	listeners []*inventory.Claim // those with a port, in order of the inventory
+	machines  []machine          // of Hosts, in their order
+	moves     moves
+	options   Options
+	rule      *Rule
+	found     diag.List
+}
+
+// machine is one host with what several rules ask of it, worked out once.
+type machine struct {
+	*host.Facts
+	name     string
+	handsOut map[port.Proto]port.Set // ports that any program may be given
+	refused  map[port.Proto]port.Set // ports that nobody can bind
+}
+
+// Options say how an inventory is judged. The zero value judges every claim on every
+// host.
+type Options struct {
+	// Supported leaves out, for each claim, hosts of systems that its service does not
+	// run on: for files without a host, which are judged for many platforms.
+	Supported bool
+}
+
+// Run lets every rule judge inv on hosts. The findings are sorted by file and place.
+// Without hosts the rules that need one find nothing.
+func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
+	p := &Pass{Inventory: inv, Hosts: hosts, options: o}
+	for i := range inv.Claims {
+		if c := &inv.Claims[i]; c.Direction == inventory.Listen {
+			p.listeners = append(p.listeners, c)
+		}
+	}
+	for i := range hosts {
+		p.machines = append(p.machines, newMachine(&hosts[i]))
+	}
+	p.moves = newMoves(p.listeners)
+	for i := range Rules {
+		if p.rule = &Rules[i]; p.rule.Check != nil {
+			p.rule.Check(p)
+		}
+	}
+	p.found.Sort()
+	return p.found
+}
+
+func newMachine(f *host.Facts) machine {
+	m := machine{f, f.Platform, map[port.Proto]port.Set{}, map[port.Proto]port.Set{}}
+	if m.name == "" {
+		m.name = "the host"
+	}
+	for _, proto := range port.Protos {
+		m.handsOut[proto] = f.EphemeralPorts(proto)
+		var rows []port.Range
+		for _, x := range f.Excluded {
+			if x.Proto == proto && !x.Administered {
+				rows = append(rows, x.Ports)
+			}
+		}
+		m.refused[proto] = port.Of(rows...)
+	}
+	return m
+}
+
+// report adds a finding of the rule that runs. A finding without a severity gets that
+// of the rule.
+func (p *Pass) report(d diag.Diagnostic) {
+	d.Rule = p.rule.Name
+	if d.Severity == diag.Invalid {
+		d.Severity = p.rule.Severity
+	}
+	p.found = append(p.found, d)
+}
+
+// machinesOf are the machines c is judged on.
+func (p *Pass) machinesOf(c *inventory.Claim) []*machine {
+	var out []*machine
+	for i := range p.machines {
+		m := &p.machines[i]
+		if !p.options.Supported || slices.ContainsFunc(c.Platforms, func(name string) bool { return system(name) == system(m.Platform) }) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// system is the platform without its version: "windows" of "windows-2003".
+func system(platform string) string {
+	name, _, _ := strings.Cut(platform, "-")
+	return name
+}

@@ -1,0 +1,142 @@
+package lint
+
+import (
+	"sort"
+	"strconv"
+
+	"portolan/internal/inventory"
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// moves proposes other first ports. Every rule gets the same answer for a listener, and
+// no two listeners get ports that meet, so that all advice can be followed at once.
+type moves struct {
+	taken   port.Set // by a listener of any protocol, or by an earlier proposal
+	members map[listener][]*inventory.Claim
+	given   map[listener]int
+}
+
+// listener is what one setting moves: its claims differ in nothing but the protocol.
+type listener struct {
+	service, instance, listen string
+	span                      source.Span
+}
+
+func listenerOf(c *inventory.Claim) listener {
+	return listener{c.Service, c.Instance, c.Listen, c.Span}
+}
+
+// maxMoves bounds the proposals of one run: a host that needs more has a worse problem
+// than a port, and the search must not become slow.
+const maxMoves = 200
+
+func newMoves(claims []*inventory.Claim) moves {
+	ranges := make([]port.Range, len(claims))
+	m := moves{members: map[listener][]*inventory.Claim{}, given: map[listener]int{}}
+	for i, c := range claims {
+		ranges[i] = c.Ports
+		l := listenerOf(c)
+		m.members[l] = append(m.members[l], c)
+	}
+	m.taken = port.Of(ranges...)
+	return m
+}
+
+// move finds a first port for c: the one that is assigned to what it speaks, or an even
+// round one from 1024 up, near below where it is now or else above. In all protocols of
+// its listener the ports meet no listener, and no ephemeral and no excluded port of its
+// machines. It is false when there is none.
+func (p *Pass) move(c *inventory.Claim) (int, bool) {
+	l := listenerOf(c)
+	if first, ok := p.moves.given[l]; ok {
+		return first, true
+	}
+	if len(p.moves.given) >= maxMoves {
+		return 0, false
+	}
+	members := p.moves.members[l]
+	free := port.All().Minus(p.moves.taken)
+	for _, m := range p.machinesOf(c) {
+		for _, o := range members {
+			free = free.Minus(m.handsOut[o.Proto]).Minus(m.refused[o.Proto])
+		}
+	}
+	first, ok := search(free.Ranges(), c)
+	if ok {
+		p.moves.given[l] = first
+		r, _ := moved(c, first)
+		p.moves.taken = p.moves.taken.Union(port.Of(r))
+	}
+	return first, ok
+}
+
+// search tries assigned ports, then round numbers before less round ones, and near ones
+// before far ones.
+func search(free []port.Range, c *inventory.Claim) (int, bool) {
+	fits := func(first int) bool {
+		r, ok := moved(c, first)
+		if !ok {
+			return false
+		}
+		i := sort.Search(len(free), func(i int) bool { return free[i].Last >= r.Last })
+		return i < len(free) && free[i].First <= r.First
+	}
+	if spread(c) == 1 {
+		best := -1
+		for _, r := range c.Assigned.Ranges() {
+			first := int(r.First)
+			if fits(first) && (best < 0 || abs(first-c.NominalFirst) < abs(best-c.NominalFirst)) {
+				best = first
+			}
+		}
+		if best >= 0 {
+			return best, true
+		}
+	}
+	now := min(max(c.NominalFirst, 0), port.Max)
+	for _, step := range [...]int{5000, 1000, 100, 2} {
+		for first := (now - 1) / step * step; first >= firstUserPort; first -= step {
+			if fits(first) {
+				return first, true
+			}
+		}
+		for first := (now/step + 1) * step; first <= port.Max; first += step {
+			if first >= firstUserPort && fits(first) {
+				return first, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// moved is the ports of c, written and opened, if it began at first; false when they
+// would leave the port space.
+func moved(c *inventory.Claim, first int) (port.Range, bool) {
+	by := first - c.NominalFirst
+	lo := min(c.NominalFirst, int(c.Ports.First)) + by
+	hi := max(c.NominalLast, int(c.Ports.Last)) + by
+	if lo < 0 || hi > port.Max || lo > hi {
+		return port.Range{}, false
+	}
+	return port.Range{First: uint16(lo), Last: uint16(hi)}, true
+}
+
+// moveWords is advice to move c: "set rtp_server_port_base to 25000". It is "" when no
+// setting moves it.
+func (p *Pass) moveWords(c *inventory.Claim) string {
+	if c.Setting == "" {
+		return ""
+	}
+	if first, ok := p.move(c); ok {
+		return "set " + c.Setting + " to " + strconv.Itoa(first)
+	}
+	return "set " + c.Setting + " to where " + count(spread(c), "port") + " are free"
+}
+
+// spread is the number of ports between the first and the last that c writes or opens.
+func spread(c *inventory.Claim) int {
+	return max(c.NominalLast, int(c.Ports.Last)) - min(c.NominalFirst, int(c.Ports.First)) + 1
+}

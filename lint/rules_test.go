@@ -1,0 +1,164 @@
+package lint_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"portolan/internal/catalog"
+	"portolan/internal/diag"
+	"portolan/internal/host"
+	"portolan/internal/inventory"
+	"portolan/internal/report"
+	"portolan/internal/source"
+	"portolan/lint"
+	"portolan/policies"
+	"portolan/services"
+)
+
+var update = flag.Bool("update", false, "rewrite what the archives in rules/ want")
+
+// TestArchives runs every rule's page through the whole program: the host on which it
+// fires, and the one on which it is silent.
+func TestArchives(t *testing.T) {
+	cat, found, err := catalog.Load(services.FS)
+	if err != nil || len(found) > 0 {
+		t.Fatal(found, err)
+	}
+	platforms, found, err := host.LoadPlatforms(policies.FS, "platforms.hcl")
+	if err != nil || len(found) > 0 {
+		t.Fatal(found, err)
+	}
+	for _, name := range lint.Names() {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join("rules", name+".txtar")
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []struct {
+				host  string
+				fires bool
+			}{{"fires", true}, {"silent", false}} {
+				list := look(t, cat, platforms, tree(t, ar, want.host))
+				fired := false
+				for _, d := range list {
+					fired = fired || d.Rule == name
+				}
+				if fired != want.fires {
+					t.Errorf("%s on the host %s: %v", name, want.host, fired)
+				}
+				compare(t, ar, want.host+".want", list)
+			}
+			if *update {
+				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// tree is the host in one folder of the archive.
+func tree(t *testing.T, ar *txtar.Archive, folder string) *source.Tree {
+	t.Helper()
+	files := fstest.MapFS{}
+	for _, f := range ar.Files {
+		if name, ok := strings.CutPrefix(f.Name, folder+"/"); ok {
+			files[name] = &fstest.MapFile{Data: f.Data}
+		}
+	}
+	if len(files) == 0 {
+		t.Fatalf("the archive has no host %s", folder)
+	}
+	return source.NewTree(files)
+}
+
+// look is everything the program finds out about a host.
+func look(t *testing.T, cat *catalog.Catalog, platforms host.Platforms, tree *source.Tree) diag.List {
+	t.Helper()
+	inv, list, err := inventory.Read(cat, tree, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, found, err := host.Load(tree, platforms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if facts.Platform == "" {
+		t.Fatal("the host has no platform")
+	}
+	list = append(list, found...)
+	list = append(list, lint.Run(inv, []host.Facts{facts}, lint.Options{})...)
+	list.Sort()
+	return list
+}
+
+// compare holds the text of list against the archive's file of that name, or writes it
+// there.
+func compare(t *testing.T, ar *txtar.Archive, name string, list diag.List) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := report.Text(&got, list, report.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range ar.Files {
+		if ar.Files[i].Name != name {
+			continue
+		}
+		if *update {
+			ar.Files[i].Data = got.Bytes()
+		} else if d := cmp.Diff(string(ar.Files[i].Data), got.String()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		return
+	}
+	t.Errorf("the archive has no %s", name)
+}
+
+// TestPages holds the pages to one shape and to the rules they are about.
+func TestPages(t *testing.T) {
+	rules := map[string]lint.Rule{}
+	for _, r := range lint.Rules {
+		if r.Name == "" || r.Severity == diag.Invalid || rules[r.Name].Name != "" {
+			t.Errorf("rule %q is not whole", r.Name)
+		}
+		rules[r.Name] = r
+		if _, ok := lint.Explain(r.Name); !ok {
+			t.Errorf("%s has no page", r.Name)
+		}
+	}
+	for _, name := range lint.Names() {
+		page, ok := lint.Explain(name)
+		r := rules[name]
+		if !ok || r.Name == "" {
+			t.Errorf("%s has a page and is no rule", name)
+			continue
+		}
+		sentence := strings.ToUpper(r.Summary[:1]) + r.Summary[1:] + "."
+		head := "# " + name + "\n\n" + sentence + "\n\nSeverity: " + r.Severity.String()
+		if !strings.HasPrefix(page, head) {
+			t.Errorf("%s does not begin with\n%s", name, head)
+		}
+		rest := page
+		for _, part := range []string{"\n## Why\n", "\n## How to fix\n", "\n## Example\n", "\n`portolan lint` says:\n", "[" + name + "]: "} {
+			_, after, found := strings.Cut(rest, part)
+			if !found {
+				t.Errorf("%s: %q is missing or out of order", name, part)
+			}
+			rest = after
+		}
+	}
+	for _, name := range []string{"", "no-such-rule", "../rules/port-overlap", "port-overlap.txtar"} {
+		if page, ok := lint.Explain(name); ok || page != "" {
+			t.Errorf("Explain(%q) = %q", name, page)
+		}
+	}
+}
