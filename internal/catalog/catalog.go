@@ -6,6 +6,7 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"path"
@@ -20,9 +21,21 @@ import (
 	"portolan/internal/source"
 )
 
-// Catalog is all services that are known, in order of their ids.
+// Catalog is all services that are known. Descriptions are parsed when they are first
+// asked for: a host has files of a few of them, and parsing all takes longer than
+// everything else.
 type Catalog struct {
-	Services []*Service
+	entries []*entry // in order of ids
+}
+
+// entry is one description, parsed or not yet.
+type entry struct {
+	id      string
+	file    *source.File
+	paths   []string // every text in it that looks like an absolute path
+	service *Service // nil until it is parsed, or when it has no service
+	diags   diag.List
+	parsed  bool
 }
 
 // Service is one description.
@@ -146,17 +159,21 @@ type Test struct {
 var Exposures = [...]string{"public", "internal", "admin", "loopback"}
 
 // Load reads the descriptions *.hcl of every file system in turn; a later description
-// replaces an earlier one with the same id. Findings are about the descriptions; the
-// error says that one could not be read.
-func Load(fsyses ...fs.FS) (*Catalog, diag.List, error) {
+// replaces an earlier one with the same id, which is the name of its file. The first
+// file system is ours and is parsed as it is needed; mistakes in it are found by tests.
+// The others are the operator's: they are parsed at once, and the findings are about
+// them. The error says that a file could not be read.
+func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	cat := &Catalog{}
 	var diags diag.List
-	for _, fsys := range fsyses {
+	for i, fsys := range append([]fs.FS{ours}, theirs...) {
 		names, err := fs.Glob(fsys, "*.hcl")
 		if err != nil {
 			return nil, nil, err
 		}
-		from := len(cat.Services)
+		if len(names) == 0 {
+			return nil, nil, errors.New("no service descriptions (*.hcl) found")
+		}
 		for _, name := range names {
 			raw, err := fs.ReadFile(fsys, name)
 			if err != nil {
@@ -165,67 +182,116 @@ func Load(fsyses ...fs.FS) (*Catalog, diag.List, error) {
 			if len(raw) > source.MaxFileSize {
 				return nil, nil, &fs.PathError{Op: "read", Path: name, Err: source.ErrTooLarge}
 			}
-			services, found := parse(source.New(path.Join("services", name), raw))
-			diags = append(diags, found...)
-			for _, s := range services {
-				cat.add(s, from, &diags)
+			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join("services", name), raw), paths: literalPaths(raw)}
+			if i > 0 {
+				e.parse()
+				diags = append(diags, e.diags...)
 			}
+			cat.add(e)
 		}
-	}
-	slices.SortFunc(cat.Services, func(a, b *Service) int { return strings.Compare(a.ID, b.ID) })
-	if len(cat.Services) == 0 && len(diags) == 0 {
-		return nil, nil, errors.New("no service descriptions (*.hcl) found")
 	}
 	return cat, diags, nil
 }
 
-// add puts s into the catalogue. Two descriptions of one id in the same file system,
-// which begins at index from, are an error.
-func (c *Catalog) add(s *Service, from int, diags *diag.List) {
-	for i, old := range c.Services {
-		if old.ID != s.ID {
-			continue
-		}
-		if i >= from {
-			*diags = append(*diags, diag.Diagnostic{Rule: Rule, Severity: diag.Error, Span: s.Span,
-				Message: "service " + s.ID + " is described twice", Related: []diag.Related{{Span: old.Span, Message: "first here"}},
-				Help: "give one of them another name"})
-			return
-		}
-		c.Services[i] = s
-		return
+func (c *Catalog) add(e *entry) {
+	i, replaces := slices.BinarySearchFunc(c.entries, e.id, func(e *entry, id string) int { return strings.Compare(e.id, id) })
+	if replaces {
+		c.entries[i] = e
+	} else {
+		c.entries = slices.Insert(c.entries, i, e)
 	}
-	c.Services = append(c.Services, s)
+}
+
+func (e *entry) parse() *Service {
+	if !e.parsed {
+		e.parsed = true
+		e.service, e.diags = parse(e.file, e.id)
+	}
+	return e.service
+}
+
+// literalPaths are the quoted texts that begin like an absolute path, "/..." or
+// "C:/...". The paths of a description must be among them, so it need not be parsed to
+// know where its files cannot be.
+func literalPaths(raw []byte) []string {
+	var out []string
+	for {
+		_, rest, found := bytes.Cut(raw, []byte{'"'})
+		if !found {
+			return out
+		}
+		end := bytes.IndexAny(rest, "\"\n")
+		if end < 0 {
+			return out
+		}
+		if text := string(rest[:end]); strings.HasPrefix(text, "/") || len(text) > 3 && text[1:3] == ":/" {
+			out = append(out, text)
+		}
+		raw = rest[end+1:]
+	}
 }
 
 // Find is the service with an id, nil when there is none.
 func (c *Catalog) Find(id string) *Service {
-	for _, s := range c.Services {
-		if s.ID == id {
-			return s
+	for _, e := range c.entries {
+		if e.id == id {
+			return e.parse()
 		}
 	}
 	return nil
 }
 
+// Where are the services one of whose paths may satisfy there, in order of ids. Texts of
+// a description that only look like paths are tried too, so a service may be returned
+// without reason, but none is left out.
+func (c *Catalog) Where(there func(pattern string) bool) []*Service {
+	var out []*Service
+	for _, e := range c.entries {
+		if slices.ContainsFunc(e.paths, there) {
+			if s := e.parse(); s != nil {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// All are all services in order of ids, and the findings about their descriptions.
+func (c *Catalog) All() ([]*Service, diag.List) {
+	var out []*Service
+	var diags diag.List
+	for _, e := range c.entries {
+		if s := e.parse(); s != nil {
+			out = append(out, s)
+		}
+		diags = append(diags, e.diags...)
+	}
+	return out, diags
+}
+
 // IDs are the ids of all services, ascending.
 func (c *Catalog) IDs() []string {
-	ids := make([]string, len(c.Services))
-	for i, s := range c.Services {
-		ids[i] = s.ID
+	ids := make([]string, len(c.entries))
+	for i, e := range c.entries {
+		ids[i] = e.id
 	}
 	return ids
 }
 
-// Listeners are the names of the listeners of each service.
-func (c *Catalog) Listeners() map[string][]string {
+// Listeners are the names of the listeners of the services with the given ids, and no
+// names for the others: what a policy is checked against.
+func (c *Catalog) Listeners(ids ...string) map[string][]string {
 	out := map[string][]string{}
-	for _, s := range c.Services {
+	for _, e := range c.entries {
 		names := []string{}
-		for _, l := range s.Listens {
-			names = append(names, l.Name)
+		if slices.Contains(ids, e.id) {
+			if s := e.parse(); s != nil {
+				for _, l := range s.Listens {
+					names = append(names, l.Name)
+				}
+			}
 		}
-		out[s.ID] = names
+		out[e.id] = names
 	}
 	return out
 }

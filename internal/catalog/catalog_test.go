@@ -10,13 +10,11 @@ import (
 	"portolan/services"
 )
 
-func load(t *testing.T, files ...string) (*Catalog, string) {
+// load puts text into the file x.hcl of an operator, beside a description of ours.
+func load(t *testing.T, text string) (*Catalog, string) {
 	t.Helper()
-	fsys := fstest.MapFS{}
-	for i, text := range files {
-		fsys[string(rune('a'+i))+".hcl"] = &fstest.MapFile{Data: []byte(text)}
-	}
-	cat, diags, err := Load(fsys)
+	ours := fstest.MapFS{"ours.hcl": {Data: []byte(strings.Replace(whole, `"x"`, `"ours"`, 1))}}
+	cat, diags, err := Load(ours, fstest.MapFS{"x.hcl": {Data: []byte(text)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +52,17 @@ const whole = `service "x" {
 
 func TestWholeDescription(t *testing.T) {
 	cat, diags := load(t, whole)
-	if diags != "" || len(cat.Services) != 1 || cat.Find("x") == nil || cat.Find("y") != nil {
+	if diags != "" || len(cat.IDs()) != 2 || cat.Find("x") == nil || cat.Find("y") != nil {
 		t.Fatalf("%v\n%s", cat.IDs(), diags)
+	}
+	if found := cat.Where(func(p string) bool { return p == "/etc/x.conf" }); len(found) != 2 {
+		t.Errorf("%d services have the path", len(found))
+	}
+	if found := cat.Where(func(p string) bool { return p == "/etc/y.conf" }); len(found) != 0 {
+		t.Errorf("%d services have another path", len(found))
+	}
+	if names := cat.Listeners("x"); len(names["x"]) != 1 || names["ours"] == nil || len(names["ours"]) != 0 {
+		t.Errorf("listeners are %v", names)
 	}
 	if d := cat.Find("x").DefaultNamed("port"); d == nil || d.Cases[0].Value.String() != "99" || d.Cases[0].Words() != "in every version" {
 		t.Errorf("the default is %+v", d)
@@ -65,11 +72,11 @@ func TestWholeDescription(t *testing.T) {
 // TestMistakes changes one thing in a description that is whole.
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
-		{`title `, `titel `, `a.hcl:2:3 a service has no attribute "titel"; did you mean "title"?`},
-		{`listen "a"`, `lisen "a"`, `a.hcl:14:3 a service has no block "lisen"; did you mean "listen"?`},
+		{`title `, `titel `, `x.hcl:2:3 a service has no attribute "titel"; did you mean "title"?`},
+		{`listen "a"`, `lisen "a"`, `x.hcl:14:3 a service has no block "lisen"; did you mean "listen"?`},
 		{`exposure = "public"`, `exposure = "publik"`, `the exposure "publik" is not known; did you mean "public"?`},
-		{`default.port`, `default.prot`, `a.hcl:17:40 there is no default "prot" before this place; did you mean "port"?`},
-		{`port(setting`, `prot(setting`, `a.hcl:17:16 there is no function "prot"; did you mean "port"?`},
+		{`default.port`, `default.prot`, `x.hcl:17:40 there is no default "prot" before this place; did you mean "port"?`},
+		{`port(setting`, `prot(setting`, `x.hcl:17:16 there is no function "prot"; did you mean "port"?`},
 		{`default.port)`, `local.port)`, `there is no local value "port" before this place`},
 		{`default.port)`, `each.value)`, `each is known only in a block with for_each`},
 		{`default.port)`, `lokal.port)`, `"lokal" is not known here; did you mean "local"?`},
@@ -78,6 +85,7 @@ func TestMistakes(t *testing.T) {
 		{`service "x"`, `service`, `the block service needs exactly one name`},
 		{`linux = ["/etc/x.conf"]`, `linux = ["x.conf"]`, `the paths of linux are not a list of absolute patterns`},
 		{`linux = ["/etc/x.conf"]`, `windows = ["/etc/x.conf"]`, `the paths of windows are not a list of absolute patterns`},
+		{`linux = ["/etc/x.conf"]`, `linux = ["\u002fetc/x.conf"]`, `the paths of linux are not a list of absolute patterns`},
 		{`linux = ["/etc/x.conf"]`, `linux = ["/etc/[.conf"]`, `the paths of linux are not a list of absolute patterns`},
 		{`linux = ["/etc/x.conf"]`, `beos = ["/etc/x.conf"]`, `paths knows linux and windows, not "beos"`},
 		{`value = 99`, `value = -1`, `value is neither a text nor a whole number`},
@@ -93,16 +101,19 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%s instead of %s: got\n%swant\n%s", c.new, c.old, diags, c.want)
 		}
 	}
-	if _, diags := load(t, whole, whole); !strings.Contains(diags, "service x is described twice") {
-		t.Errorf("twice: %s", diags)
+	if _, diags := load(t, whole+strings.Replace(whole, `"x"`, `"y"`, 1)); !strings.Contains(diags, "service y stands in the file of x") {
+		t.Errorf("two: %s", diags)
+	}
+	if _, diags := load(t, "# nothing\n"); !strings.Contains(diags, "the file describes no service") {
+		t.Errorf("none: %s", diags)
 	}
 }
 
 func TestLaterFileSystemsReplace(t *testing.T) {
 	changed := strings.Replace(whole, `"X"`, `"other X"`, 1)
-	cat, diags, err := Load(fstest.MapFS{"a.hcl": {Data: []byte(whole)}}, fstest.MapFS{"b.hcl": {Data: []byte(changed)}})
-	if err != nil || len(diags) > 0 || len(cat.Services) != 1 || cat.Services[0].Title != "other X" {
-		t.Errorf("%v, %v, %v", cat.Services[0].Title, diags, err)
+	cat, diags, err := Load(fstest.MapFS{"x.hcl": {Data: []byte(whole)}}, fstest.MapFS{"x.hcl": {Data: []byte(changed)}})
+	if err != nil || len(diags) > 0 || len(cat.IDs()) != 1 || cat.Find("x").Title != "other X" {
+		t.Errorf("%v, %v, %v", cat.IDs(), diags, err)
 	}
 	if _, _, err := Load(fstest.MapFS{}); err == nil {
 		t.Error("an empty folder is not an error")
@@ -133,8 +144,20 @@ func FuzzLoad(f *testing.F) {
 		if len(raw) > 4096 { // deep nesting costs HCL's own parser; descriptions are ours
 			return
 		}
-		if _, _, err := Load(fstest.MapFS{"a.hcl": {Data: raw}}); err != nil && !strings.Contains(err.Error(), "no service descriptions") {
+		ours := fstest.MapFS{"x.hcl": {Data: []byte(whole)}}
+		if _, _, err := Load(ours, fstest.MapFS{"a.hcl": {Data: raw}}); err != nil {
 			t.Fatal(err)
 		}
 	})
+}
+
+// BenchmarkLoad parses every description of ours.
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		cat, _, err := Load(services.FS)
+		if err != nil {
+			b.Fatal(err)
+		}
+		cat.All()
+	}
 }

@@ -41,23 +41,34 @@ var Functions = map[string]string{
 	"min":      "min(a, b, ...): the least number",
 }
 
-// parse reads the services of one file.
-func parse(f *source.File) ([]*Service, diag.List) {
-	p := &parser{hclfile.Reader{File: f, Rule: Rule}}
+// parse reads the service of one file, which is named like it.
+func parse(f *source.File, id string) (*Service, diag.List) {
+	p := &parser{hclfile.Reader{File: f, Rule: Rule}, literalPaths(f.Text)}
 	body := p.Parse()
 	p.Check(body, hclfile.Shape{Blocks: []string{"service"}}, "a description", body.SrcRange)
-	var out []*Service
+	var service *Service
 	for _, b := range body.Blocks {
-		if b.Type == "service" {
-			if s := p.service(b); s != nil {
-				out = append(out, s)
-			}
+		if b.Type != "service" {
+			continue
+		}
+		switch s := p.service(b); {
+		case s == nil:
+		case service != nil || s.ID != id:
+			p.Error(b.LabelRanges[0], "describe it in a file of its own, "+s.ID+".hcl", "service %s stands in the file of %s", s.ID, id)
+		default:
+			service = s
 		}
 	}
-	return out, p.Diags
+	if service == nil && len(p.Diags) == 0 {
+		p.Error(body.SrcRange, "write service \""+id+"\" { … }", "the file describes no service")
+	}
+	return service, p.Diags
 }
 
-type parser struct{ hclfile.Reader }
+type parser struct {
+	hclfile.Reader
+	paths []string // see literalPaths
+}
 
 func (p *parser) service(b *hclsyntax.Block) *Service {
 	id, ok := p.Label(b)
@@ -143,7 +154,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 			patterns, ok := texts(list)
 			for _, pattern := range patterns {
 				_, err := path.Match(pattern, "")
-				ok = ok && err == nil && (os == "windows" && len(pattern) > 3 && pattern[1:3] == ":/" || os == "linux" && path.IsAbs(pattern))
+				ok = ok && err == nil && slices.Contains(p.paths, pattern) && (os == "windows" && len(pattern) > 3 && pattern[1:3] == ":/" || os == "linux" && path.IsAbs(pattern))
 			}
 			if !ok || len(patterns) == 0 {
 				p.Error(at, "write absolute patterns with forward slashes, those of windows with a drive: C:/…", "the paths of %s are not a list of absolute patterns", os)

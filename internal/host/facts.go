@@ -5,30 +5,35 @@
 package host
 
 import (
+	"cmp"
+	"slices"
+
 	"portolan/internal/port"
 )
 
-// Facts are what a machine does with ports by itself.
+// Facts are what a machine does with ports by itself. Facts of which nothing is known
+// have no Ephemeral, and -1 as UnprivilegedStart.
 type Facts struct {
 	// Platform is the id in policies/platforms.hcl, such as "linux" or
 	// "windows-server"; "" when it is not known.
-	Platform string `json:"platform"`
+	Platform string
 	// Title is the platform in words, "Linux 4.2 and later".
-	Title string `json:"title,omitempty"`
+	Title string
 	// Ephemeral are the ranges from which the system hands out ports, an entry for
 	// each protocol and family.
-	Ephemeral []Ephemeral `json:"ephemeral"`
+	Ephemeral []Ephemeral
 	// Reserved are the ports that the system never hands out by itself, so a range
 	// over them is safe (Linux's ip_local_reserved_ports: both protocols, both
 	// families).
-	Reserved []Reserved `json:"reserved,omitempty"`
+	Reserved []Reserved
 	// Excluded are Windows' port exclusions.
-	Excluded []Excluded `json:"excluded,omitempty"`
+	Excluded []Excluded
 	// UnprivilegedStart is the first port a process without privilege may bind
 	// (Linux's ip_unprivileged_port_start); -1 when it is not known.
-	UnprivilegedStart int `json:"unprivileged_start"`
-	// From says how we know: "this machine", a folder, a file, or "built-in".
-	From string `json:"from"`
+	UnprivilegedStart int
+	// From says how we know: "this machine", "files" for a tree of which at least one
+	// file answered, or "built-in".
+	From string
 }
 
 // Family is an IP version, 4 or 6. The zero value is none.
@@ -42,34 +47,34 @@ const (
 
 // Ephemeral is one range from which ports are handed out.
 type Ephemeral struct {
-	Proto  port.Proto `json:"-"`
-	Family Family     `json:"family"`
-	Ports  port.Range `json:"-"` // inclusive
+	Proto  port.Proto
+	Family Family
+	Ports  port.Range // inclusive
 	// Setting is the name by which the system knows it, as one would type it:
 	// "net.ipv4.ip_local_port_range".
-	Setting string `json:"setting"`
+	Setting string
 	// From is where the value was read, "etc/sysctl.d/10-net.conf:3", or the source of
-	// a built-in default.
-	From string `json:"from"`
+	// a built-in default, "built-in default, platforms.hcl:9 (https://…)".
+	From string
 }
 
 // Reserved is a set of ports that are not handed out.
 type Reserved struct {
-	Ports   port.Set `json:"-"`
-	Setting string   `json:"setting"`
-	From    string   `json:"from"`
+	Ports   port.Set
+	Setting string
+	From    string
 }
 
 // Excluded is one row of "netsh int ipv4 show excludedportrange".
 type Excluded struct {
-	Proto  port.Proto `json:"-"`
-	Family Family     `json:"family"`
-	Ports  port.Range `json:"-"` // inclusive
+	Proto  port.Proto
+	Family Family
+	Ports  port.Range // inclusive
 	// Administered rows (starred by netsh) keep automatic assignment out and let a
 	// service bind: protection. The others are taken by a component such as Hyper-V,
 	// and binding them fails with error 10013.
-	Administered bool   `json:"administered"`
-	From         string `json:"from"`
+	Administered bool
+	From         string
 }
 
 // EphemeralPorts are all ports the system may hand out for proto in any family,
@@ -92,4 +97,41 @@ func (f *Facts) EphemeralPorts(proto port.Proto) port.Set {
 		s = s.Minus(r.Ports)
 	}
 	return s
+}
+
+// The words of Facts.From besides "built-in".
+const (
+	fromMachine = "this machine"
+	fromFiles   = "files"
+)
+
+// found is a range and where it was read.
+type found struct {
+	ports port.Range
+	from  string
+}
+
+// replace puts ranges in the place of those that f has for proto and family. The name
+// of the setting stays.
+func (f *Facts) replace(proto port.Proto, family Family, with ...found) {
+	setting := ""
+	f.Ephemeral = slices.DeleteFunc(f.Ephemeral, func(e Ephemeral) bool {
+		if e.Proto != proto || e.Family != family {
+			return false
+		}
+		setting = e.Setting
+		return true
+	})
+	for _, w := range with {
+		f.Ephemeral = append(f.Ephemeral, Ephemeral{proto, family, w.ports, setting, w.from})
+	}
+	sortEphemeral(f.Ephemeral)
+}
+
+// sortEphemeral brings entries into the order in which they are printed: by protocol,
+// family and first port.
+func sortEphemeral(list []Ephemeral) {
+	slices.SortStableFunc(list, func(a, b Ephemeral) int {
+		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Family, b.Family), cmp.Compare(a.Ports.First, b.Ports.First))
+	})
 }

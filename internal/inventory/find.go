@@ -39,23 +39,35 @@ type candidate struct {
 
 // inTree are the files of a host at the paths that the catalogue knows.
 func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, error) {
+	found := map[string][]string{} // by pattern
+	var firstErr error
+	look := func(pattern string) bool {
+		if (pattern[0] == '/') != (os == "linux") {
+			return false
+		}
+		names, looked := found[pattern]
+		if !looked {
+			var err error
+			if os == "windows" {
+				names, err = globWindows(tree, pattern)
+			} else {
+				names, err = tree.Glob(pattern)
+			}
+			if err != nil && !errors.Is(err, fs.ErrPermission) && firstErr == nil {
+				firstErr = err
+			}
+			found[pattern] = names
+		}
+		return len(names) > 0
+	}
 	var out []candidate
-	for _, s := range cat.Services {
+	for _, s := range cat.Where(look) {
 		for i := range s.Files {
 			spec := &s.Files[i]
 			var names []string
 			for _, pattern := range spec.Paths[os] {
-				var found []string
-				var err error
-				if os == "windows" {
-					found, err = globWindows(tree, pattern)
-				} else {
-					found, err = tree.Glob(pattern)
-				}
-				if err != nil && !errors.Is(err, fs.ErrPermission) {
-					return nil, err
-				}
-				names = append(names, found...)
+				look(pattern)
+				names = append(names, found[pattern]...)
 			}
 			slices.Sort(names)
 			for _, name := range slices.Compact(names) {
@@ -64,7 +76,7 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 			}
 		}
 	}
-	return out, nil
+	return out, firstErr
 }
 
 // OSOf tells the system of a tree by its top folder: "windows" or "linux".
@@ -133,15 +145,17 @@ func baseOf(name string) string {
 // byName are the services one of whose files has the base name of name.
 func byName(cat *catalog.Catalog, name string) []candidate {
 	base := baseOf(name)
+	fits := func(pattern string) bool {
+		ok, _ := path.Match(strings.ToLower(path.Base(pattern)), base)
+		return ok
+	}
 	var out []candidate
-	for _, s := range cat.Services {
+	for _, s := range cat.Where(fits) {
 		for i := range s.Files {
 			var systems []string
 			for os, patterns := range s.Files[i].Paths {
-				for _, p := range patterns {
-					if ok, _ := path.Match(strings.ToLower(path.Base(p)), base); ok && !slices.Contains(systems, os) {
-						systems = append(systems, os)
-					}
+				if slices.ContainsFunc(patterns, fits) {
+					systems = append(systems, os)
 				}
 			}
 			if len(systems) == 0 {

@@ -1,0 +1,141 @@
+package host
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"portolan/internal/diag"
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// sysctlDirs are the folders with settings for the boot. A file in one of them hides
+// those of the same name in the folders after it (sysctl.d(5); lib/sysctl.d stands in
+// the list of procps only, see sysctl(8)).
+var sysctlDirs = [...]string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
+
+// linux puts into facts what the files say: live values before captured ones, and
+// these before the settings for the boot.
+func (l *loader) linux(facts *Facts, captured []Setting) {
+	s := settler{l, []func() []Setting{
+		l.live,
+		func() []Setting { return captured },
+		sync.OnceValue(l.boot), // looked at only for what the others do not know
+	}}
+	if start, _, ok := settle(s, unprivilegedPortHead, ParseUnprivilegedPortStart, "the built-in default"); ok {
+		facts.UnprivilegedStart, facts.From = start, fromFiles
+	}
+	if ports, at, ok := settle(s, localReservedPorts, ParseLocalReservedPorts, "an empty list"); ok {
+		facts.From = fromFiles
+		if !ports.IsEmpty() {
+			facts.Reserved = []Reserved{{ports, localReservedPorts, place(at)}}
+		}
+	}
+	fallback := "nothing"
+	if len(facts.Ephemeral) > 0 {
+		fallback = fmt.Sprintf("%s, the %s,", facts.Ephemeral[0].Ports, facts.Ephemeral[0].From)
+	}
+	r, at, ok := settle(s, localPortRange, ParseLocalPortRange, fallback)
+	if !ok {
+		return
+	}
+	facts.From = fromFiles
+	for _, proto := range port.Protos {
+		for _, family := range []Family{V4, V6} { // the name says ipv4, but both use the range
+			facts.replace(proto, family, found{r, place(at)})
+		}
+	}
+	if int(r.First) < facts.UnprivilegedStart { // EINVAL on Linux 6.18; the kernel's text demands it too
+		l.diags = append(l.diags, diag.Diagnostic{
+			Rule: RuleBroken, Severity: diag.Warning, Span: at,
+			Message: fmt.Sprintf("%s begins below %s, which is %d: current kernels refuse it and keep the range they had",
+				localPortRange, unprivilegedPortHead, facts.UnprivilegedStart),
+			Notes: []string{"ports are judged by the range as it is written"},
+			Help:  fmt.Sprintf("begin the range at %d or above", facts.UnprivilegedStart),
+		})
+	}
+}
+
+// settler finds values among several levels of settings, the most trusted first.
+type settler struct {
+	*loader
+	levels []func() []Setting
+}
+
+// settle is the first value of key that makes sense, and where it stands. Values that
+// make none are reported together with what is used instead; fallback is that in words
+// when nothing else is left.
+func settle[T any](s settler, key string, parse func(string) (T, error), fallback string) (value T, at source.Span, ok bool) {
+	var broken diag.List
+	for _, level := range s.levels {
+		setting, written := last(level(), key)
+		if !written {
+			continue
+		}
+		v, err := parse(setting.Value.Text())
+		if err == nil {
+			value, at, ok, fallback = v, setting.Value, true, "the value from "+place(setting.Value)
+			break
+		}
+		broken = append(broken, diag.Diagnostic{
+			Rule: RuleBroken, Severity: diag.Warning, Span: setting.Value, Message: fmt.Sprintf("%s: %v", key, err),
+		})
+	}
+	for _, d := range broken {
+		d.Message += "; " + fallback + " is used instead"
+		s.diags = append(s.diags, d)
+	}
+	return value, at, ok
+}
+
+// live are the values of the running kernel.
+func (l *loader) live() []Setting {
+	var out []Setting
+	for _, key := range linuxKeys {
+		f := l.read("proc/sys/" + strings.ReplaceAll(key, ".", "/"))
+		if f == nil {
+			continue
+		}
+		start := len(f.Text) - len(bytes.TrimLeft(f.Text, " \t\n"))
+		out = append(out, Setting{key, f.Span(start, len(bytes.TrimRight(f.Text, " \t\n")))})
+	}
+	return out
+}
+
+// boot are the settings that are made at the next boot, in their order: all files by
+// their base names whatever their folder, etc/sysctl.conf last.
+func (l *loader) boot() []Setting {
+	chosen := map[string]string{}
+	var bases []string
+	for _, dir := range sysctlDirs {
+		for _, base := range l.list(dir) {
+			if chosen[base] == "" && strings.HasSuffix(base, ".conf") {
+				chosen[base] = path.Join(dir, base)
+				bases = append(bases, base)
+			}
+		}
+	}
+	slices.Sort(bases)
+	var out []Setting
+	for _, base := range bases {
+		out = append(out, l.conf(chosen[base])...)
+	}
+	return append(out, l.conf("etc/sysctl.conf")...)
+}
+
+// conf are the settings of one file. A link to /dev/null is how a file of a lower
+// folder is switched off (sysctl.d(5)).
+func (l *loader) conf(name string) []Setting {
+	if target, err := l.tree.Resolve(name); err == nil && target == "dev/null" {
+		return nil
+	}
+	f := l.read(name)
+	if f == nil {
+		return nil
+	}
+	return ParseSysctlConf(f)
+}
