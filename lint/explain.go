@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/tools/txtar"
 )
 
 // archives hold a rule each: its page, then a host on which it fires, what is printed
@@ -46,7 +46,7 @@ func Explain(name string) (string, bool) {
 	}
 	for _, f := range ar.Files {
 		if f.Name == "fires.want" {
-			b.WriteString("\n`portolan lint` says:\n\n" + indent(f.Data))
+			b.WriteString("\nPortolan says:\n\n" + indent(f.Data))
 		}
 	}
 	return b.String(), true

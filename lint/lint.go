@@ -22,7 +22,7 @@ type Rule struct {
 	Summary  string        // one sentence without its full stop, as on the rule's page
 	Severity diag.Severity // of its findings, unless the page says when another
 	// Check reports its findings through the Pass. It is nil for a rule whose findings
-	// are made while files are read.
+	// are made while files are read, or while a firewall is written.
 	Check func(*Pass)
 }
 
@@ -35,11 +35,15 @@ var Rules = [...]Rule{
 	{"reserved-port", "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},
 	{"odd-rtp-base", "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
 
+	{"allow-opens-nothing", "an allow of the policy opens no port on this host", diag.Warning, nil},
 	{"ambiguous-line", "two readers understand a line differently", diag.Warning, nil},
 	{"broken-fact", "a fact of the host cannot be read", diag.Warning, nil},
 	{"broken-line", "a line is no comment, no section and no setting", diag.Warning, nil},
+	{"cannot-express", "a firewall cannot say what the policy asks for", diag.Error, nil},
+	{"description", "the description of a service is wrong", diag.Error, nil},
 	{"number-spelling", "a number is written in a way that people misread", diag.Info, nil},
 	{"out-of-range-value", "a number is outside what its setting can mean", diag.Error, nil},
+	{"policy", "a policy has a mistake", diag.Error, nil},
 	{"template-value", "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
 	{"unknown-capture", "a captured file holds no output that is known", diag.Warning, nil},
 	{"unknown-default", "a setting is left to a default that nobody knows", diag.Warning, nil},

@@ -3,6 +3,7 @@ package lint_test
 import (
 	"bytes"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,16 +11,19 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/tools/txtar"
 
 	"portolan/internal/catalog"
+	"portolan/internal/compile"
 	"portolan/internal/diag"
 	"portolan/internal/host"
 	"portolan/internal/inventory"
+	"portolan/internal/policy"
 	"portolan/internal/report"
 	"portolan/internal/source"
 	"portolan/lint"
 	"portolan/policies"
+	"portolan/render"
 	"portolan/services"
 )
 
@@ -28,10 +32,6 @@ var update = flag.Bool("update", false, "rewrite what the archives in rules/ wan
 // TestArchives runs every rule's page through the whole program: the host on which it
 // fires, and the one on which it is silent.
 func TestArchives(t *testing.T) {
-	cat, found, err := catalog.Load(services.FS)
-	if err != nil || len(found) > 0 {
-		t.Fatal(found, err)
-	}
 	platforms, found, err := host.LoadPlatforms(policies.FS, "platforms.hcl")
 	if err != nil || len(found) > 0 {
 		t.Fatal(found, err)
@@ -47,7 +47,7 @@ func TestArchives(t *testing.T) {
 				host  string
 				fires bool
 			}{{"fires", true}, {"silent", false}} {
-				list := look(t, cat, platforms, tree(t, ar, want.host))
+				list := look(t, platforms, files(t, ar, want.host))
 				fired := false
 				for _, d := range list {
 					fired = fired || d.Rule == name
@@ -66,8 +66,8 @@ func TestArchives(t *testing.T) {
 	}
 }
 
-// tree is the host in one folder of the archive.
-func tree(t *testing.T, ar *txtar.Archive, folder string) *source.Tree {
+// files are the host in one folder of the archive.
+func files(t *testing.T, ar *txtar.Archive, folder string) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{}
 	for _, f := range ar.Files {
@@ -78,12 +78,28 @@ func tree(t *testing.T, ar *txtar.Archive, folder string) *source.Tree {
 	if len(files) == 0 {
 		t.Fatalf("the archive has no host %s", folder)
 	}
-	return source.NewTree(files)
+	return files
 }
 
-// look is everything the program finds out about a host.
-func look(t *testing.T, cat *catalog.Catalog, platforms host.Platforms, tree *source.Tree) diag.List {
+// look is everything the program finds out about a host. Beside the host's own files an
+// archive may have those of an operator: portolan.hcl is the policy, what is in services
+// are descriptions, and the file named render says for which firewall.
+func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List {
 	t.Helper()
+	theirs := []fs.FS{}
+	if sub, err := fs.Sub(files, "services"); err == nil {
+		if names, _ := fs.Glob(sub, "*.hcl"); len(names) > 0 {
+			theirs = append(theirs, sub)
+		}
+	}
+	cat, list, err := catalog.Load(services.FS, theirs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) > 0 { // the program stops here
+		return list
+	}
+	tree := source.NewTree(files)
 	inv, list, err := inventory.Read(cat, tree, "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +113,37 @@ func look(t *testing.T, cat *catalog.Catalog, platforms host.Platforms, tree *so
 	}
 	list = append(list, found...)
 	list = append(list, lint.Run(inv, []host.Facts{facts}, lint.Options{})...)
+	if raw, ok := files["portolan.hcl"]; ok {
+		list = append(list, lookAtPolicy(t, cat, inv, raw.Data, files)...)
+	}
 	list.Sort()
+	return list
+}
+
+// lookAtPolicy is what is found out about a policy and the firewall it means.
+func lookAtPolicy(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, raw []byte, files fstest.MapFS) diag.List {
+	t.Helper()
+	p, list := policy.Load(source.New("portolan.hcl", raw))
+	if p == nil {
+		return list
+	}
+	list = append(list, policy.Check(p, cat.Listeners(cat.IDs()...))...)
+	if list.Max() == diag.Error {
+		return list
+	}
+	rules, found := compile.Ruleset(p, inv)
+	list = append(list, found...)
+	if to, ok := files["render"]; ok {
+		backend, err := render.Find(strings.TrimSpace(string(to.Data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, found, err := backend.Files(rules, render.Header{Program: "portolan", Policy: "portolan.hcl"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, found...)
+	}
 	return list
 }
 
@@ -148,7 +194,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s does not begin with\n%s", name, head)
 		}
 		rest := page
-		for _, part := range []string{"\n## Why\n", "\n## How to fix\n", "\n## Example\n", "\n`portolan lint` says:\n", "[" + name + "]: "} {
+		for _, part := range []string{"\n## Why\n", "\n## How to fix\n", "\n## Example\n", "\nPortolan says:\n", "[" + name + "]: "} {
 			_, after, found := strings.Cut(rest, part)
 			if !found {
 				t.Errorf("%s: %q is missing or out of order", name, part)

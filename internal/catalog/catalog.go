@@ -8,6 +8,7 @@ package catalog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -18,8 +19,12 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"portolan/internal/diag"
+	"portolan/internal/parallel"
 	"portolan/internal/source"
 )
+
+// MaxSize is the most bytes a description may have; ours have some ten thousand.
+const MaxSize = 128 << 10
 
 // Catalog is all services that are known. Descriptions are parsed when they are first
 // asked for: a host has files of a few of them, and parsing all takes longer than
@@ -166,6 +171,7 @@ var Exposures = [...]string{"public", "internal", "admin", "loopback"}
 func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	cat := &Catalog{}
 	var diags diag.List
+	var eager []*entry
 	for i, fsys := range append([]fs.FS{ours}, theirs...) {
 		names, err := fs.Glob(fsys, "*.hcl")
 		if err != nil {
@@ -179,16 +185,19 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			if len(raw) > source.MaxFileSize {
-				return nil, nil, &fs.PathError{Op: "read", Path: name, Err: source.ErrTooLarge}
+			if len(raw) > MaxSize {
+				return nil, nil, fmt.Errorf("%s: larger than %d KiB, the most that a description may have", name, MaxSize>>10)
 			}
 			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join("services", name), raw), paths: literalPaths(raw)}
-			if i > 0 {
-				e.parse()
-				diags = append(diags, e.diags...)
-			}
 			cat.add(e)
+			if i > 0 {
+				eager = append(eager, e)
+			}
 		}
+	}
+	parseAll(eager)
+	for _, e := range eager {
+		diags = append(diags, e.diags...)
 	}
 	return cat, diags, nil
 }
@@ -200,6 +209,10 @@ func (c *Catalog) add(e *entry) {
 	} else {
 		c.entries = slices.Insert(c.entries, i, e)
 	}
+}
+
+func parseAll(entries []*entry) {
+	parallel.For(len(entries), func(i int) { entries[i].parse() })
 }
 
 func (e *entry) parse() *Service {
@@ -245,12 +258,17 @@ func (c *Catalog) Find(id string) *Service {
 // a description that only look like paths are tried too, so a service may be returned
 // without reason, but none is left out.
 func (c *Catalog) Where(there func(pattern string) bool) []*Service {
-	var out []*Service
+	var hits []*entry
 	for _, e := range c.entries {
 		if slices.ContainsFunc(e.paths, there) {
-			if s := e.parse(); s != nil {
-				out = append(out, s)
-			}
+			hits = append(hits, e)
+		}
+	}
+	parseAll(hits)
+	var out []*Service
+	for _, e := range hits {
+		if e.service != nil {
+			out = append(out, e.service)
 		}
 	}
 	return out
@@ -260,9 +278,10 @@ func (c *Catalog) Where(there func(pattern string) bool) []*Service {
 func (c *Catalog) All() ([]*Service, diag.List) {
 	var out []*Service
 	var diags diag.List
+	parseAll(c.entries)
 	for _, e := range c.entries {
-		if s := e.parse(); s != nil {
-			out = append(out, s)
+		if e.service != nil {
+			out = append(out, e.service)
 		}
 		diags = append(diags, e.diags...)
 	}

@@ -137,11 +137,21 @@ func TestDescriptionsAreFormatted(t *testing.T) {
 	}
 }
 
+// TestDeepNesting gives the parser as much to recurse on as a description may hold.
+func TestDeepNesting(t *testing.T) {
+	for _, unit := range []string{"(", "[", "{", "!", "-", "\"${", "a["} {
+		text := "service \"x\" {\n title = " + strings.Repeat(unit, (MaxSize-100)/len(unit)) + "\n}\n"
+		if _, diags := load(t, text); diags == "" {
+			t.Errorf("%q nested deeply is no mistake", unit)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte(`service "x" { locals { a = [for x in y : x] } }`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) > 4096 { // deep nesting costs HCL's own parser; descriptions are ours
+		if len(raw) > MaxSize {
 			return
 		}
 		ours := fstest.MapFS{"x.hcl": {Data: []byte(whole)}}

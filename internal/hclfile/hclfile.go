@@ -21,9 +21,50 @@ type Reader struct {
 	Diags diag.List
 }
 
+// Limits on what HCL's parser calls itself for; a file that a person wrote has a
+// hundredth of it.
+const (
+	maxNesting = 200  // brackets inside each other
+	maxPrefix  = 1000 // "!" and "-" in a row
+	maxChoices = 5000 // "?" in one file
+)
+
+// tooDeep is the offset at which a text asks more of HCL's parser than these limits, -1
+// when it does not. The parser would run out of stack, which ends the process and cannot
+// be caught. Brackets in texts and comments count too, which errs on the safe side.
+func tooDeep(text []byte) int {
+	nesting, prefix, choices := 0, 0, 0
+	for i, c := range text {
+		switch c {
+		case '(', '[', '{':
+			nesting++
+		case ')', ']', '}':
+			nesting = max(0, nesting-1)
+		case '?':
+			choices++
+		}
+		switch c {
+		case '!', '-':
+			prefix++
+		case ' ', '\t':
+		default:
+			prefix = 0
+		}
+		if nesting > maxNesting || prefix > maxPrefix || choices > maxChoices {
+			return i
+		}
+	}
+	return -1
+}
+
 // Parse reads the file as HCL. The body is never nil; what could not be parsed is
 // missing from it and is reported in Diags.
 func (r *Reader) Parse() *hclsyntax.Body {
+	if at := tooDeep(r.File.Text); at >= 0 {
+		r.Diags = append(r.Diags, diag.Diagnostic{Rule: r.Rule, Severity: diag.Error, Span: r.File.Span(at, at+1),
+			Message: "too many brackets or operators inside each other", Help: "is this the right file?"})
+		return &hclsyntax.Body{}
+	}
 	parsed, diags := hclsyntax.ParseConfig(r.File.Text, r.File.Name, hcl.InitialPos)
 	r.HCL(diags)
 	if parsed == nil {
@@ -200,36 +241,47 @@ func stringList(v cty.Value) ([]string, bool) {
 // Suggest is `; did you mean "x"?` for the closest of the known names when one is
 // close enough to be a slip, and "" otherwise.
 func Suggest(name string, known []string) string {
-	best, distance := "", max(2, len(name)/3)+1
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
-			best, distance = k, d
-		}
-	}
+	best := Closest(name, known)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// editDistance counts the insertions, deletions and replacements that turn a into b.
-func editDistance(a, b string) int {
+// Closest is the known name that name was probably meant to be, "" when none is near:
+// one slip in a short word, in a long one up to a third of it.
+func Closest(name string, known []string) string {
+	best, limit := "", max(1, len(name)/3)
+	for _, k := range known {
+		if d := slips(strings.ToLower(name), strings.ToLower(k)); d <= limit && (best == "" || d < limit) {
+			best, limit = k, d
+		}
+	}
+	return best
+}
+
+// slips counts the letters added, left out, replaced or swapped with their neighbour
+// that turn a into b (the optimal string alignment distance).
+func slips(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
 	}
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		last := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			last, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, last+cost)
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

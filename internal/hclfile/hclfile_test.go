@@ -6,7 +6,7 @@ func TestSuggest(t *testing.T) {
 	known := []string{"nftables", "iptables", "windows"}
 	for name, want := range map[string]string{
 		"nftable": `; did you mean "nftables"?`, "IPTABLES": `; did you mean "iptables"?`, "window": `; did you mean "windows"?`,
-		"pf": "", "": "", "something else": "",
+		"nftalbes": `; did you mean "nftables"?`, "pf": "", "": "", "winnows": `; did you mean "windows"?`, "iptable6xyz": "", "something else": "",
 	} {
 		if got := Suggest(name, known); got != want {
 			t.Errorf("Suggest(%q) = %q, want %q", name, got, want)

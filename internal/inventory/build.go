@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,6 +16,7 @@ import (
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
 	"portolan/internal/diag"
+	"portolan/internal/parallel"
 	"portolan/internal/port"
 	"portolan/internal/source"
 )
@@ -69,18 +71,17 @@ func ReadFile(s *catalog.Service, role string, f *source.File, choices map[strin
 }
 
 func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) {
+	results := make([]result, len(found))
+	parallel.For(len(found), func(i int) { results[i] = found[i].build(opts[found[i].service.ID]) })
 	var diags diag.List
-	perService := map[string]int{}
-	for i := range found {
+	for i, r := range results {
 		c := &found[i]
-		file, claims, fresh, ok := inv.one(c, opts[c.service.ID])
-		if !ok {
+		if !r.ok {
 			continue
 		}
-		diags = append(diags, fresh...)
-		inv.Files = append(inv.Files, file)
-		inv.Claims = append(inv.Claims, claims...)
-		perService[c.service.ID+"\x00"+c.spec.Role]++
+		diags = append(diags, r.diags...)
+		inv.Files = append(inv.Files, r.file)
+		inv.Claims = append(inv.Claims, r.claims...)
 		if !slices.Contains(inv.Found, c.service.ID) {
 			inv.Found = append(inv.Found, c.service.ID)
 		}
@@ -116,27 +117,39 @@ func (inv *Inventory) nameInstances() {
 	}
 }
 
-// one reads one file. It is false for a file that only has the name of a known one.
-func (inv *Inventory) one(c *candidate, choices map[string]string) (File, []Claim, diag.List, bool) {
-	file := File{Name: c.name, Service: c.service.ID, Status: Unreadable}
+// result is what one file comes to.
+type result struct {
+	file   File
+	claims []Claim
+	diags  diag.List
+	ok     bool // false for a file that only has the name of a known one
+}
+
+// build reads one file and makes its claims.
+func (c *candidate) build(choices map[string]string) result {
+	out := result{file: File{Name: c.name, Service: c.service.ID, Status: Unreadable}, ok: true}
 	f, err := c.read()
 	if err != nil {
-		return file, nil, diag.List{unreadable(source.New(c.name, nil), why(err), "make it a readable text file, or leave it out")}, true
+		out.diags = diag.List{unreadable(source.New(c.name, nil), why(err), "make it a readable text file, or leave it out")}
+		return out
 	}
-	file.Name = f.Name
+	out.file.Name = f.Name
 	if bytes.IndexByte(f.Text, 0) >= 0 {
-		return file, nil, diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")}, c.certain
+		out.ok, out.diags = c.certain, diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")}
+		return out
 	}
 	doc, diags, err := conf.Parse(c.spec.Format, f, c.tree)
 	if err != nil { // the description names a format that does not exist
-		return file, nil, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}, true
+		out.diags = diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
+		return out
 	}
-	ok, fresh := accepts(c, doc)
-	diags = append(diags, fresh...)
-	if !ok {
-		return file, nil, diag.List{unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")}, c.certain
+	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os, said: map[source.Span]bool{}, touched: map[*conf.Node]bool{}}
+	e.prepare()
+	if !e.accepts() {
+		out.ok, out.diags = c.certain, append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file"))
+		return out
 	}
-	e := newEvaluator(c.service, c.spec, doc, c.os, choices)
+	e.evaluate(choices)
 	b := &builder{evaluator: e}
 	for i := range c.service.Listens {
 		b.fact(&c.service.Listens[i], Listen)
@@ -144,11 +157,12 @@ func (inv *Inventory) one(c *candidate, choices map[string]string) (File, []Clai
 	for i := range c.service.Connects {
 		b.fact(&c.service.Connects[i], Connect)
 	}
-	file.Status = Whole
+	out.file.Status = Whole
 	if b.partial {
-		file.Status = Partial
+		out.file.Status = Partial
 	}
-	return file, b.claims, append(diags, e.diags...), true
+	out.claims, out.diags = b.claims, append(diags, e.diags...)
+	return out
 }
 
 func unreadable(f *source.File, why, help string) diag.Diagnostic {
@@ -234,7 +248,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		NominalFirst: lo, NominalLast: hi, Ports: clamp(lo, hi),
 		Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms,
 	}
-	b.provenance(&claim, first, extent)
+	b.provenance(&claim, f, first, extent)
 	for _, a := range f.Assigned {
 		s, _ := port.Parse(a) // checked by the catalogue
 		claim.Assigned = claim.Assigned.Union(s)
@@ -299,8 +313,8 @@ func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto 
 }
 
 // provenance says where the numbers of a claim come from. The first port's own text is
-// the claim's place.
-func (b *builder) provenance(c *Claim, first, extent cty.Value) {
+// the claim's place. A number that is a literal in the description has its origin there.
+func (b *builder) provenance(c *Claim, f *catalog.Fact, first, extent cty.Value) {
 	c.Origin = Default
 	c.Span = b.doc.File.Span(0, 0)
 	placed := false
@@ -325,6 +339,10 @@ func (b *builder) provenance(c *Claim, first, extent cty.Value) {
 				}
 			}
 		}
+	}
+	if len(c.Because) == 0 {
+		number := strconv.Itoa(c.NominalFirst)
+		c.Because = []Because{{Span: f.Span, Text: number, Default: number + " by default"}}
 	}
 }
 

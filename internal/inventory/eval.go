@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -31,13 +32,28 @@ type evaluator struct {
 	touched map[*conf.Node]bool  // settings a finding about duplicates was made for
 }
 
-func newEvaluator(s *catalog.Service, spec *catalog.FileSpec, doc *conf.Document, os string, choices map[string]string) *evaluator {
-	e := &evaluator{service: s, spec: spec, doc: doc, os: os, version: cty.NullVal(cty.String), said: map[source.Span]bool{}, touched: map[*conf.Node]bool{}}
+// prepare makes the functions ready, which is all that a content test needs.
+func (e *evaluator) prepare() {
+	e.version = cty.NullVal(cty.String)
 	e.ctx = &hcl.EvalContext{Functions: e.functions(), Variables: map[string]cty.Value{}}
+}
+
+// accepts asks the content test of the description.
+func (e *evaluator) accepts() bool {
+	if e.spec.Accept == nil {
+		return true
+	}
+	v, _ := e.value(e.spec.Accept, e.ctx).Unmark()
+	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True()
+}
+
+// evaluate works out the defaults, the options and the local values.
+func (e *evaluator) evaluate(choices map[string]string) {
+	s := e.service
 	if s.Version != nil {
 		e.version = e.value(s.Version, e.ctx)
 	}
-	defaults, options := map[string]cty.Value{}, map[string]cty.Value{}
+	defaults, options, locals := map[string]cty.Value{}, map[string]cty.Value{}, map[string]cty.Value{}
 	for i := range s.Defaults {
 		defaults[s.Defaults[i].Name] = e.defaultValue(&s.Defaults[i])
 	}
@@ -50,12 +66,10 @@ func newEvaluator(s *catalog.Service, spec *catalog.FileSpec, doc *conf.Document
 	}
 	e.ctx.Variables["default"] = cty.ObjectVal(defaults)
 	e.ctx.Variables["option"] = cty.ObjectVal(options)
-	locals := map[string]cty.Value{}
 	for _, l := range s.Locals {
 		locals[l.Name] = e.value(l.Expr, e.ctx)
 		e.ctx.Variables["local"] = cty.ObjectVal(locals)
 	}
-	return e
 }
 
 // value evaluates an expression. An expression that fails is a mistake in the
@@ -71,11 +85,17 @@ func (e *evaluator) value(expr hcl.Expression, ctx *hcl.EvalContext) cty.Value {
 			e.diags = append(e.diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error,
 				Span:    e.service.Source.Span(r.Start.Byte, r.End.Byte),
 				Message: fmt.Sprintf("the description of %s fails for %s: %s", e.service.ID, e.doc.File.Name, strings.ToLower(d.Summary)),
-				Help:    d.Detail})
+				Help:    firstLine(d.Detail)})
 			return cty.DynamicVal.Mark(origin{kind: reported})
 		}
 	}
 	return v
+}
+
+// firstLine is what a person can use of an error of the evaluation.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s[:min(len(s), 200)]
 }
 
 // defaultValue is the built-in value of this version on this system, or an unknown one
@@ -317,6 +337,10 @@ func (e *evaluator) orDefault(v, dflt cty.Value, read func(text string, v, dflt 
 // catalogue.
 func standIn(marks cty.ValueMarks, dflt cty.Value) cty.Value {
 	value, own := dflt.Unmark()
+	own = maps.Clone(own)
+	if own == nil { // a literal in the description
+		own = cty.ValueMarks{}
+	}
 	for m := range marks {
 		o, ok := m.(origin)
 		if ok && o.kind == written {
@@ -370,8 +394,7 @@ func (e *evaluator) impossible(at source.Span, v cty.Value, message string, limi
 	}
 	e.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error, Message: message, Help: help})
 	_, marks := v.Unmark()
-	marks[origin{span: at, kind: reported}] = struct{}{}
-	return cty.UnknownVal(cty.Number).WithMarks(marks)
+	return cty.UnknownVal(cty.Number).WithMarks(marks).Mark(origin{span: at, kind: reported})
 }
 
 // placeOf is where a value was written and the name of its setting.

@@ -9,11 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"portolan/internal/catalog"
-	"portolan/internal/conf"
-	"portolan/internal/diag"
 	"portolan/internal/source"
 )
 
@@ -226,15 +222,4 @@ func inPath(cat *catalog.Catalog, name string) ([]candidate, error) {
 		return nil
 	})
 	return out, err
-}
-
-// accepts asks the content test of a description.
-func accepts(c *candidate, doc *conf.Document) (bool, diag.List) {
-	if c.spec.Accept == nil {
-		return true, nil
-	}
-	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os, said: map[source.Span]bool{}, touched: map[*conf.Node]bool{}}
-	v := e.value(c.spec.Accept, &hcl.EvalContext{Functions: e.functions()})
-	v, _ = v.Unmark()
-	return !v.IsNull() && v.IsKnown() && v.Type().FriendlyName() == "bool" && v.True(), e.diags
 }

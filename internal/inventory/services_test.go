@@ -1,8 +1,11 @@
 package inventory_test
 
 import (
+	"os"
 	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"portolan/internal/catalog"
 	"portolan/internal/inventory"
@@ -21,26 +24,50 @@ func TestDescriptions(t *testing.T) {
 		t.Errorf("%s: %s", d.Span, d.Message)
 	}
 	for _, s := range all {
-		if len(s.Tests) == 0 {
-			t.Errorf("%s carries no test", s.ID)
-		}
-		for _, test := range s.Tests {
-			t.Run(s.ID+"/"+test.Name, func(t *testing.T) {
-				inv, _, err := inventory.ReadFile(s, test.Role, source.New("input", []byte(test.Input)), test.Set)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var got []string
-				for _, c := range inv.Claims {
-					got = append(got, c.Describe())
-				}
-				want := slices.Clone(test.Expect)
-				slices.Sort(got)
-				slices.Sort(want)
-				if !slices.Equal(got, want) {
-					t.Errorf("%s\ngot  %q\nwant %q", test.Span, got, want)
-				}
-			})
-		}
+		runTests(t, s)
 	}
+}
+
+// runTests runs the tests of one description.
+func runTests(t *testing.T, s *catalog.Service) {
+	if len(s.Tests) == 0 {
+		t.Errorf("%s carries no test", s.ID)
+	}
+	for _, test := range s.Tests {
+		t.Run(s.ID+"/"+test.Name, func(t *testing.T) {
+			inv, _, err := inventory.ReadFile(s, test.Role, source.New("input", []byte(test.Input)), test.Set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range inv.Claims {
+				got = append(got, c.Describe())
+			}
+			want := slices.Clone(test.Expect)
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s\ngot  %q\nwant %q", test.Span, got, want)
+			}
+		})
+	}
+}
+
+// TestManualExample runs the example of docs/services.md, so that the page cannot be
+// wrong.
+func TestManualExample(t *testing.T) {
+	page, err := os.ReadFile("../../docs/services.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok1 := strings.Cut(string(page), "```hcl\n")
+	example, _, ok2 := strings.Cut(rest, "```")
+	if !ok1 || !ok2 {
+		t.Fatal("docs/services.md has no example")
+	}
+	cat, diags, err := catalog.Load(services.FS, fstest.MapFS{"acme-gateway.hcl": {Data: []byte(example)}})
+	if err != nil || len(diags) > 0 {
+		t.Fatal(err, diags)
+	}
+	runTests(t, cat.Find("acme-gateway"))
 }

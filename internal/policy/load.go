@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 
 	"portolan/internal/addr"
 	"portolan/internal/diag"
+	"portolan/internal/hclfile"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 )
@@ -96,7 +96,7 @@ func (l *loader) has(b block, name string) (source.Span, bool) {
 
 func (l *loader) policy(body *hclsyntax.Body) *Policy {
 	p := &Policy{File: l.file, Defaults: Defaults{Input: ruleset.Drop}}
-	for _, a := range inOrder(body.Attributes) {
+	for _, a := range hclfile.Attributes(body) {
 		if slices.Contains(blockTypes, a.Name) {
 			l.wrong(l.span(a.NameRange), "write it as a block: "+shape(a.Name), "%q is a block, not an attribute", a.Name)
 		} else {
@@ -149,20 +149,13 @@ func shape(blockType string) string {
 	return `default { input = "drop" }`
 }
 
-// inOrder are the attributes of a body in the order of the file.
-func inOrder(attrs hclsyntax.Attributes) []*hclsyntax.Attribute {
-	return slices.SortedFunc(maps.Values(attrs), func(a, b *hclsyntax.Attribute) int {
-		return a.NameRange.Start.Byte - b.NameRange.Start.Byte
-	})
-}
-
 // known complains about every attribute and block inside b that has no place there.
 func (l *loader) known(b block, attrs []string) {
 	intro := "it has the attributes"
 	if len(attrs) == 1 {
 		intro = "it has the one attribute"
 	}
-	for _, a := range inOrder(b.Body.Attributes) {
+	for _, a := range hclfile.Attributes(b.Body) {
 		if !slices.Contains(attrs, a.Name) {
 			l.wrong(l.span(a.NameRange), oneOf(intro, attrs, a.Name), "%s has no attribute %q", b.what, a.Name)
 		}

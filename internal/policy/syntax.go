@@ -2,14 +2,12 @@ package policy
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"portolan/internal/diag"
+	"portolan/internal/hclfile"
 )
 
 // parse turns the text into blocks and attributes; nil when that cannot be done.
@@ -92,22 +90,12 @@ func (l *loader) plain(tokens hclsyntax.Tokens) {
 
 // convert makes a finding of a diagnostic of the HCL library.
 func (l *loader) convert(d *hcl.Diagnostic) diag.Diagnostic {
-	out := diag.Diagnostic{Message: houseStyle(d.Summary), Span: l.file.Span(0, 0)}
+	out := diag.Diagnostic{Message: hclfile.Sentence(d.Summary), Span: l.file.Span(0, 0)}
 	if d.Subject != nil {
 		out.Span = l.span(*d.Subject)
 	}
-	if detail := houseStyle(d.Detail); detail != "" {
+	if detail := hclfile.Sentence(d.Detail); detail != "" {
 		out.Notes = []string{detail}
 	}
 	return out
-}
-
-// houseStyle is a sentence of another library in lower case and without a full stop.
-func houseStyle(s string) string {
-	s = strings.TrimSuffix(strings.TrimSpace(s), ".")
-	first, size := utf8.DecodeRuneInString(s)
-	if next, _ := utf8.DecodeRuneInString(s[size:]); size == 0 || unicode.IsUpper(next) {
-		return s // empty, or it begins with an acronym
-	}
-	return string(unicode.ToLower(first)) + s[size:]
 }

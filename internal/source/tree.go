@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Limits on what is read. A configuration file of the services we know is some
@@ -94,23 +93,34 @@ func (t *Tree) Resolve(name string) (string, error) {
 // clean drops leading slashes so that "/etc/x" and "etc/x" are one name.
 func clean(name string) string { return strings.TrimLeft(name, "/") }
 
-// Stat describes what name leads to.
-func (t *Tree) Stat(name string) (fs.FileInfo, error) {
+// find is the name of what name leads to, and what it is. The file system follows links
+// that stay inside by itself, and quickly; what it refuses is resolved as the host would.
+func (t *Tree) find(name string) (string, fs.FileInfo, error) {
+	real := path.Clean(clean(name))
+	if fs.ValidPath(real) && !strings.Contains(name, "..") { // "link/.." is not what Clean makes of it
+		info, err := fs.Stat(t.fsys, real)
+		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			return real, info, err
+		}
+	}
 	real, err := t.Resolve(name)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return fs.Stat(t.fsys, real)
+	info, err := fs.Stat(t.fsys, real)
+	return real, info, err
+}
+
+// Stat describes what name leads to.
+func (t *Tree) Stat(name string) (fs.FileInfo, error) {
+	_, info, err := t.find(name)
+	return info, err
 }
 
 // Read reads and decodes a regular file of at most MaxFileSize bytes. The File
 // carries name as given, without a leading slash.
 func (t *Tree) Read(name string) (*File, error) {
-	real, err := t.Resolve(name)
-	if err != nil {
-		return nil, err
-	}
-	info, err := fs.Stat(t.fsys, real) // before opening: a FIFO would block
+	real, info, err := t.find(name) // before opening: a FIFO would block
 	if err != nil {
 		return nil, err
 	}
@@ -155,16 +165,16 @@ func readAll(r io.Reader, size int) ([]byte, error) {
 }
 
 // List are the base names in a directory in ascending order; none when it does
-// not exist.
+// not exist or is no directory.
 func (t *Tree) List(dir string) ([]string, error) {
-	real, err := t.Resolve(dir)
+	real, info, err := t.find(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	entries, err := fs.ReadDir(t.fsys, real)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,32 @@
+# make test   everything that can be tested here, and a plain word about what cannot
+# make bench  timings; compare ratios of two runs side by side, not single numbers
+# make fuzz   each fuzz target for FUZZTIME
+# make build  the program as ./portolan
+
+GO       ?= go
+FUZZTIME ?= 20s
+SYSTEMS  := linux windows freebsd darwin openbsd
+
+.PHONY: build test vet bench fuzz
+
+build:
+	$(GO) build -trimpath -o portolan ./cmd/portolan
+
+test: vet
+	@.ci/kernel-tools
+	PORTOLAN_KERNEL=$${PORTOLAN_KERNEL:-auto} $(GO) test ./...
+
+vet:
+	@test -z "$$(gofmt -l cmd internal lint policies render services templates)" || { gofmt -l cmd internal lint policies render services templates; echo "run gofmt -w on these files"; exit 1; }
+	@for system in $(SYSTEMS); do echo "vet for $$system"; GOOS=$$system CGO_ENABLED=0 $(GO) vet ./... || exit 1; done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done

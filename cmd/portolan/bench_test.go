@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"portolan/internal/compile"
+	"portolan/lint"
+	"portolan/render"
+)
+
+// manyServices lays out a host of n services, each with a description and a file of its
+// own, and returns its root and the folder of the descriptions.
+func manyServices(t testing.TB, n int) (root, descriptions string) {
+	t.Helper()
+	dir := t.TempDir()
+	root, descriptions = filepath.Join(dir, "root"), filepath.Join(dir, "services")
+	write := func(name, text string) {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		id := fmt.Sprintf("service-%03d", i)
+		write(filepath.Join(descriptions, id+".hcl"), fmt.Sprintf(`service %[1]q {
+  title     = "Service %[2]d"
+  platforms = ["linux"]
+
+  file "conf" {
+    format        = "lumenvox"
+    default_words = ["default"]
+    paths         = { linux = ["/etc/services/%[1]s.conf"] }
+  }
+
+  default "port" {
+    setting = "port"
+    case {
+      value = %[3]d
+      cites = ["https://example.org/%[1]s"]
+    }
+  }
+
+  listen "main" {
+    purpose  = "requests"
+    protocol = [%[4]q]
+    first    = port(setting("MAIN", "port"), default.port)
+    count    = number(setting("MAIN", "count"), 1)
+    exposure = "public"
+  }
+}
+`, id, i, 10000+20*i, []string{"tcp", "udp"}[i%2]))
+		write(filepath.Join(root, "etc/services", id+".conf"), fmt.Sprintf("[MAIN]\n# where it listens\nport = %d\ncount = %d\n", 5000+20*i, 1+i%10))
+	}
+	write(filepath.Join(root, "etc/sysctl.d/10-net.conf"), "net.ipv4.ip_local_port_range = 32768 60999\n")
+	return root, descriptions
+}
+
+// BenchmarkHost is what a pipeline asks for one host of n services, without starting a
+// process: everything is read, linted, and rendered for the three firewalls, each of them
+// proved.
+func BenchmarkHost(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			root, descriptions := manyServices(b, n)
+			a := &app{stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}
+			b.ReportAllocs()
+			for b.Loop() {
+				in := &input{root: root, services: descriptions}
+				found, err := a.read(b.Context(), in, nil, true)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if l := lint.Run(found.inventory, found.hosts, lint.Options{}); len(l) > 0 && n <= 100 {
+					b.Fatal(l[0].Message)
+				}
+				p, words, err := a.builtinPolicy(found.catalog)
+				if err != nil {
+					b.Fatal(err)
+				}
+				rules, _ := compile.Ruleset(p, found.inventory)
+				for _, backend := range render.Backends {
+					if _, err := a.write(backend, rules, words); err != nil {
+						b.Fatal(backend.Name, err)
+					}
+				}
+			}
+		})
+	}
+}

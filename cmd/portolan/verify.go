@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"portolan/internal/report"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+	"portolan/internal/verify"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var in input
+	var to string
+	cmd := &cobra.Command{
+		Use:   "verify --to nftables|iptables|windows FILE…",
+		Short: "prove that a firewall's text means the policy",
+		Long: `Verify reads the text of a firewall as render writes it and compares it with what
+the policy means for the configuration of --root, or of this machine: every packet
+is decided alike, or it prints one that is not.
+
+For iptables name rules.v4 and rules.v6, or the one text that render writes to
+standard output.
+
+Exit codes: 0 it means the policy; 1 it does not; 2 usage; 3 could not tell.`,
+		Example: `  portolan verify --to nftables /etc/nftables.d/portolan.nft
+  portolan verify --to iptables --root testdata/hosts/ivr-01 rules.v4 rules.v6`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			backend, err := backendFlag(to)
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return usage("name the file to verify")
+			}
+			var files []*source.File
+			for _, name := range args {
+				f, err := source.ReadFile(name)
+				if err != nil {
+					return plainError(err)
+				}
+				files = append(files, f)
+			}
+			if backend.Name == "iptables" && len(files) == 1 {
+				v4, v6, err := verify.SplitIptables(files[0])
+				if err != nil {
+					return err
+				}
+				files = []*source.File{v4, v6}
+			}
+			rules, words, err := a.ruleset(cmd.Context(), &in, nil)
+			if err != nil {
+				return err
+			}
+			back, err := readBack(backend.Name, files)
+			if err != nil {
+				return err
+			}
+			if c := ruleset.Equivalent(rules, back); c != nil {
+				fmt.Fprintf(a.stdout, "%s: %s\n", report.Printable(args[0]), c.Words("the policy", "the text"))
+				return &exitError{code: exitFindings}
+			}
+			_, err = fmt.Fprintf(a.stdout, "%s means %s, for every packet\n", report.Printable(args[0]), words)
+			return err
+		},
+	}
+	in.inventoryFlags(cmd)
+	in.policyFlag(cmd)
+	cmd.Flags().StringVar(&to, "to", "", "the firewall: nftables, iptables or windows")
+	return cmd
+}

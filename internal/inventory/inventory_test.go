@@ -1,0 +1,260 @@
+package inventory_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"pgregory.net/rapid"
+
+	"portolan/internal/catalog"
+	"portolan/internal/diag"
+	"portolan/internal/inventory"
+	"portolan/internal/port"
+	"portolan/internal/source"
+	"portolan/services"
+)
+
+func ours(t testing.TB) *catalog.Catalog {
+	t.Helper()
+	cat, _, err := catalog.Load(services.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cat
+}
+
+// read builds the inventory of one media_server.conf.
+func read(t testing.TB, text string) (*inventory.Inventory, diag.List) {
+	t.Helper()
+	tree := source.NewTree(fstest.MapFS{"etc/lumenvox/media_server.conf": {Data: []byte(text)}})
+	inv, diags, err := inventory.Read(ours(t), tree, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv, diags
+}
+
+func TestBindsOverlap(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"*", "127.0.0.1", true}, {"*", "::1", true}, {"::", "10.0.0.5", true}, {"0.0.0.0", "10.0.0.5", true}, {"0.0.0.0", "::1", false},
+		{"0.0.0.0", "::", true}, {"127.0.0.1", "10.0.0.5", false}, {"10.0.0.5", "10.0.0.5", true}, {"::ffff:10.0.0.5", "10.0.0.5", true},
+		{"0:0:0:0:0:0:0:1", "::1", true}, {"localhost", "127.0.0.1", true}, {"localhost", "::1", true}, {"localhost", "10.0.0.5", false},
+		{"localhost", "0.0.0.0", true}, {"eth0", "eth0", true}, {"eth0", "eth1", false}, {"eth0", "*", true}, {"eth0", "0.0.0.0", true},
+		{"eth0", "10.0.0.5", false}, {"LOCALHOST", "localhost", true},
+	} {
+		if got := inventory.BindsOverlap([]string{c.a}, []string{c.b}); got != c.want {
+			t.Errorf("%s and %s: %v", c.a, c.b, got)
+		}
+		if got := inventory.BindsOverlap([]string{c.b}, []string{"192.0.2.1", c.a}); got != c.want && c.b != "*" && c.b != "::" && c.b != "0.0.0.0" {
+			t.Errorf("%s and %s: %v", c.b, c.a, got)
+		}
+	}
+	if inventory.BindsOverlap(nil, []string{"*"}) {
+		t.Error("no address overlaps with nothing")
+	}
+}
+
+// TestOrderAndCommentsChangeNothing: reordering sections and settings, and adding
+// comments and blank lines, changes no claim but its places.
+func TestOrderAndCommentsChangeNothing(t *testing.T) {
+	settings := []string{
+		"VERSION = 11.3.100", "rtp_server_port_base = default", "mrcp_server_port_base = 22000", "mrcp_server_resmax = 150",
+		"sip_port = 5070", "rtsp_port = 0", "monitoring_port = default", "sre_ip = 10.0.0.9",
+	}
+	describe := func(t *rapid.T, text string) []string {
+		tree := source.NewTree(fstest.MapFS{"etc/lumenvox/media_server.conf": {Data: []byte(text)}})
+		cat, _, err := catalog.Load(services.FS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv, _, err := inventory.Read(cat, tree, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for i := range inv.Claims {
+			line, _, _ := strings.Cut(inv.Claims[i].Describe(), " L")
+			out = append(out, line)
+		}
+		slices.Sort(out)
+		return out
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		plain := "[GLOBAL]\n" + strings.Join(settings, "\n") + "\n[MRCP]\nx = 1\n"
+		var b strings.Builder
+		noise := func() {
+			b.WriteString(rapid.SampledFrom([]string{"", "\n", "# rtp_server_port_base = 9\n", "#* Default Value: 1\r\n\r\n"}).Draw(t, "noise"))
+		}
+		noise()
+		if rapid.Bool().Draw(t, "other first") {
+			b.WriteString("[MRCP]\nx = 1\n")
+		}
+		b.WriteString("[GLOBAL]\n")
+		for _, s := range rapid.Permutation(settings).Draw(t, "order") {
+			noise()
+			b.WriteString(s + rapid.SampledFrom([]string{"\n", "\r\n", "  \n"}).Draw(t, "end"))
+		}
+		if a, z := describe(t, plain), describe(t, b.String()); !slices.Equal(a, z) {
+			t.Fatalf("got %q, want %q", z, a)
+		}
+	})
+}
+
+// TestFiveDifferentAnswers: missing, empty, the word default, 0 and invalid.
+func TestFiveDifferentAnswers(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                   "sip udp * 5060 default",
+		"sip_port = default": "sip udp * 5060 default L3",
+		"sip_port = DEFAULT": "sip udp * 5060 default L3",
+		"sip_port = 5070":    "sip udp * 5070 config L3",
+		"SIP_PORT = 5070":    "sip udp * 5070 config L3",
+		"sip_port = 0":       "closed",
+		"sip_port =":         "not known",
+		"sip_port = x":       "not known",
+		"sip_port = 65536":   "not known",
+		"sip_port = -1":      "not known",
+		"sip_port = @SIP@":   "not known",
+	} {
+		inv, diags := read(t, "[GLOBAL]\nVERSION = 12.1\n"+line+"\n")
+		got := "closed"
+		for i := range inv.Claims {
+			if c := &inv.Claims[i]; c.Listen == "sip" && c.Proto == port.UDP {
+				got = c.Describe()
+			}
+		}
+		partial := inv.Files[0].Status == inventory.Partial
+		if got == "closed" && partial {
+			got = "not known"
+			if len(diags) != 1 || diags[0].Span.Position().Line != 3 {
+				t.Errorf("%q: findings %+v", line, diags)
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", line, got, want)
+		}
+	}
+}
+
+func TestDuplicatesAreReported(t *testing.T) {
+	_, diags := read(t, "[GLOBAL]\nVERSION = 12.1\nsip_port = 5060\nsip_port = 5070\n")
+	if len(diags) != 1 || diags[0].Rule != "ambiguous-line" || diags[0].Span.Position().Line != 3 || len(diags[0].Related) != 1 {
+		t.Errorf("findings %+v", diags)
+	}
+	if _, diags := read(t, "[GLOBAL]\nVERSION = 12.1\nsip_port = 5060\nsip_port = 5060\n"); len(diags) != 0 {
+		t.Errorf("the same twice: %+v", diags)
+	}
+}
+
+func TestNoVersionMeansNoGuess(t *testing.T) {
+	inv, diags := read(t, "[GLOBAL]\nrtp_server_port_base = default\nmrcp_server_port_base = 20000\n")
+	if inv.Files[0].Status != inventory.Partial || len(diags) != 1 || diags[0].Rule != "unknown-default" || !strings.Contains(diags[0].Notes[0], "does not say its version") {
+		t.Errorf("%v, %+v", inv.Files, diags)
+	}
+}
+
+func TestCompoundProvenance(t *testing.T) {
+	inv, _ := read(t, "[GLOBAL]\nVERSION = 12.1\nrtp_server_port_base = 26000\nnum_channels = 300\n")
+	for i := range inv.Claims {
+		if c := &inv.Claims[i]; c.Listen == "rtp" {
+			var lines []int
+			for _, b := range c.Because {
+				lines = append(lines, b.Span.Position().Line)
+			}
+			if !slices.Equal(lines, []int{3, 4}) || c.Setting != "rtp_server_port_base" || c.Ports != (port.Range{First: 26000, Last: 26599}) {
+				t.Errorf("because of lines %v, setting %s, %s", lines, c.Setting, c.Ports)
+			}
+			return
+		}
+	}
+	t.Error("no RTP")
+}
+
+// TestIncludesOfSSH: an Include that cannot be followed makes the default unknown.
+func TestIncludesOfSSH(t *testing.T) {
+	tree := source.NewTree(fstest.MapFS{
+		"etc/ssh/sshd_config":                {Data: []byte("Include /etc/ssh/sshd_config.d/*.conf\n")},
+		"etc/ssh/sshd_config.d/10-port.conf": {Data: []byte("Port 2222\n")},
+	})
+	inv, _, err := inventory.Read(ours(t), tree, "", nil)
+	if err != nil || len(inv.Claims) != 1 || inv.Claims[0].Ports.First != 2222 || inv.Claims[0].Span.Name() != "etc/ssh/sshd_config.d/10-port.conf" {
+		t.Errorf("%v, %+v", err, inv)
+	}
+	name := filepath.Join(t.TempDir(), "sshd_config")
+	if err := os.WriteFile(name, []byte("Include /etc/ssh/sshd_config.d/*.conf\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	inv, diags, err := inventory.ReadPaths(ours(t), []string{name}, nil)
+	if err != nil || len(inv.Claims) != 0 || inv.Files[0].Status != inventory.Partial || len(diags) != 1 || diags[0].Rule != "unknown-default" {
+		t.Errorf("%v, %+v, %+v", err, inv, diags)
+	}
+}
+
+func TestNothingFound(t *testing.T) {
+	if _, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{"etc/hosts": {}}), "", nil); !errors.Is(err, inventory.ErrNothing) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWindowsPathsInAnyCase(t *testing.T) {
+	for _, name := range []string{
+		"Program Files/LumenVox/config/media_server.conf", "program files/LUMENVOX/Config/LvMediaServer.config", "C/Program Files/Lumenvox/config/media_server.conf",
+	} {
+		inv, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{name: {Data: []byte("[GLOBAL]\r\nVERSION = 12.1\r\n")}}), "", nil)
+		if err != nil || inv.OS != "windows" || len(inv.Files) != 1 || inv.Files[0].Name != name {
+			t.Errorf("%s: %v, %+v", name, err, inv)
+		}
+	}
+}
+
+// FuzzMediaServer: whatever the bytes, claims have real ports and places inside the
+// file, and the JSON form is JSON.
+func FuzzMediaServer(f *testing.F) {
+	for _, seed := range []string{
+		"[GLOBAL]\nVERSION = 11.3.100\nrtp_server_port_base = default\nnum_channels = 99999999999\n",
+		"[GLOBAL]\nVERSION = 12\nrtp_server_port_base=65530\nmrcp_server_resmax=5000\nsip_port= 5060abc\n",
+		"[global]\nversion=9\nsre_ip={{ x }}\nsips_port=\"5061\"\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	cat := ours(f)
+	service := cat.Find("lumenvox-media-server")
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		file := source.New("media_server.conf", raw)
+		inv, diags, err := inventory.ReadFile(service, "", file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range inv.Claims {
+			c := &inv.Claims[i]
+			if c.NominalFirst < 1 || c.NominalLast < c.NominalFirst || c.Ports.Len() == 0 && c.NominalFirst <= port.Max || c.Span.File == nil || len(c.Because) == 0 {
+				t.Fatalf("claim %+v", c)
+			}
+			if c.Span.HasLine() && c.Span.File != file {
+				t.Fatalf("claim in %s", c.Span)
+			}
+		}
+		for _, d := range diags {
+			if d.Rule == catalog.Rule {
+				t.Fatalf("the description fails: %s %s", d.Message, d.Help)
+			}
+		}
+		var b bytes.Buffer
+		if err := inventory.WriteJSON(&b, inv); err != nil || !json.Valid(b.Bytes()) {
+			t.Fatal(err)
+		}
+		b.Reset()
+		if err := inventory.WriteText(&b, inv); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\r\x00") {
+			t.Fatal("control characters in the table", err)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// inside names the test that the process was started for, in its namespace.
+const inside = "PORTOLAN_KERNEL_INSIDE"
+
+// unavailable begins the line by which the inner process says that it cannot go on.
+const unavailable = "kernel tests are not possible here: "
+
+// InNamespace runs body in a fresh user and network namespace, in which it is root and
+// only the loopback interface exists. It does so by starting the test binary again for
+// this one test, which must be a top-level test. The programs must be installed. When
+// something is missing the test is skipped with the reason, or fails under
+// PORTOLAN_KERNEL=require.
+func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
+	if os.Getenv(inside) == t.Name() {
+		if err := up("lo"); err != nil {
+			t.Skip(unavailable + "the loopback interface of the new namespace: " + err.Error())
+		}
+		t.Setenv("XTABLES_LOCKFILE", filepath.Join(t.TempDir(), "lock")) // the usual one belongs to root
+		body(t)
+		return
+	}
+	mode, err := ParseMode(os.Getenv(Variable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode == Off {
+		t.Skipf("%s=off", Variable)
+	}
+	missing := func(reason string) {
+		if mode == Require {
+			t.Fatalf("%s=require: %s", Variable, reason)
+		}
+		t.Skip(reason)
+	}
+	for _, name := range programs {
+		if _, err := Program(name); err != nil {
+			missing(err.Error())
+		}
+	}
+	out, err := runInside(t.Name(), syscall.CLONE_NEWUSER|syscall.CLONE_NEWNET)
+	if errors.Is(err, syscall.EPERM) && os.Geteuid() == 0 {
+		out, err = runInside(t.Name(), syscall.CLONE_NEWNET) // a container without user namespaces
+	}
+	_, reason, cannot := strings.Cut(string(out), unavailable)
+	var exit *exec.ExitError
+	switch {
+	case cannot:
+		reason, _, _ = strings.Cut(reason, "\n")
+		missing(reason)
+	case err != nil && !errors.As(err, &exit):
+		missing("no new user and network namespace: " + err.Error())
+	case err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")):
+		t.Fatalf("in the namespace: %v\n%s", err, out)
+	case testing.Verbose():
+		t.Logf("in the namespace:\n%s", out)
+	}
+}
+
+// runInside runs one test of this binary in new namespaces.
+func runInside(test string, flags uintptr) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), inside+"="+test)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
+	if flags&syscall.CLONE_NEWUSER != 0 {
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	return cmd.CombinedOutput()
+}

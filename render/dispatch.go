@@ -1,0 +1,188 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+)
+
+// aboutPorts reports whether r can be said by a lookup of the port: it matches only TCP
+// and UDP, and it decides.
+func aboutPorts(r *ruleset.Rule) bool {
+	m := &r.Match
+	if r.Effect.Verdict == ruleset.Continue || !m.Types.IsAll() {
+		return false
+	}
+	return !m.Ports.IsAll() || m.Protos.Intersect(ruleset.BytesOf(uint8(port.TCP), uint8(port.UDP))) == m.Protos
+}
+
+// A rest is what is left of a rule once protocol and port are known.
+type rest struct {
+	sources    string // rangesKey
+	interfaces string // names; "*" for all, which no interface is called
+	states     ruleset.States
+	effect     ruleset.Effect
+}
+
+// An audience is what is asked of a packet whose port is known: rests in their order, of
+// the same rules of the policy. It becomes a chain, which all ports with the same
+// audience share.
+type audience struct {
+	chain *nftChain
+	users [][]*ruleset.Rule // for each rest, the rules that leave it
+}
+
+// A portRule is one rule of a dispatch.
+type portRule struct {
+	*ruleset.Rule
+	rest int // its number
+	// decides says that nothing is left of the rule: it takes every packet and ends it.
+	decides bool
+}
+
+// dispatch writes consecutive rules about ports as one map for each protocol.
+func (n *nft) dispatch(rules []ruleset.Rule) {
+	var asked []portRule
+	for i := range rules {
+		r := &rules[i]
+		if impossible(r.Match) || r.Match.Sources.IsEmpty() {
+			continue
+		}
+		left := rest{rangesKey(r.Match.Sources.Ranges()), "*", r.Match.States & ruleset.AllStates, r.Effect}
+		if !r.Match.Interfaces.IsAll() {
+			left.interfaces = strings.Join(r.Match.Interfaces.Names(), " ")
+		}
+		decides := plainEnd(r.Effect) && r.Match.Sources.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates
+		asked = append(asked, portRule{r, n.number(left), decides})
+	}
+	var made []*audience
+	for _, proto := range port.Protos {
+		elements, fresh := n.elements(proto, asked)
+		made = append(made, fresh...)
+		if len(elements) > 0 {
+			name := n.names.take(proto.String()+"_services", "_")
+			n.file.Maps = append(n.file.Maps, &nftMap{name, elements})
+			n.file.Input = append(n.file.Input, nftRule{Proto: uint8(proto), Map: name})
+		}
+	}
+	for _, a := range made {
+		for _, users := range a.users {
+			r := users[0]
+			lines := n.sources(r.Name, r.Match, r.Effect.Limit.PerSource)
+			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r.Name, r.Effect, claims(users))...)
+		}
+		n.file.Chains = append(n.file.Chains, a.chain)
+	}
+}
+
+func plainEnd(e ruleset.Effect) bool {
+	return e.Limit == ruleset.Limit{} && (e.Verdict == ruleset.Accept || e.Verdict == ruleset.Drop)
+}
+
+// elements are the map of one protocol, and the audiences that are new in it. The bounds
+// of all ranges cut the ports into runs that no rule tells apart; each run gets the rules
+// that speak of it, in their order, up to the first that takes everything.
+func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*audience) {
+	ranges := make([][]port.Range, len(rules)) // by rule; none for another protocol
+	var starts []int
+	for i, r := range rules {
+		if r.Match.Protos.Has(uint8(proto)) {
+			ranges[i] = r.Match.Ports.Ranges()
+		}
+		for _, p := range ranges[i] {
+			starts = append(starts, int(p.First), int(p.Last)+1)
+		}
+	}
+	slices.Sort(starts)
+	starts = slices.Compact(starts)
+	covers := make([][]portRule, len(starts)) // by run
+	for i, r := range rules {
+		for _, p := range ranges[i] {
+			first, _ := slices.BinarySearch(starts, int(p.First))
+			for k := first; starts[k] <= int(p.Last); k++ {
+				if c := covers[k]; len(c) == 0 || !c[len(c)-1].decides {
+					covers[k] = append(c, r)
+				}
+			}
+		}
+	}
+	var out []nftElement
+	var fresh []*audience
+	for k, cover := range covers {
+		switch {
+		case len(cover) == 0:
+			continue
+		case k > 0 && slices.Equal(cover, covers[k-1]): // cut by rules that are not asked here
+			out[len(out)-1].Ports.Last = uint16(starts[k+1] - 1)
+			continue
+		}
+		speakers := make([]*ruleset.Rule, len(cover))
+		for i, r := range cover {
+			speakers[i] = r.Rule
+		}
+		e := nftElement{Ports: port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, Comment: claims(speakers)}
+		if cover[0].decides {
+			e.Verdict = cover[0].Effect.Verdict
+		} else {
+			a, isNew := n.audience(cover)
+			if isNew {
+				fresh = append(fresh, a)
+			}
+			e.Jump = a.chain.Name
+		}
+		out = append(out, e)
+	}
+	return out, fresh
+}
+
+// number is the number of a rest; equal rests have the same.
+func (n *nft) number(left rest) int {
+	number, ok := n.numbers[left]
+	if !ok {
+		number = len(n.rests)
+		n.numbers[left] = number
+		n.rests = append(n.rests, left)
+	}
+	return number
+}
+
+// audience is the audience of the given rules, and whether nobody has had it before.
+func (n *nft) audience(cover []portRule) (*audience, bool) {
+	var numbers []int
+	var users [][]*ruleset.Rule
+	for _, r := range cover {
+		// A rest that ended a packet cannot match again; one with a limit counts again.
+		if i := slices.Index(numbers, r.rest); i >= 0 && plainEnd(r.Effect) {
+			users[i] = append(users[i], r.Rule)
+			continue
+		}
+		numbers = append(numbers, r.rest)
+		users = append(users, []*ruleset.Rule{r.Rule})
+	}
+	key := fmt.Sprint(numbers)
+	for _, u := range users {
+		key += "\n" + u[0].Name // two rules of the policy do not share a chain
+	}
+	a, ok := n.audiences[key]
+	if !ok {
+		content := sha256.New()
+		content.Write([]byte(key[strings.IndexByte(key, '\n'):]))
+		for _, i := range numbers {
+			r := &n.rests[i]
+			fmt.Fprintf(content, "%q %q %d %v\n", r.sources, r.interfaces, r.states, r.effect)
+		}
+		name := "svc_" + slug(cover[0].Name, 40) + "_" + hex.EncodeToString(content.Sum(nil)[:4])
+		a = &audience{&nftChain{Name: n.names.take(name, "_")}, users}
+		n.audiences[key] = a
+		return a, true
+	}
+	for i := range users {
+		a.users[i] = append(a.users[i], users[i]...)
+	}
+	return a, false
+}

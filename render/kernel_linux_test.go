@@ -1,0 +1,357 @@
+package render
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"portolan/internal/addr"
+	"portolan/internal/kernel"
+	"portolan/internal/ruleset"
+)
+
+// The kernel is the third witness: it loads what we write and is asked with packets.
+
+// A loader puts outputs into the kernel of a namespace. The two forms of iptables are two
+// programs over two parts of the kernel.
+type loader struct {
+	name     string
+	backend  string
+	programs []string
+}
+
+var loaders = []loader{
+	{"nft", "nftables", []string{"nft"}},
+	{"iptables-nft", "iptables", []string{"iptables-nft", "iptables-nft-restore", "iptables-nft-save", "ip6tables-nft", "ip6tables-nft-restore", "ip6tables-nft-save", "nft"}},
+	{"iptables-legacy", "iptables", []string{"iptables-legacy", "iptables-legacy-restore", "iptables-legacy-save", "ip6tables-legacy", "ip6tables-legacy-restore", "ip6tables-legacy-save", "nft"}},
+}
+
+func run(t *testing.T, stdin, name string, args ...string) string {
+	t.Helper()
+	out, err := kernel.Run(stdin, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// load does what the header of the outputs says.
+func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
+	t.Helper()
+	b, err := Find(l.backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, ok := prove(t, b, rs)
+	if !ok {
+		t.Fatalf("%s refused the ruleset", l.backend)
+	}
+	if l.backend == "nftables" {
+		run(t, string(out[0].Data), "nft", "-f", "-")
+		return out
+	}
+	for i, program := range []string{l.name, strings.Replace(l.name, "ip", "ip6", 1)} {
+		run(t, string(out[i].Data), program+"-restore", "--noflush", "-w", "5")
+		if _, err := kernel.Run("", program, "-w", "5", "-C", "INPUT", "-j", "PL-IN"); err != nil {
+			run(t, "", program, "-w", "5", "-I", "INPUT", "1", "-j", "PL-IN")
+		}
+	}
+	return out
+}
+
+// sweep compares every port of both protocols with what the ruleset means.
+func sweep(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, from string) {
+	t.Helper()
+	src := netip.MustParseAddr(from)
+	tcp, udp, err := link.Sweep(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, open := 0, 0
+	for proto, seen := range map[uint8]*kernel.Probes{6: tcp, 17: udp} {
+		for n := range seen {
+			p := ruleset.Packet{Interface: kernel.HostInterface, State: ruleset.New, Proto: proto, Source: src, Port: uint16(n)}
+			want := rs.Decide(p).Verdict() == ruleset.Accept
+			if want {
+				open++
+			}
+			if seen[n] != want {
+				if bad++; bad <= 5 {
+					t.Errorf("%s: the kernel accepts it: %v", p, seen[n])
+				}
+			}
+		}
+	}
+	if bad > 5 {
+		t.Errorf("%d ports differ", bad)
+	}
+	if open == 0 {
+		t.Errorf("no port is open for %s: nothing was tried", from)
+	}
+}
+
+func TestKernelSweepNftables(t *testing.T) { sweepAll(t, loaders[0]) }
+
+func TestKernelSweepIptablesNft(t *testing.T) { sweepAll(t, loaders[1]) }
+
+func TestKernelSweepIptablesLegacy(t *testing.T) { sweepAll(t, loaders[2]) }
+
+// sweepAll loads one ruleset after the other, each over the one before, and asks from
+// inside and outside of the zones in both families.
+func sweepAll(t *testing.T, l loader) {
+	kernel.InNamespace(t, l.programs, func(t *testing.T) {
+		link, err := kernel.NewLink()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer link.Close()
+		for _, c := range []struct {
+			rs   *ruleset.Ruleset
+			from []string
+		}{
+			{deniedHost(), []string{"203.0.113.70", "2001:db8:1:bad::1"}},
+			{limitedHost(), []string{"10.20.255.255", "10.21.0.0", "2001:db8:20::5"}},
+		} {
+			l.load(t, c.rs)
+			for _, from := range c.from {
+				sweep(t, link, c.rs, from)
+			}
+		}
+	})
+}
+
+// TestKernelLimit: a limit lets its burst through, for each source by itself, and the rest
+// goes on to the rules behind it.
+func TestKernelLimit(t *testing.T) {
+	kernel.InNamespace(t, slices.Concat(loaders[0].programs, loaders[1].programs, loaders[2].programs), func(t *testing.T) {
+		link, err := kernel.NewLink()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer link.Close()
+		for _, l := range loaders {
+			rs := limitedHost()
+			ssh := &rs.Rules[len(rs.Rules)-2]
+			ssh.Effect.Limit.Rate = ruleset.Rate{Count: 1, Period: "hour"} // no refill while we look
+			l.load(t, rs)
+			for _, from := range []string{"10.1.0.7", "10.1.0.8", "2001:db8:1::7"} {
+				if n, err := link.Repeat(6, netip.MustParseAddr(from), 22, 40); err != nil || n != ssh.Effect.Limit.Burst {
+					t.Errorf("%s: %d of 40 packets from %s came through (%v), want the burst of %d", l.name, n, from, err, ssh.Effect.Limit.Burst)
+				}
+			}
+			// Other numbers in a second text must count, although the first is loaded.
+			ssh.Effect.Limit.Burst = 9
+			l.load(t, rs)
+			if n, err := link.Repeat(6, netip.MustParseAddr("10.1.0.9"), 22, 40); err != nil || n != 9 {
+				t.Errorf("%s: %d of 40 packets came through a changed limit (%v), want 9", l.name, n, err)
+			}
+			unload(t, l)
+		}
+	})
+}
+
+// unload takes the rules of a loader away.
+func unload(t *testing.T, l loader) {
+	t.Helper()
+	if l.backend == "nftables" {
+		run(t, "", "nft", "delete", "table", "inet", "portolan")
+		return
+	}
+	for _, program := range []string{l.name, strings.Replace(l.name, "ip", "ip6", 1)} {
+		run(t, "", program, "-w", "5", "-D", "INPUT", "-j", "PL-IN")
+		// The kernel keeps the counts of a limit as long as a rule speaks of them.
+		run(t, "", program, "-w", "5", "-F", "PL-IN")
+	}
+}
+
+// TestKernelReload: loading a text again changes nothing, and loading it over another one
+// gives what it gives over nothing, besides objects that nothing leads to.
+func TestKernelReload(t *testing.T) {
+	kernel.InNamespace(t, loaders[0].programs, func(t *testing.T) {
+		nft := loaders[0]
+		list := func() string { return run(t, "", "nft", "-s", "list", "table", "inet", "portolan") }
+		nft.load(t, limitedHost())
+		fresh := list()
+		nft.load(t, limitedHost())
+		if again := list(); again != fresh {
+			t.Errorf("loading twice gives\n%s\nand not\n%s", again, fresh)
+		}
+		for _, older := range []*ruleset.Ruleset{deniedHost(), additiveHost(), many(300), {Default: ruleset.Accept}} {
+			run(t, "", "nft", "delete", "table", "inet", "portolan")
+			nft.load(t, older)
+			nft.load(t, limitedHost())
+			blocks, want := objects(list()), objects(fresh)
+			for name, text := range want {
+				if blocks[name] != text {
+					t.Errorf("over an older ruleset, %s is\n%s\nand not\n%s", name, blocks[name], text)
+				}
+			}
+			for name := range blocks {
+				if _, ours := want[name]; ours {
+					continue
+				}
+				if id := strings.Fields(name)[1]; slices.Contains(strings.Fields(fresh), id) {
+					t.Errorf("the new rules speak of the leftover %s", name)
+				}
+			}
+		}
+	})
+}
+
+// TestKernelReloadLosesNothing sends packets to an open and to a closed port while two
+// texts that have little in common replace each other.
+func TestKernelReloadLosesNothing(t *testing.T) {
+	kernel.InNamespace(t, loaders[0].programs, func(t *testing.T) {
+		link, err := kernel.NewLink()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer link.Close()
+		// The open port leads to a chain in the one and to a verdict in the other.
+		one := many(300)
+		one.Rules = append(one.Rules, service("web", "", 6, "443", addr.V4()))
+		var texts []string
+		for _, rs := range []*ruleset.Ruleset{one, deniedHost()} {
+			texts = append(texts, string(loaders[0].load(t, rs)[0].Data))
+		}
+		stop, done := make(chan struct{}), make(chan error)
+		go func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					done <- nil
+					return
+				default:
+				}
+				if _, err := kernel.Run(texts[n%2], "nft", "-f", "-"); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+		const packets = 50_000
+		for range 3 {
+			for port, want := range map[uint16]int{443: packets, 5: 0} {
+				if n, err := link.Repeat(6, netip.MustParseAddr("192.0.2.9"), port, packets); err != nil || n != want {
+					t.Errorf("%d of %d packets to port %d came through, want %d: %v", n, packets, port, want, err)
+				}
+			}
+		}
+		close(stop)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// objects cuts the listing of a table into its sets, maps and chains.
+func objects(list string) map[string]string {
+	out := map[string]string{}
+	name := ""
+	for line := range strings.Lines(list) {
+		if strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "\t\t") && strings.HasSuffix(line, " {\n") {
+			name = strings.TrimSpace(line)
+		}
+		if strings.HasPrefix(line, "\t") {
+			out[name] += line
+		}
+	}
+	return out
+}
+
+// TestKernelTakesEveryComment loads nasty names and comments through the real readers.
+// nft lists them as we wrote them, and iptables lists the very lines that we wrote.
+func TestKernelTakesEveryComment(t *testing.T) {
+	kernel.InNamespace(t, slices.Concat(loaders[0].programs, loaders[1].programs, loaders[2].programs), func(t *testing.T) {
+		texts := slices.Clone(nasty)
+		for i := range 95 * 3 { // every printable character, in three surroundings
+			c := string(rune(' ' + i%95))
+			texts = append(texts, []string{"a" + c + "b", c + c, "x" + c}[i/95])
+		}
+		tried := 0
+		// Not more at a time: without privilege over the machine, iptables-nft cannot
+		// send a large batch.
+		for some := range slices.Chunk(texts, 120) {
+			rs := plainHost()
+			rs.Files = some
+			for i, s := range some {
+				rs.Rules = append(rs.Rules, service(s, s, 6, strconv.Itoa(30000+2*i), sources("10.0.0.0/8")))
+			}
+			tried += commentsInListing(t, loaders[0].load(t, rs))
+			for _, l := range loaders[1:] {
+				out := l.load(t, rs)
+				for i, program := range []string{l.name, strings.Replace(l.name, "ip", "ip6", 1)} {
+					saved, want := ourLines(run(t, "", program, "-w", "5", "-S")), ourLines(bareDash.Replace(string(out[i].Data)))
+					if !slices.Equal(saved, want) {
+						at := 0
+						for at < min(len(saved), len(want))-1 && saved[at] == want[at] {
+							at++
+						}
+						t.Errorf("%s lists %d lines for %d, first\n%s\nand not\n%s", program, len(saved), len(want), saved[at], want[at])
+					}
+				}
+				unload(t, l)
+			}
+		}
+		if tried < len(texts) {
+			t.Errorf("%d comments were looked at for %d texts", tried, len(texts))
+		}
+	})
+}
+
+// commentsInListing compares the comments of a loaded text with what nft lists and tells
+// how many there are.
+func commentsInListing(t *testing.T, out []Output) int {
+	t.Helper()
+	list := run(t, "", "nft", "list", "table", "inet", "portolan")
+	n := 0
+	for line := range strings.Lines(string(out[0].Data)) {
+		_, rest, found := strings.Cut(line, ` comment "`)
+		if comment, _, ok := strings.Cut(rest, `"`); found && ok {
+			n++
+			if !strings.Contains(list, `comment "`+comment+`"`) {
+				t.Errorf("nft does not list the comment %q", comment)
+			}
+		}
+	}
+	return n
+}
+
+// iptables leaves out the quotes of a word that begins with a dash, and
+// iptables-restore then takes "-t" for an option. We do write them.
+var bareDash = strings.NewReplacer(`"--comment"`, `--comment`, `"--"`, `--`)
+
+// ourLines are the rules and chains of a restore file that are ours.
+func ourLines(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "-A PL-") {
+			out = append(out, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return out
+}
+
+// TestKernelSeesADifference shows that the sweep can fail: the kernel has one port more
+// than the ruleset.
+func TestKernelSeesADifference(t *testing.T) {
+	kernel.InNamespace(t, loaders[0].programs, func(t *testing.T) {
+		link, err := kernel.NewLink()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer link.Close()
+		rs := plainHost()
+		loaders[0].load(t, rs)
+		run(t, "", "nft", "add", "element", "inet", "portolan", "tcp_services", "{ 31337 : accept }")
+		tcp, udp, err := link.Sweep(netip.MustParseAddr("192.0.2.9"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !tcp[31337] || udp[31337] || tcp[31336] || !tcp[443] || !udp[5060] {
+			t.Error("the sweep does not see what the kernel does")
+		}
+	})
+}

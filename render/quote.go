@@ -1,0 +1,319 @@
+package render
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"portolan/internal/addr"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+	"portolan/templates"
+)
+
+// Every value reaches a text through one of the functions of this file. They are the
+// border to text we do not trust: each one gives back only characters that the
+// firewall's language takes as data at that place, or an error.
+
+// printable replaces what is not printable ASCII, and each byte of drop, by '?', and cuts
+// at max bytes. Loaders disagree about everything else: encodings, quotes of other
+// scripts, line ends.
+func printable(s, drop string, max int) string {
+	var b strings.Builder
+	for _, c := range s {
+		if b.Len() == max {
+			break
+		}
+		if c < ' ' || c > '~' || strings.ContainsRune(drop, c) {
+			c = '?'
+		}
+		b.WriteByte(byte(c))
+	}
+	return b.String()
+}
+
+// quoteLine is for the rest of a comment line. iptables-restore reads lines into a
+// buffer of 10240 bytes and takes what does not fit for a new line, so the length
+// matters. It is never empty, so that the line is not only a '#'.
+func quoteLine(s string) string {
+	return cmp.Or(strings.TrimRight(printable(s, "", 200), " "), "?")
+}
+
+// quoteName lets identifiers of our own making pass and nothing else.
+func quoteName(s string) (string, error) {
+	if s == "" || len(s) > 100 || strings.ContainsFunc(s, func(c rune) bool { return !wordRune(c) }) {
+		return "", fmt.Errorf("%q is not a plain name", s)
+	}
+	return s, nil
+}
+
+func quoteInterface(s string) (string, error) {
+	if !plainInterface(s) {
+		return "", fmt.Errorf("%q is not a plain interface name", s)
+	}
+	return s, nil
+}
+
+func quoteVerdict(v ruleset.Verdict) (string, error) {
+	switch v {
+	case ruleset.Accept, ruleset.Drop:
+		return v.String(), nil
+	}
+	return "", fmt.Errorf("%q is not a verdict that ends", v)
+}
+
+func quoteNumber(n any) (string, error) {
+	switch n := n.(type) {
+	case int:
+		return strconv.Itoa(n), nil
+	case uint8:
+		return strconv.Itoa(int(n)), nil
+	}
+	return "", fmt.Errorf("%v is not a number", n)
+}
+
+// quoteRange is one address, a prefix, or "first-last".
+func quoteRange(r addr.Range) string {
+	if p, ok := prefixOf(r); ok && !p.IsSingleIP() {
+		return p.String()
+	}
+	return r.String()
+}
+
+// quotePorts writes ports and ranges, a range with dash between its bounds. nft 0.9.8
+// does not take a range of one port, so that is written as the port.
+func quotePorts(ranges []port.Range, dash, comma string) string {
+	out := make([]string, len(ranges))
+	for i, r := range ranges {
+		out[i] = strings.Replace(r.String(), "-", dash, 1)
+	}
+	return strings.Join(out, comma)
+}
+
+func numbers(ns []uint8, comma string) string {
+	out := make([]string, len(ns))
+	for i, n := range ns {
+		out[i] = strconv.Itoa(int(n))
+	}
+	return strings.Join(out, comma)
+}
+
+// quoteStates lists states in the order in which nft and iptables list them.
+func quoteStates(s ruleset.States) string {
+	var out []string
+	for _, one := range []ruleset.State{ruleset.Broken, ruleset.New, ruleset.Related, ruleset.Established, ruleset.Untracked} {
+		if s&one != 0 {
+			out = append(out, one.String())
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// both are the functions that every language shares.
+var both = template.FuncMap{"line": quoteLine, "name": quoteName, "number": quoteNumber}
+
+// quoting is the functions of all languages and of one.
+func quoting(own template.FuncMap) template.FuncMap {
+	all := maps.Clone(both)
+	maps.Copy(all, own)
+	return all
+}
+
+// nftQuoting are the functions of nftables.tmpl; nft(8) is the grammar.
+var nftQuoting = quoting(template.FuncMap{
+	"comment":   nftComment,
+	"prefix":    nftPrefix,
+	"verdict":   quoteVerdict,
+	"rate":      func(r ruleset.Rate) string { return r.String() },
+	"seconds":   nftSeconds,
+	"portrange": port.Range.String,
+	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
+	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
+	"addresses": quoteRange,
+	"states": func(s ruleset.States) string {
+		// nft lists established before related and new after both.
+		var out []string
+		for _, one := range []ruleset.State{ruleset.Broken, ruleset.Established, ruleset.Related, ruleset.New, ruleset.Untracked} {
+			if s&one != 0 {
+				out = append(out, one.String())
+			}
+		}
+		return strings.Join(out, ",")
+	},
+	"interfaces": func(names []string) (string, error) {
+		out := make([]string, len(names))
+		for i, n := range names {
+			plain, err := quoteInterface(n)
+			if err != nil {
+				return "", err
+			}
+			out[i] = `"` + plain + `"`
+		}
+		return nftSet(strings.Join(out, ", "), len(names)), nil
+	},
+	"saddr":    func(family int) string { return [...]string{4: "ip saddr", 6: "ip6 saddr"}[family] },
+	"addrtype": func(family int) string { return [...]string{4: "ipv4_addr", 6: "ipv6_addr"}[family] },
+	"family":   func(family int) string { return [...]string{4: "ipv4", 6: "ipv6"}[family] },
+	"icmp":     func(family int) string { return [...]string{4: "icmp", 6: "icmpv6"}[family] },
+	"proto":    func(p uint8) string { return port.Proto(p).String() },
+})
+
+func nftSet(list string, n int) string {
+	if n == 1 {
+		return list
+	}
+	return "{ " + list + " }"
+}
+
+// nftComment quotes a comment. nft's strings have no escape, so '"' becomes "'", and
+// more than 128 bytes are an error there (NFTNL_UDATA_COMMENT_MAXLEN).
+func nftComment(s string) string {
+	return `"` + printable(strings.ReplaceAll(s, `"`, "'"), "", 128) + `"`
+}
+
+// nftPrefix quotes a log prefix. nft expands $name in it and has no escape.
+func nftPrefix(s string) (string, error) {
+	if printable(s, "\"\\'$`", 29) != s {
+		return "", fmt.Errorf("%q is not a plain log prefix", s)
+	}
+	return `"` + s + `"`, nil
+}
+
+// nftSeconds writes a duration the way nft lists it: "1m", "1m30s", "2d".
+func nftSeconds(n int) string {
+	var b strings.Builder
+	for _, u := range []struct {
+		seconds int
+		letter  string
+	}{{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}} {
+		if n >= u.seconds {
+			b.WriteString(strconv.Itoa(n/u.seconds) + u.letter)
+			n %= u.seconds
+		}
+	}
+	return b.String()
+}
+
+// iptQuoting are the functions of iptables.tmpl; the forms are those of iptables-save.
+var iptQuoting = quoting(template.FuncMap{
+	"comment":   func(s string) string { return iptString(printable(s, "", 255)) },
+	"prefix":    iptPrefix,
+	"cidr":      func(p *netip.Prefix) string { return p.String() },
+	"interface": quoteInterface,
+	"ports":     func(rs []port.Range) string { return quotePorts(rs, ":", ",") },
+	"states":    func(s ruleset.States) string { return strings.ToUpper(quoteStates(s)) },
+	"rate": func(r ruleset.Rate) (string, error) {
+		short := map[string]string{"second": "sec", "minute": "min", "hour": "hour", "day": "day"}[r.Period]
+		if short == "" {
+			return "", fmt.Errorf("%q is not a period", r.Period)
+		}
+		return strconv.Itoa(r.Count) + "/" + short, nil
+	},
+	"protocol": func(p uint8) string {
+		switch p {
+		case uint8(port.TCP), uint8(port.UDP):
+			return port.Proto(p).String()
+		case ruleset.ICMP:
+			return "icmp"
+		case ruleset.ICMPv6:
+			return "ipv6-icmp"
+		}
+		return strconv.Itoa(int(p))
+	},
+	"icmpmatch": func(p uint8) string {
+		return map[uint8]string{ruleset.ICMP: "icmp", ruleset.ICMPv6: "icmp6"}[p]
+	},
+	"icmpoption": func(p uint8) string {
+		return map[uint8]string{ruleset.ICMP: "--icmp-type", ruleset.ICMPv6: "--icmpv6-type"}[p]
+	},
+	"program": func(family int) string { return [...]string{4: "ip", 6: "ip6"}[family] },
+})
+
+// iptString quotes a word the way iptables-save does: bare when every character is
+// harmless, else in double quotes with a backslash before quotes and backslashes.
+func iptString(s string) string {
+	if s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(c rune) bool { return !wordRune(c) || c == '.' }) {
+		return s
+	}
+	out := []byte{'"'}
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == '\\' || c == '\'' {
+			out = append(out, '\\')
+		}
+		out = append(out, s[i])
+	}
+	return string(append(out, '"'))
+}
+
+func iptPrefix(s string) (string, error) {
+	if printable(s, "\"\\'$`", 29) != s {
+		return "", fmt.Errorf("%q is not a plain log prefix", s)
+	}
+	return iptString(s), nil
+}
+
+// psQuoting are the functions of windows.tmpl.
+var psQuoting = quoting(template.FuncMap{
+	"literal": psLiteral,
+	"protocol": func(p int) (string, error) {
+		switch p {
+		case anyProtocol:
+			return psLiteral("Any"), nil
+		case int(port.TCP), int(port.UDP):
+			return psLiteral(strings.ToUpper(port.Proto(p).String())), nil
+		case int(ruleset.ICMP):
+			return psLiteral("ICMPv4"), nil
+		case int(ruleset.ICMPv6):
+			return psLiteral("ICMPv6"), nil
+		}
+		if p < 0 || p > 255 {
+			return "", fmt.Errorf("%d is not a protocol", p)
+		}
+		return psLiteral(strconv.Itoa(p)), nil
+	},
+	"ports": func(rs []port.Range) string { return psList(rs, port.Range.String) },
+	"types": func(ns []uint8) string { return psList(ns, func(n uint8) string { return strconv.Itoa(int(n)) }) },
+	"addresses": func(rs []addr.Range) string {
+		if len(rs) == 0 {
+			return psLiteral("Any")
+		}
+		return psList(rs, quoteRange)
+	},
+})
+
+func psList[T any](items []T, text func(T) string) string {
+	out := make([]string, len(items))
+	for i, it := range items {
+		out[i] = psLiteral(text(it))
+	}
+	return strings.Join(out, ", ")
+}
+
+// psLiteral is a single-quoted PowerShell string, in which only a quote is special and
+// is doubled
+// (https://learn.microsoft.com/powershell/module/microsoft.powershell.core/about/about_quoting_rules).
+// PowerShell takes four other characters for that quote; they are not ASCII, so
+// printable has removed them. '|' separates fields in the firewall's own store and
+// cannot be in a value ([MS-FASP] 2.2.37).
+func psLiteral(s string) string {
+	return "'" + strings.ReplaceAll(printable(s, "|", 4000), "'", "''") + "'"
+}
+
+// parsed reads one template of the house.
+func parsed(name string, funcs template.FuncMap) *template.Template {
+	return template.Must(template.New(name).Option("missingkey=error").Funcs(funcs).ParseFS(templates.FS, name))
+}
+
+// execute fills a template.
+func execute(t *template.Template, data any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

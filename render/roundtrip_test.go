@@ -1,0 +1,363 @@
+package render
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"portolan/internal/addr"
+	"portolan/internal/diag"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+	"portolan/internal/verify"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var testHeader = Header{Program: "portolan 0.1.0", Policy: "portolan.hcl"}
+
+// readBack is what the outputs of a backend mean.
+func readBack(backend string, out []Output) (*ruleset.Ruleset, error) {
+	files := make([]*source.File, len(out))
+	for i, o := range out {
+		files[i] = source.New(o.Name, o.Data)
+	}
+	switch backend {
+	case "nftables":
+		return verify.ParseNftables(files[0])
+	case "iptables":
+		return verify.ParseIptables(files[0], files[1])
+	case "windows":
+		return verify.ParseWindows(files[0])
+	}
+	return nil, fmt.Errorf("no reader for %s", backend)
+}
+
+// fatalf is of both testing.TB and rapid.T.
+type fatalf interface{ Fatalf(string, ...any) }
+
+// prove writes rs for b and reads it back. It reports whether b wrote it.
+func prove(t fatalf, b Backend, rs *ruleset.Ruleset) ([]Output, bool) {
+	out, findings, err := b.Files(rs, testHeader)
+	if err != nil {
+		t.Fatalf("%s: %v", b.Name, err)
+	}
+	if len(findings) > 0 {
+		if out != nil {
+			t.Fatalf("%s: refused and written", b.Name)
+		}
+		for _, d := range findings {
+			if d.Rule != CannotExpress || d.Severity != diag.Error || d.Message == "" || d.Help == "" {
+				t.Fatalf("%s: a finding that says too little: %+v", b.Name, d)
+			}
+		}
+		return nil, false
+	}
+	back, err := readBack(b.Name, out)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", b.Name, err, Text(out))
+	}
+	if c := ruleset.Equivalent(rs, back); c != nil {
+		t.Fatalf("%s: %s\n%s", b.Name, c.Words("the ruleset", "the text"), Text(out))
+	}
+	return out, true
+}
+
+// TestGolden holds what is written against files, and proves the files.
+func TestGolden(t *testing.T) {
+	hosts := []struct {
+		name    string
+		rs      *ruleset.Ruleset
+		refused []string
+	}{
+		{"plain", plainHost(), nil},
+		{"limited", limitedHost(), []string{"windows"}},
+		{"additive", additiveHost(), []string{"windows"}},
+		{"denied", deniedHost(), nil},
+		{"empty", &ruleset.Ruleset{Default: ruleset.Drop}, []string{"windows"}},
+	}
+	for _, h := range hosts {
+		for _, b := range Backends {
+			t.Run(h.name+"/"+b.Name, func(t *testing.T) {
+				out, written := prove(t, b, h.rs)
+				if written == slices.Contains(h.refused, b.Name) {
+					t.Fatalf("written: %v", written)
+				}
+				if !written {
+					return
+				}
+				golden := make([]Output, len(out))
+				for i, o := range out {
+					path := filepath.Join("..", "testdata", "golden", h.name, o.Name)
+					if *update {
+						if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+							t.Fatal(err)
+						}
+						if err := os.WriteFile(path, o.Data, 0o644); err != nil {
+							t.Fatal(err)
+						}
+					}
+					data, err := os.ReadFile(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					golden[i] = Output{o.Name, data}
+					if !bytes.Equal(data, o.Data) {
+						t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
+					}
+				}
+				back, err := readBack(b.Name, golden)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c := ruleset.Equivalent(h.rs, back); c != nil {
+					t.Errorf("%s", c.Words("the ruleset", "the golden file"))
+				}
+			})
+		}
+	}
+}
+
+// The generated rulesets speak of few addresses and ports, so that rules meet.
+var (
+	genPrefixes = []string{"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "10.1.2.0-10.1.3.77", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1", "2001:db8::5-2001:db8::99", "fe80::/10", "::/64"}
+	genNames    = []string{"speech", "Ops & Co", "ssh", "", "input", "a\"b'c\\", "tcp_services", "\u00fcber", "flush ruleset"}
+	genComments = []string{"", "sshd ssh etc/ssh/sshd_config:13", "x\ny", strings.Repeat("long \"'\\|$(x)`;#{} ", 30), "caf\u00e9 \u2019", "#> @{ }", "-j ACCEPT", "a|b"}
+)
+
+func genSources(t *rapid.T) addr.Set {
+	switch rapid.IntRange(0, 4).Draw(t, "sources") {
+	case 0:
+		return addr.All()
+	case 1:
+		return addr.V4()
+	case 2:
+		return addr.V6()
+	}
+	return sources(rapid.SliceOfN(rapid.SampledFrom(genPrefixes), 0, 6).Draw(t, "prefixes")...)
+}
+
+func genPorts(t *rapid.T) port.Set {
+	if rapid.IntRange(0, 9).Draw(t, "all ports") == 0 {
+		return port.All()
+	}
+	var ranges []port.Range
+	for range rapid.IntRange(0, 4).Draw(t, "ranges") {
+		first := rapid.IntRange(0, 60).Draw(t, "first")
+		ranges = append(ranges, port.Range{First: uint16(first), Last: uint16(first + rapid.SampledFrom([]int{0, 1, 5, 65535 - 60}).Draw(t, "more"))})
+	}
+	return port.Of(ranges...)
+}
+
+var genLimits = []ruleset.Limit{
+	{Rate: ruleset.Rate{Count: 10, Period: "minute"}, Burst: 5, PerSource: true, Name: "ssh"},
+	{Rate: ruleset.Rate{Count: 7, Period: "hour"}, Burst: 100, PerSource: true, Name: "slow_1"},
+	{Rate: ruleset.Rate{Count: 1000, Period: "second"}, Burst: 1, Name: "all"},
+}
+
+// genService is a rule about ports as compile makes it, or with widen any such rule.
+func genService(t *rapid.T, widen bool) ruleset.Rule {
+	r := ruleset.Rule{
+		Name:    rapid.SampledFrom(genNames).Draw(t, "name"),
+		Comment: rapid.SampledFrom(genComments).Draw(t, "comment"),
+		Effect:  ruleset.Effect{Verdict: ruleset.Accept},
+		Match:   ruleset.Any(),
+	}
+	r.Match.Protos = ruleset.BytesOf(rapid.SampledFrom([]uint8{6, 17}).Draw(t, "proto"))
+	r.Match.Ports, r.Match.Sources = genPorts(t), genSources(t)
+	if !widen {
+		return r
+	}
+	switch rapid.IntRange(0, 12).Draw(t, "kind") {
+	case 0, 1:
+		r.Effect.Verdict = ruleset.Drop
+	case 2, 3:
+		r.Effect.Limit = rapid.SampledFrom(genLimits).Draw(t, "limit")
+	case 4:
+		r.Match.Interfaces = ruleset.InterfacesOf(rapid.SliceOfN(rapid.SampledFrom([]string{"eth0", "eth1", "lo"}), 0, 2).Draw(t, "interfaces")...)
+	case 5:
+		r.Match.States = ruleset.States(rapid.IntRange(0, int(ruleset.AllStates)).Draw(t, "states"))
+	case 6:
+		r.Match.Protos = ruleset.BytesOf(rapid.SliceOfN(rapid.SampledFrom([]uint8{1, 6, 17, 47, 58}), 0, 4).Draw(t, "protos")...)
+	case 7:
+		r.Effect = ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: ruleset.Rate{Count: 5, Period: "minute"}, Burst: rapid.IntRange(1, 9).Draw(t, "burst"), Prefix: rapid.SampledFrom([]string{"", "drop", "a b: "}).Draw(t, "prefix")}}
+	case 8:
+		r.Match.Protos, r.Match.Ports = ruleset.AllBytes(), port.All()
+	case 9:
+		r.Match.Protos, r.Match.Ports = ruleset.BytesOf(1), port.All()
+		r.Match.Types = ruleset.BytesOf(rapid.SliceOfN(rapid.SampledFrom([]uint8{0, 3, 8, 254}), 0, 3).Draw(t, "types")...)
+	case 10:
+		r.Match.Protos = ruleset.AllBytes()
+	}
+	return r
+}
+
+func genRuleset(t *rapid.T) *ruleset.Ruleset {
+	rs := &ruleset.Ruleset{Default: ruleset.Drop, Files: rapid.SliceOfN(rapid.SampledFrom(genComments), 0, 3).Draw(t, "files")}
+	if rapid.IntRange(0, 9).Draw(t, "additive") == 0 {
+		rs.Default = ruleset.Accept
+	}
+	wide := rapid.Bool().Draw(t, "wide")
+	if !wide || rapid.Bool().Draw(t, "builtin") {
+		rs.Rules = builtin()
+	}
+	for range rapid.IntRange(0, 12).Draw(t, "services") {
+		rs.Rules = append(rs.Rules, genService(t, wide))
+	}
+	return rs
+}
+
+// TestReadBack: for every backend and every ruleset it agrees to write, the text means
+// the ruleset, and the same ruleset is the same text.
+func TestReadBack(t *testing.T) {
+	written := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		rs := genRuleset(t)
+		for _, b := range Backends {
+			out, ok := prove(t, b, rs)
+			if !ok {
+				continue
+			}
+			written[b.Name]++
+			again, _, err := b.Files(rs, testHeader)
+			if err != nil || !slices.EqualFunc(out, again, func(x, y Output) bool { return x.Name == y.Name && bytes.Equal(x.Data, y.Data) }) {
+				t.Fatalf("%s: not the same the second time: %v", b.Name, err)
+			}
+		}
+	})
+	for _, b := range Backends {
+		if written[b.Name] < 10 {
+			t.Errorf("%s agreed to write %d rulesets, too few to prove anything", b.Name, written[b.Name])
+		}
+	}
+}
+
+// TestMutation changes one word of a text at a time. Each change is an error, or gives a
+// counterexample, unless the word has no meaning.
+func TestMutation(t *testing.T) {
+	swaps := map[string]string{
+		"accept": "drop", "drop": "accept", "ACCEPT": "DROP", "DROP": "ACCEPT", "22": "23", "'22'": "'23'", "5060": "5061",
+		"10.20.0.0/16": "10.21.0.0/16", "'10.20.0.0/16'": "'10.21.0.0/16'", "25000-25399": "25000-25398", "25000:25399": "25000:25400",
+		"'25000-25399'": "'25000-25398'", "tcp": "udp", "'TCP'": "'UDP'", "established": "new", "RELATED": "NEW", "8": "9", "'8'": "'9'",
+		"ip6": "ip", "10/minute": "11/minute", "10/min": "11/min", "5": "6", "lo": "eth0", `"lo"`: `"eth0"`, "srcip": "dstip", "jump": "goto",
+		"'2001:db8:1::/48'": "'2001:db8:2::/48'", "PL-IN": "PL-OUT", "interval": "constant",
+	}
+	for _, b := range Backends {
+		rs := limitedHost()
+		if b.Name == "windows" {
+			rs = plainHost()
+		}
+		out, _ := prove(t, b, rs)
+		tried := 0
+		for i, o := range out {
+			for at, lineText := range bytes.Split(o.Data, []byte("\n")) {
+				text := string(lineText)
+				if t := strings.TrimSpace(text); t == "" || t[0] == '#' || strings.Contains(t, "Description") || strings.Contains(t, "policy drop") {
+					continue // comments, and the policy behind an explicit drop
+				}
+				code, _, _ := strings.Cut(text, "comment ")
+				for from, to := range swaps {
+					mutated, ok := swapWord(code, from, to)
+					if !ok {
+						continue
+					}
+					tried++
+					all := bytes.Split(slices.Clone(o.Data), []byte("\n"))
+					all[at] = []byte(mutated + text[len(code):])
+					changed := slices.Clone(out)
+					changed[i].Data = bytes.Join(all, []byte("\n"))
+					back, err := readBack(b.Name, changed)
+					if err == nil && ruleset.Equivalent(rs, back) == nil {
+						t.Errorf("%s: %q for %q in line %d makes no difference: %s", o.Name, to, from, at+1, text)
+					}
+				}
+			}
+		}
+		if tried < 10 {
+			t.Errorf("%s: only %d words were changed", b.Name, tried)
+		}
+	}
+}
+
+// swapWord replaces the first from in s that is a word of its own.
+func swapWord(s, from, to string) (string, bool) {
+	border := func(c byte) bool { return strings.IndexByte(" \t,;:={}()\r", c) >= 0 }
+	for i := 0; i+len(from) <= len(s); i++ {
+		end := i + len(from)
+		if s[i:end] == from && (i == 0 || border(s[i-1])) && (end == len(s) || border(s[end])) {
+			return s[:i] + to + s[end:], true
+		}
+	}
+	return s, false
+}
+
+// TestLeaks breaks one random byte of a text at a time: the readers must see it or it
+// must have had no meaning. What they may never do is read an accept that is not there.
+func TestLeaks(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, b := range Backends {
+		rs := plainHost()
+		out, _ := prove(t, b, rs)
+		errors := 0
+		for range 300 {
+			changed := slices.Clone(out)
+			i := random.IntN(len(out))
+			data := slices.Clone(out[i].Data)
+			data[random.IntN(len(data))] = byte(' ' + random.IntN(95))
+			changed[i].Data = data
+			if _, err := readBack(b.Name, changed); err != nil {
+				errors++
+				if !strings.Contains(err.Error(), out[i].Name) {
+					t.Errorf("%s: an error that does not name the file: %v", b.Name, err)
+				}
+			}
+		}
+		if errors == 0 {
+			t.Errorf("%s: no broken text was refused", b.Name)
+		}
+	}
+}
+
+func TestTextAndSplit(t *testing.T) {
+	rs := limitedHost()
+	b, err := Find("iptables")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := prove(t, b, rs)
+	v4, v6, err := verify.SplitIptables(source.New("both", Text(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := verify.ParseIptables(v4, v6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := ruleset.Equivalent(rs, back); c != nil {
+		t.Error(c.Words("the ruleset", "the text"))
+	}
+	place := back.Decider(ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: 6, Source: netip.MustParseAddr("2001:db8:1::1"), Port: 22}).Origins[0]
+	whole := bytes.Split(Text(out), []byte("\n"))
+	if got := whole[place.Position().Line-1]; !bytes.Contains(got, []byte("--dport 22 ")) {
+		t.Errorf("the place of a rule in the whole text is the line %q", got)
+	}
+	if got := Text(out[:1]); !bytes.Equal(got, out[0].Data) {
+		t.Error("the text of one output is not that output")
+	}
+}
+
+func TestFind(t *testing.T) {
+	if _, err := Find("ipfw"); err == nil || !strings.Contains(err.Error(), "nftables, iptables, windows") {
+		t.Errorf("the error does not list the choices: %v", err)
+	}
+}

@@ -1,0 +1,120 @@
+package render
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"portolan/internal/addr"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+)
+
+func windows(t fatalf) Backend {
+	b, err := Find("windows")
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b
+}
+
+// TestWindowsSubtractsDenies: accepts and drops in any order become allow rules that mean
+// the same.
+func TestWindowsSubtractsDenies(t *testing.T) {
+	written := 0
+	rapid.Check(t, func(t *rapid.T) {
+		rs := &ruleset.Ruleset{Default: ruleset.Drop, Rules: builtin()}
+		for range rapid.IntRange(1, 8).Draw(t, "rules") {
+			r := genService(t, false)
+			if rapid.Bool().Draw(t, "deny") {
+				r.Effect.Verdict = ruleset.Drop
+				r.Match.Protos = rapid.SampledFrom([]ruleset.Bytes{ruleset.AllBytes(), ruleset.BytesOf(6), ruleset.BytesOf(6, 17)}).Draw(t, "protos")
+			}
+			rs.Rules = append(rs.Rules, r)
+		}
+		if out, ok := prove(t, windows(t), rs); ok {
+			written++
+			if bytes.Contains(out[0].Data, []byte("'Block'")) {
+				t.Fatalf("a block rule")
+			}
+		}
+	})
+	if written < 20 {
+		t.Errorf("only %d rulesets were written", written)
+	}
+}
+
+// TestWindowsSplitsLargeRules: no rule has more ports or addresses than Windows takes.
+func TestWindowsSplitsLargeRules(t *testing.T) {
+	rs := plainHost()
+	var from []addr.Range
+	for i := range 2100 {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 7), byte(i << 1), 1})
+		from = append(from, addr.Range{First: a, Last: a})
+	}
+	var ports []port.Range
+	for i := range 1500 {
+		ports = append(ports, port.Single(uint16(2*i)))
+	}
+	big := service("big", "many of both", port.TCP, "1", addr.OfRanges(from...))
+	big.Match.Ports = port.Of(ports...)
+	rs.Rules = append(rs.Rules, big)
+	out, ok := prove(t, windows(t), rs)
+	if !ok {
+		t.Fatal("refused")
+	}
+	if n := strings.Count(string(out[0].Data), "many of both"); n != 6 {
+		t.Errorf("%d rules for 2100 addresses and 1500 ports, want 6", n)
+	}
+}
+
+// TestWindowsNamesFollowContent: a rule that changes gets another name, one that does not
+// keeps its name.
+func TestWindowsNamesFollowContent(t *testing.T) {
+	namesOf := func(rs *ruleset.Ruleset) map[string]bool {
+		out, ok := prove(t, windows(t), rs)
+		if !ok {
+			t.Fatal("refused")
+		}
+		found := map[string]bool{}
+		for line := range strings.Lines(string(out[0].Data)) {
+			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "Name          = "); ok {
+				found[rest] = true
+			}
+		}
+		return found
+	}
+	before := namesOf(plainHost())
+	changed := plainHost()
+	changed.Rules[len(changed.Rules)-1].Match.Ports = port.Of(port.Single(2222))
+	after := namesOf(changed)
+	kept := 0
+	for name := range after {
+		if before[name] {
+			kept++
+		}
+	}
+	if len(before) < 10 || len(after) != len(before) || kept != len(before)-1 {
+		t.Errorf("%d rules before, %d after, %d the same", len(before), len(after), kept)
+	}
+	twice := plainHost()
+	twice.Rules = append(twice.Rules, twice.Rules[len(twice.Rules)-1])
+	if got := namesOf(twice); len(got) != len(before) {
+		t.Errorf("a rule that is there twice gives %d names, want %d", len(got), len(before))
+	}
+}
+
+func TestWindowsLineEnds(t *testing.T) {
+	out, _ := prove(t, windows(t), plainHost())
+	if data := out[0].Data; bytes.Count(data, []byte("\n")) != bytes.Count(data, []byte("\r\n")) {
+		t.Error("a line without a carriage return")
+	}
+	for line := range bytes.Lines(out[0].Data) {
+		if l := bytes.TrimRight(line, "\r\n"); len(l) != len(bytes.TrimRight(l, " \t")) {
+			t.Errorf("blanks at the end of %q", l)
+		}
+	}
+}
