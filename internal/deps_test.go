@@ -53,7 +53,7 @@ render:              addr diag port ruleset templates
 internal/verify:     addr port ruleset source
 
 floor 7: the front door
-cmd/portolan:        catalog compile diag hclfile host inventory lint policies policy render report ruleset services source verify
+cmd/portolan:        catalog compile diag hclfile host inventory lint parallel policies policy render report ruleset services source verify
 
 beside the house, for tests
 internal/kernel:

@@ -84,10 +84,8 @@ func BenchmarkHost(b *testing.B) {
 					b.Fatal(err)
 				}
 				rules, _ := compile.Ruleset(p, found.inventory)
-				for _, backend := range render.Backends {
-					if _, err := a.write(backend, rules, words); err != nil {
-						b.Fatal(backend.Name, err)
-					}
+				if _, err := a.write(render.Backends[:], rules, words); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -82,7 +82,7 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outputs, err := a.write(backend, rules, words)
+	outputs, err := a.write([]render.Backend{backend}, rules, words)
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"portolan/internal/compile"
+	"portolan/internal/diag"
 	"portolan/internal/inventory"
+	"portolan/internal/parallel"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
@@ -20,7 +23,8 @@ import (
 
 func (a *app) renderCommand() *cobra.Command {
 	var in input
-	var to, dir string
+	var to []string
+	var dir string
 	cmd := &cobra.Command{
 		Use:   "render --to nftables|iptables|windows [PATH…]",
 		Short: "write the firewall that fits, proved to mean the policy",
@@ -30,20 +34,23 @@ policy before a byte of it is written; a firewall that cannot say something gets
 finding and no text.
 
 Without -o it writes one text to standard output. With -o DIR it writes portolan.nft,
-or rules.v4 and rules.v6, or portolan.ps1.`,
+or rules.v4 and rules.v6, or portolan.ps1, and --to may name several firewalls.`,
 		Example: `  portolan render --to nftables
-  portolan render --to iptables --root testdata/hosts/ivr-01 -o /tmp/firewall
+  portolan render --to iptables,windows --root testdata/hosts/ivr-01 -o /tmp/firewall
   portolan render --to windows --policy portolan.hcl media_server.conf`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			backend, err := backendFlag(to)
+			backends, err := backendFlag(to)
 			if err != nil {
 				return err
+			}
+			if dir == "" && len(backends) > 1 {
+				return usage("several firewalls do not fit into one text: write them into a folder with -o DIR")
 			}
 			rules, words, err := a.ruleset(cmd.Context(), &in, args)
 			if err != nil {
 				return err
 			}
-			outputs, err := a.write(backend, rules, words)
+			outputs, err := a.write(backends, rules, words)
 			if err != nil {
 				return err
 			}
@@ -58,20 +65,27 @@ or rules.v4 and rules.v6, or portolan.ps1.`,
 	}
 	in.inventoryFlags(cmd)
 	in.policyFlag(cmd)
-	cmd.Flags().StringVar(&to, "to", "", "the firewall: nftables, iptables or windows")
+	cmd.Flags().StringSliceVar(&to, "to", nil, "the firewalls: nftables, iptables, windows")
 	cmd.Flags().StringVarP(&dir, "output", "o", "", "write files into `DIR`")
 	return cmd
 }
 
-func backendFlag(to string) (render.Backend, error) {
-	if to == "" {
-		return render.Backend{}, usage("say which firewall: --to nftables, iptables or windows")
+// backendFlag are the firewalls that --to names, each once.
+func backendFlag(to []string) ([]render.Backend, error) {
+	if len(to) == 0 {
+		return nil, usage("say which firewall: --to nftables, iptables or windows")
 	}
-	backend, err := render.Find(to)
-	if err != nil {
-		return backend, usage("--to: %s", err)
+	var out []render.Backend
+	for _, name := range to {
+		backend, err := render.Find(name)
+		if err != nil {
+			return nil, usage("--to: %s", err)
+		}
+		if !slices.ContainsFunc(out, func(b render.Backend) bool { return b.Name == name }) {
+			out = append(out, backend)
+		}
 	}
-	return backend, nil
+	return out, nil
 }
 
 // ruleset is what the policy means for the configuration that was read. The words say
@@ -98,14 +112,37 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 	return rules, words, nil
 }
 
-// write makes the outputs of a backend and proves them.
-func (a *app) write(backend render.Backend, rules *ruleset.Ruleset, words string) ([]render.Output, error) {
-	outputs, diags, err := backend.Files(rules, render.Header{Program: "portolan " + version, Policy: words})
-	if err != nil {
-		return nil, err
+// write makes the outputs of backends and proves them: all of them, or none.
+func (a *app) write(backends []render.Backend, rules *ruleset.Ruleset, words string) ([]render.Output, error) {
+	type result struct {
+		outputs []render.Output
+		diags   diag.List
+		err     error
 	}
-	if err := a.refuse(diags, fmt.Sprintf("%s cannot say this policy", backend.Name)); err != nil {
-		return nil, &exitError{exitFindings, err}
+	results := make([]result, len(backends))
+	parallel.For(len(backends), func(i int) {
+		r := &results[i]
+		r.outputs, r.diags, r.err = prove(backends[i], rules, words)
+	})
+	var outputs []render.Output
+	for i, r := range results {
+		if r.err != nil {
+			return nil, r.err
+		}
+		if err := a.refuse(r.diags, fmt.Sprintf("%s cannot say this policy", backends[i].Name)); err != nil {
+			return nil, &exitError{exitFindings, err}
+		}
+		outputs = append(outputs, r.outputs...)
+	}
+	return outputs, nil
+}
+
+// prove makes the outputs of one backend, reads them back and compares what they mean
+// with the ruleset. The findings say what the backend cannot express.
+func prove(backend render.Backend, rules *ruleset.Ruleset, words string) ([]render.Output, diag.List, error) {
+	outputs, diags, err := backend.Files(rules, render.Header{Program: "portolan " + version, Policy: words})
+	if err != nil || diags.Max() >= diag.Error {
+		return nil, diags, err
 	}
 	var files []*source.File
 	for _, o := range outputs {
@@ -113,12 +150,12 @@ func (a *app) write(backend render.Backend, rules *ruleset.Ruleset, words string
 	}
 	back, err := readBack(backend.Name, files)
 	if err != nil {
-		return nil, fmt.Errorf("the text was not written, because it cannot be read back: %w", err)
+		return nil, diags, fmt.Errorf("the text was not written, because it cannot be read back: %w", err)
 	}
 	if c := ruleset.Equivalent(rules, back); c != nil {
-		return nil, fmt.Errorf("the text was not written, because it does not mean the policy: %s", c.Words("the policy", "the text"))
+		return nil, diags, fmt.Errorf("the text was not written, because it does not mean the policy: %s", c.Words("the policy", "the text"))
 	}
-	return outputs, nil
+	return outputs, diags, nil
 }
 
 // readBack reads the files of a backend with a reader that shares nothing with the
@@ -135,33 +172,43 @@ func readBack(backend string, files []*source.File) (*ruleset.Ruleset, error) {
 	return nil, fmt.Errorf("%s does not come in %d files", backend, len(files))
 }
 
-// save writes every output into dir, each as a whole or not at all.
-func (a *app) save(dir string, outputs []render.Output) error {
+// save writes every output into dir: first all of them beside their places, then each
+// into its place at once. Whoever reads sees an old text or a new one, never a part.
+func (a *app) save(dir string, outputs []render.Output) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return plainError(err)
 	}
-	for _, o := range outputs {
-		name := filepath.Join(dir, o.Name)
-		if err := writeFile(name, o.Data); err != nil {
+	staged := make([]string, len(outputs))
+	defer func() {
+		for _, name := range staged {
+			if name != "" { // not moved to its place
+				err = errors.Join(err, os.Remove(name))
+			}
+		}
+	}()
+	for i, o := range outputs {
+		if staged[i], err = stage(dir, o.Data); err != nil {
 			return plainError(err)
 		}
+	}
+	for i, o := range outputs {
+		name := filepath.Join(dir, o.Name)
+		if err := os.Rename(staged[i], name); err != nil {
+			return fmt.Errorf("%s: %w", name, errors.Unwrap(err))
+		}
+		staged[i] = ""
 		fmt.Fprintf(a.stderr, "wrote %s, proved to mean the policy\n", report.Printable(name))
 	}
 	return nil
 }
 
-// writeFile puts data in place of what name was, atomically: whoever reads sees the old
-// text or the new one.
-func writeFile(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".portolan-*")
+// stage writes data into a new file in dir and returns its name, which is "" when none
+// is left behind.
+func stage(dir string, data []byte) (string, error) {
+	f, err := os.CreateTemp(dir, ".portolan-*")
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Chmod(0o644)
@@ -172,8 +219,5 @@ func writeFile(name string, data []byte) (err error) {
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return f.Name(), err
 }

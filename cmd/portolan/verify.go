@@ -9,6 +9,7 @@ import (
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/internal/verify"
+	"portolan/render"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -28,9 +29,12 @@ Exit codes: 0 it means the policy; 1 it does not; 2 usage; 3 could not tell.`,
 		Example: `  portolan verify --to nftables /etc/nftables.d/portolan.nft
   portolan verify --to iptables --root testdata/hosts/ivr-01 rules.v4 rules.v6`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			backend, err := backendFlag(to)
+			if to == "" {
+				return usage("say which firewall: --to nftables, iptables or windows")
+			}
+			backend, err := render.Find(to)
 			if err != nil {
-				return err
+				return usage("--to: %s", err)
 			}
 			if len(args) == 0 {
 				return usage("name the file to verify")

@@ -143,7 +143,7 @@ func protoAtoms(sides ...*Ruleset) []uint8 {
 
 // painter holds what comparing one context after the other shares.
 type painter struct {
-	sides   [2]*Ruleset
+	rules   [2][]candidate
 	effects map[Effect]int
 	steps   [][]int32       // by what happened so far, then by effect: what happened then
 	ended   []bool          // by what happened so far
@@ -153,11 +153,38 @@ type painter struct {
 // nothing is what has happened to a cell before the first rule.
 const nothing = 0
 
+// candidate is a rule with what is asked of it in many contexts.
+type candidate struct {
+	*Match
+	anyPort, anyType bool
+	types            port.Set // the ICMP types as columns
+	effect           int
+	ends             bool
+}
+
 func newPainter(a, b *Ruleset) *painter {
-	return &painter{
-		sides: [2]*Ruleset{a, b}, effects: map[Effect]int{},
-		steps: [][]int32{nil}, ended: []bool{false}, done: map[string]bool{},
+	p := &painter{effects: map[Effect]int{}, steps: [][]int32{nil}, ended: []bool{false}, done: map[string]bool{}}
+	all := Any()
+	for side, rs := range [2]*Ruleset{a, b} {
+		list := make([]candidate, 0, len(rs.Rules)+1)
+		for i := range rs.Rules {
+			list = append(list, p.candidate(&rs.Rules[i].Match, rs.Rules[i].Effect))
+		}
+		p.rules[side] = append(list, p.candidate(&all, Effect{Verdict: rs.Default}))
 	}
+	return p
+}
+
+func (p *painter) candidate(m *Match, e Effect) candidate {
+	c := candidate{Match: m, anyPort: m.Ports.IsAll(), anyType: m.Types.IsAll(), types: port.All(), effect: p.effect(e), ends: e.ends()}
+	if !c.anyType {
+		var ranges []port.Range
+		for _, n := range m.Types.Each() {
+			ranges = append(ranges, port.Single(uint16(n)))
+		}
+		c.types = port.Of(ranges...)
+	}
+	return c
 }
 
 // effect numbers the effects as they are met.
@@ -189,48 +216,41 @@ func (p *painter) step(now int32, id int, ends bool) int32 {
 // A stroke is one rule as far as it matters in one context: sources times columns,
 // where columns are ports, ICMP types, or a single one for other protocols.
 type stroke struct {
-	rule    int // index into the rules of its side; their number for the default
+	rule    int // index into the candidates of its side
 	sources addr.Set
 	columns port.Set
-	effect  Effect
 }
 
-// strokes are the rules of one side that can match in the context of p.
-func strokes(rs *Ruleset, p Packet) []stroke {
+// strokes are the rules of one side that can match in the context of at. The default is
+// the last of them unless a rule decides everything before it.
+func strokes(rules []candidate, at Packet) []stroke {
+	kind := kindOf(at.Proto)
 	var out []stroke
-	for i := range rs.Rules {
-		m := &rs.Rules[i].Match
-		if m.States&p.State == 0 || !m.Protos.Has(p.Proto) || !m.Interfaces.Has(p.Interface) || m.Sources.IsEmpty() {
+	for i := range rules {
+		c := &rules[i]
+		if c.States&at.State == 0 || !c.Protos.Has(at.Proto) || !c.Interfaces.Has(at.Interface) ||
+			kind != withTypes && !c.anyType || kind != withPorts && !c.anyPort || c.Sources.IsEmpty() {
 			continue
 		}
-		s := stroke{i, m.Sources, port.All(), rs.Rules[i].Effect}
-		switch kind := kindOf(p.Proto); {
-		case kind != withTypes && !m.Types.IsAll(), kind != withPorts && !m.Ports.IsAll():
-			continue
-		case kind == withPorts:
-			s.columns = m.Ports
-		case kind == withTypes && !m.Types.IsAll():
-			var ranges []port.Range
-			for _, n := range m.Types.Each() {
-				ranges = append(ranges, port.Single(uint16(n)))
-			}
-			s.columns = port.Of(ranges...)
+		s := stroke{i, c.Sources, c.types}
+		if kind == withPorts {
+			s.columns = c.Ports
 		}
 		if s.columns.IsEmpty() {
 			continue
 		}
 		out = append(out, s)
-		if s.effect.ends() && s.columns.IsAll() && s.sources.IsAll() {
-			return out // nothing after it is asked
+		if c.ends && s.columns.IsAll() && s.sources.IsAll() {
+			break // nothing after it is asked
 		}
 	}
-	return append(out, stroke{len(rs.Rules), addr.All(), port.All(), Effect{Verdict: rs.Default}})
+	return out
 }
 
 // compare looks at every cell of one context: interface, state and protocol of p.
 func (p *painter) compare(at Packet) *Counterexample {
-	sides := [2][]stroke{strokes(p.sides[0], at), strokes(p.sides[1], at)}
-	if len(sides[0]) == 1 && len(sides[1]) == 1 && sides[0][0].effect == sides[1][0].effect {
+	sides := [2][]stroke{strokes(p.rules[0], at), strokes(p.rules[1], at)}
+	if len(sides[0]) == 1 && len(sides[1]) == 1 && p.rules[0][sides[0][0].rule].effect == p.rules[1][sides[1][0].rule].effect {
 		return nil // both decide everything at once and alike
 	}
 	key := contextKey(at.Proto, sides)
@@ -264,11 +284,11 @@ func (p *painter) compare(at Packet) *Counterexample {
 			line := painted[side]
 			clear(line)
 			for _, i := range hits[side][row] {
-				id, ends := p.effect(list[i].effect), list[i].effect.ends()
+				rule := &p.rules[side][list[i].rule]
 				for _, run := range runs[side][i] {
 					for c := run[0]; c < run[1]; c++ {
 						if now := line[c]; !p.ended[now] {
-							line[c] = p.step(now, id, ends)
+							line[c] = p.step(now, rule.effect, rule.ends)
 						}
 					}
 				}
