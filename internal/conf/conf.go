@@ -40,14 +40,31 @@ const (
 	Setting             // has a value
 )
 
-// A Node is a section with its settings, or one setting.
+// A Node is a section with what is in it, or one setting. How each format maps to nodes
+// is written at the top of its reader; in short:
+//
+//   - INI and its kin: sections with settings; settings before any section are the root's.
+//   - A line of words (keyword formats, nginx, haproxy): Name is the first word, Args are
+//     the others, Value is all of them as written. A block is a section of that shape.
+//   - XML: an element is a section, its text is Value; an attribute is a setting named
+//     "@id" in front of the children.
+//   - YAML, JSON, TOML, HOCON, libconfig: a mapping is a section, a scalar a setting; the
+//     items of a list have no name.
 type Node struct {
 	Kind      Kind
-	Name      string // as written
-	Value     string // as the service sees it, without quotes; for a section its arguments
+	Name      string // as written; "" for the root and for items of a list
+	Value     string // as the service sees it, without quotes; of a section its arguments or text
+	Args      []Arg  // the words of Value, in formats that have words
+	Append    bool   // the setting adds to what was said before (Asterisk's "+=")
 	NameSpan  source.Span
 	ValueSpan source.Span // of an empty value: the place where it would be
 	Children  []*Node
+}
+
+// Arg is one word behind the name of a node, without its quotes.
+type Arg struct {
+	Text string
+	Span source.Span
 }
 
 // A Format is one syntax of configuration files.
