@@ -117,7 +117,7 @@ func (s shelves) partners(c *inventory.Claim) []*inventory.Claim {
 					shelf = shelf[:last]
 					continue
 				}
-				if listenerOf(o) != listenerOf(c) && inventory.BindsOverlap(o.Bind, c.Bind) && !slices.Contains(found, o) {
+				if listenerOf(o) != listenerOf(c) && !sharing(o, c) && inventory.BindsOverlap(o.Bind, c.Bind) && !slices.Contains(found, o) {
 					found = append(found, o)
 				}
 				i++
@@ -126,6 +126,12 @@ func (s shelves) partners(c *inventory.Claim) []*inventory.Claim {
 		}
 	}
 	return found
+}
+
+// sharing reports whether two listeners of one process are known to share their ports:
+// the profiles of a server that takes media ports from one allocator.
+func sharing(a, b *inventory.Claim) bool {
+	return a.Share != "" && a.Share == b.Share && a.Service == b.Service && a.Instance == b.Instance
 }
 
 // shelvesOf says on which shelves a claim with this address stands, and on which its

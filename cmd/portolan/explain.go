@@ -12,18 +12,32 @@ import (
 )
 
 func (a *app) explainCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "explain RULE",
-		Short:             "print what a rule is about, why, and how to fix it",
-		Example:           "  portolan explain ephemeral-overlap",
+	var in input
+	cmd := &cobra.Command{
+		Use:   "explain NAME",
+		Short: "print what a rule or a service is about",
+		Long: `Explain prints the page of a rule: what it finds, why that is wrong, how to fix it,
+and an example. Of a service it prints the files and settings that are read and the
+defaults that are assumed, with their sources.`,
+		Example: `  portolan explain ephemeral-overlap
+  portolan explain lumenvox-media-server`,
 		ValidArgsFunction: cobra.FixedCompletions(lint.Names(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("explain takes one name of a rule: %s", strings.Join(lint.Names(), ", "))
+				return usage("explain takes one name, of a rule or of a service")
 			}
 			page, ok := lint.Explain(args[0])
 			if !ok {
-				return usage("there is no rule %q%s; rules are %s", args[0], hclfile.Suggest(args[0], lint.Names()), strings.Join(lint.Names(), ", "))
+				cat, err := a.catalogue(&in)
+				if err != nil {
+					return err
+				}
+				service := cat.Find(args[0])
+				if service == nil {
+					known := append(lint.Names(), cat.IDs()...)
+					return usage("there is no rule and no service %q%s; rules are %s; services are %s", args[0], hclfile.Suggest(args[0], known), strings.Join(lint.Names(), ", "), strings.Join(cat.IDs(), ", "))
+				}
+				page = service.Explain()
 			}
 			if _, err := io.WriteString(a.stdout, page); err != nil {
 				return fmt.Errorf("writing the page: %w", err)
@@ -31,4 +45,6 @@ func (a *app) explainCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&in.services, "services", "", "add or override descriptions of services from `DIR`")
+	return cmd
 }

@@ -53,15 +53,37 @@ type Service struct {
 	Version   hcl.Expression // the version of the service, as text; nil when files do not tell
 	Options   []Option
 	Defaults  []Default
-	Locals    []Local // each may use those before it
-	Listens   []Fact
-	Connects  []Fact
+	Group     // what is said once for each file
+	Lints     []Lint
 	Tests     []Test
 	Source    *source.File
 	Span      source.Span // of the id
 }
 
-// FileSpec is one kind of file of a service.
+// Group is facts with the local values they share. The groups inside are repeated for
+// the items of a list.
+type Group struct {
+	Name     string
+	ForEach  hcl.Expression // nil is once
+	When     hcl.Expression // nil is always
+	Locals   []Local        // each may use those before it
+	Listens  []Fact
+	Connects []Fact
+	Groups   []Group
+}
+
+// Lint is a mistake that only this service can make.
+type Lint struct {
+	Name     string
+	When     hcl.Expression // true where the mistake is; the settings it looks at are marked
+	Severity string         // "error", "warning" or "info"
+	Message  hcl.Expression
+	Help     string
+}
+
+// FileSpec is one kind of file of a service. The first kind is the main one: each file
+// of it is an instance of the service, and the files of the other kinds are there to be
+// asked by name. Without a main file the others make one instance together.
 type FileSpec struct {
 	Role   string // "conf"
 	Format string // a name in conf.Formats
@@ -142,11 +164,14 @@ type Fact struct {
 	First    hcl.Expression
 	Count    hcl.Expression
 	Last     hcl.Expression
+	Nominal  hcl.Expression // list of the first and last number as written; nil when these are the sockets
+	Except   hcl.Expression // list of ports of the range that are not used; nil is none
 	Bind     hcl.Expression // list of addresses; nil is every address
 	Peer     hcl.Expression // of a connection
 	Exposure string         // of a listener: an inventory.Exposure
 	Pairs    bool           // even port RTP, the next one RTCP
 	Assigned []string       // ports that IANA assigned to it, as port.Parse reads them
+	Share    string         // listeners of one process with the same word share their ports
 	Span     source.Span
 }
 
@@ -305,14 +330,23 @@ func (c *Catalog) Listeners(ids ...string) map[string][]string {
 		names := []string{}
 		if slices.Contains(ids, e.id) {
 			if s := e.parse(); s != nil {
-				for _, l := range s.Listens {
-					names = append(names, l.Name)
-				}
+				names = s.listeners(names)
 			}
 		}
 		out[e.id] = names
 	}
 	return out
+}
+
+// listeners appends the names of all listeners of a group.
+func (g *Group) listeners(names []string) []string {
+	for _, l := range g.Listens {
+		names = append(names, l.Name)
+	}
+	for i := range g.Groups {
+		names = g.Groups[i].listeners(names)
+	}
+	return names
 }
 
 // DefaultNamed is the default with a name, nil when there is none.

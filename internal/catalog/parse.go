@@ -21,24 +21,49 @@ import (
 const Rule = "description"
 
 // Functions are the functions that expressions may call, with what they take and give.
-// Package inventory implements exactly these.
+// Package inventory implements exactly these. Where a path may stand behind a node, the
+// path begins there; otherwise it begins at the top of the main file. See conf.Path.
 var Functions = map[string]string{
-	"setting":  "setting(section, key): the text of the last such setting, null when there is none",
-	"settings": "settings(section, key): the texts of all such settings, in order",
-	"section":  "section(name): whether the file has the section",
-	"port":     "port(text, default): a port number 0 to 65535; the default when the text is null or says \"default\"",
-	"number":   "number(text, default): a number of at least 0, like port",
-	"text":     "text(text, default): the text; the default when it is null or says \"default\"",
-	"items":    "items(text, separator): the parts of a list, without blanks; none when it is null or empty",
-	"hostport": "hostport(text): an object with host and port; port is null when the text has none",
-	"first":    "first(a, b, ...): the first that is not null",
-	"numeric":  "numeric(text): the text when it begins with a number, null otherwise",
-	"length":   "length(list): how many items a list has",
-	"lower":    "lower(text): the text in lower case",
-	"contains": "contains(list, value): whether a list has a value",
-	"flatten":  "flatten(list): a list of lists as one list",
-	"max":      "max(a, b, ...): the greatest number",
-	"min":      "min(a, b, ...): the least number",
+	"find":        "find(path) or find(node, path): the nodes a path selects, in order",
+	"value":       "value(path) or value(node, path): the text of the last node a path selects, null when there is none",
+	"values":      "values(path) or values(node, path): the texts of all nodes a path selects, in order",
+	"has":         "has(path) or has(node, path): whether a path selects a node",
+	"file":        "file(role): the top of the file of another role, null when there is none",
+	"name":        "name(node): the name of a node",
+	"args":        "args(node): the words behind the name of a node",
+	"setting":     "setting(section, key): the text of the last such setting, null when there is none",
+	"settings":    "settings(section, key): the texts of all such settings, in order",
+	"section":     "section(name): whether the file has the section",
+	"port":        "port(text, default): a port number 0 to 65535; the default when the text is null or says \"default\"",
+	"number":      "number(text, default): a number of at least 0, like port",
+	"text":        "text(text, default): the text; the default when it is null or says \"default\"",
+	"truthy":      "truthy(text, default): whether the text says yes, true, on or 1; the default when it is null or says neither",
+	"items":       "items(text, separators): the parts of a list, without blanks; none when it is null or empty",
+	"words":       "words(text, \"shell\" or \"systemd\"): the words of a command line",
+	"flag":        "flag(words, name, ...): the value of the last of these options of a command line, null without",
+	"flags":       "flags(words, name, ...): the values of all of these options of a command line",
+	"has_flag":    "has_flag(words, name, ...): whether a command line has one of these options",
+	"hostport":    "hostport(text): an object with scheme, host and port, which are null when the text has none",
+	"range":       "range(text): an object with first and last of a-b, a:b or a,b, the same for a single number; null parts without",
+	"match":       "match(regex, text): the parts in parentheses, none when the text does not match",
+	"first":       "first(a, b, ...): the first that is not null",
+	"nonempty":    "nonempty(text): the text, null when it is empty",
+	"numeric":     "numeric(text): the text when it begins with a number, null otherwise",
+	"even_up":     "even_up(number): the number, or the next one when it is odd",
+	"even_down":   "even_down(number): the number, or the one before when it is odd",
+	"length":      "length(list): how many items a list has",
+	"concat":      "concat(list, ...): lists as one list",
+	"distinct":    "distinct(list): a list without repetitions",
+	"flatten":     "flatten(list): a list of lists as one list",
+	"contains":    "contains(list, value): whether a list has a value",
+	"lower":       "lower(text): the text in lower case",
+	"starts_with": "starts_with(text, prefix): whether a text begins so",
+	"trim_prefix": "trim_prefix(text, prefix): the text without it",
+	"trim_suffix": "trim_suffix(text, suffix): the text without it",
+	"max":         "max(a, b, ...): the greatest number",
+	"min":         "min(a, b, ...): the least number",
+	"ceil":        "ceil(number): the number, rounded up",
+	"floor":       "floor(number): the number, rounded down",
 }
 
 // parse reads the service of one file, which is named like it.
@@ -82,7 +107,7 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 	p.Check(b.Body, hclfile.Shape{
 		Attrs:    []string{"title", "platforms", "cites", "version"},
 		Required: []string{"title", "platforms"},
-		Blocks:   []string{"file", "option", "default", "locals", "listen", "connect", "test"},
+		Blocks:   []string{"file", "option", "default", "locals", "each", "listen", "connect", "lint", "test"},
 	}, "a service", b.DefRange())
 	s := &Service{
 		ID: id, Title: p.String(b.Body, "title"), Platforms: p.Strings(b.Body, "platforms"), Cites: p.Strings(b.Body, "cites"),
@@ -105,18 +130,11 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 			scope = newScope(s)
 		}
 	}
+	s.Group = p.group(b.Body, scope)
 	for _, inner := range b.Body.Blocks {
 		switch inner.Type {
-		case "locals":
-			for _, a := range hclfile.Attributes(inner.Body) {
-				p.expression(a.Expr, scope)
-				s.Locals = append(s.Locals, Local{a.Name, a.Expr})
-				scope.locals = append(scope.locals, a.Name)
-			}
-		case "listen":
-			s.Listens = p.fact(s.Listens, inner, scope, true)
-		case "connect":
-			s.Connects = p.fact(s.Connects, inner, scope, false)
+		case "lint":
+			p.lint(s, inner, scope)
 		case "test":
 			p.test(s, inner)
 		}
@@ -125,6 +143,78 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 		p.Error(b.DefRange(), "add file \"conf\" { format = … paths = … }", "service %s names no file", id)
 	}
 	return s
+}
+
+// group reads the locals, the facts and the groups of a body. Locals come first: facts
+// may use all of them.
+func (p *parser) group(body *hclsyntax.Body, sc scope) Group {
+	var g Group
+	sc.locals = slices.Clone(sc.locals)
+	for _, inner := range body.Blocks {
+		if inner.Type == "locals" {
+			for _, a := range hclfile.Attributes(inner.Body) {
+				p.expression(a.Expr, sc)
+				g.Locals = append(g.Locals, Local{a.Name, a.Expr})
+				sc.locals = append(sc.locals, a.Name)
+			}
+		}
+	}
+	for _, inner := range body.Blocks {
+		switch inner.Type {
+		case "listen":
+			g.Listens = p.fact(g.Listens, inner, sc, true)
+		case "connect":
+			g.Connects = p.fact(g.Connects, inner, sc, false)
+		case "each":
+			g.Groups = p.each(g.Groups, inner, sc)
+		}
+	}
+	return g
+}
+
+func (p *parser) each(list []Group, b *hclsyntax.Block, sc scope) []Group {
+	name, ok := p.Label(b)
+	if !ok {
+		return list
+	}
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"for_each", "when"}, Required: []string{"for_each"}, Blocks: []string{"locals", "each", "listen", "connect"}}, "a repetition", b.DefRange())
+	over := b.Body.Attributes["for_each"]
+	if over == nil {
+		return list
+	}
+	p.expression(over.Expr, sc)
+	sc.each = true
+	var when hcl.Expression
+	if a := b.Body.Attributes["when"]; a != nil {
+		p.expression(a.Expr, sc)
+		when = a.Expr
+	}
+	g := p.group(b.Body, sc)
+	g.Name, g.ForEach, g.When = name, over.Expr, when
+	return append(list, g)
+}
+
+func (p *parser) lint(s *Service, b *hclsyntax.Block, sc scope) {
+	name, ok := p.Label(b)
+	if !ok {
+		return
+	}
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"when", "severity", "message", "help"}, Required: []string{"when", "severity", "message", "help"}}, "a lint", b.DefRange())
+	when, message := b.Body.Attributes["when"], b.Body.Attributes["message"]
+	if when == nil || message == nil {
+		return
+	}
+	for _, l := range s.Locals {
+		sc.locals = append(sc.locals, l.Name)
+	}
+	p.expression(when.Expr, sc)
+	p.expression(message.Expr, sc)
+	l := Lint{Name: name, When: when.Expr, Severity: p.String(b.Body, "severity"), Message: message.Expr, Help: p.String(b.Body, "help")}
+	if _, err := diag.ParseSeverity(l.Severity); err != nil {
+		p.Error(b.DefRange(), "", "%s", err)
+		return
+	}
+	s.Lints = append(s.Lints, l)
 }
 
 func (p *parser) file(s *Service, b *hclsyntax.Block) {
@@ -228,29 +318,31 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	where := "a connection"
 	if listen {
-		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "bind", "exposure", "pairs", "assigned"}
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share"}
 		shape.Required = []string{"purpose", "protocol", "exposure"}
 		where = "a listener"
 	}
 	p.Check(b.Body, shape, where, b.DefRange())
-	scope.each = b.Body.Attributes["for_each"] != nil
+	outside := scope.each
+	scope.each = outside || b.Body.Attributes["for_each"] != nil
 	expr := func(name string) hcl.Expression {
 		a := b.Body.Attributes[name]
 		if a == nil {
 			return nil
 		}
 		inner := scope
-		inner.each = scope.each && name != "for_each"
+		inner.each = outside || scope.each && name != "for_each"
 		p.expression(a.Expr, inner)
 		return a.Expr
 	}
 	f := Fact{
 		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
-		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Bind: expr("bind"), Peer: expr("peer"),
+		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"),
 		Span: p.Span(b.LabelRanges[0]),
 	}
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")
+		f.Share = p.String(b.Body, "share")
 		if a := b.Body.Attributes["exposure"]; a != nil && !slices.Contains(Exposures[:], f.Exposure) {
 			p.Error(a.Expr.Range(), "use one of "+strings.Join(Exposures[:], ", "), "the exposure %q is not known%s", f.Exposure, hclfile.Suggest(f.Exposure, Exposures[:]))
 		}

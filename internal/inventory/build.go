@@ -71,17 +71,33 @@ func ReadFile(s *catalog.Service, role string, f *source.File, choices map[strin
 }
 
 func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) {
-	results := make([]result, len(found))
-	parallel.For(len(found), func(i int) { results[i] = found[i].build(opts[found[i].service.ID]) })
+	parallel.For(len(found), func(i int) { found[i].load() })
+	instances := group(found)
+	results := make([]result, len(instances))
+	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID]) })
 	var diags diag.List
-	for i, r := range results {
-		c := &found[i]
-		if !r.ok {
-			continue
+	for i := range found {
+		diags = append(diags, found[i].diags...)
+		if found[i].known {
+			inv.Files = append(inv.Files, File{Name: found[i].file.Name, Service: found[i].service.ID, Status: Unreadable})
 		}
+	}
+	for i, r := range results {
+		c := instances[i].main()
 		diags = append(diags, r.diags...)
-		inv.Files = append(inv.Files, r.file)
 		inv.Claims = append(inv.Claims, r.claims...)
+		inv.Disabled = append(inv.Disabled, r.disabled...)
+		for k := range inv.Files {
+			f := &inv.Files[k]
+			if f.Service != c.service.ID {
+				continue
+			}
+			for _, part := range instances[i].parts {
+				if part.doc != nil && part.file.Name == f.Name && f.Status != Partial {
+					f.Status = r.status
+				}
+			}
+		}
 		if !slices.Contains(inv.Found, c.service.ID) {
 			inv.Found = append(inv.Found, c.service.ID)
 		}
@@ -117,51 +133,113 @@ func (inv *Inventory) nameInstances() {
 	}
 }
 
-// result is what one file comes to.
-type result struct {
-	file   File
-	claims []Claim
-	diags  diag.List
-	ok     bool // false for a file that only has the name of a known one
-}
-
-// build reads one file and makes its claims.
-func (c *candidate) build(choices map[string]string) result {
-	out := result{file: File{Name: c.name, Service: c.service.ID, Status: Unreadable}, ok: true}
+// load reads the file of a candidate and asks whether it is what its name says.
+func (c *candidate) load() {
 	f, err := c.read()
 	if err != nil {
-		out.diags = diag.List{unreadable(source.New(c.name, nil), why(err), "make it a readable text file, or leave it out")}
-		return out
+		c.file, c.known = source.New(c.name, nil), true
+		c.diags = diag.List{unreadable(c.file, why(err), "make it a readable text file, or leave it out")}
+		return
 	}
-	out.file.Name = f.Name
+	c.file, c.known = f, c.certain
 	if bytes.IndexByte(f.Text, 0) >= 0 {
-		out.ok, out.diags = c.certain, diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")}
-		return out
+		if c.known {
+			c.diags = diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")}
+		}
+		return
 	}
 	doc, diags, err := conf.Parse(c.spec.Format, f, c.tree)
 	if err != nil { // the description names a format that does not exist
-		out.diags = diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
-		return out
+		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
+		return
 	}
-	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os, said: map[source.Span]bool{}, touched: map[*conf.Node]bool{}}
+	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os}
 	e.prepare()
 	if !e.accepts() {
-		out.ok, out.diags = c.certain, append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file"))
-		return out
+		if c.known {
+			c.diags = append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file"))
+		}
+		return
 	}
+	c.known, c.doc, c.diags = true, doc, diags
+}
+
+// instance is one running copy of a service: a main file and those of other kinds.
+type instance struct {
+	service *catalog.Service
+	parts   []*candidate // the main file first, if there is one
+}
+
+func (in *instance) main() *candidate { return in.parts[0] }
+
+// group puts the files that were read together into instances: each main file is one,
+// and has all files of other kinds with it.
+func group(found []candidate) []instance {
+	var order []*catalog.Service
+	mains, sides := map[*catalog.Service][]*candidate{}, map[*catalog.Service][]*candidate{}
+	for i := range found {
+		c := &found[i]
+		if c.doc == nil {
+			continue
+		}
+		if !slices.Contains(order, c.service) {
+			order = append(order, c.service)
+		}
+		if c.spec == &c.service.Files[0] {
+			mains[c.service] = append(mains[c.service], c)
+		} else {
+			sides[c.service] = append(sides[c.service], c)
+		}
+	}
+	var out []instance
+	for _, s := range order {
+		for _, m := range mains[s] {
+			out = append(out, instance{s, append([]*candidate{m}, sides[s]...)})
+		}
+		if len(mains[s]) == 0 {
+			out = append(out, instance{s, sides[s]})
+		}
+	}
+	return out
+}
+
+// result is what one instance comes to.
+type result struct {
+	status   Status
+	claims   []Claim
+	disabled []Disabled
+	diags    diag.List
+}
+
+// build makes the claims of one instance.
+func (in *instance) build(choices map[string]string) result {
+	e := &evaluator{service: in.service, spec: &in.service.Files[0], sides: map[string]*conf.Document{}}
+	for _, p := range in.parts {
+		e.os = cmp.Or(e.os, p.os)
+		if p.spec == &in.service.Files[0] {
+			e.doc = p.doc
+			continue
+		}
+		side := e.sides[p.spec.Role]
+		if side == nil {
+			side = &conf.Document{File: p.file, Root: &conf.Node{}}
+			e.sides[p.spec.Role] = side
+		}
+		side.Root.Children = append(side.Root.Children, p.doc.Root.Children...)
+		side.Gaps = append(side.Gaps, p.doc.Gaps...)
+	}
+	if e.doc == nil {
+		e.doc = &conf.Document{File: in.main().file, Root: &conf.Node{}}
+	}
+	e.prepare()
 	e.evaluate(choices)
 	b := &builder{evaluator: e}
-	for i := range c.service.Listens {
-		b.fact(&c.service.Listens[i], Listen)
-	}
-	for i := range c.service.Connects {
-		b.fact(&c.service.Connects[i], Connect)
-	}
-	out.file.Status = Whole
+	b.group(&in.service.Group, b.ctx, nil)
+	b.lints()
+	out := result{status: Whole, claims: b.claims, disabled: b.disabled, diags: e.diags}
 	if b.partial {
-		out.file.Status = Partial
+		out.status = Partial
 	}
-	out.claims, out.diags = b.claims, append(diags, e.diags...)
 	return out
 }
 
@@ -179,40 +257,134 @@ func why(err error) string {
 	return err.Error()
 }
 
-// builder makes the claims of one file.
+// builder makes the claims of one instance.
 type builder struct {
 	*evaluator
-	claims  []Claim
-	partial bool
+	claims   []Claim
+	disabled []Disabled
+	partial  bool
 }
 
-// fact makes the claims of one listen or connect block.
-func (b *builder) fact(f *catalog.Fact, direction Direction) {
-	if f.ForEach == nil {
-		b.once(f, direction, b.ctx)
+// group makes the claims of a group and of those inside it.
+func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[string]cty.Value) {
+	locals := b.locals(g, ctx, outside)
+	for i := range g.Listens {
+		b.fact(&g.Listens[i], Listen, ctx)
+	}
+	for i := range g.Connects {
+		b.fact(&g.Connects[i], Connect, ctx)
+	}
+	for i := range g.Groups {
+		inner := &g.Groups[i]
+		b.repeat(inner.ForEach, ctx, func(ctx *hcl.EvalContext) {
+			if on, known := b.condition(inner.When, ctx); known && on {
+				b.group(inner, ctx, locals)
+			}
+		})
+	}
+}
+
+// maxItems bounds how often one block is repeated.
+const maxItems = 10_000
+
+// repeat calls do for every item of a list, or once without one.
+func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl.EvalContext)) {
+	if over == nil {
+		do(ctx)
 		return
 	}
-	list, _ := b.value(f.ForEach, b.ctx).Unmark()
+	list, _ := b.value(over, ctx).Unmark()
 	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
 		b.partial = true // the value it is made from has a finding of its own
 		return
 	}
-	for _, item := range list.AsValueSlice() {
-		ctx := b.ctx.NewChild()
-		ctx.Variables = map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"value": item})}
-		b.once(f, direction, ctx)
+	for i, item := range list.AsValueSlice() {
+		if i == maxItems {
+			b.partial = true
+			return
+		}
+		inner := ctx.NewChild()
+		inner.Variables = map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"value": item, "index": cty.NumberIntVal(int64(i))})}
+		if outer, ok := lookup(ctx, "local"); ok {
+			inner.Variables["local"] = outer
+		}
+		do(inner)
+	}
+}
+
+// lookup finds a variable in a context or around it.
+func lookup(ctx *hcl.EvalContext, name string) (cty.Value, bool) {
+	for c := ctx; c != nil; c = c.Parent() {
+		if v, ok := c.Variables[name]; ok {
+			return v, true
+		}
+	}
+	return cty.NilVal, false
+}
+
+// condition is whether a condition holds; known is false when that cannot be told.
+func (b *builder) condition(when hcl.Expression, ctx *hcl.EvalContext) (on, known bool) {
+	if when == nil {
+		return true, true
+	}
+	v, _ := b.value(when, ctx).Unmark()
+	if v.IsNull() || !v.IsKnown() || v.Type() != cty.Bool {
+		b.partial = true
+		return false, false
+	}
+	return v.True(), true
+}
+
+// fact makes the claims of one listen or connect block.
+func (b *builder) fact(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
+	b.repeat(f.ForEach, ctx, func(ctx *hcl.EvalContext) { b.once(f, direction, ctx) })
+}
+
+// off notes that a listener is switched off, and by what.
+func (b *builder) off(f *catalog.Fact, direction Direction, by cty.Value) {
+	if direction != Listen {
+		return
+	}
+	purpose, _ := textOf(b.value(f.Purpose, b.ctx))
+	d := Disabled{Service: b.service.ID, Listen: f.Name, Purpose: purpose}
+	for _, o := range origins(by) {
+		if o.kind == written || o.kind == builtin {
+			d.Because = append(d.Because, Because{Span: o.span, Text: o.setting + " = " + o.text})
+		}
+	}
+	b.disabled = append(b.disabled, d)
+}
+
+// lints reports the mistakes that only this service can make.
+func (b *builder) lints() {
+	for _, l := range b.service.Lints {
+		v := b.value(l.When, b.ctx)
+		plain, _ := v.Unmark()
+		if !plain.IsKnown() || plain.IsNull() || plain.Type() != cty.Bool || plain.False() {
+			continue
+		}
+		severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
+		message, _ := textOf(b.value(l.Message, b.ctx))
+		at := b.doc.File.Span(0, 0)
+		for _, o := range origins(v) {
+			if o.kind == written {
+				at = o.span
+				break
+			}
+		}
+		b.diags = append(b.diags, diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: at, Message: b.service.ID + ": " + message, Help: l.Help})
 	}
 }
 
 // once makes the claims of one block for one item.
 func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
 	if f.When != nil {
-		on, _ := b.value(f.When, ctx).Unmark()
-		if on.IsNull() || !on.IsKnown() || on.Type() != cty.Bool {
-			b.partial = true
+		on, known := b.condition(f.When, ctx)
+		if !known {
 			return
 		}
-		if on.False() {
+		if !on {
+			b.off(f, direction, b.value(f.When, ctx))
 			return
 		}
 	}
@@ -241,12 +413,15 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		return
 	}
 	if lo == 0 || hi < lo {
+		b.off(f, direction, first)
 		return // switched off, or of no size
 	}
 	claim := Claim{
 		Service: b.service.ID, Listen: f.Name, Purpose: purpose, Direction: direction,
-		NominalFirst: lo, NominalLast: hi, Ports: clamp(lo, hi),
-		Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms,
+		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share,
+	}
+	if f.Nominal != nil {
+		claim.NominalFirst, claim.NominalLast = b.nominal(f, ctx, lo, hi)
 	}
 	b.provenance(&claim, f, first, extent)
 	for _, a := range f.Assigned {
@@ -254,8 +429,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		claim.Assigned = claim.Assigned.Union(s)
 	}
 	if direction == Connect {
-		claim.Peer, ok = textOf(b.value(f.Peer, ctx))
-		if !ok {
+		if claim.Peer, ok = textOf(b.value(f.Peer, ctx)); !ok {
 			b.partial = true
 			return
 		}
@@ -263,9 +437,43 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		claim.Bind = b.binds(f, ctx)
 	}
 	for _, proto := range b.protocols(f, ctx) {
-		claim.Proto = proto
-		b.claims = append(b.claims, claim)
+		for _, r := range port.Of(clamp(lo, hi)).Minus(b.except(f, ctx)).Ranges() {
+			claim.Proto, claim.Ports = proto, r
+			b.claims = append(b.claims, claim)
+		}
 	}
+}
+
+// nominal are the written bounds of a range, the real ones where they are not known.
+func (b *builder) nominal(f *catalog.Fact, ctx *hcl.EvalContext, lo, hi int) (int, int) {
+	list, _ := b.value(f.Nominal, ctx).Unmark()
+	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() || list.LengthInt() != 2 {
+		return lo, hi
+	}
+	bounds := list.AsValueSlice()
+	first, ok1 := intOf(bounds[0])
+	last, ok2 := intOf(bounds[1])
+	if !ok1 || !ok2 {
+		return lo, hi
+	}
+	return first, last
+}
+
+// except are the ports of a range that are not used.
+func (b *builder) except(f *catalog.Fact, ctx *hcl.EvalContext) port.Set {
+	if f.Except == nil {
+		return port.Set{}
+	}
+	var ranges []port.Range
+	list, _ := b.value(f.Except, ctx).Unmark()
+	if !list.IsNull() && list.IsKnown() && list.CanIterateElements() {
+		for _, v := range list.AsValueSlice() {
+			if n, ok := intOf(v); ok && n >= 0 && n <= port.Max {
+				ranges = append(ranges, port.Single(uint16(n)))
+			}
+		}
+	}
+	return port.Of(ranges...)
 }
 
 func clamp(lo, hi int) port.Range {

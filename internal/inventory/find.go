@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"portolan/internal/catalog"
+	"portolan/internal/conf"
+	"portolan/internal/diag"
 	"portolan/internal/source"
 )
 
@@ -31,6 +33,12 @@ type candidate struct {
 	certain bool // by its path, or because the operator says so: not by its name alone
 	read    func() (*source.File, error)
 	tree    *source.Tree // for includes; nil for a file that was named by itself
+
+	// What load finds.
+	file  *source.File
+	doc   *conf.Document // nil when the file could not be read, or is something else
+	known bool           // it is reported, whether or not it could be read
+	diags diag.List
 }
 
 // inTree are the files of a host at the paths that the catalogue knows.

@@ -18,6 +18,16 @@ type Inventory struct {
 	Files  []File   // in order of name
 	Claims []Claim  // in order of service, file, place, listener, protocol
 	Found  []string // ids of the services of which a file was found, ascending
+	// Disabled are listeners that the configuration switches off, with the reason.
+	Disabled []Disabled
+}
+
+// Disabled is a listener that is switched off.
+type Disabled struct {
+	Service string
+	Listen  string
+	Purpose string
+	Because []Because // the settings that switch it off, "enabled = no"; none for a default
 }
 
 // File is one configuration file that was recognised.
@@ -105,6 +115,9 @@ type Claim struct {
 	// Setting is the name of the setting that moves the range, for advice; "" when
 	// there is none.
 	Setting string
+	// Share is a word that listeners of one process have in common when they may use the
+	// same ports; "" for none.
+	Share string
 	// Platforms are the platforms the service runs on, as in policies/platforms.hcl.
 	Platforms []string
 }

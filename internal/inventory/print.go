@@ -27,10 +27,18 @@ func Formats() []Format {
 const jsonVersion = 1
 
 type jsonInventory struct {
-	Version int         `json:"version"`
-	Root    string      `json:"root"`
-	Files   []jsonFile  `json:"files"`
-	Claims  []jsonClaim `json:"claims"`
+	Version  int            `json:"version"`
+	Root     string         `json:"root"`
+	Files    []jsonFile     `json:"files"`
+	Claims   []jsonClaim    `json:"claims"`
+	Disabled []jsonDisabled `json:"disabled,omitempty"`
+}
+
+type jsonDisabled struct {
+	Service string        `json:"service"`
+	Listen  string        `json:"listen"`
+	Purpose string        `json:"purpose"`
+	Because []jsonBecause `json:"because"`
 }
 
 type jsonFile struct {
@@ -80,18 +88,27 @@ func WriteJSON(w io.Writer, inv *Inventory) error {
 			Service: c.Service, Instance: c.Instance, Listen: c.Listen, Purpose: c.Purpose, Direction: c.Direction,
 			Protocol: c.Proto.String(), First: int(c.Ports.First), Last: int(c.Ports.Last),
 			NominalFirst: c.NominalFirst, NominalLast: c.NominalLast, Bind: append([]string{}, c.Bind...), Peer: c.Peer,
-			Exposure: c.Exposure, Origin: c.Origin, File: c.Span.Name(), Line: at.Line, Column: at.Column, Because: []jsonBecause{},
+			Exposure: c.Exposure, Origin: c.Origin, File: c.Span.Name(), Line: at.Line, Column: at.Column,
 		}
-		for _, b := range c.Because {
-			at := b.Span.Position()
-			j.Because = append(j.Because, jsonBecause{b.Span.Name(), at.Line, at.Column, b.Text})
-		}
+		j.Because = jsonReasons(c.Because)
 		out.Claims = append(out.Claims, j)
+	}
+	for _, d := range inv.Disabled {
+		out.Disabled = append(out.Disabled, jsonDisabled{d.Service, d.Listen, d.Purpose, jsonReasons(d.Because)})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(out)
+}
+
+func jsonReasons(list []Because) []jsonBecause {
+	out := []jsonBecause{}
+	for _, b := range list {
+		at := b.Span.Position()
+		out = append(out, jsonBecause{b.Span.Name(), at.Line, at.Column, b.Text})
+	}
+	return out
 }
 
 // header are the columns of the table and of the CSV form.
@@ -121,7 +138,8 @@ func place(s source.Span) string {
 	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
 }
 
-// WriteText prints the claims as a table, then every file that was not read whole.
+// WriteText prints the claims as a table, then what is switched off by a line of a file,
+// then every file that was not read whole.
 func WriteText(w io.Writer, inv *Inventory) error {
 	rows := [][]string{header}
 	for i := range inv.Claims {
@@ -147,6 +165,12 @@ func WriteText(w io.Writer, inv *Inventory) error {
 			}
 		}
 		b.WriteByte('\n')
+	}
+	for _, d := range inv.Disabled {
+		if len(d.Because) > 0 {
+			reason := d.Because[len(d.Because)-1]
+			fmt.Fprintf(&b, "%s %s is off: %s (%s)\n", d.Service, visible(d.Listen), visible(reason.Text), visible(place(reason.Span)))
+		}
 	}
 	for _, f := range inv.Files {
 		if f.Status != Whole {

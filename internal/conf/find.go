@@ -1,0 +1,146 @@
+package conf
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// A Path selects nodes of a tree: steps separated by "/".
+//
+//   - "rtp-factory" is every child of that name, in any case; "*" and "?" are wildcards
+//     (path.Match). The items of a list have no name and match "*".
+//   - "**" is any number of levels.
+//   - "@id" is an attribute of an XML element.
+//   - "param[@name='sip-port']" is a child one of whose own children has that value, and
+//     "server[0]" the first of those that match, counted from 0.
+type Path []step
+
+type step struct {
+	name  string // pattern in lower case
+	deep  bool   // "**"
+	tests []test
+}
+
+// test is one [key='value'], or one [n] with key "".
+type test struct {
+	key, value string
+	index      int
+}
+
+// ParsePath reads a path. The error says what is wrong with it.
+func ParsePath(s string) (Path, error) {
+	var p Path
+	for rest := s; rest != ""; {
+		var part string
+		part, rest = cutStep(rest)
+		name, brackets, _ := strings.Cut(part, "[")
+		st := step{name: strings.ToLower(name), deep: name == "**"}
+		if name == "" {
+			return nil, fmt.Errorf("path %q has an empty step", s)
+		}
+		if _, err := path.Match(st.name, ""); err != nil {
+			return nil, fmt.Errorf("path %q: %w", s, err)
+		}
+		for brackets != "" {
+			inside, more, closed := strings.Cut(brackets, "]")
+			key, value, equals := strings.Cut(inside, "=")
+			t := test{key: strings.ToLower(key), value: strings.Trim(value, "'")}
+			if !equals {
+				if _, err := fmt.Sscanf(inside, "%d", &t.index); err != nil {
+					return nil, fmt.Errorf("path %q: [%s] is neither a number nor key='value'", s, inside)
+				}
+				t.key = ""
+			}
+			if !closed || more != "" && more[0] != '[' {
+				return nil, fmt.Errorf("path %q has a bracket that is not closed", s)
+			}
+			st.tests = append(st.tests, t)
+			brackets = strings.TrimPrefix(more, "[")
+		}
+		p = append(p, st)
+	}
+	return p, nil
+}
+
+// cutStep cuts at the first "/" outside brackets.
+func cutStep(s string) (step, rest string) {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		case '/':
+			if depth == 0 {
+				return s[:i], s[i+1:]
+			}
+		}
+	}
+	return s, ""
+}
+
+// Find are the nodes below n that p selects, in the order of the tree. The empty path
+// selects n itself.
+func (p Path) Find(n *Node) []*Node {
+	found := []*Node{n}
+	for _, st := range p {
+		var next []*Node
+		for _, f := range found {
+			if st.deep {
+				next = descend(next, f, 0)
+				continue
+			}
+			from := len(next)
+			for _, c := range f.Children {
+				if ok, _ := path.Match(st.name, strings.ToLower(c.Name)); ok && passes(c, st.tests) {
+					next = append(next, c)
+				}
+			}
+			for _, t := range st.tests {
+				if t.key == "" { // counted among the matches below one parent
+					if i := from + t.index; t.index >= 0 && i < len(next) {
+						next[from] = next[i]
+						next = next[:from+1]
+					} else {
+						next = next[:from]
+					}
+				}
+			}
+		}
+		found = next
+	}
+	return found
+}
+
+// maxFindDepth bounds "**"; readers bound the depth of trees far below it.
+const maxFindDepth = 1000
+
+// descend appends n and everything below it.
+func descend(to []*Node, n *Node, depth int) []*Node {
+	to = append(to, n)
+	if depth < maxFindDepth {
+		for _, c := range n.Children {
+			to = descend(to, c, depth+1)
+		}
+	}
+	return to
+}
+
+// passes asks the key='value' tests of a step.
+func passes(n *Node, tests []test) bool {
+	for _, t := range tests {
+		if t.key == "" {
+			continue
+		}
+		ok := false
+		for _, c := range n.Children {
+			ok = ok || strings.EqualFold(c.Name, t.key) && c.Value == t.value
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,565 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"portolan/internal/conf"
+	"portolan/internal/diag"
+	"portolan/internal/port"
+)
+
+// nodeType carries a node of a file through an expression.
+var nodeType = cty.Capsule("node", reflect.TypeFor[conf.Node]())
+
+var hostPortType = cty.Object(map[string]cty.Type{"scheme": cty.String, "host": cty.String, "port": cty.String})
+
+var rangeType = cty.Object(map[string]cty.Type{"first": cty.String, "last": cty.String})
+
+// functions are those of catalog.Functions.
+func (e *evaluator) functions() map[string]function.Function {
+	text := function.Parameter{Name: "text", Type: cty.String, AllowNull: true, AllowMarked: true, AllowUnknown: true}
+	list := function.Parameter{Name: "list", Type: cty.List(cty.String), AllowNull: true, AllowMarked: true, AllowUnknown: true}
+	node := function.Parameter{Name: "node", Type: nodeType, AllowNull: true, AllowMarked: true}
+	any := function.Parameter{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowMarked: true, AllowUnknown: true, AllowDynamicType: true}
+	type impl = func(args []cty.Value) (cty.Value, error)
+	// fn is a function whose result has the given type; it sees marks and nulls.
+	fn := func(t cty.Type, do impl, params ...function.Parameter) function.Function {
+		return function.New(&function.Spec{Params: params, Type: function.StaticReturnType(t),
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return do(args) }})
+	}
+	// more is fn with any number of further arguments.
+	more := func(t cty.Type, do impl, rest function.Parameter, params ...function.Parameter) function.Function {
+		return function.New(&function.Spec{Params: params, VarParam: &rest, Type: function.StaticReturnType(t),
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return do(args) }})
+	}
+	number := func(limit int) impl {
+		return func(a []cty.Value) (cty.Value, error) {
+			return e.orDefault(cty.Number, a[0], a[1], func(s string, v, _ cty.Value) cty.Value { return e.number(s, v, limit) }), nil
+		}
+	}
+	return map[string]function.Function{
+		"find":   more(cty.List(nodeType), e.findNodes, any),
+		"value":  more(cty.String, e.value1, any),
+		"values": more(cty.List(cty.String), e.valuesOf, any),
+		"has":    more(cty.Bool, e.has, any),
+		"file":   fn(nodeType, e.file, text),
+		"name":   fn(cty.String, nameOf, node),
+		"args":   fn(cty.List(cty.String), e.args, node),
+		"setting": fn(cty.String, func(a []cty.Value) (cty.Value, error) {
+			return e.value1([]cty.Value{settingPath(a)})
+		}, text, text),
+		"settings": fn(cty.List(cty.String), func(a []cty.Value) (cty.Value, error) {
+			return e.valuesOf([]cty.Value{settingPath(a)})
+		}, text, text),
+		"section": fn(cty.Bool, e.has, text),
+		"port":    fn(cty.Number, number(port.Max), text, any),
+		"number":  fn(cty.Number, number(1<<30), text, any),
+		"text": fn(cty.String, func(a []cty.Value) (cty.Value, error) {
+			return e.orDefault(cty.String, a[0], a[1], func(_ string, v, _ cty.Value) cty.Value { return v }), nil
+		}, text, any),
+		"truthy": fn(cty.Bool, func(a []cty.Value) (cty.Value, error) {
+			return e.orDefault(cty.Bool, a[0], a[1], truth), nil
+		}, text, any),
+		"items":     fn(cty.List(cty.String), items, text, text),
+		"words":     fn(cty.List(cty.String), words, text, text),
+		"flag":      more(cty.String, e.flag, text, list),
+		"flags":     more(cty.List(cty.String), flags, text, list),
+		"has_flag":  more(cty.Bool, hasFlag, text, list),
+		"hostport":  fn(hostPortType, hostport, text),
+		"range":     fn(rangeType, rangeOf, text),
+		"match":     fn(cty.List(cty.String), match, text, text),
+		"nonempty":  fn(cty.String, nonempty, text),
+		"numeric":   fn(cty.String, numeric, text),
+		"even_up":   fn(cty.Number, even(1), any),
+		"even_down": fn(cty.Number, even(-1), any),
+		"first": function.New(&function.Spec{VarParam: &any,
+			Type: func(args []cty.Value) (cty.Type, error) { return firstOf(args).Type(), nil },
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return firstOf(args), nil }}),
+		"starts_with": fn(cty.Bool, startsWith, text, text),
+		"trim_prefix": fn(cty.String, trim(strings.CutPrefix, func(s, cut string) int { return len(cut) }), text, text),
+		"trim_suffix": fn(cty.String, trim(strings.CutSuffix, func(string, string) int { return 0 }), text, text),
+		"length":      stdlib.LengthFunc,
+		"concat":      stdlib.ConcatFunc,
+		"distinct":    stdlib.DistinctFunc,
+		"flatten":     stdlib.FlattenFunc,
+		"contains":    stdlib.ContainsFunc,
+		"lower":       stdlib.LowerFunc,
+		"max":         stdlib.MaxFunc,
+		"min":         stdlib.MinFunc,
+		"ceil":        stdlib.CeilFunc,
+		"floor":       stdlib.FloorFunc,
+	}
+}
+
+// settingPath is the path of a key in a section of an INI file, or before all sections.
+func settingPath(args []cty.Value) cty.Value {
+	section, _ := textOf(args[0])
+	key, _ := textOf(args[1])
+	if section == "" {
+		return cty.StringVal(key)
+	}
+	return cty.StringVal(section + "/" + key)
+}
+
+// selected are the nodes that the arguments (path) or (node, path) select, and the last
+// step of the path.
+func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
+	from := e.doc.Root
+	if len(args) == 2 {
+		plain, _ := args[0].Unmark()
+		if plain.IsNull() || !plain.IsKnown() {
+			return nil, "", nil
+		}
+		if !plain.Type().Equals(nodeType) {
+			return nil, "", errors.New("the first of two arguments must be a node")
+		}
+		from = plain.EncapsulatedValue().(*conf.Node)
+		args = args[1:]
+	}
+	if len(args) != 1 {
+		return nil, "", errors.New("give a path, or a node and a path")
+	}
+	text, ok := textOf(args[0])
+	if !ok {
+		return nil, "", errors.New("the path must be a text")
+	}
+	p, err := e.path(text)
+	if err != nil {
+		return nil, "", err
+	}
+	return p.Find(from), text[strings.LastIndexByte(text, '/')+1:], nil
+}
+
+// path is a parsed path; each is parsed once.
+func (e *evaluator) path(text string) (conf.Path, error) {
+	if p, ok := e.paths[text]; ok {
+		return p, nil
+	}
+	p, err := conf.ParsePath(text)
+	if err == nil {
+		e.paths[text] = p
+	}
+	return p, err
+}
+
+func (e *evaluator) findNodes(args []cty.Value) (cty.Value, error) {
+	nodes, _, err := e.selected(args)
+	if err != nil || len(nodes) == 0 {
+		return cty.ListValEmpty(nodeType), err
+	}
+	out := make([]cty.Value, len(nodes))
+	for i, n := range nodes {
+		out[i] = cty.CapsuleVal(nodeType, n)
+	}
+	return cty.ListVal(out), nil
+}
+
+func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
+	nodes, key, err := e.selected(args)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	if len(nodes) == 0 {
+		return cty.NullVal(cty.String).Mark(e.absence(key)), nil
+	}
+	last := nodes[len(nodes)-1]
+	if e.spec.Format == "lumenvox" { // whose own parser is not public
+		e.twice(nodes)
+	}
+	return e.textValue(last), nil
+}
+
+// twice reports a setting that is said again with another value.
+func (e *evaluator) twice(nodes []*conf.Node) {
+	last := nodes[len(nodes)-1]
+	for _, n := range nodes[:len(nodes)-1] {
+		if n.Value != last.Value && !e.touched[n] {
+			e.touched[n] = true
+			e.diags = append(e.diags, diag.Diagnostic{Rule: "ambiguous-line", Severity: diag.Warning, Span: n.ValueSpan,
+				Message: fmt.Sprintf("%s is set twice with different values: readers differ on which one counts", n.Name),
+				Related: []diag.Related{{Span: last.ValueSpan, Message: "set again here; this value is used"}},
+				Help:    "remove one of them"})
+		}
+	}
+}
+
+func (e *evaluator) valuesOf(args []cty.Value) (cty.Value, error) {
+	nodes, _, err := e.selected(args)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	var out []cty.Value
+	for _, n := range nodes {
+		out = append(out, e.textValue(n))
+	}
+	return textList(out), nil
+}
+
+func textList(values []cty.Value) cty.Value {
+	if len(values) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	return cty.ListVal(values)
+}
+
+func (e *evaluator) has(args []cty.Value) (cty.Value, error) {
+	nodes, _, err := e.selected(args)
+	return cty.BoolVal(len(nodes) > 0), err
+}
+
+func (e *evaluator) file(args []cty.Value) (cty.Value, error) {
+	role, _ := textOf(args[0])
+	if d := e.sides[role]; d != nil {
+		return cty.CapsuleVal(nodeType, d.Root), nil
+	}
+	return cty.NullVal(nodeType), nil
+}
+
+// nodeOf is the node in a value, nil when there is none.
+func nodeOf(v cty.Value) *conf.Node {
+	v, _ = v.Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return nil
+	}
+	return v.EncapsulatedValue().(*conf.Node)
+}
+
+func nameOf(args []cty.Value) (cty.Value, error) {
+	n := nodeOf(args[0])
+	if n == nil {
+		return cty.NullVal(cty.String), nil
+	}
+	return cty.StringVal(n.Name).Mark(origin{span: n.NameSpan, text: n.Name, setting: n.Name, kind: written}), nil
+}
+
+func (e *evaluator) args(args []cty.Value) (cty.Value, error) {
+	n := nodeOf(args[0])
+	if n == nil {
+		return cty.ListValEmpty(cty.String), nil
+	}
+	var out []cty.Value
+	for _, a := range n.Args {
+		out = append(out, e.textValue(&conf.Node{Kind: conf.Setting, Name: n.Name, Value: a.Text, NameSpan: n.NameSpan, ValueSpan: a.Span}))
+	}
+	return textList(out), nil
+}
+
+// truth reads the words by which services say yes and no; any other word is the default.
+func truth(text string, v, dflt cty.Value) cty.Value {
+	switch strings.ToLower(text) {
+	case "yes", "true", "on", "1", "y", "t", "enable", "enabled":
+		return withMarks(cty.True, v)
+	case "no", "false", "off", "0", "n", "f", "disable", "disabled", "none":
+		return withMarks(cty.False, v)
+	}
+	return withMarks(dflt, v)
+}
+
+// even rounds an odd number by step.
+func even(step int64) func([]cty.Value) (cty.Value, error) {
+	return func(args []cty.Value) (cty.Value, error) {
+		plain, marks := args[0].Unmark()
+		n, ok := intOf(plain)
+		if !ok {
+			return cty.UnknownVal(cty.Number).WithMarks(marks), nil
+		}
+		if n%2 != 0 {
+			plain = cty.NumberVal(new(big.Float).SetInt64(int64(n) + step))
+		}
+		return plain.WithMarks(marks), nil
+	}
+}
+
+// sub is a part of a text value that begins at an offset of it, marked with its own
+// place where the text was written as it is.
+func sub(v cty.Value, offset int, part string) cty.Value {
+	plain, marks := v.Unmark()
+	out := cty.StringVal(part)
+	for m := range marks {
+		if o, ok := m.(origin); ok && o.kind == written && o.span.End-o.span.Start == len(plain.AsString()) {
+			o.span = o.span.File.Span(o.span.Start+offset, o.span.Start+offset+len(part))
+			o.text = part
+			m = o
+		}
+		out = out.Mark(m)
+	}
+	return out
+}
+
+// items are the parts of a text between any of the separators, each with its own place.
+func items(args []cty.Value) (cty.Value, error) {
+	plain, marks := args[0].Unmark()
+	separators, ok := textOf(args[1])
+	if !ok || separators == "" {
+		return cty.NilVal, errors.New("the separators must be a text")
+	}
+	if plain.IsNull() {
+		return cty.ListValEmpty(cty.String), nil
+	}
+	if !plain.IsKnown() {
+		return cty.UnknownVal(cty.List(cty.String)).WithMarks(marks), nil
+	}
+	text := plain.AsString()
+	var out []cty.Value
+	for start := 0; start <= len(text); {
+		end := len(text)
+		if i := strings.IndexAny(text[start:], separators); i >= 0 {
+			end = start + i
+		}
+		part := text[start:end]
+		if item := strings.TrimSpace(part); item != "" {
+			out = append(out, sub(args[0], start+strings.Index(part, item), item))
+		}
+		start = end + 1
+	}
+	return textList(out), nil
+}
+
+// hostport splits "host", "host:port", "[v6]:port", a bare IPv6 address, ":port", a bare
+// port, and each of them behind "scheme:" or "scheme://". The port stays text, so that
+// reading it reports what is wrong with it.
+func hostport(args []cty.Value) (cty.Value, error) {
+	plain, marks := args[0].Unmark()
+	none := cty.NullVal(cty.String)
+	if plain.IsNull() {
+		none = none.WithMarks(marks)
+		return cty.ObjectVal(map[string]cty.Value{"scheme": none, "host": none, "port": none}), nil
+	}
+	if !plain.IsKnown() {
+		return cty.UnknownVal(hostPortType).WithMarks(marks), nil
+	}
+	text := plain.AsString()
+	scheme, host, portText := splitHostPort(text)
+	part := func(s string, absent bool) cty.Value {
+		if absent {
+			return cty.NullVal(cty.String).WithMarks(marks)
+		}
+		return sub(args[0], max(strings.LastIndex(text, s), 0), s)
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"scheme": part(scheme, scheme == ""), "host": part(host, host == ""), "port": part(portText, portText == ""),
+	}), nil
+}
+
+var schemes = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):(//)?(.*)$`)
+
+func splitHostPort(s string) (scheme, host, port string) {
+	s = strings.TrimSpace(s)
+	if m := schemes.FindStringSubmatch(s); m != nil && (m[2] != "" || !allDigits(m[3])) && strings.Count(s, ":") != strings.Count(m[3], ":") {
+		// "udp:10.0.0.1:5060" and "http://h:80", but neither "host:5060" nor "fe80::1"
+		if m[2] != "" || !strings.HasPrefix(m[3], ":") && (strings.Contains(m[3], ":") || strings.ContainsAny(m[3], ".[*")) {
+			scheme, s = m[1], m[3]
+		}
+	}
+	s, _, _ = strings.Cut(s, "/")
+	switch {
+	case strings.HasPrefix(s, "["):
+		host, port, _ = strings.Cut(s[1:], "]")
+		return scheme, host, strings.TrimPrefix(port, ":")
+	case allDigits(s):
+		return scheme, "", s
+	case strings.Count(s, ":") > 1: // an IPv6 address without brackets has no port
+		return scheme, s, ""
+	}
+	host, port, _ = strings.Cut(s, ":")
+	return scheme, host, port
+}
+
+func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// rangeOf splits "a-b", "a:b", "a,b" and "[a, b]"; a single number is both ends.
+func rangeOf(args []cty.Value) (cty.Value, error) {
+	plain, marks := args[0].Unmark()
+	if !plain.IsKnown() {
+		return cty.UnknownVal(rangeType).WithMarks(marks), nil
+	}
+	none := cty.NullVal(cty.String).WithMarks(marks)
+	if plain.IsNull() {
+		return cty.ObjectVal(map[string]cty.Value{"first": none, "last": none}), nil
+	}
+	text := plain.AsString()
+	i := strings.IndexAny(text, "-:,")
+	if i < 0 {
+		return cty.ObjectVal(map[string]cty.Value{"first": args[0], "last": args[0]}), nil
+	}
+	half := func(start, end int) cty.Value {
+		part := strings.Trim(text[start:end], " \t[]()")
+		return sub(args[0], start+strings.Index(text[start:end], part), part)
+	}
+	return cty.ObjectVal(map[string]cty.Value{"first": half(0, i), "last": half(i+1, len(text))}), nil
+}
+
+// match are the groups of a regular expression (RE2), each with its own place.
+func match(args []cty.Value) (cty.Value, error) {
+	pattern, ok := textOf(args[0])
+	if !ok {
+		return cty.NilVal, errors.New("the regular expression must be a text")
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	text, ok := textOf(args[1])
+	m := re.FindStringSubmatchIndex(text)
+	if !ok || m == nil {
+		return cty.ListValEmpty(cty.String), nil
+	}
+	var out []cty.Value
+	for i := 2; i < len(m); i += 2 {
+		if m[i] < 0 {
+			out = append(out, cty.NullVal(cty.String))
+		} else {
+			out = append(out, sub(args[1], m[i], text[m[i]:m[i+1]]))
+		}
+	}
+	return textList(out), nil
+}
+
+func nonempty(args []cty.Value) (cty.Value, error) {
+	v, marks := args[0].Unmark()
+	if v.IsKnown() && !v.IsNull() && v.AsString() == "" {
+		return cty.NullVal(cty.String).WithMarks(marks), nil
+	}
+	return args[0], nil
+}
+
+// numeric is the text when it begins with a number, and null otherwise.
+func numeric(args []cty.Value) (cty.Value, error) {
+	v, marks := args[0].Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return args[0], nil
+	}
+	if s := strings.TrimLeft(v.AsString(), " \t"); s == "" || s[0] < '0' || s[0] > '9' {
+		return cty.NullVal(cty.String).WithMarks(marks), nil
+	}
+	return args[0], nil
+}
+
+// firstOf is the first value that is not null; the last one when all are.
+func firstOf(args []cty.Value) cty.Value {
+	for _, a := range args {
+		if !a.IsNull() {
+			return a
+		}
+	}
+	if len(args) == 0 {
+		return cty.NullVal(cty.String)
+	}
+	return args[len(args)-1]
+}
+
+func startsWith(args []cty.Value) (cty.Value, error) {
+	_, marks := args[0].Unmark()
+	text, ok := textOf(args[0])
+	prefix, _ := textOf(args[1])
+	return cty.BoolVal(ok && strings.HasPrefix(text, prefix)).WithMarks(marks), nil
+}
+
+// trim cuts a text off another; offset says where what is left begins.
+func trim(cut func(s, part string) (string, bool), offset func(s, part string) int) func([]cty.Value) (cty.Value, error) {
+	return func(args []cty.Value) (cty.Value, error) {
+		text, ok := textOf(args[0])
+		part, _ := textOf(args[1])
+		left, found := cut(text, part)
+		if !ok || !found {
+			return args[0], nil
+		}
+		return sub(args[0], offset(text, part), left), nil
+	}
+}
+
+// options are the values of the named options of a command line: the word behind
+// "--name", or what follows "--name=". A short option may have its value attached, -p5060.
+func options(args []cty.Value, each func(value cty.Value)) {
+	list, _ := args[0].Unmark()
+	if list.IsNull() || !list.IsKnown() {
+		return
+	}
+	words := list.AsValueSlice()
+	for i, w := range words {
+		text, ok := textOf(w)
+		if !ok {
+			continue
+		}
+		for _, n := range args[1:] {
+			name, _ := textOf(n)
+			rest, found := strings.CutPrefix(text, name)
+			switch {
+			case name == "" || !found:
+			case rest == "" && i+1 < len(words):
+				each(words[i+1])
+			case rest == "":
+				each(sub(w, len(text), ""))
+			case rest[0] == '=':
+				each(sub(w, len(name)+1, rest[1:]))
+			case len(name) == 2 && name[0] == '-' && name[1] != '-':
+				each(sub(w, len(name), rest))
+			}
+		}
+	}
+}
+
+func (e *evaluator) flag(args []cty.Value) (cty.Value, error) {
+	name, _ := textOf(args[min(1, len(args)-1)])
+	out := cty.NullVal(cty.String).Mark(e.absence(name))
+	options(args, func(v cty.Value) { out = v })
+	return out, nil
+}
+
+func flags(args []cty.Value) (cty.Value, error) {
+	var out []cty.Value
+	options(args, func(v cty.Value) { out = append(out, v) })
+	return textList(out), nil
+}
+
+func hasFlag(args []cty.Value) (cty.Value, error) {
+	found := cty.False
+	options(args, func(v cty.Value) { found = withMarks(cty.True, v) })
+	return found, nil
+}
+
+// words are the words of a command line, each with its own place.
+func words(args []cty.Value) (cty.Value, error) {
+	style := conf.Shell
+	switch name, _ := textOf(args[1]); name {
+	case "systemd":
+		style = conf.Systemd
+	case "shell":
+	default:
+		return cty.NilVal, errors.New(`the style must be "shell" or "systemd"`)
+	}
+	plain, marks := args[0].Unmark()
+	if plain.IsNull() {
+		return cty.ListValEmpty(cty.String), nil
+	}
+	if !plain.IsKnown() {
+		return cty.UnknownVal(cty.List(cty.String)).WithMarks(marks), nil
+	}
+	var from origin
+	for m := range marks {
+		if o, ok := m.(origin); ok {
+			from = o
+		}
+	}
+	var out []cty.Value
+	for _, w := range conf.Words(plain.AsString(), from.span, style) {
+		o := from
+		o.text, o.span = w.Text, w.Span
+		if conf.IsPlaceholder(w.Text) {
+			o.kind, o.words = unknown, "a word of the command line is a variable"
+			out = append(out, cty.UnknownVal(cty.String).Mark(o))
+			continue
+		}
+		out = append(out, cty.StringVal(w.Text).Mark(o))
+	}
+	return textList(out), nil
+}
