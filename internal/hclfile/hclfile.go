@@ -65,6 +65,9 @@ func (r *Reader) Parse() *hclsyntax.Body {
 			Message: "too many brackets or operators inside each other", Help: "is this the right file?"})
 		return &hclsyntax.Body{}
 	}
+	if body, ok := parseQuick(r.File.Text, r.File.Name); ok {
+		return body
+	}
 	parsed, diags := hclsyntax.ParseConfig(r.File.Text, r.File.Name, hcl.InitialPos)
 	r.HCL(diags)
 	if parsed == nil {

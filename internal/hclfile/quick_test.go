@@ -1,0 +1,287 @@
+package hclfile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"portolan/internal/source"
+)
+
+// differ is where two bodies differ, "" when they do not. Lines and columns are
+// compared, too: got is what parseQuick made.
+func differ(got, want *hclsyntax.Body) string {
+	for _, r := range [][2]hcl.Range{{got.SrcRange, want.SrcRange}, {got.EndRange, want.EndRange}} {
+		if r[0] != r[1] {
+			return fmt.Sprintf("body at %#v, want %#v", r[0], r[1])
+		}
+	}
+	if len(got.Attributes) != len(want.Attributes) || len(got.Blocks) != len(want.Blocks) {
+		return fmt.Sprintf("%d attributes and %d blocks, want %d and %d", len(got.Attributes), len(got.Blocks), len(want.Attributes), len(want.Blocks))
+	}
+	for name, w := range want.Attributes {
+		g := got.Attributes[name]
+		if g == nil || g.Name != w.Name {
+			return "no attribute " + name
+		}
+		if g.SrcRange != w.SrcRange || g.NameRange != w.NameRange || g.EqualsRange != w.EqualsRange {
+			return fmt.Sprintf("attribute %s at %#v, want %#v", name, g, w)
+		}
+		if d := differExpression(g.Expr, w.Expr); d != "" {
+			return name + ": " + d
+		}
+	}
+	for i, w := range want.Blocks {
+		g := got.Blocks[i]
+		if g.Type != w.Type || !reflect.DeepEqual(g.Labels, w.Labels) || !reflect.DeepEqual(g.LabelRanges, w.LabelRanges) ||
+			g.TypeRange != w.TypeRange || g.OpenBraceRange != w.OpenBraceRange || g.CloseBraceRange != w.CloseBraceRange ||
+			g.DefRange() != w.DefRange() || g.Range() != w.Range() {
+			return fmt.Sprintf("block %#v, want %#v", g, w)
+		}
+		if d := differ(g.Body, w.Body); d != "" {
+			return w.Type + ": " + d
+		}
+	}
+	return ""
+}
+
+// differExpression compares the nodes of two expressions in the order of a walk, what
+// they refer to, and what they are worth where nothing is defined.
+func differExpression(got, want hclsyntax.Expression) string {
+	g, w := nodes(got), nodes(want)
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return fmt.Sprintf("node %d is %s, want %s", i, g[i], w[i])
+		}
+	}
+	if len(g) != len(w) {
+		return fmt.Sprintf("%d nodes, want %d", len(g), len(w))
+	}
+	if !reflect.DeepEqual(got.Variables(), want.Variables()) {
+		return fmt.Sprintf("variables %v, want %v", got.Variables(), want.Variables())
+	}
+	gv, gd := got.Value(nil)
+	wv, wd := want.Value(nil)
+	if gd.Error() != wd.Error() {
+		return fmt.Sprintf("says %q, want %q", gd.Error(), wd.Error())
+	}
+	if !gv.RawEquals(wv) {
+		return fmt.Sprintf("is %#v, want %#v", gv, wv)
+	}
+	return ""
+}
+
+// nodes are the nodes of an expression as text: the type, the places it has, and what it
+// says itself.
+func nodes(e hclsyntax.Expression) []string {
+	var out []string
+	// The visitor returns no diagnostics.
+	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
+		text := fmt.Sprintf("%T at %#v", n, n.Range())
+		switch n := n.(type) {
+		case *hclsyntax.LiteralValueExpr:
+			text += fmt.Sprintf(" = %#v", n.Val)
+		case *hclsyntax.TupleConsExpr:
+			text += fmt.Sprintf(" opens at %#v", n.OpenRange)
+		case *hclsyntax.ObjectConsExpr:
+			text += fmt.Sprintf(" opens at %#v", n.OpenRange)
+		case *hclsyntax.ObjectConsKeyExpr:
+			// A key that is a name is not walked into.
+			text += fmt.Sprintf(" %v keyword %q: %T at %#v", n.ForceNonLiteral, hcl.ExprAsKeyword(n), n.Wrapped, n.Wrapped.Range())
+		case *hclsyntax.ScopeTraversalExpr:
+			text += fmt.Sprintf(" %#v", n.Traversal)
+		case *hclsyntax.FunctionCallExpr:
+			text += fmt.Sprintf(" %s %#v %#v %#v", n.Name, n.NameRange, n.OpenParenRange, n.CloseParenRange)
+		}
+		out = append(out, text)
+		return nil
+	})
+	return out
+}
+
+// check compares what parseQuick makes of a text with the library, and says whether it
+// took it.
+func check(t *testing.T, name string, text []byte) bool {
+	t.Helper()
+	got, ok := parseQuick(text, name)
+	if !ok {
+		return false
+	}
+	want, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	if len(diags) > 0 {
+		t.Errorf("%s: accepted %q, which is wrong: %v", name, text, diags)
+	} else if d := differ(got, want.Body.(*hclsyntax.Body)); d != "" {
+		t.Errorf("%s: %q: %s", name, text, d)
+	}
+	return true
+}
+
+// files are the HCL files of the repository and the example in the documentation.
+func files(t testing.TB) map[string][]byte {
+	out := map[string][]byte{}
+	for _, pattern := range []string{"services/*.hcl", "policies/*.hcl", "policies/examples/*.hcl"} {
+		names, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(names), err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[strings.TrimPrefix(filepath.ToSlash(name), "../../")] = text
+		}
+	}
+	text, err := os.ReadFile("../../docs/services.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(text), "```hcl\n")
+	example, _, found := strings.Cut(example, "```")
+	if !found {
+		t.Fatal("docs/services.md has no example")
+	}
+	out["docs/services.md"] = []byte(example)
+	return out
+}
+
+func TestQuickFiles(t *testing.T) {
+	for name, text := range files(t) {
+		if !check(t, name, text) {
+			t.Errorf("%s is left to the library", name)
+		}
+	}
+}
+
+// plain are texts that are read without the library, but for single values.
+var plain = []string{
+	"\n", " \t\n", "# a comment\n", "// é\n# é\n", "\n\n\na = 1\n", "a = 1\n\n  \t",
+	"a=1\nb\t=\t\"x\"  # y\nc = true // z\nd = null # é\n", "a = false /* x */\n", "a = /* x */ 7 /* y\n */ # z\n",
+	"a = \"\"\n", "a = \"x\"\nb = 007\nc = 123456789012345678901234567890\n", "_a-b-1 = 1\n", "a = \"\x01\x7f\t'\"\n",
+	"a = []\nb = [ ]\nc = [1]\nd = [1,]\ne = [\n  1, # one\n  \"two\",\n\n  true // three\n  ,\n null /* four */ ]\n",
+	"a = [[1, [2]], [], {}, {a = [{}]}]\n",
+	"a = {}\nb = { }\nc = {\n}\nd = {x = 1}\ne = { x = 1, \"y\" : 2, }\nf = { # c\n x = 1 # c\n\n y: [\n1\n] /* c */\n z = 3, // c\n u = \"\"\n}\n",
+	"b {}\n", "b {\n}\n", "b \"l\" {\n}\n", "b \"l\" \"\" \"m\"{ # c\n  a = 1\n  b \"x\" {\n    a = 2\n  }\n\n  b {\n  }\n}\n",
+	"b /* c */ \"l\" /* c */ { /* c */ }\n", "\tb {}\n\tb {}",
+	"b { a = 1 }\n", "b { a = x }\n", "b { /* c */ a /* c */ = f(\"}\") /* c */ } # c\nc=2\n", "b { a = { x = [1, y] } }\n",
+	"b { a = [\n1\n] }\n",
+	"a = x\n", "a = x # c\n", "a = 1 + 2\n", "a = -1\n", "a = 1.5\n", "a = 1e5\n", "a = \"x\" == \"y\"\n", "a = [1, 2][0]\n",
+	"a = [1, x]\nb = 2\n", "a = {\n x = y\n}\nb = 2\n", "a = !true\n",
+	"a = f(\n  1, # c\n  g.h-i.j,)\nb = [f(),]\n", "a = for(true(x))\nb = x.true\n", "a = x ? y.y[0] : z.*.w\nb = 2\n",
+	"a = x[*].y\nb = x.0\n", "a = [for k, v in x : v if v > 1]\nb = {for k, v in x : k => v}\n", "a = (1)\n",
+	"a = { f(x) = 1, 2 = 3 }\n", "a = { (x) = 1 }\n", "a = { true = 1 }\n", "a = { x.y = 1 }\n",
+	"a = \"${x}\"\n", "a = \"b ${f(\"]\", { y = \"}\" })} c\"\nb = 2\n", "a = \"%{ if x }y%{ endif }\"\n",
+	"a = \"\\\"\"\nb = \"\\\\\"\n", "a = \"$x 5%\"\n", "a = x::y(1)\n", "a = \"$${x}%%\"\n",
+	"a = \"éé\" /* c */ # é\nb = x.é\n", "b {\n}\na = \"é\" # c\n", "a = <<EOT\n${x}\né\nEOT\n",
+	"a = <<EOT\nx\n  y = [\nEOT\nb = 2\n", "a = <<-EOT\n    x\n      # y\n  EOT\n\nb = 2\n", "a = <<-EOT\nEOT\n",
+	"a = <<EOT\n$\n%\n EOT \t\nb = 2\n", "a = <<-E-1\n\tx\n\tE-1\n",
+}
+
+// unusual are texts that are left to the library, most of them because they are wrong.
+var unusual = []string{
+	"", "#", "# x", "/* x */ a = 1\n", "a", "a = 1", "a\n", "a =\n", "a = \n", "= 1\n", "1 = 1\n", "\"a\" = 1\n", "a == 1\n",
+	"a => 1\n", "a = 1 b = 2\n", "a = 1, b = 2\n", "a = 1\na = 2\n", "a = 1 }\n", "}\n",
+	"a = [1\n", "a = [1 2]\n", "a = [,]\n", "a = {x = 1\n", "a = {x = 1,, y = 2}\n", "a = {x = 1\n, y = 2}\n", "a = {x 1}\n",
+	"a = {x == 1}\n", "a = {x => 1}\n", "a = {x :: 1}\n", "a = {for = 1}\n", "a = {x\n= 1}\n", "a = {x =\n1}\n",
+	"a = {x = 1 y = 2}\n",
+	"a = \"x\n\"\n", "a = \"x", "a = 1 /* é */\n", "a = [\"é\",\n1]\n", "b \"é\" {}\n", "é = 1\n", "\xef\xbb\xbfa = 1\n",
+	"a = \xef\xbb\xbfx\n", "a = 1\r\n", "# \xeb\n", "a = 1 # \r\n", "a = 'x'\n", "a = 1;\n", "a = `x`\n", "a = x & y\n", "a = \x00\n",
+	"a = x \x00\n",
+	"b\n", "b {\n", "b { a = 1\n", "b { a = 1 \n}\n", "b { a = 1, b = 2 }\n", "b { a = 1 # c }\n", "b { c {} }\n", "b { a }\n",
+	"b {} c {}\n", "b {} }\n", "b {\n} }\n", "b \"x\n\" {}\n", "b \"\\n\" {}\n", "b \"$x\" {}\n", "b x {}\n", "b = {\n",
+	"b \"x\"\n{}\n", "b \"x\" = 1\n", "b {\na = 1\na = 1\n}\n", "b {\n a = 1 }\n",
+	"a = [\n1 + 2]\n", "a = (\n1)\n", "a = 1 + 2 /*\n*/\n", "b = 1\na = 1 + 2", "b { a = 1 + 2 }\n", "a = [for]\n",
+	"a = [for.x]\n", "a = f(x...,)\n", "a = f(x y)\n", "a = f(,)\n", "a = x.\n", "a = [<<A\n]\nA\n]\n",
+	"a = <<EOT\n${<<EOT\nEOT\n}\nEOT\n",
+	"a = <<\n", "a = <<EOT\n", "a = <<EOT\nx", "a = <<EOT\nx\nEOT", "a = <<EOT x\nEOT\n", "a = /* x\n", "a = x /* x\n",
+	"a = x /* é */\n", "a = /", "a = 1 / \n", "a = f(1]\n", "a = f(\n", "a = \"${x\n}\"\n", "a = \"${ ( }\"\n", "a = x y\n",
+	"a = 1\n + 2\n",
+}
+
+func TestQuick(t *testing.T) {
+	for _, text := range plain {
+		if !check(t, "plain.hcl", []byte(text)) {
+			t.Errorf("%q is left to the library", text)
+		}
+	}
+	for _, text := range unusual {
+		if check(t, "unusual.hcl", []byte(text)) {
+			t.Errorf("%q is not left to the library", text)
+		}
+	}
+}
+
+// What the library has to say is still said.
+func TestQuickLeavesErrorsToTheLibrary(t *testing.T) {
+	r := Reader{File: source.New("x.hcl", []byte("a = 1\nb = [1 2]\n")), Rule: "syntax"}
+	r.Parse()
+	if len(r.Diags) != 1 || r.Diags[0].Message != "missing item separator" || r.Diags[0].Span.Start != 13 {
+		t.Errorf("%v", r.Diags)
+	}
+}
+
+// Mutations of bytes seldom meet the grammar, so pieces of it are put together at random.
+func TestQuickPieces(t *testing.T) {
+	pieces := strings.Split("a|b|for|true|null|x.y|f(|1|07|1.5|\"\"|\"s\"|\"l\" {|\"${x}\"|\"é\"|=|==|=>|:|,|...|.|+|-|?|*|(|)|[|]|{|}|{\n|}\n|\n|\n|\n| |\t|"+
+		"# c\n|// é\n|/* c */|/*\n*/|/* é */|/|<<E\n|E\n|<<-E\n  x\n y\n  E\n|a = |\na = [|\nb = {|]\n|b {|b \"l\" {\n|\nb { a = |1 }\n|, |for x in y : |[for |$|%|\r|\x00", "|")
+	random, accepted := rand.New(rand.NewPCG(1, 2)), 0
+	for range 30_000 {
+		text := "a = "
+		for range random.IntN(12) {
+			text += pieces[random.IntN(len(pieces))]
+		}
+		if check(t, "pieces.hcl", []byte(text+"\n")) {
+			accepted++
+		}
+	}
+	if accepted < 500 {
+		t.Errorf("%d texts were accepted", accepted)
+	}
+}
+
+func FuzzQuick(f *testing.F) {
+	for _, list := range [][]string{plain, unusual} {
+		for _, text := range list {
+			f.Add([]byte(text))
+		}
+	}
+	for _, text := range files(f) {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if tooDeep(text) < 0 {
+			check(t, "fuzz.hcl", text)
+		}
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, name := range []string{"services/lumenvox-media-server.hcl", "policies/platforms.hcl"} {
+		text := files(b)[name]
+		b.Run(filepath.Base(name)+"/quick", func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := parseQuick(text, name); !ok {
+					b.Fatal("left to the library")
+				}
+			}
+		})
+		b.Run(filepath.Base(name)+"/library", func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos); len(diags) > 0 {
+					b.Fatal(diags)
+				}
+			}
+		})
+	}
+}
