@@ -217,6 +217,26 @@ func genRuleset(t *rapid.T) *ruleset.Ruleset {
 	return rs
 }
 
+// TestRulesOfOneNameKeepTheirStates: two rules with the same name and many sources, of
+// which one is about some states only, do not share a chain.
+func TestRulesOfOneNameKeepTheirStates(t *testing.T) {
+	sources, err := addr.Parse("2001:db8::5-2001:db8::99")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := func(proto port.Proto, states ruleset.States) ruleset.Rule {
+		m := ruleset.Any()
+		m.Protos, m.Sources, m.States = ruleset.BytesOf(uint8(proto)), sources, states
+		return ruleset.Rule{Name: "speech", Match: m, Effect: ruleset.Effect{Verdict: ruleset.Accept}}
+	}
+	rs := &ruleset.Ruleset{Default: ruleset.Drop, Rules: []ruleset.Rule{
+		rule(port.TCP, ruleset.AllStates), rule(port.UDP, ruleset.New|ruleset.Established),
+	}}
+	for _, b := range Backends {
+		prove(t, b, rs)
+	}
+}
+
 // TestReadBack: for every backend and every ruleset it agrees to write, the text means
 // the ruleset, and the same ruleset is the same text.
 func TestReadBack(t *testing.T) {

@@ -52,8 +52,18 @@ const AllStates States = allStates
 
 var stateNames = map[State]string{New: "new", Established: "established", Related: "related", Broken: "invalid", Untracked: "untracked"}
 
-// String is the name of a single state as nftables and iptables have it.
-func (s State) String() string { return stateNames[s] }
+// String is the names of the states of a set as nftables and iptables have them, joined
+// by commas, and "none" for the empty set. Different sets have different strings.
+func (s State) String() string {
+	var names []string
+	for _, one := range s.Each() {
+		names = append(names, stateNames[one])
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, ",")
+}
 
 // Each are the single states of a set in a fixed order.
 func (s State) Each() []State {

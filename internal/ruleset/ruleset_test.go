@@ -152,6 +152,19 @@ func TestZeroMatchesNothing(t *testing.T) {
 	})
 }
 
+func TestStatesHaveTheirOwnWords(t *testing.T) {
+	seen := map[string]State{}
+	for s := State(0); s <= AllStates; s++ {
+		if other, ok := seen[s.String()]; ok {
+			t.Errorf("%d and %d are both %q", s, other, s)
+		}
+		seen[s.String()] = s
+	}
+	if got := (New | Broken).String(); got != "new,invalid" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestCounterexampleInWords(t *testing.T) {
 	open := Any()
 	open.Protos, open.Ports = BytesOf(uint8(port.TCP)), port.Of(port.Single(8080))
