@@ -43,8 +43,9 @@ func newMoves(claims []*inventory.Claim) moves {
 	return m
 }
 
-// move finds a first port for c: the one that is assigned to what it speaks, or an even
-// round one from 1024 up, near below where it is now or else above. In all protocols of
+// move finds a first port for c: for a single port the one that is assigned to what it
+// speaks, or one of its neighbours; otherwise an even round one from 1024 up, near below
+// where it is now or else above. In all protocols of
 // its listener the ports meet no listener, and no ephemeral and no excluded port of its
 // machines. It is false when there is none.
 func (p *Pass) move(c *inventory.Claim) (int, bool) {
@@ -95,6 +96,15 @@ func search(free []port.Range, c *inventory.Claim) (int, bool) {
 		}
 	}
 	now := min(max(c.NominalFirst, 0), port.Max)
+	if spread(c) == 1 && !c.Pairs { // people know a single port by its neighbourhood
+		for by := 1; by <= 100; by++ {
+			for _, first := range [...]int{now + by, now - by} {
+				if first >= firstUserPort && fits(first) {
+					return first, true
+				}
+			}
+		}
+	}
 	for _, step := range [...]int{5000, 1000, 100, 2} {
 		for first := (now - 1) / step * step; first >= firstUserPort; first -= step {
 			if fits(first) {
@@ -132,6 +142,9 @@ func (p *Pass) moveWords(c *inventory.Claim) string {
 	}
 	if first, ok := p.move(c); ok {
 		return "set " + c.Setting + " to " + strconv.Itoa(first)
+	}
+	if spread(c) == 1 {
+		return ""
 	}
 	return "set " + c.Setting + " to where " + count(spread(c), "port") + " are free"
 }

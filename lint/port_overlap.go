@@ -49,11 +49,12 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 	}
 	d.Message = subject(c) + " overlaps " + and(names)
 	d.Label = label(c, sharedPorts(shared))
-	way := p.moveWords(c)
-	if way == "" {
-		for _, o := range partners {
-			if way = p.moveWords(o); way != "" {
-				break
+	// Somebody wrote one of the numbers: that is the one to change.
+	way := ""
+	for _, written := range []bool{true, false} {
+		for _, o := range append([]*inventory.Claim{c}, partners...) {
+			if way == "" && (o.Origin == inventory.Config) == written {
+				way = p.moveWords(o)
 			}
 		}
 	}
@@ -88,10 +89,12 @@ const (
 	wildcard = "*"        // claims on every address
 	anyV4    = "0.0.0.0"  // claims on every IPv4 address
 	withV4   = "with IPv4"
+	anyV6    = "[::]" // claims on every IPv6 address and no other
+	withV6   = "with IPv6"
 )
 
 func (s shelves) put(c *inventory.Claim) {
-	for _, bind := range c.Bind {
+	for _, bind := range c.Sockets() {
 		stands, _ := shelvesOf(bind)
 		for _, name := range append(stands, everyone) {
 			if n := len(s[name]); n == 0 || s[name][n-1] != c { // two addresses, one shelf
@@ -105,7 +108,7 @@ func (s shelves) put(c *inventory.Claim) {
 // listener is no conflict. Claims that end before c begins leave their shelf.
 func (s shelves) partners(c *inventory.Claim) []*inventory.Claim {
 	var found []*inventory.Claim
-	for _, bind := range c.Bind {
+	for _, bind := range c.Sockets() {
 		_, asks := shelvesOf(bind)
 		for _, name := range asks {
 			shelf := s[name]
@@ -117,7 +120,7 @@ func (s shelves) partners(c *inventory.Claim) []*inventory.Claim {
 					shelf = shelf[:last]
 					continue
 				}
-				if listenerOf(o) != listenerOf(c) && !sharing(o, c) && inventory.BindsOverlap(o.Bind, c.Bind) && !slices.Contains(found, o) {
+				if listenerOf(o) != listenerOf(c) && !sharing(o, c) && inventory.BindsOverlap(o.Sockets(), c.Sockets()) && !slices.Contains(found, o) {
 					found = append(found, o)
 				}
 				i++
@@ -141,20 +144,22 @@ func shelvesOf(bind string) (stands, asks []string) {
 	switch bind {
 	case "*", "::":
 		return []string{wildcard}, []string{everyone}
+	case inventory.AnyV6:
+		return []string{anyV6, withV6}, []string{wildcard, withV6}
 	case "0.0.0.0":
 		return []string{anyV4, withV4}, []string{wildcard, withV4}
 	case "localhost":
 		const v4, v6 = "=127.0.0.1", "=::1"
-		return []string{v4, v6, withV4}, []string{wildcard, anyV4, v4, v6}
+		return []string{v4, v6, withV4, withV6}, []string{wildcard, anyV4, anyV6, v4, v6}
 	}
 	a, err := netip.ParseAddr(bind)
 	if err != nil { // a name
-		return []string{"=" + bind, withV4}, []string{wildcard, anyV4, "=" + bind}
+		return []string{"=" + bind, withV4, withV6}, []string{wildcard, anyV4, anyV6, "=" + bind}
 	}
 	a = a.Unmap()
 	own := "=" + a.String()
 	if a.Is4() {
 		return []string{own, withV4}, []string{wildcard, anyV4, own}
 	}
-	return []string{own}, []string{wildcard, own}
+	return []string{own, withV6}, []string{wildcard, anyV6, own}
 }

@@ -120,6 +120,15 @@ service "lumenvox-media-server" {
     }
   }
 
+  default "sips_port" {
+    setting = "sips_port"
+    case {
+      value = 5061
+      note  = "of the container, MEDIA_SERVER__SIPS_PORT"
+      cites = ["https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/OPTIONAL.md"]
+    }
+  }
+
   default "rtsp_port" {
     setting = "rtsp_port"
     case {
@@ -178,6 +187,7 @@ service "lumenvox-media-server" {
     protocol = ["tcp"]
     first    = port(setting("GLOBAL", "mrcp_server_port_base"), default.mrcp_base)
     count    = local.ports
+    zero     = "unknown" # 0 is documented to switch off SIP and RTSP only
     exposure = "public"
   }
 
@@ -186,6 +196,7 @@ service "lumenvox-media-server" {
     protocol = ["udp"]
     first    = port(setting("GLOBAL", "rtp_server_port_base"), default.rtp_base)
     count    = local.ports
+    zero     = "unknown"
     exposure = "public"
     pairs    = true
   }
@@ -204,7 +215,7 @@ service "lumenvox-media-server" {
     purpose  = "SIP over TLS (MRCPv2)"
     when     = local.sips != null
     protocol = ["tcp"]
-    port     = port(local.sips, null)
+    port     = port(local.sips, default.sips_port)
     exposure = "public"
     assigned = ["5061"]
   }
@@ -214,7 +225,7 @@ service "lumenvox-media-server" {
     protocol = ["tcp"]
     port     = port(setting("GLOBAL", "rtsp_port"), default.rtsp_port)
     exposure = "public"
-    assigned = ["554", "322"]
+    assigned = ["554"]
   }
 
   listen "monitoring" {
@@ -229,6 +240,13 @@ service "lumenvox-media-server" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     port     = port(setting("GLOBAL", "messaging_port"), default.messaging_port)
     exposure = "internal"
+  }
+
+  lint "channels" {
+    when     = local.channels < 1 || local.channels > 5000
+    severity = "warning"
+    message  = "the number of channels is outside 1 to 5000, which is what its documentation allows"
+    help     = "set num_channels to a number from 1 to 5000"
   }
 
   connect "sre" {

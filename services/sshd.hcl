@@ -35,6 +35,8 @@ service "sshd" {
     protocol = ["tcp"]
     port     = each.value
     bind     = length(local.plain) > 0 ? local.plain : ["*"]
+    v6only   = true # sshd sets IPV6_V6ONLY: https://github.com/openssh/openssh-portable/blob/master/sshd.c
+    zero     = "unknown"
     exposure = "admin"
     assigned = ["22"]
   }
@@ -45,6 +47,8 @@ service "sshd" {
     protocol = ["tcp"]
     port     = port(each.value.port, default.port)
     bind     = [each.value.host]
+    v6only   = true
+    zero     = "unknown"
     exposure = "admin"
     assigned = ["22"]
   }

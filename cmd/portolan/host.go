@@ -34,7 +34,7 @@ another machine.`,
 			if platform == "" {
 				dir := root
 				if dir == "" {
-					dir = liveRoot()
+					dir = a.liveRoot()
 				}
 				var err error
 				if tree, err = source.OpenTree(dir); err != nil {

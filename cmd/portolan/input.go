@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,7 +153,7 @@ func (a *app) read(ctx context.Context, in *input, paths []string, facts bool) (
 	} else {
 		root := in.root
 		if root == "" {
-			root = liveRoot()
+			root = a.liveRoot()
 		}
 		if tree, err = source.OpenTree(root); err != nil {
 			return nil, notFolder(root, err)
@@ -181,15 +182,22 @@ func (a *app) read(ctx context.Context, in *input, paths []string, facts bool) (
 			return nil, err
 		}
 		f.hosts, f.diags = hosts, append(f.diags, diags...)
+		for i := range hosts {
+			if len(hosts[i].Ephemeral) == 0 {
+				f.diags = append(f.diags, diag.Diagnostic{Rule: host.RuleBroken, Severity: diag.Warning, Span: source.New(cmp.Or(in.root, "this machine"), nil).Span(0, 0),
+					Message: "the system of this host is not known, and so are the ports that it hands out: overlaps with them are not found",
+					Help:    "name its platform with --platform, or its facts with --host"})
+			}
+		}
 	}
 	f.diags.Sort()
 	return f, ctx.Err()
 }
 
 // liveRoot is the top of this machine's files.
-func liveRoot() string {
+func (a *app) liveRoot() string {
 	if runtime.GOOS == "windows" {
-		return os.Getenv("SystemDrive") + `\`
+		return a.getenv("SystemDrive") + `\`
 	}
 	return "/"
 }

@@ -1,6 +1,6 @@
 // Command portolan reads the configuration of the services on a speech or VoIP host,
-// says which ports they claim and what is wrong with that, and writes, proves and
-// applies the firewall that fits.
+// says which ports they claim and what is wrong with that, and writes and proves the
+// firewall that fits.
 package main
 
 import (
@@ -13,8 +13,10 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"portolan/internal/report"
 )
@@ -35,10 +37,24 @@ func main() {
 		debug.SetGCPercent(200)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
-	stop()
-	os.Exit(code)
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) }()
+	select {
+	case code := <-done:
+		os.Exit(code)
+	case <-ctx.Done():
+	}
+	stop() // a second signal ends the process at once
+	select {
+	case <-done: // what was being written is in its place, or away
+	case <-time.After(grace):
+		fmt.Fprintln(os.Stderr, "portolan: interrupted")
+	}
+	os.Exit(exitInterrupted)
 }
+
+// grace is how long an interrupted command may take to put away what it was writing.
+const grace = 500 * time.Millisecond
 
 // app is what every command works with. Nothing in it changes while a command runs.
 type app struct {
@@ -126,6 +142,15 @@ Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		var empty error
+		cmd.Flags().Visit(func(f *pflag.Flag) {
+			if f.Value.String() == "" && empty == nil { // an unset variable in a script
+				empty = usage("--%s has no value", f.Name)
+			}
+		})
+		return empty
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usage("%s", strings.TrimSuffix(err.Error(), "."))
 	})

@@ -187,8 +187,12 @@ func (a *app) save(dir string, outputs []render.Output) (err error) {
 		}
 	}()
 	for i, o := range outputs {
+		name := filepath.Join(dir, o.Name)
+		if info, err := os.Lstat(name); err == nil && info.IsDir() {
+			return fmt.Errorf("%s: is a folder", name)
+		}
 		if staged[i], err = stage(dir, o.Data); err != nil {
-			return plainError(err)
+			return fmt.Errorf("%s: %w", name, reason(err))
 		}
 	}
 	for i, o := range outputs {

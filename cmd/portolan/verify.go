@@ -39,6 +39,9 @@ Exit codes: 0 it means the policy; 1 it does not; 2 usage; 3 could not tell.`,
 			if len(args) == 0 {
 				return usage("name the file to verify")
 			}
+			if most := map[string]int{"iptables": 2}[to]; len(args) > max(most, 1) {
+				return usage("%s is one text, and %d files are named", to, len(args))
+			}
 			var files []*source.File
 			for _, name := range args {
 				f, err := source.ReadFile(name)
@@ -63,10 +66,12 @@ Exit codes: 0 it means the policy; 1 it does not; 2 usage; 3 could not tell.`,
 				return err
 			}
 			if c := ruleset.Equivalent(rules, back); c != nil {
-				fmt.Fprintf(a.stdout, "%s: %s\n", report.Printable(args[0]), c.Words("the policy", "the text"))
+				if _, err := fmt.Fprintf(a.stdout, "%s: %s\n", report.Printable(args[0]), c.Words("the policy", "the text")); err != nil {
+					return fmt.Errorf("writing the answer: %w", err)
+				}
 				return &exitError{code: exitFindings}
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s means %s, for every packet\n", report.Printable(args[0]), words)
+			_, err = fmt.Fprintf(a.stdout, "%s means %s, for every packet\n", report.Printable(args[0]), report.Printable(words))
 			return err
 		},
 	}

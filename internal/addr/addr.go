@@ -123,9 +123,12 @@ func lastOf(p netip.Prefix) netip.Addr {
 }
 
 // Parse reads an address ("10.0.0.5"), a prefix ("10.0.0.0/8") or a range
-// ("10.0.0.1-10.0.0.9"). A prefix with host bits set is an error that names the
+// ("10.0.0.1-10.0.0.9"). A zone (fe80::1%eth0) is an error. A prefix with host bits set is an error that names the
 // prefix that was probably meant.
 func Parse(s string) (Set, error) {
+	if strings.Contains(s, "%") { // without it the rule would be wider than asked
+		return Set{}, fmt.Errorf("%q names an interface, which no source address can", s)
+	}
 	if lo, hi, dash := strings.Cut(s, "-"); dash {
 		first, err1 := netip.ParseAddr(strings.TrimSpace(lo))
 		last, err2 := netip.ParseAddr(strings.TrimSpace(hi))

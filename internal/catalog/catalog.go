@@ -92,6 +92,9 @@ type FileSpec struct {
 	// Paths are absolute patterns (path.Match) with forward slashes, by system:
 	// "linux" or "windows"; those of Windows begin with a drive.
 	Paths map[string][]string
+	// CommonName says that files of other programs have the same name: one that Accept
+	// refuses is left alone unless it lies at one of the paths.
+	CommonName bool
 	// Accept is true for a file that is what its name says; nil accepts every file.
 	Accept hcl.Expression
 }
@@ -171,6 +174,8 @@ type Fact struct {
 	Exposure string         // of a listener: an inventory.Exposure
 	Pairs    bool           // even port RTP, the next one RTCP
 	Assigned []string       // ports that IANA assigned to it, as port.Parse reads them
+	Zero     string         // what port 0 means: "off" or "unknown"
+	V6Only   bool           // a socket on "::" takes no IPv4 (IPV6_V6ONLY is set)
 	Share    string         // listeners of one process with the same word share their ports
 	Span     source.Span
 }
@@ -184,6 +189,9 @@ type Test struct {
 	Expect []string          // one line for each claim, see inventory.Describe
 	Span   source.Span
 }
+
+// Zeros are what port 0 can mean.
+var Zeros = [...]string{"off", "unknown"}
 
 // Exposures are the words that a listener's exposure may be.
 var Exposures = [...]string{"public", "internal", "admin", "loopback"}

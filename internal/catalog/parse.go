@@ -223,9 +223,9 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "accept", "default_words"}, Required: []string{"format", "paths"},
+		Attrs: []string{"format", "paths", "accept", "default_words", "common_name"}, Required: []string{"format", "paths"},
 	}, "a file", b.DefRange())
-	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), Paths: map[string][]string{}}
+	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
 	if a := b.Body.Attributes["accept"]; a != nil {
 		spec.Accept = a.Expr
 		p.expression(a.Expr, scope{})
@@ -318,7 +318,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	where := "a connection"
 	if listen {
-		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share"}
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only"}
 		shape.Required = []string{"purpose", "protocol", "exposure"}
 		where = "a listener"
 	}
@@ -342,7 +342,13 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")
-		f.Share = p.String(b.Body, "share")
+		f.Share, f.Zero, f.V6Only = p.String(b.Body, "share"), p.String(b.Body, "zero"), p.Bool(b.Body, "v6only")
+		if f.Zero == "" {
+			f.Zero = "off"
+		}
+		if !slices.Contains(Zeros[:], f.Zero) {
+			p.Error(b.Body.Attributes["zero"].Expr.Range(), "use one of "+strings.Join(Zeros[:], ", "), "zero cannot mean %q", f.Zero)
+		}
 		if a := b.Body.Attributes["exposure"]; a != nil && !slices.Contains(Exposures[:], f.Exposure) {
 			p.Error(a.Expr.Range(), "use one of "+strings.Join(Exposures[:], ", "), "the exposure %q is not known%s", f.Exposure, hclfile.Suggest(f.Exposure, Exposures[:]))
 		}

@@ -6,6 +6,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"portolan/internal/diag"
@@ -76,10 +77,26 @@ type Format struct {
 
 // Formats are all formats that can be read.
 func Formats() []Format {
-	return []Format{
+	return slices.Concat([]Format{
 		{"lumenvox", "LumenVox .conf: sections, key = value, # comments, ; is data", parseLumenvox},
-		{"keyword", "keyword and arguments on a line, # comments, Include (sshd_config)", parseKeyword},
-	}
+		{"keyword", "keyword and words on a line, # comments, Include, Match (sshd_config)", parseKeyword},
+		{"asterisk", "Asterisk: [section](template), key = value, => and +=, ; comments, #include", parseAsterisk},
+		{"systemd", "systemd units: repeated sections and keys, \\ continues", parseSystemd},
+		{"env", "environment files: KEY=value with shell quotes (/etc/default, .env)", parseEnv},
+		{"table", "columns of words (master.cf, services, inetd.conf)", parseTable},
+		{"xml", "XML", parseXML},
+		{"freeswitch-xml", "XML behind FreeSWITCH's preprocessor", parseFreeswitch},
+		{"yaml", "YAML, also of several documents", parseYAML},
+		{"json", "JSON, also with comments and repeated keys", parseJSON},
+		{"toml", "TOML", parseTOML},
+		{"hocon", "HOCON (Jitsi)", parseHocon},
+		{"libconfig", "libconfig (Janus)", parseLibconfig},
+		{"nginx", "nginx: directives and { blocks } (also SRS)", parseNginx},
+		{"bind", "BIND and ISC: statements; and { lists; }", parseBind},
+		{"apache", "Apache: directives and <Block>s (also ProFTPD)", parseApache},
+		{"haproxy", "HAProxy: sections at the start of a line, keywords below", parseHaproxy},
+		{"kamailio", "Kamailio and OpenSIPS: global settings and modparam", parseKamailio},
+	}, iniFormats(), keywordFormats())
 }
 
 // Parse reads f in the named format. Included files are looked up in tree, which is nil

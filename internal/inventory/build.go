@@ -72,6 +72,7 @@ func ReadFile(s *catalog.Service, role string, f *source.File, choices map[strin
 
 func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) {
 	parallel.For(len(found), func(i int) { found[i].load() })
+	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
 	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID]) })
@@ -143,9 +144,7 @@ func (c *candidate) load() {
 	}
 	c.file, c.known = f, c.certain
 	if bytes.IndexByte(f.Text, 0) >= 0 {
-		if c.known {
-			c.diags = diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")}
-		}
+		c.refuse(diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")})
 		return
 	}
 	doc, diags, err := conf.Parse(c.spec.Format, f, c.tree)
@@ -156,12 +155,44 @@ func (c *candidate) load() {
 	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os}
 	e.prepare()
 	if !e.accepts() {
-		if c.known {
-			c.diags = append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file"))
-		}
+		c.refuse(append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")))
 		return
 	}
 	c.known, c.doc, c.diags = true, doc, diags
+	if c.tree == nil { // named by itself: what it includes was not looked at
+		for _, gap := range doc.Gaps {
+			c.diags = append(c.diags, diag.Diagnostic{Rule: "unreadable-file", Severity: diag.Warning, Span: gap,
+				Message: "what is included here was not looked at, because the file was named by itself", Label: "settings from here are not known",
+				Help: "name the folder that holds the whole host with --root"})
+		}
+	}
+}
+
+// refuse notes why a file is not one of the service: it is said when the file is certain
+// to be one, or when nobody else takes it.
+func (c *candidate) refuse(why diag.List) {
+	if c.refused = why; c.known {
+		c.diags = why
+	}
+}
+
+// unclaimed makes known those files that only have the name of a known one and that no
+// service took: one of them is probably broken. Names that many programs use are left
+// alone.
+func unclaimed(found []candidate) {
+	taken := map[string]bool{}
+	for i := range found {
+		if found[i].known {
+			taken[found[i].name] = true
+		}
+	}
+	for i := range found {
+		c := &found[i]
+		if !taken[c.name] && !c.spec.CommonName && c.refused != nil {
+			c.known, c.diags = true, c.refused
+			taken[c.name] = true
+		}
+	}
 }
 
 // instance is one running copy of a service: a main file and those of other kinds.
@@ -237,7 +268,7 @@ func (in *instance) build(choices map[string]string) result {
 	b.group(&in.service.Group, b.ctx, nil)
 	b.lints()
 	out := result{status: Whole, claims: b.claims, disabled: b.disabled, diags: e.diags}
-	if b.partial {
+	if b.partial || len(e.doc.Gaps) > 0 { // what was not read may open more
 		out.status = Partial
 	}
 	return out
@@ -285,7 +316,13 @@ func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[stri
 }
 
 // maxItems bounds how often one block is repeated.
-const maxItems = 10_000
+const maxItems = 500
+
+// tooMany is the finding that a list is longer than we follow.
+func tooMany(at source.Span) diag.Diagnostic {
+	return diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Span: at,
+		Message: fmt.Sprintf("more than %d of one kind; the rest is not looked at", maxItems), Help: "check that it is the right file"}
+}
 
 // repeat calls do for every item of a list, or once without one.
 func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl.EvalContext)) {
@@ -301,6 +338,7 @@ func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl
 	for i, item := range list.AsValueSlice() {
 		if i == maxItems {
 			b.partial = true
+			b.diags = append(b.diags, tooMany(b.doc.File.Span(0, 0)))
 			return
 		}
 		inner := ctx.NewChild()
@@ -412,13 +450,17 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		b.unknown(purpose, f, first, extent)
 		return
 	}
+	if f.Zero == "unknown" && (lo == 0 || hi < lo) {
+		b.zero(purpose, first, extent)
+		return
+	}
 	if lo == 0 || hi < lo {
 		b.off(f, direction, first)
 		return // switched off, or of no size
 	}
 	claim := Claim{
 		Service: b.service.ID, Listen: f.Name, Purpose: purpose, Direction: direction,
-		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share,
+		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share, V6Only: f.V6Only,
 	}
 	if f.Nominal != nil {
 		claim.NominalFirst, claim.NominalLast = b.nominal(f, ctx, lo, hi)
@@ -442,6 +484,18 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 			b.claims = append(b.claims, claim)
 		}
 	}
+}
+
+// zero reports a number 0 of which nobody says that it switches the listener off.
+func (b *builder) zero(purpose string, first, extent cty.Value) {
+	b.partial = true
+	v := first
+	if n, _ := intOf(first); n != 0 {
+		v = extent
+	}
+	at, name := placeOf(v)
+	b.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error,
+		Message: fmt.Sprintf("%s is 0, and what that means for %s is not documented", name, purpose), Help: "write a number of at least 1"})
 }
 
 // nominal are the written bounds of a range, the real ones where they are not known.

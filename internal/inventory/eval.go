@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -259,11 +260,11 @@ func (e *evaluator) number(text string, v cty.Value, limit int) cty.Value {
 	at, name := placeOf(v)
 	trimmed := strings.TrimLeft(text, " \t")
 	digits := len(trimmed) - len(strings.TrimLeft(trimmed, "0123456789"))
-	if digits == 0 {
+	if digits == 0 || misleading(trimmed[digits:]) {
 		if text == "" {
 			return e.impossible(at, v, name+" is empty: whether that means off or the default is not documented", limit)
 		}
-		return e.impossible(at, v, name+" is not a number", limit)
+		return e.impossible(at, v, name+" is not a number of at least 0", limit)
 	}
 	n, err := strconv.Atoi(trimmed[:digits])
 	if err != nil || n > limit {
@@ -281,10 +282,16 @@ func (e *evaluator) number(text string, v cty.Value, limit int) cty.Value {
 	return withMarks(cty.NumberIntVal(int64(n)), v)
 }
 
+// misleading reports whether what follows the digits makes another number of them to
+// people: 0x61a8, 25,000, 1e4, 5.0.
+func misleading(rest string) bool {
+	return len(rest) > 1 && strings.IndexByte(",.'_xXeE", rest[0]) >= 0 && strings.IndexByte("0123456789abcdefABCDEF", rest[1]) >= 0
+}
+
 func (e *evaluator) impossible(at source.Span, v cty.Value, message string, limit int) cty.Value {
 	help := "write a number of at least 0"
 	if limit == port.Max {
-		help = "write a port from 1 to 65535, or 0 to switch it off"
+		help = "write a port from 1 to 65535"
 	}
 	e.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error, Message: message, Help: help})
 	_, marks := v.Unmark()
@@ -294,7 +301,7 @@ func (e *evaluator) impossible(at source.Span, v cty.Value, message string, limi
 // placeOf is where a value was written and the name of its setting.
 func placeOf(v cty.Value) (source.Span, string) {
 	for _, o := range origins(v) {
-		return o.span, o.setting
+		return o.span, cmp.Or(o.setting, "the value")
 	}
 	return source.Span{}, "the value"
 }

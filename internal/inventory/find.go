@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -38,7 +39,9 @@ type candidate struct {
 	file  *source.File
 	doc   *conf.Document // nil when the file could not be read, or is something else
 	known bool           // it is reported, whether or not it could be read
-	diags diag.List
+	// refused says why a file with the right name is not the service's.
+	refused diag.List
+	diags   diag.List
 }
 
 // inTree are the files of a host at the paths that the catalogue knows.
@@ -74,7 +77,14 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 				names = append(names, found[pattern]...)
 			}
 			slices.Sort(names)
+			resolved := map[string]bool{}
 			for _, name := range slices.Compact(names) {
+				if real, err := tree.Resolve(name); err == nil {
+					if resolved[real] { // the same file under two names
+						continue
+					}
+					resolved[real] = true
+				}
 				out = append(out, candidate{name: name, service: s, spec: spec, os: os, certain: true, tree: tree,
 					read: func() (*source.File, error) { return tree.Read(name) }})
 			}
@@ -157,9 +167,9 @@ func byName(cat *catalog.Catalog, name string) []candidate {
 	for _, s := range cat.Where(fits) {
 		for i := range s.Files {
 			var systems []string
-			for os, patterns := range s.Files[i].Paths {
+			for system, patterns := range s.Files[i].Paths {
 				if slices.ContainsFunc(patterns, fits) {
-					systems = append(systems, os)
+					systems = append(systems, system)
 				}
 			}
 			if len(systems) == 0 {
@@ -196,7 +206,39 @@ func inPaths(cat *catalog.Catalog, args []string) ([]candidate, error) {
 		}
 		out = append(out, found...)
 	}
-	return out, nil
+	return distinct(out), nil
+}
+
+// distinct leaves out files that are named twice, also through links, and samples beside
+// the real file of the same service and folder.
+func distinct(found []candidate) []candidate {
+	type key struct {
+		service *catalog.Service
+		file    string
+	}
+	seen, real := map[key]bool{}, map[key]bool{}
+	for _, c := range found {
+		if !isSample(c.name) {
+			real[key{c.service, filepath.Dir(c.name) + "/" + baseOf(c.name)}] = true
+		}
+	}
+	return slices.DeleteFunc(found, func(c candidate) bool {
+		place := c.name
+		if resolved, err := filepath.EvalSymlinks(c.name); err == nil {
+			place = resolved
+		}
+		k := key{c.service, place}
+		if seen[k] || !c.certain && isSample(c.name) && real[key{c.service, filepath.Dir(c.name) + "/" + baseOf(c.name)}] {
+			return true
+		}
+		seen[k] = true
+		return false
+	})
+}
+
+// isSample reports whether a name ends like that of an example.
+func isSample(name string) bool {
+	return baseOf(name) != strings.ToLower(path.Base(filepath.ToSlash(name)))
 }
 
 func (c candidate) reading() candidate {
@@ -208,13 +250,16 @@ func (c candidate) reading() candidate {
 // inPath are the files that one path names: itself, or everything below it.
 func inPath(cat *catalog.Catalog, name string) ([]candidate, error) {
 	var out []candidate
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		name += string(filepath.Separator) // WalkDir does not follow a link that it begins at
+	}
 	files := 0
 	err := filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil && p == name:
 			return err
-		case err != nil: // a folder below that cannot be read holds nothing we can claim to know
-			return nil
+		case err != nil: // it may hold a file we should know of
+			return err
 		case d.IsDir():
 			if rel, _ := filepath.Rel(name, p); strings.Count(filepath.ToSlash(rel), "/") >= maxWalkDepth {
 				return fs.SkipDir

@@ -197,6 +197,10 @@ func (e *evaluator) valuesOf(args []cty.Value) (cty.Value, error) {
 	if err != nil {
 		return cty.NilVal, err
 	}
+	if len(nodes) > maxItems {
+		e.say(nodes[maxItems].NameSpan, tooMany(nodes[maxItems].NameSpan))
+		return cty.UnknownVal(cty.List(cty.String)).Mark(origin{span: nodes[maxItems].NameSpan, kind: reported}), nil
+	}
 	var out []cty.Value
 	for _, n := range nodes {
 		out = append(out, e.textValue(n))
@@ -287,7 +291,9 @@ func sub(v cty.Value, offset int, part string) cty.Value {
 	for m := range marks {
 		if o, ok := m.(origin); ok && o.kind == written && o.span.End-o.span.Start == len(plain.AsString()) {
 			o.span = o.span.File.Span(o.span.Start+offset, o.span.Start+offset+len(part))
-			o.text = part
+			if o.text != part {
+				o.text, o.setting = part, "" // the setting says more than this number
+			}
 			m = o
 		}
 		out = out.Mark(m)
@@ -311,6 +317,9 @@ func items(args []cty.Value) (cty.Value, error) {
 	text := plain.AsString()
 	var out []cty.Value
 	for start := 0; start <= len(text); {
+		if len(out) > maxItems {
+			return cty.UnknownVal(cty.List(cty.String)).WithMarks(marks), nil
+		}
 		end := len(text)
 		if i := strings.IndexAny(text[start:], separators); i >= 0 {
 			end = start + i

@@ -115,6 +115,8 @@ type Claim struct {
 	// Setting is the name of the setting that moves the range, for advice; "" when
 	// there is none.
 	Setting string
+	// V6Only says that a socket on "::" takes no IPv4: IPV6_V6ONLY is set (ipv6(7)).
+	V6Only bool
 	// Share is a word that listeners of one process have in common when they may use the
 	// same ports; "" for none.
 	Share string
@@ -140,6 +142,24 @@ func (c *Claim) Nominal() string {
 	return port.Range{First: uint16(c.NominalFirst), Last: uint16(c.NominalLast)}.String()
 }
 
+// AnyV6 stands for every IPv6 address and no IPv4 one in Sockets.
+const AnyV6 = "[::]"
+
+// Sockets are the addresses of c as its sockets take them: Bind, with AnyV6 for a "::"
+// that takes no IPv4.
+func (c *Claim) Sockets() []string {
+	if !c.V6Only || !slices.Contains(c.Bind, "::") {
+		return c.Bind
+	}
+	out := slices.Clone(c.Bind)
+	for i := range out {
+		if out[i] == "::" {
+			out[i] = AnyV6
+		}
+	}
+	return out
+}
+
 // BindsOverlap reports whether a socket on one of the addresses in a would take a port
 // from a socket on one of those in b. "*" and "::" overlap with everything (a socket on
 // "::" takes IPv4 too unless IPV6_V6ONLY is set, ipv6(7)), "0.0.0.0" with all of IPv4.
@@ -156,6 +176,10 @@ func BindsOverlap(a, b []string) bool {
 }
 
 func bindOverlaps(wide, other string) bool {
+	if wide == AnyV6 {
+		a, err := netip.ParseAddr(other)
+		return other != "0.0.0.0" && (err != nil || a.Is6() && !a.Is4In6()) // a name may stand for IPv6
+	}
 	if strings.EqualFold(wide, other) || wide == "*" || wide == "::" {
 		return true
 	}

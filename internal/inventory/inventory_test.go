@@ -194,7 +194,7 @@ func TestIncludesOfSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	inv, diags, err := inventory.ReadPaths(ours(t), []string{name}, nil)
-	if err != nil || len(inv.Claims) != 0 || inv.Files[0].Status != inventory.Partial || len(diags) != 1 || diags[0].Rule != "unknown-default" {
+	if err != nil || len(inv.Claims) != 0 || inv.Files[0].Status != inventory.Partial || len(diags) != 2 || diags[0].Rule != "unknown-default" || diags[1].Rule != "unreadable-file" {
 		t.Errorf("%v, %+v, %+v", err, inv, diags)
 	}
 }

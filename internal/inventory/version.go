@@ -1,44 +1,41 @@
 package inventory
 
 import (
-	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// compareVersions orders dotted versions by their numbers: 9.5 < 10.1 < 10.1.200. What
-// follows a "-" or a letter is a package's own and does not count. It is false when one
-// of them does not begin with a number.
+// compareVersions orders dotted versions by their numbers: 9.5 < 10.1 < 10.1.200, and a
+// part that is missing is 0. What follows the first "-", "+", "~" or blank is a package's
+// own and does not count (12.1-2.el7). It is false when the rest of one of them is
+// anything but numbers and dots.
 func compareVersions(a, b string) (int, bool) {
-	for {
-		na, restA, okA := leadingNumber(a)
-		nb, restB, okB := leadingNumber(b)
-		if !okA || !okB {
-			return 0, false
-		}
-		if c := cmp.Compare(na, nb); c != 0 {
-			return c, true
-		}
-		moreA, moreB := strings.HasPrefix(restA, "."), strings.HasPrefix(restB, ".")
-		if !moreA && !moreB {
-			return 0, true
-		}
-		// 10.1 and 10.1.0 are the same; a part that is missing is 0.
-		a, b = "0", "0"
-		if moreA {
-			a = restA[1:]
-		}
-		if moreB {
-			b = restB[1:]
-		}
+	na, okA := versionNumbers(a)
+	nb, okB := versionNumbers(b)
+	if !okA || !okB {
+		return 0, false
 	}
+	for len(na) < len(nb) {
+		na = append(na, 0)
+	}
+	for len(nb) < len(na) {
+		nb = append(nb, 0)
+	}
+	return slices.Compare(na, nb), true
 }
 
-func leadingNumber(s string) (n int, rest string, ok bool) {
-	i := 0
-	for i < len(s) && i < 9 && s[i] >= '0' && s[i] <= '9' {
-		i++
+func versionNumbers(s string) ([]int, bool) {
+	if i := strings.IndexAny(s, "-+~ "); i >= 0 {
+		s = s[:i]
 	}
-	n, err := strconv.Atoi(s[:i])
-	return n, s[i:], err == nil
+	var out []int
+	for part := range strings.SplitSeq(s, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || len(part) > 9 || part[0] == '+' {
+			return nil, false
+		}
+		out = append(out, n)
+	}
+	return out, true
 }

@@ -189,7 +189,8 @@ func (t *Tree) List(dir string) ([]string, error) {
 const maxGlob = 10_000
 
 // Glob are the names that match pattern (path.Match in each component), ascending. A
-// pattern without wildcards is its own answer when something is there. The error says
+// pattern without wildcards is its own answer when something is there, if only a link
+// that leads to nothing. The error says
 // that the pattern is malformed, or that a directory could not be read.
 func (t *Tree) Glob(pattern string) ([]string, error) {
 	found := []string{""}
@@ -222,7 +223,11 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	}
 	return slices.DeleteFunc(found, func(name string) bool {
 		_, err := t.Stat(name)
-		return errors.Is(err, fs.ErrNotExist)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		_, err = fs.ReadLink(t.fsys, name) // a link to nothing is there, and cannot be read
+		return err != nil
 	}), nil
 }
 

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"portolan/internal/addr"
@@ -590,12 +591,35 @@ func (p *nftParser) parseMeter(r *nftRule, w *nftWords) bool {
 	}
 	given, ok := w.rate()
 	object, ours := strings.CutSuffix(name, suffix)
-	if !ok || !ours || w.next() != "}" {
+	if !ok || !ours || w.next() != "}" || s.forgets() < refills(given) {
 		return false
 	}
 	r.match.Sources = r.match.Sources.Intersect(whole)
 	r.effect.Limit, ok = nftLimitOf(object, given, true)
 	return ok
+}
+
+// forgets is how many seconds a counting set remembers an idle source.
+func (s *nftSet) forgets() int {
+	text, _ := strings.CutPrefix(s.head[3], "timeout ")
+	total := 0
+	for text != "" {
+		digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
+		n, err := strconv.Atoi(text[:digits])
+		if err != nil || digits == len(text) {
+			return 0
+		}
+		total += n * map[byte]int{'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[text[digits]]
+		text = text[digits+1:]
+	}
+	return total
+}
+
+// refills is how many seconds a limit takes to have all of its burst again. A source that
+// is forgotten sooner gets more than the limit.
+func refills(l nftRate) int {
+	period := map[string]int{"second": 1, "minute": 60, "hour": 3600, "day": 86400}[l.rate.Period]
+	return (l.burst*period + l.rate.Count - 1) / max(l.rate.Count, 1)
 }
 
 // nftLimitOf is the limit that an object of the given name and numbers stands for.
