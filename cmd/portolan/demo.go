@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 
@@ -28,14 +27,12 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "lint and render a built-in example host",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.demo(cmd.Context())
-		},
+		RunE:  func(*cobra.Command, []string) error { return a.demo() },
 	}
 }
 
 // demo shows what lint and render do, on files that every copy of the program carries.
-func (a *app) demo(ctx context.Context) error {
+func (a *app) demo() error {
 	files, err := txtar.FS(txtar.Parse(demoHost))
 	if err != nil {
 		return err

@@ -176,9 +176,9 @@ func plural(n int, word string) string {
 // IsPlaceholder reports whether value still is a template: text that some tool will
 // replace before the service sees it, so what it will be is not known. Known are
 // {{ x }} (Jinja, Go, mustache), <%= x %> (ERB), @X@ and @@X@@ (autoconf and others),
-// ${X} and %(x)s.
+// ${X}, %(x)s, $(command), $env(X) and $def(X) (Kamailio).
 func IsPlaceholder(value string) bool {
-	for _, p := range [...]struct{ open, close string }{{"{{", "}}"}, {"<%", "%>"}, {"${", "}"}, {"%(", ")s"}} {
+	for _, p := range [...]struct{ open, close string }{{"{{", "}}"}, {"<%", "%>"}, {"${", "}"}, {"%(", ")s"}, {"$(", ")"}, {"$env(", ")"}, {"$def(", ")"}} {
 		if _, rest, found := strings.Cut(value, p.open); found && strings.Contains(rest, p.close) {
 			return true
 		}
