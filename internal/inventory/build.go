@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -71,11 +72,12 @@ func ReadFile(s *catalog.Service, role string, f *source.File, choices map[strin
 }
 
 func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) {
-	parallel.For(len(found), func(i int) { found[i].load() })
+	tools := sync.Pool{New: func() any { return newToolbox() }}
+	parallel.For(len(found), func(i int) { found[i].load(&tools) })
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
-	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID]) })
+	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], &tools) })
 	var diags diag.List
 	for i := range found {
 		diags = append(diags, found[i].diags...)
@@ -135,7 +137,7 @@ func (inv *Inventory) nameInstances() {
 }
 
 // load reads the file of a candidate and asks whether it is what its name says.
-func (c *candidate) load() {
+func (c *candidate) load(tools *sync.Pool) {
 	f, err := c.read()
 	if err != nil {
 		c.file, c.known = source.New(c.name, nil), true
@@ -152,11 +154,15 @@ func (c *candidate) load() {
 		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
 		return
 	}
-	e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os}
-	e.prepare()
-	if !e.accepts() {
-		c.refuse(append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")))
-		return
+	if c.spec.Accept != nil {
+		box := tools.Get().(*toolbox)
+		defer tools.Put(box)
+		e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os}
+		e.prepare(box)
+		if !e.accepts() {
+			c.refuse(append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")))
+			return
+		}
 	}
 	c.known, c.doc, c.diags = true, doc, diags
 	if c.tree == nil { // named by itself: what it includes was not looked at
@@ -243,7 +249,7 @@ type result struct {
 }
 
 // build makes the claims of one instance.
-func (in *instance) build(choices map[string]string) result {
+func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	e := &evaluator{service: in.service, spec: &in.service.Files[0], sides: map[string]*conf.Document{}}
 	for _, p := range in.parts {
 		e.os = cmp.Or(e.os, p.os)
@@ -262,7 +268,9 @@ func (in *instance) build(choices map[string]string) result {
 	if e.doc == nil {
 		e.doc = &conf.Document{File: in.main().file, Root: &conf.Node{}}
 	}
-	e.prepare()
+	box := tools.Get().(*toolbox)
+	defer tools.Put(box)
+	e.prepare(box)
 	e.evaluate(choices)
 	b := &builder{evaluator: e}
 	b.group(&in.service.Group, b.ctx, nil)

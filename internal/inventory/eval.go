@@ -33,17 +33,14 @@ type evaluator struct {
 }
 
 // prepare makes the functions ready, which is all that a content test needs.
-func (e *evaluator) prepare() {
+func (e *evaluator) prepare(tools *toolbox) {
 	e.said, e.touched, e.paths = map[source.Span]bool{}, map[*conf.Node]bool{}, map[string]conf.Path{}
 	e.version = cty.NullVal(cty.String)
-	e.ctx = &hcl.EvalContext{Functions: e.functions(), Variables: map[string]cty.Value{}}
+	e.ctx = &hcl.EvalContext{Functions: tools.lend(e), Variables: map[string]cty.Value{}}
 }
 
 // accepts asks the content test of the description.
 func (e *evaluator) accepts() bool {
-	if e.spec.Accept == nil {
-		return true
-	}
 	v, _ := e.value(e.spec.Accept, e.ctx).Unmark()
 	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True()
 }

@@ -24,54 +24,77 @@ var hostPortType = cty.Object(map[string]cty.Type{"scheme": cty.String, "host": 
 
 var rangeType = cty.Object(map[string]cty.Type{"first": cty.String, "last": cty.String})
 
-// functions are those of catalog.Functions.
-func (e *evaluator) functions() map[string]function.Function {
+// A toolbox is the functions of catalog.Functions for one evaluator at a time. Making them
+// takes longer than most descriptions, so they are lent to one after the other.
+type toolbox struct {
+	e         *evaluator // who has it now
+	functions map[string]function.Function
+}
+
+func newToolbox() *toolbox {
+	t := &toolbox{}
+	t.functions = t.make()
+	return t
+}
+
+// lend gives the functions to e until somebody else gets them.
+func (t *toolbox) lend(e *evaluator) map[string]function.Function {
+	t.e = e
+	return t.functions
+}
+
+func (t *toolbox) make() map[string]function.Function {
 	text := function.Parameter{Name: "text", Type: cty.String, AllowNull: true, AllowMarked: true, AllowUnknown: true}
 	list := function.Parameter{Name: "list", Type: cty.List(cty.String), AllowNull: true, AllowMarked: true, AllowUnknown: true}
 	node := function.Parameter{Name: "node", Type: nodeType, AllowNull: true, AllowMarked: true}
 	any := function.Parameter{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowMarked: true, AllowUnknown: true, AllowDynamicType: true}
 	type impl = func(args []cty.Value) (cty.Value, error)
 	// fn is a function whose result has the given type; it sees marks and nulls.
-	fn := func(t cty.Type, do impl, params ...function.Parameter) function.Function {
-		return function.New(&function.Spec{Params: params, Type: function.StaticReturnType(t),
+	fn := func(result cty.Type, do impl, params ...function.Parameter) function.Function {
+		return function.New(&function.Spec{Params: params, Type: function.StaticReturnType(result),
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return do(args) }})
 	}
 	// more is fn with any number of further arguments.
-	more := func(t cty.Type, do impl, rest function.Parameter, params ...function.Parameter) function.Function {
-		return function.New(&function.Spec{Params: params, VarParam: &rest, Type: function.StaticReturnType(t),
+	more := func(result cty.Type, do impl, rest function.Parameter, params ...function.Parameter) function.Function {
+		return function.New(&function.Spec{Params: params, VarParam: &rest, Type: function.StaticReturnType(result),
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return do(args) }})
+	}
+	// own is a method of the evaluator that has the toolbox.
+	own := func(do func(*evaluator, []cty.Value) (cty.Value, error)) impl {
+		return func(a []cty.Value) (cty.Value, error) { return do(t.e, a) }
 	}
 	number := func(limit int) impl {
 		return func(a []cty.Value) (cty.Value, error) {
+			e := t.e
 			return e.orDefault(cty.Number, a[0], a[1], func(s string, v, _ cty.Value) cty.Value { return e.number(s, v, limit) }), nil
 		}
 	}
 	return map[string]function.Function{
-		"find":   more(cty.List(nodeType), e.findNodes, any),
-		"value":  more(cty.String, e.value1, any),
-		"values": more(cty.List(cty.String), e.valuesOf, any),
-		"has":    more(cty.Bool, e.has, any),
-		"file":   fn(nodeType, e.file, text),
+		"find":   more(cty.List(nodeType), own((*evaluator).findNodes), any),
+		"value":  more(cty.String, own((*evaluator).value1), any),
+		"values": more(cty.List(cty.String), own((*evaluator).valuesOf), any),
+		"has":    more(cty.Bool, own((*evaluator).has), any),
+		"file":   fn(nodeType, own((*evaluator).file), text),
 		"name":   fn(cty.String, nameOf, node),
-		"args":   fn(cty.List(cty.String), e.args, node),
+		"args":   fn(cty.List(cty.String), own((*evaluator).args), node),
 		"setting": fn(cty.String, func(a []cty.Value) (cty.Value, error) {
-			return e.value1([]cty.Value{settingPath(a)})
+			return t.e.value1([]cty.Value{settingPath(a)})
 		}, text, text),
 		"settings": fn(cty.List(cty.String), func(a []cty.Value) (cty.Value, error) {
-			return e.valuesOf([]cty.Value{settingPath(a)})
+			return t.e.valuesOf([]cty.Value{settingPath(a)})
 		}, text, text),
-		"section": fn(cty.Bool, e.has, text),
+		"section": fn(cty.Bool, own((*evaluator).has), text),
 		"port":    fn(cty.Number, number(port.Max), text, any),
 		"number":  fn(cty.Number, number(1<<30), text, any),
 		"text": fn(cty.String, func(a []cty.Value) (cty.Value, error) {
-			return e.orDefault(cty.String, a[0], a[1], func(_ string, v, _ cty.Value) cty.Value { return v }), nil
+			return t.e.orDefault(cty.String, a[0], a[1], func(_ string, v, _ cty.Value) cty.Value { return v }), nil
 		}, text, any),
 		"truthy": fn(cty.Bool, func(a []cty.Value) (cty.Value, error) {
-			return e.orDefault(cty.Bool, a[0], a[1], truth), nil
+			return t.e.orDefault(cty.Bool, a[0], a[1], truth), nil
 		}, text, any),
 		"items":     fn(cty.List(cty.String), items, text, text),
 		"words":     fn(cty.List(cty.String), words, text, text),
-		"flag":      more(cty.String, e.flag, text, list),
+		"flag":      more(cty.String, own((*evaluator).flag), text, list),
 		"flags":     more(cty.List(cty.String), flags, text, list),
 		"has_flag":  more(cty.Bool, hasFlag, text, list),
 		"hostport":  fn(hostPortType, hostport, text),
