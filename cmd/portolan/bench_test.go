@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"portolan/internal/compile"
@@ -65,6 +66,7 @@ func manyServices(t testing.TB, n int) (root, descriptions string) {
 // process: everything is read, linted, and rendered for the three firewalls, each of them
 // proved.
 func BenchmarkHost(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // as main does
 	for _, n := range []int{10, 100, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			root, descriptions := manyServices(b, n)
