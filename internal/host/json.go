@@ -107,7 +107,7 @@ func ParseJSON(f *source.File) (Facts, error) {
 func jsonError(f *source.File, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		at := f.Span(int(wrong.Offset)-1, int(wrong.Offset))
-		return fmt.Errorf("%s: %s has a value of the wrong kind, %s", at, cmp.Or(wrong.Field, "the file"), wrong.Value)
+		return fmt.Errorf("%s: %s has a value of the wrong kind, %s", at, cmp.Or(strings.ReplaceAll(wrong.Field, "portsJSON.", ""), "the file"), wrong.Value)
 	}
 	const remedy = "these are not facts of a host: write them with portolan host"
 	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok && len(f.Text) > 0 {

@@ -338,9 +338,15 @@ func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl
 		do(ctx)
 		return
 	}
-	list, _ := b.value(over, ctx).Unmark()
+	v := b.value(over, ctx)
+	list, _ := v.Unmark()
 	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
-		b.partial = true // the value it is made from has a finding of its own
+		b.partial = true
+		made := origins(v)
+		if len(made) > 0 && !slices.ContainsFunc(made, func(o origin) bool { return o.kind == reported }) {
+			b.say(made[0].span, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Label: "not read",
+				Message: fmt.Sprintf("a list is not known, or has more than %d parts: what it opens or connects to is not known", maxItems), Help: "check that it is the right file"})
+		}
 		return
 	}
 	for i, item := range list.AsValueSlice() {
