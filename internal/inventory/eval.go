@@ -198,7 +198,7 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 		return cty.UnknownVal(t).WithMarks(marks)
 	}
 	if plain.IsNull() {
-		if len(e.doc.Gaps) > 0 && hasOrigin(marks) { // what we did not read may say it
+		if mayStandElsewhere(marks) {
 			return cty.UnknownVal(t).Mark(origin{span: e.doc.Gaps[0], kind: unknown,
 				words: "a part of the configuration could not be read, and it may set the value"})
 		}
@@ -213,10 +213,10 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	return read(text, v, dflt)
 }
 
-// hasOrigin reports whether a value comes from a file, or would.
-func hasOrigin(marks cty.ValueMarks) bool {
+// mayStandElsewhere reports whether what we did not read may say a value.
+func mayStandElsewhere(marks cty.ValueMarks) bool {
 	for m := range marks {
-		if _, ok := m.(origin); ok {
+		if o, ok := m.(origin); ok && o.open {
 			return true
 		}
 	}

@@ -192,7 +192,11 @@ func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
 		return cty.NilVal, err
 	}
 	if len(nodes) == 0 {
-		return cty.NullVal(cty.String).Mark(e.absence(key)), nil
+		missing := e.absence(key)
+		// What is looked for inside a node is not in another file; what is included into
+		// XML stands beside the elements and not inside them.
+		missing.open = len(e.doc.Gaps) > 0 && len(args) == 1 && e.spec.Format != "xml"
+		return cty.NullVal(cty.String).Mark(missing), nil
 	}
 	last := nodes[len(nodes)-1]
 	if e.spec.Format == "lumenvox" { // whose own parser is not public
