@@ -81,7 +81,7 @@ func TestMistakes(t *testing.T) {
 		{`default.port)`, `each.value)`, `each is known only in a block with for_each`},
 		{`default.port)`, `lokal.port)`, `"lokal" is not known here; did you mean "local"?`},
 		{`    port     =`, `    first    =`, `listener a does not say its ports in one of the three ways`},
-		{`service "x"`, `service "X"`, `the service id "X" has other characters`},
+		{`service "x"`, `service "x.y"`, `the service id "x.y" has other characters`},
 		{`service "x"`, `service`, `the block service needs exactly one name`},
 		{`linux = ["/etc/x.conf"]`, `linux = ["x.conf"]`, `the paths of linux are not a list of absolute patterns`},
 		{`linux = ["/etc/x.conf"]`, `windows = ["/etc/x.conf"]`, `the paths of windows are not a list of absolute patterns`},

@@ -100,8 +100,8 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 	if !ok {
 		return nil
 	}
-	if strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-		p.Error(b.LabelRanges[0], "use lower-case letters, digits, \"-\" and \"_\"", "the service id %q has other characters", id)
+	if strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		p.Error(b.LabelRanges[0], "use letters, digits, \"-\" and \"_\"", "the service id %q has other characters", id)
 		return nil
 	}
 	p.Check(b.Body, hclfile.Shape{

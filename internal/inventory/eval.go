@@ -202,12 +202,12 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 			return cty.UnknownVal(t).Mark(origin{span: e.doc.Gaps[0], kind: unknown,
 				words: "a part of the configuration could not be read, and it may set the value"})
 		}
-		return standIn(marks, dflt)
+		return standIn(t, marks, dflt)
 	}
 	text := plain.AsString()
 	for _, w := range e.spec.DefaultWords {
 		if strings.EqualFold(text, w) {
-			return standIn(marks, dflt)
+			return standIn(t, marks, dflt)
 		}
 	}
 	return read(text, v, dflt)
@@ -227,8 +227,11 @@ func mayStandElsewhere(marks cty.ValueMarks) bool {
 // for it, such as the word "default" or a host without a port, that text is its origin,
 // and the words of the default say what it stands for. Otherwise its origin is the
 // catalogue.
-func standIn(marks cty.ValueMarks, dflt cty.Value) cty.Value {
+func standIn(t cty.Type, marks cty.ValueMarks, dflt cty.Value) cty.Value {
 	value, own := dflt.Unmark()
+	if value.IsNull() {
+		return cty.UnknownVal(t).WithMarks(marks).Mark(origin{kind: unknown, words: "it is not set, and its default is not documented"})
+	}
 	own = maps.Clone(own)
 	if own == nil { // a literal in the description
 		own = cty.ValueMarks{}

@@ -444,7 +444,7 @@ func match(args []cty.Value) (cty.Value, error) {
 	if err != nil {
 		return cty.NilVal, err
 	}
-	text, ok := textOf(args[1])
+	text, ok := textOf(args[1]) // what is not known matches nothing: one template does not hide a list
 	m := re.FindStringSubmatchIndex(text)
 	if !ok || m == nil {
 		return cty.ListValEmpty(cty.String), nil
@@ -545,6 +545,9 @@ func options(args []cty.Value, each func(value cty.Value)) {
 }
 
 func (e *evaluator) flag(args []cty.Value) (cty.Value, error) {
+	if plain, marks := args[0].Unmark(); !plain.IsKnown() { // the line may have the option
+		return cty.UnknownVal(cty.String).WithMarks(marks), nil
+	}
 	name, _ := textOf(args[min(1, len(args)-1)])
 	out := cty.NullVal(cty.String).Mark(e.absence(name))
 	options(args, func(v cty.Value) { out = v })
@@ -552,12 +555,18 @@ func (e *evaluator) flag(args []cty.Value) (cty.Value, error) {
 }
 
 func flags(args []cty.Value) (cty.Value, error) {
+	if plain, marks := args[0].Unmark(); !plain.IsKnown() {
+		return cty.UnknownVal(cty.List(cty.String)).WithMarks(marks), nil
+	}
 	var out []cty.Value
 	options(args, func(v cty.Value) { out = append(out, v) })
 	return textList(out), nil
 }
 
 func hasFlag(args []cty.Value) (cty.Value, error) {
+	if plain, marks := args[0].Unmark(); !plain.IsKnown() {
+		return cty.UnknownVal(cty.Bool).WithMarks(marks), nil
+	}
 	found := cty.False
 	options(args, func(v cty.Value) { found = withMarks(cty.True, v) })
 	return found, nil

@@ -1,0 +1,223 @@
+# BIND's name server.
+
+service "bind" {
+  title     = "BIND 9 (named)"
+  platforms = ["linux", "freebsd"]
+  cites     = ["https://bind9.readthedocs.io/en/stable/reference.html#namedconf-statement-listen-on", "https://bind9.readthedocs.io/en/stable/reference.html#controls-block-definition-and-usage"]
+
+  file "conf" {
+    format = "bind"
+    accept = has("options") || has("zone") || has("view") || has("controls")
+    paths = {
+      linux = ["/etc/bind/named.conf", "/etc/named.conf", "/usr/local/etc/namedb/named.conf"]
+    }
+  }
+
+  default "port" {
+    setting = "port"
+    case {
+      value = 53
+      cites = ["https://bind9.readthedocs.io/en/stable/reference.html#namedconf-statement-port"]
+    }
+  }
+
+  default "tls_port" {
+    setting = "tls-port"
+    case {
+      value = 853
+      cites = ["https://bind9.readthedocs.io/en/stable/reference.html#namedconf-statement-tls-port"]
+    }
+  }
+
+  default "https_port" {
+    setting = "https-port"
+    case {
+      value = 443
+      cites = ["https://bind9.readthedocs.io/en/stable/reference.html#namedconf-statement-https-port"]
+    }
+  }
+
+  default "http_port" {
+    setting = "http-port"
+    case {
+      value = 80
+      cites = ["https://bind9.readthedocs.io/en/stable/reference.html#namedconf-statement-http-port"]
+    }
+  }
+
+  default "control_port" {
+    setting = "controls"
+    case {
+      value = 953
+      cites = ["https://bind9.readthedocs.io/en/stable/reference.html#controls-block-definition-and-usage"]
+    }
+  }
+
+  default "statistics_port" {
+    setting = "statistics-channels"
+    case {
+      value = 80
+      cites = ["https://bind9.readthedocs.io/en/stable/reference.html#statistics-channels-block-definition-and-usage"]
+    }
+  }
+
+  locals {
+    everywhere = port(value("options/port"), default.port)
+  }
+
+  # Without listen-on it is every address of IPv4, without listen-on-v6 every one of IPv6.
+  listen "dns-default" {
+    purpose  = "DNS"
+    when     = !has("options/listen-on")
+    protocol = ["udp", "tcp"]
+    port     = local.everywhere
+    bind     = ["0.0.0.0"]
+    zero     = "unknown"
+    exposure = "public"
+    assigned = ["53"]
+    share    = "bind"
+  }
+
+  listen "dns-default-v6" {
+    purpose  = "DNS"
+    when     = !has("options/listen-on-v6")
+    protocol = ["udp", "tcp"]
+    port     = local.everywhere
+    bind     = ["::"]
+    v6only   = true
+    zero     = "unknown"
+    exposure = "public"
+    assigned = ["53"]
+    share    = "bind"
+  }
+
+  each "list" {
+    for_each = concat(find("options/listen-on"), find("options/listen-on-v6"))
+
+    locals {
+      any  = lower(name(each.value)) == "listen-on" ? "0.0.0.0" : "::"
+      tls  = has_flag(args(each.value), "tls") && flag(args(each.value), "tls") != "none"
+      http = has_flag(args(each.value), "http")
+      port = flag(args(each.value), "port")
+      # "none" and what begins with "!" is not listened on; names of acls stay names.
+      members = [for n in find(each.value, "*") : name(n) if name(n) != "none" && !starts_with(name(n), "!")]
+      bind    = [for m in local.members : m == "any" ? local.any : m]
+    }
+
+    listen "dns" {
+      purpose  = "DNS"
+      when     = length(local.members) > 0 && !local.tls && !local.http
+      protocol = ["udp", "tcp"]
+      port     = port(local.port, local.everywhere)
+      bind     = local.bind
+      v6only   = true
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["53"]
+      share    = "bind"
+    }
+
+    listen "dns-tls" {
+      purpose  = "DNS over TLS"
+      when     = length(local.members) > 0 && local.tls && !local.http
+      protocol = ["tcp"]
+      port     = port(local.port, port(value("options/tls-port"), default.tls_port))
+      bind     = local.bind
+      v6only   = true
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["853"]
+      share    = "bind"
+    }
+
+    listen "dns-https" {
+      purpose  = "DNS over HTTP"
+      when     = length(local.members) > 0 && local.http
+      protocol = ["tcp"]
+      port     = local.tls ? port(local.port, port(value("options/https-port"), default.https_port)) : port(local.port, port(value("options/http-port"), default.http_port))
+      bind     = local.bind
+      v6only   = true
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["443", "80"]
+      share    = "bind"
+    }
+  }
+
+  # Without controls there is one on each loopback address: rndc.
+  listen "control-default" {
+    purpose  = "rndc control"
+    when     = !has("controls")
+    protocol = ["tcp"]
+    port     = default.control_port
+    bind     = ["127.0.0.1", "::1"]
+    exposure = "loopback"
+    assigned = ["953"]
+  }
+
+  listen "control" {
+    purpose  = "rndc control"
+    for_each = [for n in find("controls/inet") : args(n) if length(args(n)) > 0 && length(match("^([*0-9a-fA-F:.]+)$", args(n)[0])) > 0]
+    protocol = ["tcp"]
+    port     = port(flag(each.value, "port"), default.control_port)
+    bind     = [each.value[0] == "*" ? "0.0.0.0" : each.value[0]]
+    zero     = "unknown"
+    exposure = "admin"
+    assigned = ["953"]
+    share    = "bind"
+  }
+
+  listen "statistics" {
+    purpose  = "statistics"
+    for_each = [for n in find("statistics-channels/inet") : args(n) if length(args(n)) > 0 && length(match("^([*0-9a-fA-F:.]+)$", args(n)[0])) > 0]
+    protocol = ["tcp"]
+    port     = port(flag(each.value, "port"), default.statistics_port)
+    bind     = [each.value[0] == "*" ? "0.0.0.0" : each.value[0]]
+    zero     = "unknown"
+    exposure = "admin"
+  }
+
+  test "as shipped" {
+    input = <<-EOT
+      options {
+        directory "/var/cache/bind";
+        // listen-on port 5353 { any; };
+        query-source address * port 5454;
+        forwarders { 192.0.2.9 port 5300; };
+      };
+    EOT
+    expect = [
+      "dns-default udp 0.0.0.0 53 default", "dns-default tcp 0.0.0.0 53 default", "dns-default-v6 udp :: 53 default", "dns-default-v6 tcp :: 53 default",
+      "control-default tcp 127.0.0.1,::1 953 default",
+    ]
+  }
+
+  test "lists, TLS and controls" {
+    input = <<-EOT
+      options {
+        listen-on port 5353 { 192.0.2.1; !192.0.2.2; };
+        listen-on tls local { any; };
+        listen-on-v6 { none; };
+      };
+      controls {
+        inet 127.0.0.1 port 9953 allow { localhost; } keys { "k"; };
+        unix "/run/ndc" perm 0600 owner 0 group 0;
+      };
+      statistics-channels { inet * port 8053 allow { any; }; };
+    EOT
+    expect = [
+      "dns udp 192.0.2.1 5353 config L2", "dns tcp 192.0.2.1 5353 config L2", "dns-tls tcp 0.0.0.0 853 default",
+      "control tcp 127.0.0.1 9953 config L7", "statistics tcp 0.0.0.0 8053 config L10",
+    ]
+  }
+
+  test "another port, no controls" {
+    input = <<-EOT
+      options { port 5300; listen-on { 192.0.2.1; }; listen-on-v6 { any; }; };
+      controls { };
+    EOT
+    expect = [
+      "dns udp 192.0.2.1 5300 config L1", "dns tcp 192.0.2.1 5300 config L1", "dns udp :: 5300 config L1", "dns tcp :: 5300 config L1",
+    ]
+  }
+}

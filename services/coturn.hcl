@@ -1,0 +1,280 @@
+# coturn. The same file means other ports in other releases, and no file says the release:
+# people choose it.
+
+service "coturn" {
+  title     = "coturn TURN server"
+  platforms = ["linux", "freebsd", "macos"]
+  cites     = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf"]
+
+  file "conf" {
+    format = "coturn"
+    paths = {
+      linux = ["/etc/turnserver.conf", "/etc/coturn/turnserver.conf", "/usr/local/etc/turnserver.conf"]
+    }
+  }
+
+  option "release" {
+    title   = "the release of coturn, which decides what runs without being asked for"
+    default = "4.17"
+    choice "4.17" {
+      value = 17
+      note  = "DTLS only with dtls"
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L526"]
+    }
+    choice "4.10" {
+      value = 10
+      note  = "DTLS unless no-dtls, command line interface only with cli"
+    }
+    choice "4.7" {
+      value = 7
+      note  = "DTLS unless no-dtls, command line interface unless no-cli"
+    }
+    choice "4.6" {
+      value = 6
+      note  = "like 4.7, and RFC 5780 unless no-rfc5780"
+    }
+  }
+
+  default "listening-port" {
+    setting = "listening-port"
+    case {
+      value = 3478
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L14"]
+    }
+  }
+
+  default "tls-listening-port" {
+    setting = "tls-listening-port"
+    case {
+      value = 5349
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L20"]
+    }
+  }
+
+  default "min-port" {
+    setting = "min-port"
+    case {
+      value = 49152
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L176"]
+    }
+  }
+
+  default "max-port" {
+    setting = "max-port"
+    case {
+      value = 65535
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L176"]
+    }
+  }
+
+  default "prometheus-port" {
+    setting = "prometheus-port"
+    case {
+      value = 9641
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L308"]
+    }
+  }
+
+  default "cli-port" {
+    setting = "cli-port"
+    case {
+      value = 5766
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L869"]
+    }
+  }
+
+  default "web-admin-port" {
+    setting = "web-admin-port"
+    case {
+      value = 8080
+      cites = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf#L896"]
+    }
+  }
+
+  locals {
+    listening = values("listening-ip")
+    relay     = length(values("relay-ip")) > 0 ? values("relay-ip") : local.listening
+
+    plain = port(value("listening-port"), default.listening-port)
+    # TLS needs a certificate and its key.
+    tls      = has("cert") && has("pkey") && !truthy(value("no-tls"), false)
+    dtls     = has("cert") && has("pkey") && (option.release >= 17 ? truthy(value("dtls"), false) : !truthy(value("no-dtls"), false))
+    tls_port = port(value("tls-listening-port"), default.tls-listening-port)
+    cli      = option.release >= 10 ? truthy(value("cli"), false) : !truthy(value("no-cli"), false)
+
+    # NAT discovery needs a second port and two addresses.
+    rfc5780 = length(local.listening) > 1 && (option.release >= 7 ? truthy(value("rfc5780"), false) : !truthy(value("no-rfc5780"), false))
+    alt     = number(value("alt-listening-port"), 0)
+    alt_tls = number(value("alt-tls-listening-port"), 0)
+  }
+
+  listen "turn-udp" {
+    purpose  = "STUN and TURN"
+    when     = !truthy(value("no-udp"), false)
+    protocol = ["udp"]
+    port     = local.plain
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+    assigned = ["3478"]
+  }
+
+  listen "turn-tcp" {
+    purpose  = "STUN and TURN"
+    when     = !truthy(value("no-tcp"), false)
+    protocol = ["tcp"]
+    port     = local.plain
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+    assigned = ["3478"]
+  }
+
+  listen "turns-tcp" {
+    purpose  = "TURN over TLS"
+    when     = local.tls
+    protocol = ["tcp"]
+    port     = local.tls_port
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+    assigned = ["443", "5349"]
+  }
+
+  listen "turns-udp" {
+    purpose  = "TURN over DTLS"
+    when     = local.dtls
+    protocol = ["udp"]
+    port     = local.tls_port
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+    assigned = ["443", "5349"]
+  }
+
+  listen "alternative" {
+    purpose  = "NAT discovery (RFC 5780)"
+    when     = local.rfc5780 && !truthy(value("no-udp"), false)
+    protocol = ["udp"]
+    port     = local.alt != 0 ? local.alt : local.plain + 1
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+  }
+
+  listen "alternative-dtls" {
+    purpose  = "NAT discovery over DTLS (RFC 5780)"
+    when     = local.rfc5780 && local.dtls
+    protocol = ["udp"]
+    port     = local.alt_tls != 0 ? local.alt_tls : local.tls_port + 1
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+  }
+
+  listen "relay-udp" {
+    purpose  = "relayed UDP"
+    when     = !truthy(value("no-udp-relay"), false)
+    protocol = ["udp"]
+    first    = port(value("min-port"), default.min-port)
+    last     = port(value("max-port"), default.max-port)
+    bind     = local.relay
+    exposure = "public"
+  }
+
+  listen "relay-tcp" {
+    purpose  = "relayed TCP (RFC 6062)"
+    when     = !truthy(value("no-tcp-relay"), false)
+    protocol = ["tcp"]
+    first    = port(value("min-port"), default.min-port)
+    last     = port(value("max-port"), default.max-port)
+    bind     = local.relay
+    exposure = "public"
+  }
+
+  listen "tcp-proxy" {
+    purpose  = "clients behind a proxy (PROXY protocol)"
+    when     = has("tcp-proxy-port")
+    protocol = ["tcp"]
+    port     = port(value("tcp-proxy-port"), null)
+    bind     = local.listening
+    exposure = "internal"
+  }
+
+  listen "prometheus" {
+    purpose  = "metrics for Prometheus"
+    when     = truthy(value("prometheus"), false)
+    protocol = ["tcp"]
+    port     = port(value("prometheus-port"), default.prometheus-port)
+    exposure = "internal"
+  }
+
+  listen "cli" {
+    purpose  = "command line interface"
+    when     = local.cli
+    protocol = ["tcp"]
+    port     = port(value("cli-port"), default.cli-port)
+    bind     = [text(value("cli-ip"), "127.0.0.1")]
+    exposure = "admin"
+  }
+
+  listen "web-admin" {
+    purpose  = "administration over HTTPS"
+    when     = local.tls && truthy(value("web-admin"), false)
+    protocol = ["tcp"]
+    port     = port(value("web-admin-port"), default.web-admin-port)
+    bind     = [text(value("web-admin-ip"), "127.0.0.1")]
+    exposure = "admin"
+  }
+
+  test "nothing written" {
+    input = <<-EOT
+      # cli
+      realm=calls.example
+    EOT
+    expect = [
+      "turn-udp udp * 3478 default",
+      "turn-tcp tcp * 3478 default",
+      "relay-udp udp * 49152-65535 default",
+      "relay-tcp tcp * 49152-65535 default",
+    ]
+  }
+
+  test "a certificate opens TLS but not DTLS, and only with its key" {
+    input = <<-EOT
+      listening-port 3480
+      listening-ip=10.5.0.1
+      no-tcp
+      no-tcp-relay=yes
+      cert=/etc/ssl/a.pem
+      pkey=/etc/ssl/a.key
+      tls-listening-port = 443
+      min-port=50000
+      max-port=50999
+      cli
+      cli-port=5800
+    EOT
+    expect = [
+      "turn-udp udp 10.5.0.1 3480 config L1",
+      "turns-tcp tcp 10.5.0.1 443 config L7",
+      "relay-udp udp 10.5.0.1 50000-50999 config L8",
+      "cli tcp 127.0.0.1 5800 config L11",
+    ]
+  }
+
+  test "an old release" {
+    set   = { release = "4.6" }
+    input = <<-EOT
+      listening-ip=10.5.0.1
+      listening-ip=10.5.0.2
+      no-udp-relay
+      no-tcp-relay
+    EOT
+    expect = [
+      "turn-udp udp 10.5.0.1,10.5.0.2 3478 default",
+      "turn-tcp tcp 10.5.0.1,10.5.0.2 3478 default",
+      "alternative udp 10.5.0.1,10.5.0.2 3479 default",
+      "cli tcp 127.0.0.1 5766 default",
+    ]
+  }
+}

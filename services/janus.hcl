@@ -1,0 +1,367 @@
+# Janus. The core, each transport and each plugin have a file of their own; one that is not
+# there opens nothing here.
+
+service "janus" {
+  title     = "Janus WebRTC server"
+  platforms = ["linux"]
+  cites     = ["https://github.com/meetecho/janus-gateway/tree/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf"]
+
+  file "core" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.jcfg", "/opt/janus/etc/janus/janus.jcfg", "/usr/local/etc/janus/janus.jcfg"]
+    }
+  }
+
+  file "http" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.transport.http.jcfg", "/opt/janus/etc/janus/janus.transport.http.jcfg", "/usr/local/etc/janus/janus.transport.http.jcfg"]
+    }
+  }
+
+  file "websockets" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.transport.websockets.jcfg", "/opt/janus/etc/janus/janus.transport.websockets.jcfg", "/usr/local/etc/janus/janus.transport.websockets.jcfg"]
+    }
+  }
+
+  file "sip" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.plugin.sip.jcfg", "/opt/janus/etc/janus/janus.plugin.sip.jcfg", "/usr/local/etc/janus/janus.plugin.sip.jcfg"]
+    }
+  }
+
+  file "nosip" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.plugin.nosip.jcfg", "/opt/janus/etc/janus/janus.plugin.nosip.jcfg", "/usr/local/etc/janus/janus.plugin.nosip.jcfg"]
+    }
+  }
+
+  file "audiobridge" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.plugin.audiobridge.jcfg", "/opt/janus/etc/janus/janus.plugin.audiobridge.jcfg", "/usr/local/etc/janus/janus.plugin.audiobridge.jcfg"]
+    }
+  }
+
+  file "streaming" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.plugin.streaming.jcfg", "/opt/janus/etc/janus/janus.plugin.streaming.jcfg", "/usr/local/etc/janus/janus.plugin.streaming.jcfg"]
+    }
+  }
+
+  file "rabbitmq" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.transport.rabbitmq.jcfg", "/opt/janus/etc/janus/janus.transport.rabbitmq.jcfg", "/usr/local/etc/janus/janus.transport.rabbitmq.jcfg"]
+    }
+  }
+
+  file "mqtt" {
+    format = "libconfig"
+    paths = {
+      linux = ["/etc/janus/janus.transport.mqtt.jcfg", "/opt/janus/etc/janus/janus.transport.mqtt.jcfg", "/usr/local/etc/janus/janus.transport.mqtt.jcfg"]
+    }
+  }
+
+  default "port" {
+    setting = "port"
+    case {
+      value = 8088
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.http.jcfg.sample#L15"]
+    }
+  }
+
+  default "secure_port" {
+    setting = "secure_port"
+    case {
+      value = 8089
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.http.jcfg.sample#L19"]
+    }
+  }
+
+  default "admin_port" {
+    setting = "admin_port"
+    case {
+      value = 7088
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.http.jcfg.sample#L43"]
+    }
+  }
+
+  default "admin_secure_port" {
+    setting = "admin_secure_port"
+    case {
+      value = 7889
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.http.jcfg.sample#L47"]
+    }
+  }
+
+  default "ws_port" {
+    setting = "ws_port"
+    case {
+      value = 8188
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.websockets.jcfg.sample#L11"]
+    }
+  }
+
+  default "wss_port" {
+    setting = "wss_port"
+    case {
+      value = 8989
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.websockets.jcfg.sample#L16"]
+    }
+  }
+
+  default "admin_ws_port" {
+    setting = "admin_ws_port"
+    case {
+      value = 7188
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.websockets.jcfg.sample#L34"]
+    }
+  }
+
+  default "admin_wss_port" {
+    setting = "admin_wss_port"
+    case {
+      value = 7989
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.websockets.jcfg.sample#L39"]
+    }
+  }
+
+  default "rtp_first" {
+    setting = "rtp_port_range"
+    case {
+      value = 10000
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.plugin.sip.jcfg.sample#L30"]
+    }
+  }
+
+  default "rtp_last" {
+    setting = "rtp_port_range"
+    case {
+      value = 60000
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.plugin.sip.jcfg.sample#L30"]
+    }
+  }
+
+  locals {
+    http   = file("http")
+    ws     = file("websockets")
+    https  = has(local.http, "certificates/cert_pem")
+    wss    = has(local.ws, "certificates/cert_pem")
+    stream = file("streaming")
+    media  = range(value("media/rtp_port_range"))
+  }
+
+  # Without a range the ports are those that the system hands out.
+  listen "media" {
+    purpose  = "ICE, RTP and RTCP of WebRTC"
+    when     = has("media/rtp_port_range")
+    protocol = ["udp"]
+    first    = port(local.media.first, null)
+    last     = port(local.media.last, null)
+    share    = "rtp"
+    exposure = "public"
+  }
+
+  listen "http" {
+    purpose  = "HTTP API"
+    when     = truthy(value(local.http, "general/http"), false)
+    protocol = ["tcp"]
+    port     = port(value(local.http, "general/port"), default.port)
+    bind     = [text(value(local.http, "general/ip"), "*")]
+    exposure = "public"
+  }
+
+  listen "https" {
+    purpose  = "HTTPS API"
+    when     = truthy(value(local.http, "general/https"), false) && local.https
+    protocol = ["tcp"]
+    port     = port(value(local.http, "general/secure_port"), default.secure_port)
+    bind     = [text(value(local.http, "general/secure_ip"), "*")]
+    exposure = "public"
+  }
+
+  listen "admin-http" {
+    purpose  = "admin API over HTTP"
+    when     = truthy(value(local.http, "admin/admin_http"), false)
+    protocol = ["tcp"]
+    port     = port(value(local.http, "admin/admin_port"), default.admin_port)
+    bind     = [text(value(local.http, "admin/admin_ip"), "*")]
+    exposure = "admin"
+  }
+
+  listen "admin-https" {
+    purpose  = "admin API over HTTPS"
+    when     = truthy(value(local.http, "admin/admin_https"), false) && local.https
+    protocol = ["tcp"]
+    port     = port(value(local.http, "admin/admin_secure_port"), default.admin_secure_port)
+    bind     = [text(value(local.http, "admin/admin_secure_ip"), "*")]
+    exposure = "admin"
+  }
+
+  listen "ws" {
+    purpose  = "WebSocket API"
+    when     = truthy(value(local.ws, "general/ws"), false)
+    protocol = ["tcp"]
+    port     = port(value(local.ws, "general/ws_port"), default.ws_port)
+    bind     = [text(value(local.ws, "general/ws_ip"), "*")]
+    exposure = "public"
+  }
+
+  listen "wss" {
+    purpose  = "WebSocket API over TLS"
+    when     = truthy(value(local.ws, "general/wss"), false) && local.wss
+    protocol = ["tcp"]
+    port     = port(value(local.ws, "general/wss_port"), default.wss_port)
+    bind     = [text(value(local.ws, "general/wss_ip"), "*")]
+    exposure = "public"
+  }
+
+  listen "admin-ws" {
+    purpose  = "admin API over WebSocket"
+    when     = truthy(value(local.ws, "admin/admin_ws"), false)
+    protocol = ["tcp"]
+    port     = port(value(local.ws, "admin/admin_ws_port"), default.admin_ws_port)
+    bind     = [text(value(local.ws, "admin/admin_ws_ip"), "*")]
+    exposure = "admin"
+  }
+
+  listen "admin-wss" {
+    purpose  = "admin API over WebSocket and TLS"
+    when     = truthy(value(local.ws, "admin/admin_wss"), false) && local.wss
+    protocol = ["tcp"]
+    port     = port(value(local.ws, "admin/admin_wss_port"), default.admin_wss_port)
+    bind     = [text(value(local.ws, "admin/admin_wss_ip"), "*")]
+    exposure = "admin"
+  }
+
+  each "range" {
+    for_each = [for role in ["sip", "nosip"] : file(role) if has(file(role), "*")]
+
+    locals {
+      range = range(value(each.value, "general/rtp_port_range"))
+      one   = port(local.range.first, default.rtp_first)
+      two   = port(local.range.last, default.rtp_last)
+      # The plugin swaps bounds that are the wrong way round, and 0 is the highest port.
+      last = local.two == 0 ? 65535 : local.two
+    }
+
+    # RTP takes an even port, and RTCP the next one, which may lie above the range.
+    listen "rtp" {
+      purpose  = "RTP and RTCP of SIP calls"
+      protocol = ["udp"]
+      first    = even_up(min(local.one, local.last))
+      last     = min(even_down(max(local.one, local.last)) + 1, 65535)
+      nominal  = [min(local.one, local.last), max(local.one, local.last)]
+      bind     = [first(nonempty(value(each.value, "general/local_media_ip")), nonempty(value(each.value, "general/local_ip")), "*")]
+      pairs    = true
+      share    = "rtp"
+      exposure = "public"
+    }
+  }
+
+  each "audiobridge" {
+    for_each = [for role in ["audiobridge"] : file(role) if has(file(role), "*")]
+
+    locals {
+      range = range(value(each.value, "general/rtp_port_range"))
+    }
+
+    listen "audiobridge" {
+      purpose  = "plain RTP of the audio bridge"
+      protocol = ["udp"]
+      first    = port(local.range.first, default.rtp_first)
+      last     = port(local.range.last, default.rtp_last)
+      bind     = [first(nonempty(value(each.value, "general/local_ip")), "*")]
+      share    = "rtp"
+      exposure = "public"
+    }
+  }
+
+  # A mount point listens for the source of a stream. The medium must be switched on.
+  each "mountpoint" {
+    for_each = [for m in find(local.stream, "*") : m if value(m, "type") == "rtp"]
+
+    listen "stream" {
+      purpose = "source of a stream"
+      for_each = concat(
+        truthy(value(each.value, "audio"), false) ? concat(values(each.value, "audioport"), values(each.value, "audiortcpport")) : [],
+        truthy(value(each.value, "video"), false) ? concat(values(each.value, "videoport*"), values(each.value, "videortcpport")) : [],
+        truthy(value(each.value, "data"), false) ? values(each.value, "dataport") : [],
+        values(each.value, "media/*/port*"),
+        values(each.value, "media/*/rtcpport"),
+      )
+      protocol = ["udp"]
+      port     = port(each.value, null)
+      exposure = "internal"
+    }
+  }
+
+  test "web servers" {
+    role   = "http"
+    input  = <<-EOT
+      general: {
+        http = true
+        https = true
+        secure_port = 9443  # but there is no certificate
+      }
+      admin: {
+        admin_http = true
+        admin_port = 7188
+        admin_ip = "127.0.0.1"
+      }
+    EOT
+    expect = ["http tcp * 8088 default", "admin-http tcp 127.0.0.1 7188 config L8"]
+  }
+
+  test "RTCP lies above the range" {
+    role   = "sip"
+    input  = <<-EOT
+      general: {
+        rtp_port_range = "22000-21000"
+      }
+    EOT
+    expect = ["rtp udp * 21000-22001 config nominal 21000-22000 L2"]
+  }
+
+  test "nothing written" {
+    role   = "nosip"
+    input  = "general: { }\n"
+    expect = ["rtp udp * 10000-60001 default nominal 10000-60000"]
+  }
+
+  test "mount points" {
+    role   = "streaming"
+    input  = <<-EOT
+      general: { }
+      hall: {
+        type = "rtp"
+        audio = true
+        audioport = 6002
+        video = false
+        videoport = 6004
+      }
+      stage: {
+        type = "rtp"
+        media = ( { type = "audio", port = 6102 },
+                  { type = "video", port = 6104 } )
+      }
+    EOT
+    expect = ["stream udp * 6002 config L5", "stream udp * 6102 config L11", "stream udp * 6104 config L12"]
+  }
+
+  test "media range of the core" {
+    input  = <<-EOT
+      media: {
+        rtp_port_range = "30000-30999"
+      }
+    EOT
+    expect = ["media udp * 30000-30999 config L2"]
+  }
+}

@@ -1,0 +1,223 @@
+# Kamailio. A file of listeners that kamailio.cfg includes can be named alone; on a host
+# such a file is never at the top folder, so that nothing is read twice.
+
+service "kamailio" {
+  title     = "Kamailio"
+  platforms = ["linux"]
+  cites     = ["https://www.kamailio.org/wikidocs/cookbooks/devel/core/"]
+
+  file "conf" {
+    format = "kamailio"
+    accept = has("loadmodule") || has("listen")
+    paths = {
+      linux = [
+        "/etc/kamailio/kamailio.cfg", "/usr/local/etc/kamailio/kamailio.cfg", "/etc/kamailio_*/kamailio.cfg",
+        "/etc/kamailio/*/kamailio.cfg", "/kamailio-minimal*.cfg", "/xhttp.cfg",
+      ]
+    }
+  }
+
+  file "part" {
+    format = "kamailio"
+    accept = has("listen")
+    paths = {
+      linux = ["/pcscf.cfg", "/icscf.cfg", "/scscf.cfg", "/listeners.cfg", "/kamailio-local.cfg"]
+    }
+  }
+
+  default "port" {
+    setting = "port"
+    case {
+      value = 5060
+      cites = ["https://github.com/kamailio/kamailio/blob/38711a3e788de0130d48cb485578c482b57d9351/src/core/config.h#L41"]
+    }
+  }
+
+  default "tls_port" {
+    setting = "tls_port_no"
+    case {
+      value = 5061
+      cites = ["https://github.com/kamailio/kamailio/blob/38711a3e788de0130d48cb485578c482b57d9351/src/core/config.h#L42"]
+    }
+  }
+
+  default "ctl_port" {
+    setting = "binrpc"
+    case {
+      value = 2049
+      cites = ["https://www.kamailio.org/docs/modules/devel/modules/ctl.html#ctl.p.binrpc"]
+    }
+  }
+
+  locals {
+    protocols = ["udp", "tcp", "tls", "sctp"]
+    side      = file("part")
+    # Words of "listen" are sockets, but not those behind "advertise" and "name".
+    lists = [for n in concat(find("listen"), find(local.side, "listen")) : args(n)]
+    sockets = concat(
+      flatten([for l in local.lists : [for i, w in l : w if !contains(["advertise", "name", "virtual"], lower(w)) && (i == 0 ? true : !contains(["advertise", "name"], lower(l[max(i - 1, 0)])))]]),
+      values("socket/bind"), values(local.side, "socket/bind"),
+    )
+
+    tcp  = !truthy(first(value("disable_tcp"), value(local.side, "disable_tcp")), false)
+    tls  = truthy(first(value("enable_tls"), value("tls_enable"), value(local.side, "enable_tls")), false)
+    port = port(value("port"), default.port)
+    # Without a module there is no SIP: then it is only a part of a configuration.
+    alone = length(local.sockets) == 0 && has("loadmodule")
+
+    params = [for n in find("modparam") : args(n)]
+    ctl    = [for p in local.params : p[2] if length(p) == 3 && p[0] == "ctl" && p[1] == "binrpc" && length(match("^(tcp|udp):", p[2])) > 0]
+  }
+
+  # Without a socket there is one for each local address: fix_all_socket_lists() of
+  # src/core/socket_info.c.
+  listen "sip-default" {
+    purpose  = "SIP"
+    when     = local.alone
+    protocol = local.tcp ? ["udp", "tcp"] : ["udp"]
+    port     = local.port
+    zero     = "unknown"
+    exposure = "public"
+    assigned = ["5060"]
+  }
+
+  listen "sips-default" {
+    purpose  = "SIP over TLS"
+    when     = local.alone && local.tls && local.tcp
+    protocol = ["tcp"]
+    port     = port(value("tls_port_no"), default.tls_port)
+    zero     = "unknown"
+    exposure = "public"
+    assigned = ["5061"]
+  }
+
+  each "socket" {
+    for_each = local.sockets
+
+    locals {
+      parts = hostport(each.value)
+      # "udp:eth0" is a protocol and an interface, not a host and a port.
+      short = contains(local.protocols, lower(text(local.parts.host, "")))
+      proto = lower(text(local.short ? local.parts.host : local.parts.scheme, "any"))
+      place = local.short ? hostport(local.parts.port) : local.parts
+      # "(a,b)" are the addresses of a multi-homed socket.
+      hosts = items(local.place.host, "()[],")
+    }
+
+    listen "sip" {
+      purpose  = "SIP"
+      when     = local.proto == "udp" || local.proto == "any" || (local.proto == "tcp" && local.tcp)
+      protocol = local.proto == "any" ? (local.tcp ? ["udp", "tcp"] : ["udp"]) : [local.proto]
+      port     = port(local.place.port, local.port)
+      bind     = local.hosts
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["5060"]
+    }
+
+    listen "sips" {
+      purpose  = "SIP over TLS"
+      when     = local.proto == "tls" && local.tls
+      protocol = ["tcp"]
+      port     = port(local.place.port, default.tls_port)
+      bind     = local.hosts
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["5061"]
+    }
+
+    # A socket without a protocol is TLS too, on the next port: add_listen_socket() of
+    # src/core/socket_info.c, line 1178.
+    listen "sips-next" {
+      purpose  = "SIP over TLS"
+      when     = local.proto == "any" && local.tls && local.tcp
+      protocol = ["tcp"]
+      port     = local.place.port == null ? default.tls_port : port(local.place.port, default.tls_port) + 1
+      bind     = local.hosts
+      exposure = "public"
+      assigned = ["5061"]
+    }
+
+    listen "sip-sctp" {
+      purpose  = "SIP over SCTP"
+      when     = local.proto == "sctp"
+      protocol = ["sctp"]
+      port     = port(local.place.port, local.port)
+      bind     = local.hosts
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["5060"]
+    }
+  }
+
+  each "ctl" {
+    for_each = local.ctl
+
+    locals {
+      proto = lower(match("^(tcp|udp):", each.value)[0])
+      rest  = match("^(?:tcp|udp):(.*)$", each.value)[0]
+      parts = hostport(local.rest)
+    }
+
+    listen "ctl" {
+      purpose  = "Kamailio control (binrpc)"
+      protocol = [local.proto]
+      port     = port(local.parts.port, default.ctl_port)
+      bind     = [text(local.parts.host, "*")]
+      zero     = "unknown"
+      exposure = "admin"
+    }
+  }
+
+  test "no socket" {
+    input  = <<-EOT
+      #!KAMAILIO
+      # listen=udp:192.0.2.1:5070
+      ##!define WITH_TLS
+      #!ifdef WITH_TLS
+      enable_tls=yes
+      #!endif
+      loadmodule "tm.so"
+      request_route {
+        forward("192.0.2.9", 5099);
+      }
+    EOT
+    expect = ["sip-default udp * 5060 default", "sip-default tcp * 5060 default"]
+  }
+
+  test "sockets" {
+    input = <<-EOT
+      #!KAMAILIO
+      #!define MY_IP "192.0.2.1"
+      enable_tls=yes
+      listen=udp:MY_IP:5070 advertise 198.51.100.1:5080 name "one"
+      listen=tls:eth0
+      listen=192.0.2.2:5090
+      listen=udp:(192.0.2.3, 192.0.2.4):5062
+      loadmodule "ctl.so"
+      modparam("ctl", "binrpc", "unix:/run/kamailio/ctl")
+      modparam("ctl", "binrpc", "tcp:127.0.0.1:2050")
+    EOT
+    expect = [
+      "sip udp 192.0.2.1 5070 config L4", "sips tcp eth0 5061 default L5", "sip udp 192.0.2.2 5090 config L6", "sip tcp 192.0.2.2 5090 config L6",
+      "sips-next tcp 192.0.2.2 5091 config L6", "sip udp 192.0.2.3,192.0.2.4 5062 config L7", "ctl tcp 127.0.0.1 2050 config L10",
+    ]
+  }
+
+  test "no TCP, another port" {
+    input  = <<-EOT
+      disable_tcp=yes
+      port=5070
+      loadmodule "tm.so"
+    EOT
+    expect = ["sip-default udp * 5070 config L2"]
+  }
+
+  test "what is included is not there" {
+    input  = <<-EOT
+      include_file "listeners.cfg"
+      loadmodule "tm.so"
+    EOT
+    expect = []
+  }
+}

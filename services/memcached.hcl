@@ -1,0 +1,113 @@
+# memcached. It has no configuration of its own: distributions keep its command line in an
+# environment file, in a file of options, or in the unit.
+
+service "memcached" {
+  title     = "memcached"
+  platforms = ["linux", "freebsd", "macos"]
+  cites     = ["https://github.com/memcached/memcached/blob/2d51e364799bc9698bd4b11728ea978cea12da6e/scripts/memcached.sysconfig", "https://docs.memcached.org/"]
+
+  file "environment" {
+    format = "env"
+    accept = has("PORT") && has("OPTIONS")
+    paths = {
+      linux = ["/etc/sysconfig/memcached"]
+    }
+  }
+
+  file "options" {
+    format = "redis" # an option and its value on a line
+    accept = has("-?*")
+    paths = {
+      linux = ["/etc/memcached.conf"]
+    }
+  }
+
+  file "unit" {
+    format = "systemd"
+    accept = has("Service/ExecStart")
+    paths = {
+      linux = ["/etc/systemd/system/memcached.service", "/usr/lib/systemd/system/memcached.service"]
+    }
+  }
+
+  default "port" {
+    setting = "PORT"
+    case {
+      value = 11211
+      cites = ["https://github.com/memcached/memcached/blob/2d51e364799bc9698bd4b11728ea978cea12da6e/scripts/memcached.sysconfig#L10"]
+    }
+  }
+
+  default "udp" {
+    setting = "-U"
+    case {
+      value = 0
+      note  = "11211 before 1.5.6"
+      cites = ["https://github.com/memcached/memcached/wiki/ReleaseNotes156"]
+    }
+  }
+
+  locals {
+    extra   = words(value("OPTIONS"), "shell")
+    unit    = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    options = file("options")
+    # The unit comes last: it passes on what the environment says.
+    port   = port(first(flag(local.extra, "-p", "--port"), value(local.options, "-p"), value(local.options, "--port"), value("PORT"), flag(local.unit, "-p", "--port")), default.port)
+    udp    = port(first(flag(local.extra, "-U", "--udp-port"), value(local.options, "-U"), value(local.options, "--udp-port"), flag(local.unit, "-U", "--udp-port")), default.udp)
+    listen = first(flag(local.extra, "-l", "--listen"), value(local.options, "-l"), value(local.options, "--listen"), flag(local.unit, "-l", "--listen"))
+    socket = first(flag(local.extra, "-s", "--unix-socket"), value(local.options, "-s"), value(local.options, "--unix-socket"), flag(local.unit, "-s", "--unix-socket"))
+
+    addresses = [for a in items(local.listen, ",") : hostport(a)]
+  }
+
+  listen "memcached" {
+    purpose  = "memcached"
+    when     = local.socket == null
+    protocol = ["tcp"]
+    port     = local.port
+    bind     = [for a in local.addresses : a.host]
+    exposure = "internal"
+    assigned = ["11211"]
+  }
+
+  listen "udp" {
+    purpose  = "memcached over UDP"
+    when     = local.socket == null
+    protocol = ["udp"]
+    port     = local.udp
+    bind     = [for a in local.addresses : a.host]
+    exposure = "internal"
+    assigned = ["11211"]
+  }
+
+  test "environment" {
+    input  = <<-EOT
+      PORT="11300"
+      OPTIONS="-l 10.9.0.1,127.0.0.1 -U 11301"
+    EOT
+    expect = ["memcached tcp 10.9.0.1,127.0.0.1 11300 config L1", "udp udp 10.9.0.1,127.0.0.1 11301 config L2"]
+  }
+
+  test "options" {
+    role   = "options"
+    input  = <<-EOT
+      # -p 1
+      -m 64
+      -p 11400
+      -l 127.0.0.1
+    EOT
+    expect = ["memcached tcp 127.0.0.1 11400 config L3"]
+  }
+
+  test "a unit that passes on what is not known" {
+    role   = "unit"
+    input  = "[Service]\nExecStart=/usr/bin/memcached -p $${PORT} $OPTIONS\n"
+    expect = []
+  }
+
+  test "a unit" {
+    role   = "unit"
+    input  = "[Service]\nExecStart=/usr/bin/memcached -m 64\n"
+    expect = ["memcached tcp * 11211 default"]
+  }
+}

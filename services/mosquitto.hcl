@@ -1,0 +1,91 @@
+# Mosquitto. Without a listener it serves this host only.
+
+service "mosquitto" {
+  title     = "Eclipse Mosquitto"
+  platforms = ["linux", "freebsd", "macos", "windows-server"]
+  cites     = ["https://mosquitto.org/man/mosquitto-conf-5.html"]
+
+  file "conf" {
+    format = "mosquitto"
+    paths = {
+      linux   = ["/etc/mosquitto/mosquitto.conf", "/mosquitto/config/mosquitto.conf"]
+      windows = ["C:/Program Files/mosquitto/mosquitto.conf"]
+    }
+  }
+
+  default "port" {
+    setting = "listener"
+    case {
+      value = 1883
+      note  = "on every address before 2.0"
+      cites = ["https://mosquitto.org/documentation/migrating-to-2-0/"]
+    }
+  }
+
+  locals {
+    # listener PORT [ADDRESS]; a socket in the file system has port 0.
+    listeners = [for l in find("listener") : l if length(args(l)) > 0]
+    plain     = [for l in local.listeners : l if value(l, "protocol") == null || value(l, "protocol") != "http_api"]
+    api       = [for l in local.listeners : l if value(l, "protocol") != null && value(l, "protocol") == "http_api"]
+  }
+
+  listen "local" {
+    purpose  = "MQTT on this host only"
+    when     = length(local.listeners) == 0 && !has("port")
+    protocol = ["tcp"]
+    port     = port(value("port"), default.port)
+    bind     = ["127.0.0.1", "::1"]
+    v6only   = true
+    exposure = "loopback"
+    assigned = ["1883"]
+  }
+
+  # The old way to say one listener.
+  listen "old" {
+    purpose  = "MQTT"
+    when     = has("port")
+    protocol = ["tcp"]
+    port     = port(value("port"), null)
+    bind     = [text(value("bind_address"), "*")]
+    v6only   = true
+    exposure = "public"
+    assigned = ["1883", "8883"]
+  }
+
+  listen "mqtt" {
+    purpose  = "MQTT"
+    for_each = local.plain
+    protocol = ["tcp"]
+    port     = port(first(args(each.value)...), null)
+    bind     = [for i, a in args(each.value) : a if i == 1]
+    v6only   = true
+    exposure = "public"
+    assigned = ["1883", "8883"]
+  }
+
+  listen "http-api" {
+    purpose  = "HTTP API and dashboard"
+    for_each = local.api
+    protocol = ["tcp"]
+    port     = port(first(args(each.value)...), null)
+    bind     = [for i, a in args(each.value) : a if i == 1]
+    v6only   = true
+    exposure = "admin"
+  }
+
+  test "no listener" {
+    input  = "persistence true\n"
+    expect = ["local tcp 127.0.0.1,::1 1883 default"]
+  }
+
+  test "several listeners" {
+    input  = <<-EOT
+      listener 1884 10.8.0.1
+      allow_anonymous false
+      listener 0 /run/mosquitto.sock
+      listener 9443
+      protocol http_api
+    EOT
+    expect = ["mqtt tcp 10.8.0.1 1884 config L1", "http-api tcp * 9443 config L4"]
+  }
+}

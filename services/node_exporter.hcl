@@ -1,0 +1,121 @@
+# node_exporter. It has no configuration file for its port: the command line says it.
+
+service "node_exporter" {
+  title     = "Prometheus node exporter"
+  platforms = ["linux"]
+  cites     = ["https://github.com/prometheus/node_exporter"]
+
+  file "unit" {
+    format = "systemd"
+    paths = {
+      linux = ["/etc/systemd/system/node_exporter.service", "/etc/systemd/system/prometheus-node-exporter.service", "/usr/lib/systemd/system/node_exporter.service", "/lib/systemd/system/prometheus-node-exporter.service", "/usr/lib/systemd/system/prometheus-node-exporter.service"]
+    }
+  }
+
+  file "env" {
+    format = "env"
+    paths = {
+      linux = ["/etc/default/prometheus-node-exporter", "/etc/default/node_exporter", "/etc/sysconfig/node_exporter"]
+    }
+  }
+
+  default "port" {
+    setting = "--web.listen-address"
+    case {
+      value = 9100
+      cites = ["https://github.com/prometheus/node_exporter#installation-and-usage"]
+    }
+  }
+
+  locals {
+    unit  = words(value("Service/ExecStart"), "systemd")
+    env   = flatten([for v in values(file("env"), "*") : words(v, "shell")])
+    words = concat(local.unit, local.env)
+
+    # A variable at the end of the command, whose file is not there, may say anything.
+    variable = file("env") == null && length(match("(\\$)[A-Za-z0-9_]+\\s*$", value("Service/ExecStart"))) > 0
+
+    # systemd opens the socket then, and its socket unit says where.
+    passed    = has_flag(local.words, "--web.systemd-socket")
+    addresses = flags(local.words, "--web.listen-address")
+  }
+
+  listen "metrics" {
+    purpose  = "metrics"
+    for_each = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
+    when     = !local.passed
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = [first(each.value.host, "*")]
+    zero     = "unknown"
+    exposure = "admin"
+    assigned = ["9100"]
+  }
+
+  listen "metrics-default" {
+    purpose  = "metrics"
+    when     = !local.passed && length(local.addresses) == 0 && !local.variable
+    protocol = ["tcp"]
+    port     = port(null, default.port)
+    zero     = "unknown"
+    exposure = "admin"
+    assigned = ["9100"]
+  }
+
+  # The last word is the variable then, and the port is not known.
+  listen "metrics-hidden" {
+    purpose  = "metrics"
+    for_each = length(local.addresses) == 0 && local.variable ? [local.unit[length(local.unit) - 1]] : []
+    when     = !local.passed
+    protocol = ["tcp"]
+    port     = port(each.value, null)
+    exposure = "admin"
+    assigned = ["9100"]
+  }
+
+  test "no options" {
+    input  = <<-EOT
+      [Service]
+      ExecStart=/usr/local/bin/node_exporter --collector.systemd
+    EOT
+    expect = ["metrics-default tcp * 9100 default"]
+  }
+
+  test "two addresses" {
+    input = <<-EOT
+      [Service]
+      ExecStart=/usr/local/bin/node_exporter \
+        --web.listen-address=127.0.0.1:9101 \
+        --web.listen-address ":9102"
+    EOT
+    expect = [
+      "metrics tcp 127.0.0.1 9101 config L3",
+      "metrics tcp * 9102 config L4",
+    ]
+  }
+
+  test "systemd opens the socket" {
+    input  = <<-EOT
+      [Service]
+      ExecStart=/usr/sbin/node_exporter --web.systemd-socket $EXTRA
+    EOT
+    expect = []
+  }
+
+  test "a variable of a file that is not there" {
+    input  = <<-EOT
+      [Service]
+      EnvironmentFile=/etc/default/exporter
+      ExecStart=/usr/bin/node_exporter $ARGS
+    EOT
+    expect = []
+  }
+
+  test "options in the environment" {
+    role   = "env"
+    input  = <<-EOT
+      ARGS="--collector.wifi --web.listen-address=10.0.0.5:9100"
+    EOT
+    expect = ["metrics tcp 10.0.0.5 9100 config L1"]
+  }
+}

@@ -1,0 +1,200 @@
+# OpenSIPS. Samples of its source tree have names of their own; on a host these are never
+# at the top folder, so that nothing is read twice.
+
+service "opensips" {
+  title     = "OpenSIPS"
+  platforms = ["linux"]
+  cites     = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/net/trans.c#L267"]
+
+  file "conf" {
+    format = "kamailio"
+    accept = has("loadmodule") || has("socket") || has("listen") || !has("*") # a template for m4 has no nodes
+    paths = {
+      linux = [
+        "/etc/opensips/opensips.cfg", "/usr/local/etc/opensips/opensips.cfg", "/etc/opensips/opensips_*.cfg",
+        "/opensips-*.cfg", "/dispatcher.cfg", "/residential.m4",
+      ]
+    }
+  }
+
+  default "port" {
+    setting = "socket"
+    case {
+      value = 5060
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/config.h#L38"]
+    }
+  }
+
+  default "tls_port" {
+    setting = "socket"
+    case {
+      value = 5061
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/config.h#L39"]
+    }
+  }
+
+  default "wss_port" {
+    setting = "socket"
+    case {
+      value = 443
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/modules/proto_wss/proto_wss.h#L29"]
+    }
+  }
+
+  default "hep_port" {
+    setting = "socket"
+    case {
+      value = 9060
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/modules/proto_hep/hep.h#L35"]
+    }
+  }
+
+  default "bin_port" {
+    setting = "socket"
+    case {
+      value = 5555
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/modules/proto_bin/proto_bin.c#L54"]
+    }
+  }
+
+  default "httpd_port" {
+    setting = "port"
+    case {
+      value = 8888
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/modules/httpd/httpd.c#L59"]
+    }
+  }
+
+  locals {
+    protocols = ["udp", "tcp", "tls", "sctp", "ws", "wss", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls"]
+    # "socket" since 3.0, "listen" before. Behind the socket stand "as", "anycast" and their kin.
+    sockets = [for n in concat(find("socket"), find("listen")) : args(n)[0] if length(args(n)) > 0]
+
+    params     = [for n in find("modparam") : args(n)]
+    httpd      = length([for n in find("loadmodule") : n if length(args(n)) > 0 && length(match("^(?:.*/)?(httpd)(?:[.]so)?$", args(n)[0])) > 0]) > 0
+    httpd_port = [for p in local.params : p[2] if length(p) == 3 && p[0] == "httpd" && p[1] == "port"]
+    httpd_ip   = [for p in local.params : p[2] if length(p) == 3 && p[0] == "httpd" && p[1] == "ip"]
+  }
+
+  each "socket" {
+    for_each = local.sockets
+
+    locals {
+      parts = hostport(each.value)
+      # "udp:eth0" is a protocol and an interface, not a host and a port.
+      short = contains(local.protocols, lower(text(local.parts.host, "")))
+      proto = lower(text(local.short ? local.parts.host : local.parts.scheme, "udp"))
+      place = local.short ? hostport(local.parts.port) : local.parts
+      bind  = [text(local.place.host, "*")]
+    }
+
+    listen "sip" {
+      purpose  = "SIP"
+      when     = contains(["udp", "tcp", "sctp"], local.proto)
+      protocol = [local.proto]
+      port     = port(local.place.port, default.port)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["5060"]
+    }
+
+    listen "sips" {
+      purpose  = "SIP over TLS"
+      when     = local.proto == "tls"
+      protocol = ["tcp"]
+      port     = port(local.place.port, default.tls_port)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["5061"]
+    }
+
+    # The default of ws is not known from a source: without a port it is reported.
+    listen "ws" {
+      purpose  = "SIP over WebSocket"
+      when     = local.proto == "ws"
+      protocol = ["tcp"]
+      port     = port(local.place.port, null)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "public"
+    }
+
+    listen "wss" {
+      purpose  = "SIP over secure WebSocket"
+      when     = local.proto == "wss"
+      protocol = ["tcp"]
+      port     = port(local.place.port, default.wss_port)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "public"
+      assigned = ["443"]
+    }
+
+    listen "bin" {
+      purpose  = "OpenSIPS cluster"
+      when     = local.proto == "bin"
+      protocol = ["tcp"]
+      port     = port(local.place.port, default.bin_port)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "internal"
+    }
+
+    listen "hep" {
+      purpose  = "HEP capture"
+      when     = contains(["hep_udp", "hep_tcp", "hep_tls"], local.proto)
+      protocol = local.proto == "hep_udp" ? ["udp"] : ["tcp"]
+      port     = port(local.place.port, default.hep_port)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "internal"
+    }
+  }
+
+  listen "httpd" {
+    purpose  = "OpenSIPS HTTP management"
+    for_each = length(local.httpd_port) > 0 ? local.httpd_port : [null]
+    when     = local.httpd
+    protocol = ["tcp"]
+    port     = port(each.value, default.httpd_port)
+    bind     = length(local.httpd_ip) > 0 ? local.httpd_ip : ["0.0.0.0"]
+    zero     = "unknown"
+    exposure = "admin"
+  }
+
+  test "sockets" {
+    input  = <<-EOT
+      socket=udp:192.0.2.1:5070 as 198.51.100.1:5080
+      socket = tls:eth0
+      socket=wss:192.0.2.1:8443
+      socket=udp:*
+      loadmodule "proto_udp.so"
+      modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:2223")
+    EOT
+    expect = ["sip udp 192.0.2.1 5070 config L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4"]
+  }
+
+  test "the HTTP interface" {
+    input  = <<-EOT
+      loadmodule "/usr/lib/opensips/modules/httpd.so"
+      modparam("httpd", "ip", "127.0.0.1")
+      modparam("httpd", "port", 8890)
+      route {
+        socket("udp:192.0.2.9:5099");
+      }
+    EOT
+    expect = ["httpd tcp 127.0.0.1 8890 config L3"]
+  }
+
+  test "the module is not loaded" {
+    input  = <<-EOT
+      socket=hep_udp:192.0.2.1
+      #loadmodule "httpd.so"
+      loadmodule "mi_http.so"
+      modparam("httpd", "port", 8890)
+    EOT
+    expect = ["hep udp 192.0.2.1 9060 default L1"]
+  }
+}

@@ -1,0 +1,91 @@
+# Postfix. master.cf says which of its programs listen. inet_interfaces of main.cf, which may
+# narrow the addresses, is not read.
+
+service "postfix" {
+  title     = "Postfix"
+  platforms = ["linux", "freebsd", "netbsd", "macos", "solaris"]
+  cites     = ["https://www.postfix.org/master.5.html", "https://www.postfix.org/postconf.5.html#inet_interfaces"]
+
+  file "master" {
+    format = "table"
+    accept = length([for r in find("*") : r if length(args(r)) >= 7]) > 0
+    paths = {
+      linux = ["/etc/postfix/master.cf"]
+    }
+  }
+
+  locals {
+    # Name, type, five columns, program. The name is a port or the name of a service, with
+    # or without an address.
+    rows  = [for r in find("*") : name(r) if length(args(r)) >= 7 && first(args(r)...) == "inet"]
+    parts = [for n in local.rows : match("^(?:(.*):)?([^:]+)$", n)]
+    hosts = [for p in local.parts : match("^\\[?([^]]*)\\]?$", text(p[0], "*"))]
+
+    # https://www.iana.org/assignments/service-names-port-numbers
+    numbers     = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if length(match("^(smtp|submission|submissions|smtps)$", p[1])) == 0]
+    smtp        = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if p[1] == "smtp"]
+    submission  = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if p[1] == "submission"]
+    submissions = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if length(match("^(submissions|smtps)$", p[1])) > 0]
+  }
+
+  listen "mail" {
+    purpose  = "mail on a port of its own"
+    for_each = local.numbers
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = each.value.host
+    exposure = "internal"
+    assigned = ["25", "465", "587"]
+  }
+
+  # The comparison gives the number the place of the name.
+  listen "smtp" {
+    purpose  = "SMTP"
+    for_each = local.smtp
+    protocol = ["tcp"]
+    port     = each.value.port == "smtp" ? 25 : 0
+    bind     = each.value.host
+    exposure = "public"
+    assigned = ["25"]
+  }
+
+  listen "submission" {
+    purpose  = "mail submission"
+    for_each = local.submission
+    protocol = ["tcp"]
+    port     = each.value.port == "submission" ? 587 : 0
+    bind     = each.value.host
+    exposure = "public"
+    assigned = ["587"]
+  }
+
+  listen "submissions" {
+    purpose  = "mail submission over TLS"
+    for_each = local.submissions
+    protocol = ["tcp"]
+    port     = each.value.port != "" ? 465 : 0
+    bind     = each.value.host
+    exposure = "public"
+    assigned = ["465"]
+  }
+
+  test "names and addresses" {
+    input  = <<-EOT
+      smtp      inet  n  -  y  -  -  smtpd
+      127.0.0.1:submission inet n - n - - smtpd
+        -o syslog_name=postfix/submission
+      #smtps    inet  n  -  y  -  -  smtpd
+      pickup    unix  n  -  y  60 1  pickup
+    EOT
+    expect = ["smtp tcp * 25 config L1", "submission tcp 127.0.0.1 587 config L2"]
+  }
+
+  test "numbers" {
+    input  = <<-EOT
+      localhost:10025 inet n - n - - smtpd
+      [::1]:2525 inet n - n - - smtpd
+      smtps inet n - n - - smtpd
+    EOT
+    expect = ["mail tcp localhost 10025 config L1", "mail tcp ::1 2525 config L2", "submissions tcp * 465 config L3"]
+  }
+}

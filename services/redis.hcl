@@ -1,0 +1,124 @@
+# Redis. One process may listen on a plain port, a TLS port and the bus of a cluster.
+
+service "redis" {
+  title     = "Redis"
+  platforms = ["linux", "freebsd", "macos"]
+  cites     = ["https://github.com/redis/redis/blob/4f8cdc2a1ea53e42955af758aabffee67cb455dd/redis.conf"]
+
+  file "conf" {
+    format = "redis"
+    accept = !has("sentinel")
+    paths = {
+      linux = ["/etc/redis/redis.conf", "/etc/redis.conf", "/etc/redis/redis-*.conf", "/etc/redis/6379.conf"]
+    }
+  }
+
+  default "port" {
+    setting = "port"
+    case {
+      value = 6379
+      cites = ["https://github.com/redis/redis/blob/4f8cdc2a1ea53e42955af758aabffee67cb455dd/redis.conf#L137"]
+    }
+  }
+
+  locals {
+    # A "-" says that the address may be missing; "*" is IPv4 only and "::*" IPv6 only.
+    addresses = [for a in words(value("bind"), "shell") : trim_prefix(a, "-")]
+    exact     = [for a in local.addresses : a == "*" ? "0.0.0.0" : a == "::*" ? "::" : a]
+    binds     = contains(local.addresses, "*") && contains(local.addresses, "::*") ? ["*"] : local.exact
+    # bind "" listens on no address.
+    tcp      = value("bind") == null || length(local.addresses) > 0
+    port     = port(value("port"), default.port)
+    tls      = port(value("tls-port"), 0)
+    cluster  = truthy(value("cluster-enabled"), false)
+    over_tls = truthy(value("tls-cluster"), false)
+    bus      = port(value("cluster-port"), 0)
+  }
+
+  listen "redis" {
+    purpose  = "Redis"
+    when     = local.tcp
+    protocol = ["tcp"]
+    port     = local.port
+    bind     = local.binds
+    v6only   = true
+    exposure = "internal"
+    assigned = ["6379"]
+  }
+
+  listen "tls" {
+    purpose  = "Redis over TLS"
+    when     = local.tcp && local.tls != 0
+    protocol = ["tcp"]
+    port     = local.tls
+    bind     = local.binds
+    v6only   = true
+    exposure = "internal"
+    assigned = ["6379"]
+  }
+
+  # Without a port of its own the bus stands 10000 above the port that clients of the
+  # cluster use.
+  listen "cluster-bus" {
+    purpose  = "cluster bus"
+    when     = local.tcp && local.cluster && local.bus != 0
+    protocol = ["tcp"]
+    port     = local.bus
+    bind     = local.binds
+    v6only   = true
+    exposure = "internal"
+  }
+
+  listen "cluster-bus-derived" {
+    purpose  = "cluster bus"
+    when     = local.tcp && local.cluster && local.bus == 0 && !local.over_tls
+    protocol = ["tcp"]
+    port     = local.port + 10000
+    bind     = local.binds
+    v6only   = true
+    exposure = "internal"
+  }
+
+  listen "cluster-bus-derived-tls" {
+    purpose  = "cluster bus"
+    when     = local.tcp && local.cluster && local.bus == 0 && local.over_tls
+    protocol = ["tcp"]
+    port     = local.tls + 10000
+    bind     = local.binds
+    v6only   = true
+    exposure = "internal"
+  }
+
+  test "nothing written" {
+    input  = <<-EOT
+      # port 7000
+      daemonize no
+    EOT
+    expect = ["redis tcp * 6379 default"]
+  }
+
+  test "cluster with TLS on optional addresses" {
+    input = <<-EOT
+      bind 10.2.0.5 -::1
+      port 0
+      tls-port 6390
+      tls-cluster yes
+      cluster-enabled yes
+    EOT
+    expect = [
+      "tls tcp 10.2.0.5,::1 6390 config L3",
+      "cluster-bus-derived-tls tcp 10.2.0.5,::1 16390 config L3",
+    ]
+  }
+
+  test "the last line counts" {
+    input  = <<-EOT
+      port 6380
+      bind * -::*
+      port 6381
+      cluster-enabled yes
+      cluster-port 7381
+    EOT
+    expect = ["redis tcp * 6381 config L3", "cluster-bus tcp * 7381 config L5"]
+  }
+}

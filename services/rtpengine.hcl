@@ -1,0 +1,210 @@
+# rtpengine. Its settings stand in a GLib key file, on its command line, or in both; the
+# command line wins.
+
+service "rtpengine" {
+  title     = "rtpengine media proxy"
+  platforms = ["linux"]
+  cites     = ["https://github.com/sipwise/rtpengine/blob/e8b82121fa0bccc46923938db52ee96bcb535b3a/etc/rtpengine.conf", "https://rtpengine.readthedocs.io/en/latest/rtpengine.html"]
+
+  file "conf" {
+    format = "ini"
+    paths = {
+      linux = ["/etc/rtpengine/rtpengine.conf", "/etc/ngcp-rtpengine-daemon/ngcp-rtpengine-daemon.conf"]
+    }
+  }
+
+  file "unit" {
+    format = "systemd"
+    paths = {
+      linux = ["/etc/systemd/system/*rtpengine*.service", "/usr/lib/systemd/system/*rtpengine*.service"]
+    }
+    accept = has("Service/ExecStart")
+  }
+
+  default "port-min" {
+    setting = "port-min"
+    case {
+      value = 30000
+      cites = ["https://github.com/sipwise/rtpengine/blob/e8b82121fa0bccc46923938db52ee96bcb535b3a/daemon/main.c#L102"]
+    }
+  }
+
+  default "port-max" {
+    setting = "port-max"
+    case {
+      value = 39999
+      note  = "40000 before mr13.3.1.1"
+      cites = ["https://github.com/sipwise/rtpengine/blob/e8b82121fa0bccc46923938db52ee96bcb535b3a/daemon/main.c#L102"]
+    }
+  }
+
+  locals {
+    argv    = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    section = text(flag(local.argv, "--config-section"), "rtpengine") # other sections are presets
+    min     = port(first(flag(local.argv, "--port-min", "-m"), setting(local.section, "port-min")), default.port-min)
+    max     = port(first(flag(local.argv, "--port-max", "-M"), setting(local.section, "port-max")), default.port-max)
+
+    # name/address!advertised ; … in the file, one option each on the command line.
+    written    = flatten([for t in concat(flags(local.argv, "--interface", "-i"), length(flags(local.argv, "--interface", "-i")) > 0 ? [] : [setting(local.section, "interface")]) : items(t, ";")])
+    interfaces = [for i in local.written : match("^(?:[^/]*/)?([^!]+)", i)]
+    prefix     = text(first(flag(local.argv, "--interfaces-config"), setting(local.section, "interfaces-config")), "")
+    sections   = [for s in find("*") : s if local.prefix != "" && starts_with(name(s), "${local.prefix}-")]
+
+    ng     = concat(items(setting(local.section, "listen-ng"), ";"), flags(local.argv, "--listen-ng", "-n"))
+    udp    = concat(items(setting(local.section, "listen-udp"), ";"), flags(local.argv, "--listen-udp", "-u"))
+    tcp    = concat(items(setting(local.section, "listen-tcp"), ";"), flags(local.argv, "--listen-tcp", "-l"))
+    tcp_ng = concat(items(setting(local.section, "listen-tcp-ng"), ";"), flags(local.argv, "--listen-tcp-ng", "-N"))
+    cli    = concat(items(setting(local.section, "listen-cli"), ";"), flags(local.argv, "--listen-cli", "-c"))
+    http   = concat(items(setting(local.section, "listen-http"), ";"), flags(local.argv, "--listen-http"))
+    https  = concat(items(setting(local.section, "listen-https"), ";"), flags(local.argv, "--listen-https"))
+  }
+
+  listen "rtp" {
+    purpose  = "RTP and RTCP"
+    for_each = length(local.interfaces) > 0 ? [1] : []
+    protocol = ["udp"]
+    first    = local.min
+    last     = local.max
+    bind     = [for i in local.interfaces : i[0] == "any" ? "*" : i[0]]
+    pairs    = true
+    share    = "rtp"
+    exposure = "public"
+  }
+
+  # Two interfaces of one process may overlap, also at one address: the process hands out
+  # the ports of both.
+  each "interface" {
+    for_each = local.sections
+
+    locals {
+      first   = number(value(each.value, "port-min"), 0)
+      last    = number(value(each.value, "port-max"), 0)
+      address = value(each.value, "address")
+    }
+
+    listen "rtp-interface" {
+      purpose  = "RTP and RTCP of an interface"
+      protocol = ["udp"]
+      first    = local.first != 0 ? local.first : local.min
+      last     = local.last != 0 ? local.last : local.max
+      except   = [for p in items(value(each.value, "exclude-ports"), ";") : number(p, 0)]
+      bind     = [local.address == "any" ? "*" : local.address]
+      pairs    = true
+      share    = "rtp"
+      exposure = "public"
+    }
+  }
+
+  listen "ng" {
+    purpose  = "NG control protocol"
+    for_each = local.ng
+    protocol = ["udp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "internal"
+  }
+
+  listen "udp" {
+    purpose  = "old UDP control protocol"
+    for_each = local.udp
+    protocol = ["udp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "internal"
+  }
+
+  listen "tcp" {
+    purpose  = "old TCP control protocol"
+    for_each = local.tcp
+    protocol = ["tcp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "internal"
+  }
+
+  listen "tcp-ng" {
+    purpose  = "NG control protocol over TCP"
+    for_each = local.tcp_ng
+    protocol = ["tcp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "internal"
+  }
+
+  listen "cli" {
+    purpose  = "command line interface"
+    for_each = local.cli
+    protocol = ["tcp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "admin"
+  }
+
+  listen "http" {
+    purpose  = "HTTP, WebSocket and Prometheus"
+    for_each = local.http
+    protocol = ["tcp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "internal"
+  }
+
+  listen "https" {
+    purpose  = "HTTPS and WebSocket"
+    for_each = local.https
+    protocol = ["tcp"]
+    port     = port(hostport(each.value).port, null)
+    bind     = [hostport(each.value).host]
+    exposure = "internal"
+  }
+
+  test "interfaces of the old style" {
+    input = <<-EOT
+      [rtpengine]
+      interface = in/10.4.0.2 ; out/10.4.0.3!192.0.2.3
+      listen-ng = 10.4.0.2:2300 ; 2301
+      port-max = 31999
+    EOT
+    expect = [
+      "rtp udp 10.4.0.2,10.4.0.3 30000-31999 default",
+      "ng udp 10.4.0.2 2300 config L3",
+      "ng udp * 2301 config L3",
+    ]
+  }
+
+  test "interfaces in sections, and a preset that sleeps" {
+    input = <<-EOT
+      [rtpengine]
+      interfaces-config = net
+      listen-cli = 2400
+      [net-a]
+      address = any
+      port-min = 20000
+      port-max = 20005
+      exclude-ports = 20002 ; 20003
+      [net-b]
+      address = 10.4.0.9
+      [rtpengine-lab]
+      listen-ng = 9999
+    EOT
+    expect = [
+      "cli tcp * 2400 config L3",
+      "rtp-interface udp * 20000-20001 config nominal 20000-20005 L6",
+      "rtp-interface udp * 20004-20005 config nominal 20000-20005 L6",
+      "rtp-interface udp 10.4.0.9 30000-39999 default",
+    ]
+  }
+
+  test "nothing but a command line" {
+    role  = "unit"
+    input = <<-EOT
+      [Service]
+      ExecStart=/usr/bin/rtpengine --interface=10.4.0.7 --listen-ng=127.0.0.1:22222 \
+        -m 40000 --port-max=40999
+    EOT
+    expect = [
+      "rtp udp 10.4.0.7 40000-40999 config L3",
+      "ng udp 127.0.0.1 22222 config L2",
+    ]
+  }
+}

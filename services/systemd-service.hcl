@@ -1,0 +1,61 @@
+# Service units whose program has no description of its own. One option means the same in
+# all programs that have it: exporters of metrics are built with one toolkit, which reads
+# --web.listen-address. No other port of an unknown command line is sure.
+
+service "systemd-service" {
+  title     = "systemd service unit"
+  platforms = ["linux"]
+  cites     = ["https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html"]
+
+  file "unit" {
+    format      = "systemd"
+    common_name = true
+    paths = {
+      linux = ["/etc/systemd/system/*.service"]
+    }
+  }
+
+  locals {
+    words     = words(value("Service/ExecStart"), "systemd")
+    described = length(local.words) > 0 && length(match("(^|/)(?:prometheus|node_exporter|prometheus-node-exporter)$", local.words[0])) > 0
+    passed    = has_flag(local.words, "--web.systemd-socket")
+  }
+
+  # https://github.com/prometheus/exporter-toolkit/blob/master/web/kingpinflag/flag.go
+  listen "metrics" {
+    purpose  = "metrics"
+    for_each = [for a in [for a in flags(local.words, "--web.listen-address") : hostport(a)] : a if a.port != null]
+    when     = !local.described && !local.passed
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = [first(each.value.host, "*")]
+    zero     = "unknown"
+    exposure = "admin"
+  }
+
+  test "an exporter" {
+    input = <<-EOT
+      [Service]
+      ExecStart=/opt/sip_exporter --web.listen-address=10.0.0.5:9742 --log.level info
+    EOT
+    expect = [
+      "metrics tcp 10.0.0.5 9742 config L2",
+    ]
+  }
+
+  test "what a port option means is not known" {
+    input  = <<-EOT
+      [Service]
+      ExecStart=/opt/daemon --port 9000 -p 9001
+    EOT
+    expect = []
+  }
+
+  test "a program with its own description" {
+    input  = <<-EOT
+      [Service]
+      ExecStart=/usr/bin/prometheus --web.listen-address=:9090
+    EOT
+    expect = []
+  }
+}
