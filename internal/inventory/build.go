@@ -85,8 +85,17 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 			inv.Files = append(inv.Files, File{Name: found[i].file.Name, Service: found[i].service.ID, Status: Unreadable})
 		}
 	}
+	copies := map[*catalog.Service]int{}
+	for _, in := range instances {
+		copies[in.service]++
+	}
 	for i, r := range results {
 		c := instances[i].main()
+		if copies[c.service] > 1 { // told apart by their main files
+			for k := range r.claims {
+				r.claims[k].Instance = c.file.Name
+			}
+		}
 		diags = append(diags, r.diags...)
 		inv.Claims = append(inv.Claims, r.claims...)
 		inv.Disabled = append(inv.Disabled, r.disabled...)
@@ -111,7 +120,6 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	if len(inv.Files) == 0 {
 		return nil, ErrNothing
 	}
-	inv.nameInstances()
 	slices.Sort(inv.Found)
 	slices.SortStableFunc(inv.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(inv.Claims, func(a, b Claim) int {
@@ -120,20 +128,6 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	})
 	diags.Sort()
 	return diags, nil
-}
-
-// nameInstances tells several files of one kind of one service apart by their names.
-func (inv *Inventory) nameInstances() {
-	files := map[string][]string{} // by service, the files that claim
-	for _, f := range inv.Files {
-		files[f.Service] = append(files[f.Service], f.Name)
-	}
-	for i := range inv.Claims {
-		c := &inv.Claims[i]
-		if len(files[c.Service]) > 1 {
-			c.Instance = c.Span.Name()
-		}
-	}
 }
 
 // load reads the file of a candidate and asks whether it is what its name says.

@@ -258,3 +258,30 @@ func FuzzMediaServer(f *testing.F) {
 		}
 	})
 }
+
+// TestInstances: files of one kind are instances, told apart by the main file; what a main
+// file includes is part of it.
+func TestInstances(t *testing.T) {
+	tree := source.NewTree(fstest.MapFS{
+		"etc/lumenvox/media_server.conf":     {Data: []byte("[GLOBAL]\nVERSION = 12.1\n")},
+		"etc/lumenvox/mediaserver.conf":      {Data: []byte("[GLOBAL]\nVERSION = 12.1\nsip_port = 5070\n")},
+		"etc/ssh/sshd_config":                {Data: []byte("Include /etc/ssh/sshd_config.d/*.conf\nPort 22\n")},
+		"etc/ssh/sshd_config.d/10-port.conf": {Data: []byte("Port 2222\n")},
+	})
+	inv, _, err := inventory.Read(ours(t), tree, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, c := range inv.Claims {
+		seen[c.Service+"["+c.Instance+"]"] = true
+	}
+	for _, want := range []string{"lumenvox-media-server[etc/lumenvox/media_server.conf]", "lumenvox-media-server[etc/lumenvox/mediaserver.conf]", "sshd[]"} {
+		if !seen[want] {
+			t.Errorf("no instance %s in %v", want, seen)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("instances are %v", seen)
+	}
+}
