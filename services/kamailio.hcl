@@ -1,5 +1,6 @@
 # Kamailio. A file of listeners that kamailio.cfg includes can be named alone; on a host
-# such a file is never at the top folder, so that nothing is read twice.
+# such a file is never at the top folder, so that nothing is read twice. Sockets of SCTP
+# are left out: claims are of TCP and UDP.
 
 service "kamailio" {
   title     = "Kamailio"
@@ -12,7 +13,7 @@ service "kamailio" {
     paths = {
       linux = [
         "/etc/kamailio/kamailio.cfg", "/usr/local/etc/kamailio/kamailio.cfg", "/etc/kamailio_*/kamailio.cfg",
-        "/etc/kamailio/*/kamailio.cfg", "/kamailio-minimal*.cfg", "/xhttp.cfg",
+        "/kamailio-minimal*.cfg", "/xhttp.cfg",
       ]
     }
   }
@@ -136,17 +137,6 @@ service "kamailio" {
       bind     = local.hosts
       exposure = "public"
       assigned = ["5061"]
-    }
-
-    listen "sip-sctp" {
-      purpose  = "SIP over SCTP"
-      when     = local.proto == "sctp"
-      protocol = ["sctp"]
-      port     = port(local.place.port, local.port)
-      bind     = local.hosts
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["5060"]
     }
   }
 

@@ -16,8 +16,8 @@ service "n2n" {
     listen = hostport(value("-p"))
   }
 
-  # Whether a file without the option means a certain port depends on how the program was
-  # built, so only what is written is claimed.
+  # The port of a supernode without the option is unverified, so only what is written is
+  # claimed.
   listen "supernode" {
     purpose  = "edges"
     when     = local.listen.port != null

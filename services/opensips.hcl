@@ -1,5 +1,6 @@
 # OpenSIPS. Samples of its source tree have names of their own; on a host these are never
-# at the top folder, so that nothing is read twice.
+# at the top folder, so that nothing is read twice. Sockets of SCTP are left out:
+# claims are of TCP and UDP.
 
 service "opensips" {
   title     = "OpenSIPS"
@@ -90,7 +91,7 @@ service "opensips" {
 
     listen "sip" {
       purpose  = "SIP"
-      when     = contains(["udp", "tcp", "sctp"], local.proto)
+      when     = contains(["udp", "tcp"], local.proto)
       protocol = [local.proto]
       port     = port(local.place.port, default.port)
       bind     = local.bind

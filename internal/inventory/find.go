@@ -150,8 +150,13 @@ var sampleSuffixes = [...]string{".sample", ".default", ".dist", ".example", ".i
 
 func baseOf(name string) string {
 	base := strings.ToLower(path.Base(filepath.ToSlash(name)))
-	for _, s := range sampleSuffixes {
-		base = strings.TrimSuffix(base, s)
+	for changed := true; changed; { // janus.jcfg.sample.in
+		changed = false
+		for _, s := range sampleSuffixes {
+			if cut, found := strings.CutSuffix(base, s); found && cut != "" {
+				base, changed = cut, true
+			}
+		}
 	}
 	return base
 }
