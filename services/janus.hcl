@@ -288,15 +288,16 @@ service "janus" {
   each "mountpoint" {
     for_each = [for m in find(local.stream, "*") : m if value(m, "type") == "rtp"]
 
+    locals {
+      audio = truthy(value(each.value, "audio"), false) ? concat(values(each.value, "audioport"), values(each.value, "audiortcpport")) : []
+      video = truthy(value(each.value, "video"), false) ? concat(values(each.value, "videoport*"), values(each.value, "videortcpport")) : []
+      data  = truthy(value(each.value, "data"), false) ? values(each.value, "dataport") : []
+      media = concat(values(each.value, "media/*/port*"), values(each.value, "media/*/rtcpport"))
+    }
+
     listen "stream" {
-      purpose = "source of a stream"
-      for_each = concat(
-        truthy(value(each.value, "audio"), false) ? concat(values(each.value, "audioport"), values(each.value, "audiortcpport")) : [],
-        truthy(value(each.value, "video"), false) ? concat(values(each.value, "videoport*"), values(each.value, "videortcpport")) : [],
-        truthy(value(each.value, "data"), false) ? values(each.value, "dataport") : [],
-        values(each.value, "media/*/port*"),
-        values(each.value, "media/*/rtcpport"),
-      )
+      purpose  = "source of a stream"
+      for_each = concat(local.audio, local.video, local.data, local.media)
       protocol = ["udp"]
       port     = port(each.value, null)
       exposure = "internal"

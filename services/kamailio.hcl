@@ -54,11 +54,9 @@ service "kamailio" {
     protocols = ["udp", "tcp", "tls", "sctp"]
     side      = file("part")
     # Words of "listen" are sockets, but not those behind "advertise" and "name".
-    lists = [for n in concat(find("listen"), find(local.side, "listen")) : args(n)]
-    sockets = concat(
-      flatten([for l in local.lists : [for i, w in l : w if !contains(["advertise", "name", "virtual"], lower(w)) && (i == 0 ? true : !contains(["advertise", "name"], lower(l[max(i - 1, 0)])))]]),
-      values("socket/bind"), values(local.side, "socket/bind"),
-    )
+    lists   = [for n in concat(find("listen"), find(local.side, "listen")) : args(n)]
+    listed  = flatten([for l in local.lists : [for i, w in l : w if !contains(["advertise", "name", "virtual"], lower(w)) && (i == 0 ? true : !contains(["advertise", "name"], lower(l[max(i - 1, 0)])))]])
+    sockets = concat(local.listed, values("socket/bind"), values(local.side, "socket/bind"))
 
     tcp  = !truthy(first(value("disable_tcp"), value(local.side, "disable_tcp")), false)
     tls  = truthy(first(value("enable_tls"), value("tls_enable"), value(local.side, "enable_tls")), false)

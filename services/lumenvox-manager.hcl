@@ -10,7 +10,6 @@ service "lumenvox-manager" {
     format        = "lumenvox"
     default_words = ["default"]
     accept        = section("SETTINGS")
-    common_name   = true # Asterisk has a manager.conf too
     paths = {
       linux   = ["/etc/lumenvox/manager.conf"]
       windows = ["C:/Program Files/LumenVox/config/manager.conf", "C:/Program Files/LumenVox/Engine/config/manager.conf"]

@@ -10,6 +10,7 @@ service "systemd-service" {
   file "unit" {
     format      = "systemd"
     common_name = true
+    accept      = has_flag(words(value("Service/ExecStart"), "systemd"), "--web.listen-address")
     paths = {
       linux = ["/etc/systemd/system/*.service"]
     }

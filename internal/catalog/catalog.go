@@ -92,8 +92,8 @@ type FileSpec struct {
 	// Paths are absolute patterns (path.Match) with forward slashes, by system:
 	// "linux" or "windows"; those of Windows begin with a drive.
 	Paths map[string][]string
-	// CommonName says that files of other programs have the same name: one that Accept
-	// refuses is left alone unless it lies at one of the paths.
+	// CommonName says that files of other programs have the same name or path: one that Accept
+	// refuses is left alone unless somebody says that it is the service's.
 	CommonName bool
 	// Accept is true for a file that is what its name says; nil accepts every file.
 	Accept hcl.Expression

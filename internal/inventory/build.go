@@ -56,7 +56,7 @@ func ReadPaths(cat *catalog.Catalog, args []string, opts Options) (*Inventory, d
 // ReadFile builds the inventory of one file that is known to belong to a service, in the
 // given role or the first one.
 func ReadFile(s *catalog.Service, role string, f *source.File, choices map[string]string) (*Inventory, diag.List, error) {
-	c := candidate{name: f.Name, service: s, certain: true, read: func() (*source.File, error) { return f, nil }}
+	c := candidate{name: f.Name, service: s, certain: true, said: true, read: func() (*source.File, error) { return f, nil }}
 	for i := range s.Files {
 		if role == "" || s.Files[i].Role == role {
 			c.spec = &s.Files[i]
@@ -168,10 +168,11 @@ func (c *candidate) load(tools *sync.Pool) {
 	}
 }
 
-// refuse notes why a file is not one of the service: it is said when the file is certain
-// to be one, or when nobody else takes it.
+// refuse notes why a file is not one of the service. It is reported when the file is
+// certain to be one, or when nobody else takes it, but for names that many programs use.
 func (c *candidate) refuse(why diag.List) {
-	if c.refused = why; c.known {
+	c.refused = why
+	if c.known = c.known && (c.said || !c.spec.CommonName); c.known {
 		c.diags = why
 	}
 }
@@ -270,7 +271,11 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	b.group(&in.service.Group, b.ctx, nil)
 	b.lints()
 	out := result{status: Whole, claims: b.claims, disabled: b.disabled, diags: e.diags}
-	if b.partial || len(e.doc.Gaps) > 0 { // what was not read may open more
+	gaps := len(e.doc.Gaps)
+	for _, side := range e.sides {
+		gaps += len(side.Gaps)
+	}
+	if b.partial || gaps > 0 { // what was not read may open more
 		out.status = Partial
 	}
 	return out

@@ -32,6 +32,7 @@ type candidate struct {
 	spec    *catalog.FileSpec
 	os      string
 	certain bool // by its path, or because the operator says so: not by its name alone
+	said    bool // the operator says so
 	read    func() (*source.File, error)
 	tree    *source.Tree // for includes; nil for a file that was named by itself
 
@@ -196,7 +197,7 @@ func inPaths(cat *catalog.Catalog, args []string) ([]candidate, error) {
 	for _, arg := range args {
 		if id, name, said := strings.Cut(arg, "="); said && cat.Find(id) != nil {
 			s := cat.Find(id)
-			c := candidate{name: name, service: s, spec: &s.Files[0], certain: true}
+			c := candidate{name: name, service: s, spec: &s.Files[0], certain: true, said: true}
 			for _, named := range byName(cat, name) {
 				if named.service == s {
 					c.spec, c.os = named.spec, named.os

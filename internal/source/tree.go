@@ -223,7 +223,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	}
 	return slices.DeleteFunc(found, func(name string) bool {
 		_, err := t.Stat(name)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if err == nil || errors.Is(err, fs.ErrPermission) {
 			return false
 		}
 		_, err = fs.ReadLink(t.fsys, name) // a link to nothing is there, and cannot be read
