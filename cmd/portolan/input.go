@@ -171,7 +171,7 @@ func (a *app) read(ctx context.Context, in *input, paths []string, facts bool) (
 		default:
 			where = "in " + where
 		}
-		return nil, fmt.Errorf("%w %s: name a file as SERVICE=PATH, services are %s", err, where, strings.Join(cat.IDs(), ", "))
+		return nil, fmt.Errorf("%w %s: name a file as SERVICE=PATH; portolan explain lists the services", err, where)
 	}
 	if err != nil {
 		return nil, plainError(err)

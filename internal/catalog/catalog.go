@@ -257,7 +257,7 @@ func (e *entry) parse() *Service {
 }
 
 // literalPaths are the quoted texts that begin like an absolute path, "/..." or
-// "C:/...". The paths of a description must be among them, so it need not be parsed to
+// "C:/...", without the root itself, which is no file. The paths of a description must be among them, so it need not be parsed to
 // know where its files cannot be.
 func literalPaths(raw []byte) []string {
 	var out []string
@@ -270,7 +270,7 @@ func literalPaths(raw []byte) []string {
 		if end < 0 {
 			return out
 		}
-		if text := string(rest[:end]); strings.HasPrefix(text, "/") || len(text) > 3 && text[1:3] == ":/" {
+		if text := string(rest[:end]); strings.HasPrefix(text, "/") && len(text) > 1 || len(text) > 3 && text[1:3] == ":/" {
 			out = append(out, text)
 		}
 		raw = rest[end+1:]
