@@ -25,7 +25,7 @@ import (
 // ap_getword_conf of server/util.c
 func parseApache(r *reader) *Node {
 	root := &Node{Kind: Section}
-	p := &apache{parts: newParts(r), root: apacheRoot(r.file.Name), defined: map[string]string{}}
+	p := &apache{parts: newParts(r), root: apacheRoot(r.file.Path), defined: map[string]string{}}
 	p.file(r.file, root)
 	return root
 }

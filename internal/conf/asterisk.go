@@ -205,7 +205,7 @@ func (a *asterisk) directive(f *source.File, l logical, depth int) {
 		from, to = from+1, to-1
 	}
 	arg := Arg{string(l.text[from:to]), l.span(from, to)}
-	inc := Include{Base: path.Dir(r.file.Name), Need: NeedMatch}
+	inc := Include{Base: path.Dir(r.file.Path), Need: NeedMatch}
 	switch word := strings.ToLower(string(l.text[1:end])); {
 	case word != "include" && word != "tryinclude" && word != "exec":
 		r.report(broken(l.span(0, end), "asterisk knows no directive of this name", "begin comments with \";\""))

@@ -20,7 +20,7 @@ import "path"
 // BIND 9 ARM, 7 (configuration file), isc/lex.c, isccfg/parser.c; dhcpd.conf(5).
 func parseBind(r *reader) *Node {
 	root := &Node{Kind: Section}
-	p := &blocks{parts: newParts(r), dir: path.Dir(r.file.Name), rules: &tokenRules{
+	p := &blocks{parts: newParts(r), dir: path.Dir(r.file.Path), rules: &tokenRules{
 		marks: []string{";", "{", "}"}, ends: `;{}"`, quotes: `"`, comments: []string{"#", "//", "/*"}, glued: true,
 		unescape: func(s string) string { return unescape(s, `"`, `"`, nil) },
 	}}

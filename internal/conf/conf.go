@@ -30,6 +30,8 @@ type Document struct {
 	// Gaps are places where something is missing from the tree, such as an include
 	// that could not be read: what is not found may have been there.
 	Gaps []source.Span
+	// Included are the files that stand in the tree beside File, by source.File.Path.
+	Included []string
 }
 
 // Kind says what a node is. The zero value is a section.

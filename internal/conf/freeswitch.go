@@ -52,7 +52,7 @@ func parseFreeswitch(r *reader) *Node {
 	whole := bytes.Contains(r.file.Text, []byte("<document"))
 	p.partial = !whole
 	if whole && r.tree != nil { // freeswitch.xml lies in conf_dir by definition
-		p.variables["conf_dir"] = path.Dir("/" + r.file.Name)
+		p.variables["conf_dir"] = path.Dir("/" + r.file.Path)
 	}
 	p.file(r.file)
 

@@ -89,7 +89,7 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 	if !path.IsAbs(pattern) {
 		base := inc.Base
 		if base == "" {
-			base = path.Dir(f.Name)
+			base = path.Dir(f.Path)
 		}
 		pattern = path.Join("/", base, pattern)
 	}
@@ -109,7 +109,7 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 
 // read is the file of that name.
 func (in *includer) read(name string) (*source.File, error) {
-	if slices.Contains(in.stack, name) || name == strings.TrimPrefix(in.r.file.Name, "/") {
+	if slices.Contains(in.stack, name) || name == strings.TrimPrefix(in.r.file.Path, "/") {
 		return nil, errCycle
 	}
 	f := in.known[name]
@@ -122,6 +122,7 @@ func (in *includer) read(name string) (*source.File, error) {
 			in.known = map[string]*source.File{}
 		}
 		in.known[name] = f
+		in.r.doc.Included = append(in.r.doc.Included, f.Path)
 	}
 	if in.size += len(f.Text); in.size > maxIncluded {
 		return nil, errManyFiles
@@ -132,6 +133,12 @@ func (in *includer) read(name string) (*source.File, error) {
 // missing notes and reports an include that could not be read.
 func (r *reader) missing(at source.Span, err error) {
 	r.doc.Gaps = append(r.doc.Gaps, at)
+	if errors.Is(err, source.ErrOutside) {
+		r.report(diag.Diagnostic{Rule: "unreadable-file", Severity: diag.Warning, Span: at,
+			Message: "what is included here was not looked at, because it lies outside the folder that was named", Label: "settings from here are not known",
+			Help: "name the folder that holds the whole host with --root"})
+		return
+	}
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		err = pe.Err
 	}

@@ -381,13 +381,13 @@ func (s *kamScanner) include(in *kamInput, required bool, at source.Span) {
 		return
 	}
 	if !path.IsAbs(name) {
-		name = path.Join("/", path.Dir(in.file.Name), name)
+		name = path.Join("/", path.Dir(in.file.Path), name)
 	}
 	var f *source.File
 	err := errManyFiles
 	if s.r.includes++; s.r.includes <= MaxIncludes && len(s.files.stack) < maxDepth {
 		if f, err = s.files.read(strings.TrimLeft(name, "/")); err == nil {
-			s.files.stack = append(s.files.stack, f.Name)
+			s.files.stack = append(s.files.stack, f.Path)
 			s.in = append(s.in, &kamInput{file: f, text: f.Text})
 			return
 		}

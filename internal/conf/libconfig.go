@@ -86,7 +86,7 @@ func (p *libconfig) included(s *tokens, into *Node, t token) {
 		return
 	}
 	arg := Arg{file.text, s.f.Span(file.start, file.end)}
-	p.include(Include{Base: path.Dir(p.r.file.Name)}, s.f, arg, func(f *source.File) { p.file(f, into) })
+	p.include(Include{Base: path.Dir(p.r.file.Path)}, s.f, arg, func(f *source.File) { p.file(f, into) })
 }
 
 // setting reads what follows a name.

@@ -21,7 +21,7 @@ import (
 // (ngx_conf_read_token); https://github.com/openresty/lua-nginx-module
 func parseNginx(r *reader) *Node {
 	root := &Node{Kind: Section}
-	p := &blocks{parts: newParts(r), strict: true, dir: path.Dir(r.file.Name), raw: isLua, end: luaEnd, rules: &tokenRules{
+	p := &blocks{parts: newParts(r), strict: true, dir: path.Dir(r.file.Path), raw: isLua, end: luaEnd, rules: &tokenRules{
 		marks: []string{";", "{", "}"}, ends: ";{", quotes: `"'`, comments: []string{"#"}, bare: true, unescape: nginxUnescape,
 	}}
 	p.file(r.file, root)

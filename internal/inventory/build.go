@@ -44,7 +44,9 @@ func Read(cat *catalog.Catalog, tree *source.Tree, root string, opts Options) (*
 // ReadPaths builds an inventory from files and folders that an operator names. An
 // argument SERVICE=PATH says what a file is; others are recognised by name and content.
 func ReadPaths(cat *catalog.Catalog, args []string, opts Options) (*Inventory, diag.List, error) {
-	found, err := inPaths(cat, args)
+	var named places
+	defer named.close()
+	found, err := named.inPaths(cat, args)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -73,7 +75,9 @@ func ReadFile(s *catalog.Service, role string, f *source.File, choices map[strin
 
 func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) {
 	tools := sync.Pool{New: func() any { return newToolbox() }}
-	parallel.For(len(found), func(i int) { found[i].load(&tools) })
+	read := documents{}
+	parallel.For(len(found), func(i int) { found[i].load(&read, &tools) })
+	found = withoutParts(found)
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
@@ -127,11 +131,60 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 			strings.Compare(a.Listen, b.Listen), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Ports.First, b.Ports.First), strings.Compare(a.Peer, b.Peer))
 	})
 	diags.Sort()
-	return diags, nil
+	return slices.CompactFunc(diags, sameFinding), nil // of a file that several services read
+}
+
+// sameFinding reports whether two findings say the same about the same text.
+func sameFinding(a, b diag.Diagnostic) bool {
+	return a.Rule == b.Rule && a.Message == b.Message && a.Span.Name() == b.Span.Name() && a.Span.Start == b.Span.Start && a.Span.End == b.Span.End
+}
+
+// documents are the files that were read, each once for all services that have it.
+type documents struct{ files sync.Map }
+
+// document is one of them.
+type document struct {
+	once  sync.Once
+	doc   *conf.Document
+	diags diag.List
+	err   error
+}
+
+// parse reads a file in a format.
+func (d *documents) parse(format string, f *source.File, tree *source.Tree) (*conf.Document, diag.List, error) {
+	if tree == nil {
+		return conf.Parse(format, f, tree)
+	}
+	type key struct{ format, name, path string }
+	v, _ := d.files.LoadOrStore(key{format, f.Name, f.Path}, &document{})
+	found := v.(*document)
+	found.once.Do(func() { found.doc, found.diags, found.err = conf.Parse(format, f, tree) })
+	return found.doc, found.diags, found.err
+}
+
+// withoutParts leaves out files that another file of the same service includes: they are
+// a part of it.
+func withoutParts(found []candidate) []candidate {
+	type key struct {
+		service *catalog.Service
+		path    string
+	}
+	parts := map[key]*conf.Document{}
+	for i := range found {
+		if c := &found[i]; c.doc != nil {
+			for _, p := range c.doc.Included {
+				parts[key{c.service, p}] = c.doc
+			}
+		}
+	}
+	return slices.DeleteFunc(found, func(c candidate) bool {
+		whole := parts[key{c.service, c.file.Path}]
+		return whole != nil && whole != c.doc && !c.said && (c.doc == nil || !slices.Contains(c.doc.Included, whole.File.Path))
+	})
 }
 
 // load reads the file of a candidate and asks whether it is what its name says.
-func (c *candidate) load(tools *sync.Pool) {
+func (c *candidate) load(read *documents, tools *sync.Pool) {
 	f, err := c.read()
 	if err != nil {
 		c.file, c.known = source.New(c.name, nil), true
@@ -143,7 +196,7 @@ func (c *candidate) load(tools *sync.Pool) {
 		c.refuse(diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")})
 		return
 	}
-	doc, diags, err := conf.Parse(c.spec.Format, f, c.tree)
+	doc, diags, err := read.parse(c.spec.Format, f, c.tree)
 	if err != nil { // the description names a format that does not exist
 		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
 		return

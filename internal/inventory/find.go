@@ -192,7 +192,7 @@ func byName(cat *catalog.Catalog, name string) []candidate {
 }
 
 // inPaths are the files that an operator names: files, folders, and SERVICE=PATH.
-func inPaths(cat *catalog.Catalog, args []string) ([]candidate, error) {
+func (p *places) inPaths(cat *catalog.Catalog, args []string) ([]candidate, error) {
 	var out []candidate
 	for _, arg := range args {
 		if id, name, said := strings.Cut(arg, "="); said && cat.Find(id) != nil {
@@ -203,10 +203,10 @@ func inPaths(cat *catalog.Catalog, args []string) ([]candidate, error) {
 					c.spec, c.os = named.spec, named.os
 				}
 			}
-			out = append(out, c.reading())
+			out = append(out, c.reading(p.folder(filepath.Dir(name), name[:len(name)-len(filepath.Base(name))])))
 			continue
 		}
-		found, err := inPath(cat, arg)
+		found, err := p.inPath(cat, arg)
 		if err != nil {
 			return nil, err
 		}
@@ -247,27 +247,74 @@ func isSample(name string) bool {
 	return baseOf(name) != strings.ToLower(path.Base(filepath.ToSlash(name)))
 }
 
-func (c candidate) reading() candidate {
+// places are the folders that hold the files an operator names. What a file includes is
+// looked for in its folder, or in the folder that was named, and nowhere else.
+type places struct {
+	open map[string]*source.Tree // by folder
+}
+
+// close gives the folders back.
+func (p *places) close() {
+	for _, t := range p.open {
+		if t != nil {
+			t.Close() // it was only read
+		}
+	}
+}
+
+// folder is the tree of a folder whose files are called by the prefix; nil when it
+// cannot be opened, and then nothing of it can be included.
+func (p *places) folder(dir, prefix string) *source.Tree {
+	tree, known := p.open[dir]
+	if !known {
+		tree, _ = source.OpenFolder(dir) // the file itself will say what is wrong
+		if p.open == nil {
+			p.open = map[string]*source.Tree{}
+		}
+		p.open[dir] = tree
+	}
+	if tree == nil {
+		return nil
+	}
+	return tree.Called(prefix)
+}
+
+// reading is the candidate for a file that was named, or found in a folder that was. The
+// file itself may be a link that leads anywhere.
+func (c candidate) reading(tree *source.Tree) candidate {
 	name := c.name
-	c.read = func() (*source.File, error) { return source.ReadFile(name) }
+	c.tree = tree
+	c.read = func() (*source.File, error) {
+		f, err := source.ReadFile(name)
+		if err == nil && tree != nil {
+			f.Path = tree.PathOf(name)
+		}
+		return f, err
+	}
 	return c
 }
 
 // inPath are the files that one path names: itself, or everything below it.
-func inPath(cat *catalog.Catalog, name string) ([]candidate, error) {
+func (p *places) inPath(cat *catalog.Catalog, name string) ([]candidate, error) {
 	var out []candidate
+	var tree *source.Tree
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		name += string(filepath.Separator) // WalkDir does not follow a link that it begins at
+		if !os.IsPathSeparator(name[len(name)-1]) {
+			name += string(filepath.Separator) // WalkDir does not follow a link that it begins at
+		}
+		tree = p.folder(name, name)
+	} else {
+		tree = p.folder(filepath.Dir(name), name[:len(name)-len(filepath.Base(name))])
 	}
 	files := 0
-	err := filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(name, func(at string, d fs.DirEntry, err error) error {
 		switch {
-		case err != nil && p == name:
+		case err != nil && at == name:
 			return err
 		case err != nil: // it may hold a file we should know of
 			return err
 		case d.IsDir():
-			if rel, _ := filepath.Rel(name, p); strings.Count(filepath.ToSlash(rel), "/") >= maxWalkDepth {
+			if rel, _ := filepath.Rel(name, at); strings.Count(filepath.ToSlash(rel), "/") >= maxWalkDepth {
 				return fs.SkipDir
 			}
 			return nil
@@ -275,8 +322,8 @@ func inPath(cat *catalog.Catalog, name string) ([]candidate, error) {
 		if files++; files > maxWalkFiles {
 			return fmt.Errorf("%s: more than %d files: name a smaller folder, or --root for a whole host", name, maxWalkFiles)
 		}
-		for _, c := range byName(cat, p) {
-			out = append(out, c.reading())
+		for _, c := range byName(cat, at) {
+			out = append(out, c.reading(tree))
 		}
 		return nil
 	})

@@ -14,6 +14,8 @@ type File struct {
 	// Name is how people find the file: the path they gave, or the path below
 	// the root with forward slashes.
 	Name string
+	// Path is where the file lies in its Tree, without a leading slash.
+	Path string
 	// Text is the content as UTF-8 without a byte order mark. Bytes that are not
 	// UTF-8 (Latin-1 comments are normal on Windows) are kept as they came.
 	Text []byte
@@ -32,7 +34,7 @@ func New(name string, raw []byte) *File {
 			lines = append(lines, i+1)
 		}
 	}
-	return &File{Name: name, Text: text, Encoding: enc, lines: lines}
+	return &File{Name: name, Path: name, Text: text, Encoding: enc, lines: lines}
 }
 
 // Span is the place from start to end in f, start inclusive, end exclusive. Both

@@ -167,3 +167,56 @@ func TestGlob(t *testing.T) {
 		t.Error("a malformed pattern is not an error")
 	}
 }
+
+// TestOpenFolder holds the promise of a folder: its files are called as people named it,
+// absolute names are those of the machine, and nothing leads out of it.
+func TestOpenFolder(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "conf")
+	if err := os.MkdirAll(filepath.Join(dir, "parts"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "main"), "m")
+	write(filepath.Join(dir, "parts", "a"), "a")
+	write(filepath.Join(top, "secret"), "s")
+	for link, target := range map[string]string{"inner": "parts/a", "full": filepath.Join(dir, "parts", "a"), "out": "../secret", "far": filepath.Join(top, "secret")} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	tree := folder.Called("./x/")
+	slash := filepath.ToSlash(dir)
+	for _, name := range []string{"/main", "/parts/a", "/parts/../main", "/inner", "/full"} {
+		f, err := tree.Read(slash + name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !strings.HasPrefix(f.Name, "./x/") || f.Path != strings.TrimPrefix(slash, "/")+name {
+			t.Errorf("%s is called %q and lies at %q", name, f.Name, f.Path)
+		}
+	}
+	for _, name := range []string{slash + "/out", slash + "/far", slash + "/../secret", filepath.ToSlash(top) + "/secret", slash + "x/main", "/main", "main"} {
+		if f, err := tree.Read(name); !errors.Is(err, ErrOutside) {
+			t.Errorf("%s: read %v, error %v, want ErrOutside", name, f, err)
+		}
+	}
+	names, err := tree.Glob(slash + "/parts/*")
+	if want := []string{tree.PathOf("./x/parts/a")}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("Glob gives %q, %v, want %q", names, err, want)
+	}
+	if _, err := tree.Glob("/etc/*"); !errors.Is(err, ErrOutside) {
+		t.Errorf("Glob outside: %v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -24,15 +25,21 @@ var (
 	ErrTooLarge   = fmt.Errorf("larger than %d MiB", MaxFileSize>>20)
 	ErrNotRegular = errors.New("not a regular file")
 	ErrLinks      = errors.New("too many symbolic links")
+	ErrOutside    = errors.New("it lies outside the folder that was named")
 )
 
 // A Tree is the files of a host, wherever they lie: "/" of this machine, a copy
 // below a folder, or an archive in memory. Names are relative to its top, with
 // forward slashes. Links are resolved as the host itself would, with an absolute
 // target meaning the tree's own top, and nothing leads out of it.
+//
+// A tree can also be one folder of this machine. Its names are those of the machine, and
+// what lies elsewhere is ErrOutside.
 type Tree struct {
 	fsys fs.FS
 	root *os.Root // closed by Close; nil for a tree in memory
+	at   string   // of a folder: where it lies, "etc/nginx"; "" for the files of a host
+	said string   // of a folder: how people named it, ended by a slash; "" for the current one
 }
 
 // OpenTree is the tree below a directory. The caller must Close it.
@@ -41,11 +48,55 @@ func OpenTree(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{root.FS(), root}, nil
+	return &Tree{fsys: root.FS(), root: root}, nil
+}
+
+// OpenFolder is the one folder that an operator named, in files of this machine. Its
+// files carry the names that begin as the operator typed them. The caller must Close it.
+func OpenFolder(dir string) (*Tree, error) {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, err := OpenTree(dir)
+	if err != nil {
+		return nil, err
+	}
+	t.at = strings.Trim(filepath.ToSlash(at), "/")
+	if t.said = dir; !os.IsPathSeparator(dir[len(dir)-1]) {
+		t.said += string(filepath.Separator)
+	}
+	return t, nil
+}
+
+// Called is a folder under another name: files carry prefix in front of their place in
+// it.
+func (t *Tree) Called(prefix string) *Tree {
+	other := *t
+	other.said = prefix
+	return &other
+}
+
+// PathOf is the Path of a file of the folder that people call by name.
+func (t *Tree) PathOf(name string) string {
+	return path.Join(t.at, filepath.ToSlash(strings.TrimPrefix(name, t.said)))
 }
 
 // NewTree is a tree over any file system, such as one in memory.
-func NewTree(fsys fs.FS) *Tree { return &Tree{fsys, nil} }
+func NewTree(fsys fs.FS) *Tree { return &Tree{fsys: fsys} }
+
+// inside is the place of a name below the top of the tree.
+func (t *Tree) inside(name string) (string, error) {
+	name = clean(name)
+	if t.at == "" {
+		return name, nil
+	}
+	below, ok := strings.CutPrefix(path.Clean(name), t.at)
+	if !ok || below != "" && below[0] != '/' {
+		return "", &fs.PathError{Op: "open", Path: name, Err: ErrOutside}
+	}
+	return clean(below), nil
+}
 
 // Close releases the directory handle. A tree in memory has none.
 func (t *Tree) Close() error {
@@ -56,9 +107,21 @@ func (t *Tree) Close() error {
 }
 
 // Resolve follows the symbolic links in name and returns the name of what they
-// lead to. A ".." at the top stays there, as chroot(2) has it.
+// lead to. A ".." at the top of a host stays there, as chroot(2) has it.
 func (t *Tree) Resolve(name string) (string, error) {
-	done, rest := "", clean(name)
+	below, err := t.inside(name)
+	if err == nil {
+		below, err = t.resolve(below)
+	}
+	if err != nil {
+		return "", err
+	}
+	return path.Join(t.at, below), nil
+}
+
+// resolve is Resolve for a place below the top.
+func (t *Tree) resolve(name string) (string, error) {
+	done, rest := "", name
 	for links := 0; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")
@@ -66,6 +129,9 @@ func (t *Tree) Resolve(name string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
+			if done == "" && t.at != "" {
+				return "", &fs.PathError{Op: "open", Path: name, Err: ErrOutside}
+			}
 			done = strings.TrimSuffix(path.Dir("/" + done)[1:], "/")
 			continue
 		}
@@ -81,6 +147,9 @@ func (t *Tree) Resolve(name string) (string, error) {
 		target = strings.ReplaceAll(target, `\`, "/")
 		if strings.HasPrefix(target, "/") {
 			done = ""
+			if target, err = t.inside(target); err != nil {
+				return "", err
+			}
 		}
 		rest = target + "/" + rest
 	}
@@ -96,15 +165,18 @@ func clean(name string) string { return strings.TrimLeft(name, "/") }
 // find is the name of what name leads to, and what it is. The file system follows links
 // that stay inside by itself, and quickly; what it refuses is resolved as the host would.
 func (t *Tree) find(name string) (string, fs.FileInfo, error) {
-	real := path.Clean(clean(name))
+	below, err := t.inside(name)
+	if err != nil {
+		return "", nil, err
+	}
+	real := path.Clean(below)
 	if fs.ValidPath(real) && !strings.Contains(name, "..") { // "link/.." is not what Clean makes of it
 		info, err := fs.Stat(t.fsys, real)
 		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			return real, info, err
 		}
 	}
-	real, err := t.Resolve(name)
-	if err != nil {
+	if real, err = t.resolve(below); err != nil {
 		return "", nil, err
 	}
 	info, err := fs.Stat(t.fsys, real)
@@ -117,7 +189,7 @@ func (t *Tree) Stat(name string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// Read reads and decodes a regular file of at most MaxFileSize bytes. The File
+// Read reads and decodes a regular file of at most MaxFileSize bytes. The File of a host
 // carries name as given, without a leading slash.
 func (t *Tree) Read(name string) (*File, error) {
 	real, info, err := t.find(name) // before opening: a FIFO would block
@@ -139,7 +211,12 @@ func (t *Tree) Read(name string) (*File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	return New(clean(name), raw), nil
+	file := New(clean(name), raw)
+	if t.at != "" {
+		below, _ := t.inside(name) // it was found there
+		file.Name = t.said + filepath.FromSlash(below)
+	}
+	return file, nil
 }
 
 // readAll reads to the end or to the limit: sizes in /proc are 0, and a file may
@@ -193,9 +270,13 @@ const maxGlob = 10_000
 // that leads to nothing. The error says
 // that the pattern is malformed, or that a directory could not be read.
 func (t *Tree) Glob(pattern string) ([]string, error) {
-	found := []string{""}
+	below, err := t.inside(path.Clean("/" + pattern))
+	if err != nil {
+		return nil, err
+	}
+	found := []string{t.at}
 	seen := 0
-	for part := range strings.SplitSeq(clean(path.Clean("/"+pattern)), "/") {
+	for part := range strings.SplitSeq(below, "/") {
 		var next []string
 		for _, dir := range found {
 			if !strings.ContainsAny(part, `*?[\`) {
@@ -226,7 +307,8 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 		if err == nil || errors.Is(err, fs.ErrPermission) {
 			return false
 		}
-		_, err = fs.ReadLink(t.fsys, name) // a link to nothing is there, and cannot be read
+		below, _ := t.inside(name)
+		_, err = fs.ReadLink(t.fsys, below) // a link to nothing is there, and cannot be read
 		return err != nil
 	}), nil
 }
