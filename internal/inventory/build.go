@@ -354,11 +354,14 @@ type builder struct {
 	claims   []Claim
 	disabled []Disabled
 	partial  bool
+	scopes   []scope // the groups around what is being built, the outermost first
 }
 
 // group makes the claims of a group and of those inside it.
 func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[string]cty.Value) {
 	locals := b.locals(g, ctx, outside)
+	b.scopes = append(b.scopes, scope{g.Locals, ctx})
+	defer func() { b.scopes = b.scopes[:len(b.scopes)-1] }()
 	for i := range g.Listens {
 		b.fact(&g.Listens[i], Listen, ctx)
 	}
@@ -444,21 +447,6 @@ func (b *builder) fact(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	b.repeat(f.ForEach, ctx, func(ctx *hcl.EvalContext) { b.once(f, direction, ctx) })
 }
 
-// off notes that a listener is switched off, and by what.
-func (b *builder) off(f *catalog.Fact, direction Direction, by cty.Value) {
-	if direction != Listen {
-		return
-	}
-	purpose, _ := textOf(b.value(f.Purpose, b.ctx))
-	d := Disabled{Service: b.service.ID, Listen: f.Name, Purpose: purpose}
-	for _, o := range origins(by) {
-		if o.kind == written || o.kind == builtin {
-			d.Because = append(d.Because, Because{Span: o.span, Text: o.setting + " = " + o.text})
-		}
-	}
-	b.disabled = append(b.disabled, d)
-}
-
 // lints reports the mistakes that only this service can make.
 func (b *builder) lints() {
 	for _, l := range b.service.Lints {
@@ -488,7 +476,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 			return
 		}
 		if !on {
-			b.off(f, direction, b.value(f.When, ctx))
+			b.off(f, direction, ctx, b.reasons(f.When, ctx)...)
 			return
 		}
 	}
@@ -521,7 +509,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		return
 	}
 	if lo == 0 || hi < lo {
-		b.off(f, direction, first)
+		b.off(f, direction, ctx, first)
 		return // switched off, or of no size
 	}
 	claim := Claim{

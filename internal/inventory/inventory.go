@@ -27,7 +27,9 @@ type Disabled struct {
 	Service string
 	Listen  string
 	Purpose string
-	Because []Because // the settings that switch it off, "enabled = no"; none for a default
+	// Because are the settings that switch it off, "enabled = no", or those that would
+	// have to be set, "tlsenable is not set"; the places of the latter have no line.
+	Because []Because
 }
 
 // File is one configuration file that was recognised.

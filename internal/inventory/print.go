@@ -167,8 +167,8 @@ func WriteText(w io.Writer, inv *Inventory) error {
 		b.WriteByte('\n')
 	}
 	for _, d := range inv.Disabled {
-		if len(d.Because) > 0 {
-			reason := d.Because[len(d.Because)-1]
+		if len(d.Because) > 0 && d.Because[0].Span.HasLine() {
+			reason := d.Because[0]
 			fmt.Fprintf(&b, "%s %s is off: %s (%s)\n", d.Service, visible(d.Listen), visible(reason.Text), visible(place(reason.Span)))
 		}
 	}
