@@ -25,9 +25,7 @@ service "memcached" {
   file "unit" {
     format = "systemd"
     accept = has("Service/ExecStart")
-    paths = {
-      linux = ["/etc/systemd/system/memcached.service", "/usr/lib/systemd/system/memcached.service"]
-    }
+    units  = ["memcached*.service"]
   }
 
   default "port" {

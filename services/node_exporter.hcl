@@ -7,9 +7,7 @@ service "node_exporter" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/node_exporter.service", "/etc/systemd/system/prometheus-node-exporter.service", "/usr/lib/systemd/system/node_exporter.service", "/lib/systemd/system/prometheus-node-exporter.service", "/usr/lib/systemd/system/prometheus-node-exporter.service"]
-    }
+    units  = ["node_exporter*.service", "prometheus-node-exporter*.service"]
   }
 
   file "env" {

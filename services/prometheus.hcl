@@ -16,9 +16,7 @@ service "prometheus" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/prometheus.service", "/usr/lib/systemd/system/prometheus.service", "/lib/systemd/system/prometheus.service"]
-    }
+    units  = ["prometheus.service", "prometheus@*.service"]
   }
 
   file "env" {

@@ -15,9 +15,7 @@ service "rtpengine" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/*rtpengine*.service", "/usr/lib/systemd/system/*rtpengine*.service"]
-    }
+    units  = ["*rtpengine*.service"]
     accept = has("Service/ExecStart")
   }
 

@@ -25,9 +25,7 @@ service "rtpproxy" {
   file "unit" {
     format = "systemd"
     accept = has("Service/ExecStart")
-    paths = {
-      linux = ["/etc/systemd/system/rtpproxy*.service", "/usr/lib/systemd/system/rtpproxy*.service"]
-    }
+    units  = ["rtpproxy*.service"]
   }
 
   default "first" {

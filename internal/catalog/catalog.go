@@ -92,6 +92,10 @@ type FileSpec struct {
 	// Paths are absolute patterns (path.Match) with forward slashes, by system:
 	// "linux" or "windows"; those of Windows begin with a drive.
 	Paths map[string][]string
+	// Layers are patterns of files that are read after this one and override it, in the
+	// order of their names: relative to its folder, or absolute, where "{1}" is what the
+	// first component with a wildcard of the file's own pattern stands for.
+	Layers []string
 	// CommonName says that files of other programs have the same name or path: one that Accept
 	// refuses is left alone unless somebody says that it is the service's.
 	CommonName bool
@@ -180,11 +184,10 @@ type Fact struct {
 	Span     source.Span
 }
 
-// Test is an example in a description: a file and what it claims.
+// Test is an example in a description: files of one instance, and what they claim.
 type Test struct {
 	Name   string
-	Input  string            // text of the file
-	Role   string            // of the file; the first when empty
+	Files  map[string]string // texts by role
 	Set    map[string]string // options
 	Expect []string          // one line for each claim, see inventory.Describe
 	Span   source.Span
@@ -192,6 +195,24 @@ type Test struct {
 
 // Zeros are what port 0 can mean.
 var Zeros = [...]string{"off", "unknown"}
+
+// UnitDirs are the folders of systemd's units. Of two units with one name, the one in the
+// folder that comes first counts (systemd.unit(5), "Unit File Load Path").
+var UnitDirs = [...]string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// unitPaths are the places where a unit, such as "*rtpengine*.service", may lie.
+func unitPaths(unit string) []string {
+	out := make([]string, len(UnitDirs))
+	for i, dir := range UnitDirs {
+		out[i] = dir + "/" + unit
+	}
+	return out
+}
+
+// isUnit reports whether a text may be the name of a unit with ports.
+func isUnit(text string) bool {
+	return !strings.ContainsAny(text, "/ ") && (strings.HasSuffix(text, ".service") || strings.HasSuffix(text, ".socket"))
+}
 
 // Exposures are the words that a listener's exposure may be.
 var Exposures = [...]string{"public", "internal", "admin", "loopback"}
@@ -257,8 +278,9 @@ func (e *entry) parse() *Service {
 }
 
 // literalPaths are the quoted texts that begin like an absolute path, "/..." or
-// "C:/...", without the root itself, which is no file. The paths of a description must be among them, so it need not be parsed to
-// know where its files cannot be.
+// "C:/...", without the root itself, which is no file, and the places of what may be a
+// unit. The paths of a description must be among them, so it need not be parsed to know
+// where its files cannot be.
 func literalPaths(raw []byte) []string {
 	var out []string
 	for {
@@ -272,6 +294,8 @@ func literalPaths(raw []byte) []string {
 		}
 		if text := string(rest[:end]); strings.HasPrefix(text, "/") && len(text) > 1 || len(text) > 3 && text[1:3] == ":/" {
 			out = append(out, text)
+		} else if isUnit(text) {
+			out = append(out, unitPaths(text)...)
 		}
 		raw = rest[end+1:]
 	}

@@ -223,7 +223,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "accept", "default_words", "common_name"}, Required: []string{"format", "paths"},
+		Attrs: []string{"format", "paths", "units", "layers", "accept", "default_words", "common_name"}, Required: []string{"format"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
 	if a := b.Body.Attributes["accept"]; a != nil {
@@ -252,6 +252,23 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 			}
 			spec.Paths[os] = patterns
 		}
+	}
+	for _, unit := range p.Strings(b.Body, "units") {
+		if _, err := path.Match(unit, ""); err != nil || !isUnit(unit) || spec.Format != "systemd" {
+			p.Error(b.Body.Attributes["units"].Expr.Range(), "write names like \"acme*.service\", in a file with format = \"systemd\"", "%q is not the name of a unit", unit)
+			continue
+		}
+		spec.Paths["linux"] = append(spec.Paths["linux"], unitPaths(unit)...)
+	}
+	for _, layer := range p.Strings(b.Body, "layers") {
+		if _, err := path.Match(layer, ""); err != nil || layer == "" {
+			p.Error(b.Body.Attributes["layers"].Expr.Range(), "write patterns like \"conf.d/*.yml\"", "%q is not a pattern of files", layer)
+			continue
+		}
+		spec.Layers = append(spec.Layers, layer)
+	}
+	if len(spec.Paths) == 0 {
+		p.Error(b.DefRange(), "add paths = { linux = [\"/etc/…\"] }, or units = [\"…\"]", "the file %s says no paths", role)
 	}
 	s.Files = append(s.Files, spec)
 }
@@ -375,16 +392,45 @@ func (p *parser) test(s *Service, b *hclsyntax.Block) {
 	if !ok {
 		return
 	}
-	p.Check(b.Body, hclfile.Shape{Attrs: []string{"input", "role", "set", "expect"}, Required: []string{"input", "expect"}}, "a test", b.DefRange())
-	t := Test{Name: name, Input: p.String(b.Body, "input"), Role: p.String(b.Body, "role"), Expect: p.Strings(b.Body, "expect"), Set: map[string]string{}, Span: p.Span(b.LabelRanges[0])}
-	if v := p.Literal(b.Body, "set"); v != cty.NilVal && v.Type().IsObjectType() {
-		for k, e := range v.AsValueMap() {
-			if e.Type() == cty.String && !e.IsNull() {
-				t.Set[k] = e.AsString()
-			}
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"input", "role", "files", "set", "expect"}, Required: []string{"expect"}}, "a test", b.DefRange())
+	t := Test{Name: name, Files: p.stringMap(b.Body, "files"), Expect: p.Strings(b.Body, "expect"), Set: p.stringMap(b.Body, "set"), Span: p.Span(b.LabelRanges[0])}
+	if b.Body.Attributes["input"] != nil {
+		role := p.String(b.Body, "role")
+		if role == "" && len(s.Files) > 0 {
+			role = s.Files[0].Role
+		}
+		t.Files[role] = p.String(b.Body, "input")
+	}
+	if len(t.Files) == 0 {
+		p.Error(b.DefRange(), "add input = the text of the main file, or files = { ROLE = text }", "the test %q has no file", name)
+	}
+	for role := range t.Files {
+		if !slices.ContainsFunc(s.Files, func(f FileSpec) bool { return f.Role == role }) {
+			p.Error(b.DefRange(), "", "the test %q has a file %q, and the service has none of that name", name, role)
 		}
 	}
 	s.Tests = append(s.Tests, t)
+}
+
+// stringMap is an attribute that is an object of texts, empty without it.
+func (p *parser) stringMap(body *hclsyntax.Body, name string) map[string]string {
+	out := map[string]string{}
+	v := p.Literal(body, name)
+	if v == cty.NilVal {
+		return out
+	}
+	if !v.Type().IsObjectType() {
+		p.Error(body.Attributes[name].Expr.Range(), "write it as { name = \"text\" }", "%s is not an object", name)
+		return out
+	}
+	for k, e := range v.AsValueMap() {
+		if e.IsNull() || e.Type() != cty.String {
+			p.Error(body.Attributes[name].Expr.Range(), "", "%s of %s is not a text", k, name)
+			continue
+		}
+		out[k] = e.AsString()
+	}
+	return out
 }
 
 // scalar is the value of a literal number or text.

@@ -55,21 +55,21 @@ func ReadPaths(cat *catalog.Catalog, args []string, opts Options) (*Inventory, d
 	return inv, diags, err
 }
 
-// ReadFile builds the inventory of one file that is known to belong to a service, in the
-// given role or the first one.
-func ReadFile(s *catalog.Service, role string, f *source.File, choices map[string]string) (*Inventory, diag.List, error) {
-	c := candidate{name: f.Name, service: s, certain: true, said: true, read: func() (*source.File, error) { return f, nil }}
+// ReadFiles builds the inventory of files that are known to be one instance of a service,
+// by their roles.
+func ReadFiles(s *catalog.Service, files map[string]*source.File, choices map[string]string) (*Inventory, diag.List, error) {
+	var found []candidate
 	for i := range s.Files {
-		if role == "" || s.Files[i].Role == role {
-			c.spec = &s.Files[i]
-			break
+		if f := files[s.Files[i].Role]; f != nil {
+			found = append(found, candidate{name: f.Name, service: s, spec: &s.Files[i], certain: true, said: true,
+				read: func() (*source.File, error) { return f, nil }})
 		}
 	}
-	if c.spec == nil {
-		return nil, nil, fmt.Errorf("service %s has no file %q", s.ID, role)
+	if len(found) < len(files) {
+		return nil, nil, fmt.Errorf("service %s has no files of some of these roles", s.ID)
 	}
 	inv := &Inventory{}
-	diags, err := inv.build([]candidate{c}, Options{s.ID: choices})
+	diags, err := inv.build(found, Options{s.ID: choices})
 	return inv, diags, err
 }
 
@@ -201,6 +201,7 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
 		return
 	}
+	doc = c.layered(read, doc)
 	if c.spec.Accept != nil {
 		box := tools.Get().(*toolbox)
 		defer tools.Put(box)
@@ -211,7 +212,7 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 			return
 		}
 	}
-	c.known, c.doc, c.diags = true, doc, diags
+	c.known, c.doc, c.diags = true, doc, append(c.diags, diags...)
 	if c.tree == nil { // named by itself: what it includes was not looked at
 		for _, gap := range doc.Gaps {
 			c.diags = append(c.diags, diag.Diagnostic{Rule: "unreadable-file", Severity: diag.Warning, Span: gap,
@@ -247,45 +248,6 @@ func unclaimed(found []candidate) {
 			taken[c.name] = true
 		}
 	}
-}
-
-// instance is one running copy of a service: a main file and those of other kinds.
-type instance struct {
-	service *catalog.Service
-	parts   []*candidate // the main file first, if there is one
-}
-
-func (in *instance) main() *candidate { return in.parts[0] }
-
-// group puts the files that were read together into instances: each main file is one,
-// and has all files of other kinds with it.
-func group(found []candidate) []instance {
-	var order []*catalog.Service
-	mains, sides := map[*catalog.Service][]*candidate{}, map[*catalog.Service][]*candidate{}
-	for i := range found {
-		c := &found[i]
-		if c.doc == nil {
-			continue
-		}
-		if !slices.Contains(order, c.service) {
-			order = append(order, c.service)
-		}
-		if c.spec == &c.service.Files[0] {
-			mains[c.service] = append(mains[c.service], c)
-		} else {
-			sides[c.service] = append(sides[c.service], c)
-		}
-	}
-	var out []instance
-	for _, s := range order {
-		for _, m := range mains[s] {
-			out = append(out, instance{s, append([]*candidate{m}, sides[s]...)})
-		}
-		if len(mains[s]) == 0 {
-			out = append(out, instance{s, sides[s]})
-		}
-	}
-	return out
 }
 
 // result is what one instance comes to.

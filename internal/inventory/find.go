@@ -37,9 +37,10 @@ type candidate struct {
 	tree    *source.Tree // for includes; nil for a file that was named by itself
 
 	// What load finds.
-	file  *source.File
-	doc   *conf.Document // nil when the file could not be read, or is something else
-	known bool           // it is reported, whether or not it could be read
+	file   *source.File
+	layers []*source.File // read after it, see layered
+	doc    *conf.Document // nil when the file could not be read, or is something else
+	known  bool           // it is reported, whether or not it could be read
 	// refused says why a file with the right name is not the service's.
 	refused diag.List
 	diags   diag.List
@@ -78,6 +79,9 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 				names = append(names, found[pattern]...)
 			}
 			slices.Sort(names)
+			if spec.Format == "systemd" {
+				names = units(tree, names)
+			}
 			resolved := map[string]bool{}
 			for _, name := range slices.Compact(names) {
 				if real, err := tree.Resolve(name); err == nil {

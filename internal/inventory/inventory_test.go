@@ -230,7 +230,7 @@ func FuzzMediaServer(f *testing.F) {
 	service := cat.Find("lumenvox-media-server")
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		file := source.New("media_server.conf", raw)
-		inv, diags, err := inventory.ReadFile(service, "", file, nil)
+		inv, diags, err := inventory.ReadFiles(service, map[string]*source.File{service.Files[0].Role: file}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,11 @@ func runTests(t *testing.T, s *catalog.Service) {
 	}
 	for _, test := range s.Tests {
 		t.Run(s.ID+"/"+test.Name, func(t *testing.T) {
-			inv, _, err := inventory.ReadFile(s, test.Role, source.New("input", []byte(test.Input)), test.Set)
+			files := map[string]*source.File{}
+			for role, text := range test.Files {
+				files[role] = source.New(role, []byte(text))
+			}
+			inv, _, err := inventory.ReadFiles(s, files, test.Set)
 			if err != nil {
 				t.Fatal(err)
 			}
