@@ -20,8 +20,8 @@ import (
 // The library stays the definition of the language. Read here are blocks with quoted
 // labels, comments, texts without escapes, whole numbers, true, false, null, names with
 // dots, calls, lists and objects. A value with anything else in it goes to
-// hclsyntax.ParseExpression when it stands on one line or is a heredoc: up to there the
-// library splits a text into the same tokens, whatever follows. Everything else, and
+// hclsyntax.ParseExpression when it stands on one line, goes on inside brackets or is a
+// heredoc: up to there the library splits a text into the same tokens, whatever follows. Everything else, and
 // every mistake, makes the reader give up, and then the library reads the whole file:
 // all error messages are its own. So giving up is always right and costs only time;
 // FuzzQuick holds what is not given up against the library.
@@ -267,9 +267,12 @@ func (q *quick) oneLine() (*hclsyntax.Body, bool) {
 
 // expression has the library read the value here.
 func (q *quick) expression() (hclsyntax.Expression, bool) {
-	newline := q.at + strings.IndexByte(q.text[q.at:], '\n')
+	newline, lines := q.lastLine()
 	if strings.HasPrefix(q.text[q.at:], "<<") {
-		newline = q.heredoc()
+		newline, lines = q.heredoc(), false
+	}
+	if lines && !inBrackets(q.src[q.at:newline]) {
+		return nil, false
 	}
 	if newline < q.at || q.text[q.at] >= 0x80 { // the library would skip a byte order mark here
 		return nil, false
@@ -282,6 +285,61 @@ func (q *quick) expression() (hclsyntax.Expression, bool) {
 	q.at, q.line = end.Byte, end.Line
 	q.bol = end.Byte - (end.Column - 1) // as if all of the line were ASCII
 	return e, true
+}
+
+// lastLine is the offset of the newline that ends the expression here, and whether it goes
+// over several lines because a bracket is open at the end of the first. Brackets in
+// comments and templates count too, so inBrackets must agree.
+func (q *quick) lastLine() (newline int, lines bool) {
+	depth, quoted := 0, false
+	for i := q.at; i < len(q.text); i++ {
+		switch c := q.text[i]; {
+		case c == '\n' && (quoted || depth <= 0):
+			return i, lines
+		case c == '\n':
+			lines = true
+		case c == '"':
+			quoted = !quoted
+		case c == '\\':
+			i++
+		case quoted:
+		case c == '(' || c == '[' || c == '{':
+			depth++
+		case c == ')' || c == ']' || c == '}':
+			depth--
+		}
+	}
+	return -1, false
+}
+
+// inBrackets reports whether every line end in an expression stands in brackets, where
+// the library ignores it. It does so everywhere when it reads an expression alone, but
+// not when it reads a file.
+func inBrackets(text []byte) bool {
+	tokens, diags := hclsyntax.LexExpression(text, "", hcl.InitialPos)
+	if len(diags) > 0 {
+		return false
+	}
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOParen, hclsyntax.TokenOBrack, hclsyntax.TokenOBrace, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+		case hclsyntax.TokenCParen, hclsyntax.TokenCBrack, hclsyntax.TokenCBrace, hclsyntax.TokenTemplateSeqEnd:
+			depth--
+		case hclsyntax.TokenOHeredoc:
+			return false
+		case hclsyntax.TokenNewline:
+			if depth <= 0 {
+				return false
+			}
+		case hclsyntax.TokenComment:
+			if depth <= 0 && bytes.IndexByte(t.Bytes, '\n') >= 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // heredoc is the offset of the newline behind the heredoc that begins here, -1 when it
