@@ -37,7 +37,7 @@ internal/conf:       diag source
 internal/report:     diag source
 
 floor 3: what is known
-internal/catalog:    diag hclfile parallel port source
+internal/catalog:    conf diag hclfile parallel port source
 internal/host:       diag hclfile port source
 internal/policy:     addr diag hclfile port ruleset source
 

@@ -42,6 +42,7 @@ var Rules = [...]Rule{
 	{"cannot-express", "a firewall cannot say what the policy asks for", diag.Error, nil},
 	{"description", "the description of a service is wrong", diag.Error, nil},
 	{"number-spelling", "a number is written in a way that people misread", diag.Info, nil},
+	{"os-chosen-port", "a listener has another port at every start", diag.Warning, nil},
 	{"out-of-range-value", "a number is outside what its setting can mean", diag.Error, nil},
 	{"policy", "a policy has a mistake", diag.Error, nil},
 	{"service-setting", "a service has a setting that its own documentation warns of", diag.Warning, nil},

@@ -94,9 +94,9 @@ service "unimrcpserver" {
     # https://github.com/unispeech/unimrcp/blob/9913f23691b3a1b8a7e84be5ba25478031352158/modules/mrcp-unirtsp/src/mrcp_unirtsp_server_agent.c#L115
     listen "rtsp" {
       purpose  = "RTSP (MRCPv1)"
-      when     = nonempty(value(each.value, "rtsp-port")) != null
       protocol = ["tcp"]
-      port     = port(value(each.value, "rtsp-port"), 0)
+      port     = port(nonempty(value(each.value, "rtsp-port")), 0)
+      zero     = "chosen"
       bind     = [has(each.value, "rtsp-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "rtsp-ip")), local.ip)]
       exposure = "public"
       assigned = ["554"]
@@ -140,13 +140,6 @@ service "unimrcpserver" {
       zero     = "unknown"
       exposure = "public"
     }
-  }
-
-  lint "rtsp-without-port" {
-    when     = length([for a in find("unimrcpserver/components/rtsp-uas") : a if truthy(value(a, "@enable"), true) && nonempty(value(a, "rtsp-port")) == null]) > 0
-    severity = "warning"
-    message  = "an rtsp-uas has no rtsp-port, so the system chooses another port at every start"
-    help     = "write rtsp-port, such as 1554"
   }
 
   test "the end of the range is not used" {

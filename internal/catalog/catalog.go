@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"portolan/internal/conf"
 	"portolan/internal/diag"
 	"portolan/internal/parallel"
 	"portolan/internal/source"
@@ -81,12 +82,17 @@ type Lint struct {
 	Help     string
 }
 
+// Lines is the format of a file whose lines the description itself describes.
+const Lines = "lines"
+
 // FileSpec is one kind of file of a service. The first kind is the main one: each file
 // of it is an instance of the service, and the files of the other kinds are there to be
 // asked by name. Without a main file the others make one instance together.
 type FileSpec struct {
 	Role   string // "conf"
-	Format string // a name in conf.Formats
+	Format string // a name in conf.Formats, or Lines
+	// Dialect is how lines are written where the format is Lines; nil otherwise.
+	Dialect *conf.Dialect
 	// Words that stand for a built-in value, such as "default".
 	DefaultWords []string
 	// Paths are absolute patterns (path.Match) with forward slashes, by system:
@@ -175,10 +181,11 @@ type Fact struct {
 	Except   hcl.Expression // list of ports of the range that are not used; nil is none
 	Bind     hcl.Expression // list of addresses; nil is every address
 	Peer     hcl.Expression // of a connection
+	Source   hcl.Expression // of a connection: list of the first and last local port; nil when the system chooses
 	Exposure string         // of a listener: an inventory.Exposure
 	Pairs    bool           // even port RTP, the next one RTCP
 	Assigned []string       // ports that IANA assigned to it, as port.Parse reads them
-	Zero     string         // what port 0 means: "off" or "unknown"
+	Zero     string         // what port 0 means: one of Zeros
 	V6Only   bool           // a socket on "::" takes no IPv4 (IPV6_V6ONLY is set)
 	Share    string         // listeners of one process with the same word share their ports
 	Span     source.Span
@@ -193,8 +200,9 @@ type Test struct {
 	Span   source.Span
 }
 
-// Zeros are what port 0 can mean.
-var Zeros = [...]string{"off", "unknown"}
+// Zeros are what port 0 can mean: the listener is off, the system chooses a port at every
+// start, or nobody documents it.
+var Zeros = [...]string{"off", "chosen", "unknown"}
 
 // UnitDirs are the folders of systemd's units. Of two units with one name, the one in the
 // folder that comes first counts (systemd.unit(5), "Unit File Load Path").

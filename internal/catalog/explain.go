@@ -23,6 +23,9 @@ func (s *Service) Explain() string {
 				fmt.Fprintf(&b, "  * %s: `%s`\n", os, p)
 			}
 		}
+		for _, l := range f.Layers {
+			fmt.Fprintf(&b, "  * overridden by `%s`\n", l)
+		}
 	}
 	list(&b, "Settings that are read", s.settings())
 	if len(s.Defaults) > 0 {
@@ -82,7 +85,7 @@ func (s *Service) facts(b *strings.Builder, g *Group, where string) {
 			for _, e := range []struct {
 				name string
 				expr hcl.Expression
-			}{{"protocol", f.Protocol}, {"port", f.Port}, {"first", f.First}, {"count", f.Count}, {"last", f.Last}, {"bind", f.Bind}, {"peer", f.Peer}, {"when", f.When}} {
+			}{{"protocol", f.Protocol}, {"port", f.Port}, {"first", f.First}, {"count", f.Count}, {"last", f.Last}, {"bind", f.Bind}, {"peer", f.Peer}, {"source", f.Source}, {"when", f.When}} {
 				if e.expr != nil {
 					fmt.Fprintf(b, "  * %s = `%s`\n", e.name, s.text(e.expr))
 				}
@@ -145,7 +148,7 @@ func (g *Group) expressions(visit func(hcl.Expression)) {
 		visit(l.Expr)
 	}
 	for _, f := range append(slices.Clone(g.Listens), g.Connects...) {
-		for _, e := range []hcl.Expression{f.When, f.ForEach, f.Protocol, f.Port, f.First, f.Count, f.Last, f.Nominal, f.Except, f.Bind, f.Peer} {
+		for _, e := range []hcl.Expression{f.When, f.ForEach, f.Protocol, f.Port, f.First, f.Count, f.Last, f.Nominal, f.Except, f.Bind, f.Peer, f.Source} {
 			visit(e)
 		}
 	}

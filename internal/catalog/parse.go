@@ -224,8 +224,10 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 	}
 	p.Check(b.Body, hclfile.Shape{
 		Attrs: []string{"format", "paths", "units", "layers", "accept", "default_words", "common_name"}, Required: []string{"format"},
+		Blocks: []string{"dialect"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
+	p.format(&spec, b)
 	if a := b.Body.Attributes["accept"]; a != nil {
 		spec.Accept = a.Expr
 		p.expression(a.Expr, scope{})
@@ -330,7 +332,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 		return list
 	}
 	shape := hclfile.Shape{
-		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer"},
+		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer", "source"},
 		Required: []string{"purpose", "protocol", "port", "peer"},
 	}
 	where := "a connection"
@@ -354,7 +356,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	f := Fact{
 		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
-		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"),
+		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"), Source: expr("source"),
 		Span: p.Span(b.LabelRanges[0]),
 	}
 	if listen {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"portolan/internal/diag"
 	"portolan/internal/source"
@@ -77,8 +78,10 @@ type Format struct {
 	parse func(*reader) *Node
 }
 
-// Formats are all formats that can be read.
-func Formats() []Format {
+// Formats are all formats that can be read. Nobody changes the list.
+func Formats() []Format { return formats() }
+
+var formats = sync.OnceValue(func() []Format {
 	return slices.Concat([]Format{
 		{"lumenvox", "LumenVox .conf: sections, key = value, # comments, ; is data", parseLumenvox},
 		{"keyword", "keyword and words on a line, # comments, Include, Match (sshd_config)", parseKeyword},
@@ -99,7 +102,7 @@ func Formats() []Format {
 		{"haproxy", "HAProxy: sections at the start of a line, keywords below", parseHaproxy},
 		{"kamailio", "Kamailio and OpenSIPS: global settings and modparam", parseKamailio},
 	}, iniFormats(), keywordFormats())
-}
+})
 
 // Parse reads f in the named format. Included files are looked up in tree, which is nil
 // for a file that was named by itself; then includes are gaps. The error says that the
@@ -107,13 +110,24 @@ func Formats() []Format {
 func Parse(format string, f *source.File, tree *source.Tree) (*Document, diag.List, error) {
 	for _, fm := range Formats() {
 		if fm.Name == format {
-			r := &reader{file: f, tree: tree, doc: &Document{File: f}, reports: map[string]int{}}
-			r.doc.Root = fm.parse(r)
-			r.summarise()
-			return r.doc, r.diags, nil
+			doc, diags := parse(fm.parse, f, tree)
+			return doc, diags, nil
 		}
 	}
 	return nil, nil, fmt.Errorf("format %q is not known: use one of %s", format, FormatNames())
+}
+
+// Parse reads f in a dialect of line formats that has no name of its own; see the
+// function Parse.
+func (d Dialect) Parse(f *source.File, tree *source.Tree) (*Document, diag.List) {
+	return parse(d.parse, f, tree)
+}
+
+func parse(read func(*reader) *Node, f *source.File, tree *source.Tree) (*Document, diag.List) {
+	r := &reader{file: f, tree: tree, doc: &Document{File: f}, reports: map[string]int{}}
+	r.doc.Root = read(r)
+	r.summarise()
+	return r.doc, r.diags
 }
 
 // FormatNames are the names of all formats, joined by commas.

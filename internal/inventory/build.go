@@ -150,15 +150,28 @@ type document struct {
 	err   error
 }
 
-// parse reads a file in a format.
-func (d *documents) parse(format string, f *source.File, tree *source.Tree) (*conf.Document, diag.List, error) {
-	if tree == nil {
-		return conf.Parse(format, f, tree)
+// parse reads a file in the format of its kind. The error says that there is no such
+// format.
+func (d *documents) parse(spec *catalog.FileSpec, f *source.File, tree *source.Tree) (*conf.Document, diag.List, error) {
+	read := func() (*conf.Document, diag.List, error) {
+		if spec.Dialect != nil {
+			doc, diags := spec.Dialect.Parse(f, tree)
+			return doc, diags, nil
+		}
+		return conf.Parse(spec.Format, f, tree)
 	}
-	type key struct{ format, name, path string }
-	v, _ := d.files.LoadOrStore(key{format, f.Name, f.Path}, &document{})
+	if tree == nil {
+		return read()
+	}
+	type key struct {
+		format  string
+		dialect *conf.Dialect
+		name    string
+		path    string
+	}
+	v, _ := d.files.LoadOrStore(key{spec.Format, spec.Dialect, f.Name, f.Path}, &document{})
 	found := v.(*document)
-	found.once.Do(func() { found.doc, found.diags, found.err = conf.Parse(format, f, tree) })
+	found.once.Do(func() { found.doc, found.diags, found.err = read() })
 	return found.doc, found.diags, found.err
 }
 
@@ -196,7 +209,7 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 		c.refuse(diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")})
 		return
 	}
-	doc, diags, err := read.parse(c.spec.Format, f, c.tree)
+	doc, diags, err := read.parse(c.spec, f, c.tree)
 	if err != nil { // the description names a format that does not exist
 		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
 		return
@@ -466,9 +479,15 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		b.unknown(purpose, f, first, extent)
 		return
 	}
-	if f.Zero == "unknown" && (lo == 0 || hi < lo) {
-		b.zero(purpose, first, extent)
-		return
+	if lo == 0 || hi < lo {
+		switch f.Zero {
+		case "unknown":
+			b.zero(purpose, first, extent)
+			return
+		case "chosen":
+			b.chosen(purpose, f, first)
+			return
+		}
 	}
 	if lo == 0 || hi < lo {
 		b.off(f, direction, ctx, first)
@@ -479,7 +498,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share, V6Only: f.V6Only,
 	}
 	if f.Nominal != nil {
-		claim.NominalFirst, claim.NominalLast = b.nominal(f, ctx, lo, hi)
+		claim.NominalFirst, claim.NominalLast = b.bounds(f.Nominal, ctx, lo, hi)
 	}
 	b.provenance(&claim, f, first, extent)
 	for _, a := range f.Assigned {
@@ -490,6 +509,10 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		if claim.Peer, ok = textOf(b.value(f.Peer, ctx)); !ok {
 			b.partial = true
 			return
+		}
+		if f.Source != nil {
+			from, to := b.bounds(f.Source, ctx, 0, 0)
+			claim.Source = clamp(from, to)
 		}
 	} else {
 		claim.Bind = b.binds(f, ctx)
@@ -514,9 +537,25 @@ func (b *builder) zero(purpose string, first, extent cty.Value) {
 		Message: fmt.Sprintf("%s is 0, and what that means for %s is not documented", name, purpose), Help: "write a number of at least 1"})
 }
 
-// nominal are the written bounds of a range, the real ones where they are not known.
-func (b *builder) nominal(f *catalog.Fact, ctx *hcl.EvalContext, lo, hi int) (int, int) {
-	list, _ := b.value(f.Nominal, ctx).Unmark()
+// chosen reports a listener on a port that the system chooses, another at every start.
+func (b *builder) chosen(purpose string, f *catalog.Fact, first cty.Value) {
+	b.partial = true
+	at, label, help := b.doc.File.Span(0, 0), "", "set a port"
+	for _, o := range origins(first) {
+		if o.kind == written || o.kind == builtin {
+			at, label = o.span, "the system chooses"
+		}
+		if o.setting != "" {
+			help = "set " + o.setting + " to a port"
+		}
+	}
+	b.diags = append(b.diags, diag.Diagnostic{Rule: "os-chosen-port", Severity: diag.Warning, Span: at, Label: label,
+		Message: fmt.Sprintf("%s of %s listens on a port that the system chooses at every start", purpose, b.service.ID), Help: help})
+}
+
+// bounds are the two numbers of a list, and lo and hi where they are not known.
+func (b *builder) bounds(of hcl.Expression, ctx *hcl.EvalContext, lo, hi int) (int, int) {
+	list, _ := b.value(of, ctx).Unmark()
 	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() || list.LengthInt() != 2 {
 		return lo, hi
 	}

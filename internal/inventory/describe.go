@@ -17,6 +17,9 @@ func (c *Claim) Describe() string {
 	if c.Nominal() != c.Ports.String() {
 		s += " nominal " + c.Nominal()
 	}
+	if c.Source.Last > 0 {
+		s += " from " + c.Source.String()
+	}
 	if c.Span.HasLine() {
 		s += fmt.Sprintf(" L%d", c.Span.Position().Line)
 	}

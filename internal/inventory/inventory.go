@@ -98,8 +98,11 @@ type Claim struct {
 	NominalFirst, NominalLast int
 	// Bind are the local addresses: "*" for every address of both families, literal
 	// addresses, or names as written. It is empty for Connect.
-	Bind     []string
-	Peer     string // for Connect: the host as written
+	Bind []string
+	Peer string // for Connect: the host as written
+	// Source are, for Connect, the local ports it uses; the zero value when the system
+	// chooses one for each connection.
+	Source   port.Range
 	Exposure Exposure
 	Origin   Origin
 	// Span is the text that says the first port. It names the file as a whole when

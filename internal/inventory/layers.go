@@ -41,7 +41,7 @@ func (c *candidate) layered(read *documents, doc *conf.Document) *conf.Document 
 			c.diags = append(c.diags, unreadable(source.New(name, nil), why(err), "make it a readable text file, or remove it"))
 			continue
 		}
-		layer, diags, err := read.parse(c.spec.Format, f, c.tree)
+		layer, diags, err := read.parse(c.spec, f, c.tree)
 		if err != nil {
 			continue // the format is known: the main file was read in it
 		}

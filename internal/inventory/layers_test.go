@@ -210,3 +210,49 @@ func TestLayersAndInstances(t *testing.T) {
 		})
 	}
 }
+
+// TestSourceAndChosenPorts: the local ports of a connection are kept, and a port that the
+// system chooses is said and not made up.
+func TestSourceAndChosenPorts(t *testing.T) {
+	cat, found, err := catalog.Load(services.FS, fstest.MapFS{"acme.hcl": {Data: []byte(`
+service "acme" {
+  title     = "Acme"
+  platforms = ["linux"]
+  file "conf" {
+    format = "ini"
+    paths  = { linux = ["/etc/acme.conf"] }
+  }
+  listen "x" {
+    purpose  = "X"
+    protocol = ["udp"]
+    port     = port(setting("a", "port"), 0)
+    zero     = "chosen"
+    exposure = "public"
+  }
+  connect "y" {
+    purpose  = "Y"
+    protocol = ["udp"]
+    port     = 53
+    peer     = "192.0.2.53"
+    source   = [number(setting("a", "from"), 1024), 65535]
+  }
+}
+`)}})
+	if err != nil || len(found) > 0 {
+		t.Fatal(err, found)
+	}
+	inv, diags, err := inventory.Read(cat, host(map[string]string{"etc/acme.conf": "[a]\nport = 0\nfrom = 40000\n"}), "", nil)
+	if err != nil || len(inv.Claims) != 1 || inv.Files[0].Status != inventory.Partial {
+		t.Fatalf("%v %+v", err, inv)
+	}
+	if got := inv.Claims[0].Describe(); got != "y udp -> 192.0.2.53 53 default from 40000-65535" {
+		t.Errorf("the connection is %q", got)
+	}
+	if len(diags) != 1 || diags[0].Rule != "os-chosen-port" || diags[0].Span.String() != "etc/acme.conf:2:8" || diags[0].Help != "set port to a port" {
+		t.Errorf("the findings are %+v", diags)
+	}
+	var b strings.Builder
+	if err := inventory.WriteJSON(&b, inv); err != nil || !strings.Contains(b.String(), `"source_first": 40000`) || !strings.Contains(b.String(), `"source_last": 65535`) {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}

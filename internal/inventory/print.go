@@ -59,7 +59,9 @@ type jsonClaim struct {
 	NominalFirst int           `json:"nominal_first"`
 	NominalLast  int           `json:"nominal_last"`
 	Bind         []string      `json:"bind"`
-	Peer         string        `json:"peer,omitempty"` // of a connection
+	Peer         string        `json:"peer,omitempty"`         // of a connection
+	SourceFirst  int           `json:"source_first,omitempty"` // local ports of a connection
+	SourceLast   int           `json:"source_last,omitempty"`  // 0 when the system chooses one
 	Exposure     Exposure      `json:"exposure"`
 	Origin       Origin        `json:"origin"`
 	File         string        `json:"file"`
@@ -87,7 +89,7 @@ func WriteJSON(w io.Writer, inv *Inventory) error {
 		j := jsonClaim{
 			Service: c.Service, Instance: c.Instance, Listen: c.Listen, Purpose: c.Purpose, Direction: c.Direction,
 			Protocol: c.Proto.String(), First: int(c.Ports.First), Last: int(c.Ports.Last),
-			NominalFirst: c.NominalFirst, NominalLast: c.NominalLast, Bind: append([]string{}, c.Bind...), Peer: c.Peer,
+			NominalFirst: c.NominalFirst, NominalLast: c.NominalLast, Bind: append([]string{}, c.Bind...), Peer: c.Peer, SourceFirst: int(c.Source.First), SourceLast: int(c.Source.Last),
 			Exposure: c.Exposure, Origin: c.Origin, File: c.Span.Name(), Line: at.Line, Column: at.Column,
 		}
 		j.Because = jsonReasons(c.Because)

@@ -57,21 +57,33 @@ func runTests(t *testing.T, s *catalog.Service) {
 	}
 }
 
-// TestManualExample runs the example of docs/services.md, so that the page cannot be
+// TestManualExamples runs the examples of docs/services.md, so that the page cannot be
 // wrong.
-func TestManualExample(t *testing.T) {
+func TestManualExamples(t *testing.T) {
 	page, err := os.ReadFile("../../docs/services.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok1 := strings.Cut(string(page), "```hcl\n")
-	example, _, ok2 := strings.Cut(rest, "```")
-	if !ok1 || !ok2 {
-		t.Fatal("docs/services.md has no example")
+	files := fstest.MapFS{}
+	for rest := string(page); ; {
+		_, after, more := strings.Cut(rest, "```hcl\n")
+		if !more {
+			break
+		}
+		example, after, _ := strings.Cut(after, "```")
+		rest = after
+		_, id, _ := strings.Cut(example, `service "`)
+		id, _, _ = strings.Cut(id, `"`)
+		files[id+".hcl"] = &fstest.MapFile{Data: []byte(example)}
 	}
-	cat, diags, err := catalog.Load(services.FS, fstest.MapFS{"acme-gateway.hcl": {Data: []byte(example)}})
+	if len(files) < 2 {
+		t.Fatal("docs/services.md lost its examples")
+	}
+	cat, diags, err := catalog.Load(services.FS, files)
 	if err != nil || len(diags) > 0 {
 		t.Fatal(err, diags)
 	}
-	runTests(t, cat.Find("acme-gateway"))
+	for name := range files {
+		runTests(t, cat.Find(strings.TrimSuffix(name, ".hcl")))
+	}
 }
