@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -32,6 +33,20 @@ const MaxSize = 128 << 10
 // everything else.
 type Catalog struct {
 	entries []*entry // in order of ids
+	names   func() *baseNames
+}
+
+// baseNames are the descriptions by the base names of their paths, in lower case: a folder
+// may have ten thousand files, and most have the name of none.
+type baseNames struct {
+	exact map[string][]*entry
+	wild  []wildName
+}
+
+// wildName is a base name with wildcards.
+type wildName struct {
+	pattern string
+	entry   *entry
 }
 
 // entry is one description, parsed or not yet.
@@ -261,7 +276,37 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	for _, e := range eager {
 		diags = append(diags, e.diags...)
 	}
+	cat.names = sync.OnceValue(cat.byBase)
 	return cat, diags, nil
+}
+
+func (c *Catalog) byBase() *baseNames {
+	n := &baseNames{exact: map[string][]*entry{}}
+	for _, e := range c.entries {
+		for _, p := range e.paths {
+			base := strings.ToLower(path.Base(p))
+			if strings.ContainsAny(base, `*?[\`) {
+				n.wild = append(n.wild, wildName{base, e})
+			} else {
+				n.exact[base] = append(n.exact[base], e)
+			}
+		}
+	}
+	return n
+}
+
+// Named are the services one of whose paths may end in a base name, given in lower case,
+// in order of ids; like Where, some without reason.
+func (c *Catalog) Named(base string) []*Service {
+	names := c.names()
+	hits := slices.Clone(names.exact[base])
+	for _, w := range names.wild {
+		if ok, _ := path.Match(w.pattern, base); ok {
+			hits = append(hits, w.entry)
+		}
+	}
+	slices.SortFunc(hits, func(a, b *entry) int { return strings.Compare(a.id, b.id) })
+	return described(slices.Compact(hits))
 }
 
 func (c *Catalog) add(e *entry) {
@@ -329,9 +374,14 @@ func (c *Catalog) Where(there func(pattern string) bool) []*Service {
 			hits = append(hits, e)
 		}
 	}
-	parseAll(hits)
+	return described(hits)
+}
+
+// described are the services of descriptions, without those that have none.
+func described(entries []*entry) []*Service {
+	parseAll(entries)
 	var out []*Service
-	for _, e := range hits {
+	for _, e := range entries {
 		if e.service != nil {
 			out = append(out, e.service)
 		}

@@ -174,7 +174,7 @@ func byName(cat *catalog.Catalog, name string) []candidate {
 		return ok
 	}
 	var out []candidate
-	for _, s := range cat.Where(fits) {
+	for _, s := range cat.Named(base) {
 		for i := range s.Files {
 			var systems []string
 			for system, patterns := range s.Files[i].Paths {

@@ -197,7 +197,7 @@ func (t *Tree) Read(name string) (*File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
 	}
 	if info.Size() > MaxFileSize {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
@@ -217,6 +217,22 @@ func (t *Tree) Read(name string) (*File, error) {
 		file.Name = t.said + filepath.FromSlash(below)
 	}
 	return file, nil
+}
+
+// notRegular says what something is that is no regular file.
+func notRegular(m fs.FileMode) error {
+	kind := "something else"
+	switch {
+	case m.IsDir():
+		kind = "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		kind = "a named pipe"
+	case m&fs.ModeSocket != 0:
+		kind = "a socket"
+	case m&fs.ModeDevice != 0:
+		kind = "a device"
+	}
+	return fmt.Errorf("it is %s, %w", kind, ErrNotRegular)
 }
 
 // readAll reads to the end or to the limit: sizes in /proc are 0, and a file may
@@ -321,7 +337,7 @@ func ReadFile(name string) (*File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
 	}
 	if info.Size() > MaxFileSize {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
