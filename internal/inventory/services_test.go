@@ -39,9 +39,14 @@ func runTests(t *testing.T, s *catalog.Service) {
 			for role, text := range test.Files {
 				files[role] = source.New(role, []byte(text))
 			}
-			inv, _, err := inventory.ReadFiles(s, files, test.Set)
+			inv, diags, err := inventory.ReadFiles(s, files, test.Set)
 			if err != nil {
 				t.Fatal(err)
+			}
+			for _, d := range diags {
+				if d.Rule == catalog.Rule { // a purpose that fails changes no claim
+					t.Errorf("%s: %s (%s)", d.Span, d.Message, d.Help)
+				}
 			}
 			var got []string
 			for _, c := range inv.Claims {

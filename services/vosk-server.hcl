@@ -1,0 +1,96 @@
+# Vosk servers are told in their environment alone. The one that speaks gRPC has another
+# built-in port than those that speak WebSocket or WebRTC.
+
+service "vosk-server" {
+  title     = "Vosk server"
+  platforms = ["linux"]
+  cites     = ["https://github.com/alphacep/vosk-server"]
+
+  file "env" {
+    format = "env"
+    accept = has("VOSK_*")
+    paths = {
+      linux = ["/etc/default/vosk-server", "/etc/sysconfig/vosk-server", "/etc/default/vosk", "/etc/sysconfig/vosk"]
+    }
+  }
+
+  file "unit" {
+    format = "systemd"
+    paths = {
+      linux = ["/etc/systemd/system/vosk-server.service", "/usr/lib/systemd/system/vosk-server.service", "/etc/systemd/system/vosk.service", "/usr/lib/systemd/system/vosk.service"]
+    }
+  }
+
+  default "port" {
+    setting = "VOSK_SERVER_PORT"
+    case {
+      value = 2700
+      cites = ["https://github.com/alphacep/vosk-server/blob/master/websocket/asr_server.py"]
+    }
+  }
+
+  default "grpc" {
+    setting = "VOSK_SERVER_PORT"
+    case {
+      value = 5001
+      cites = ["https://github.com/alphacep/vosk-server/blob/master/grpc/stt_server.py"]
+    }
+  }
+
+  default "bind" {
+    setting = "VOSK_SERVER_INTERFACE"
+    case {
+      value = "0.0.0.0"
+      cites = ["https://github.com/alphacep/vosk-server/blob/master/websocket/asr_server.py"]
+    }
+  }
+
+  locals {
+    unit = flatten([for v in values(file("unit"), "Service/Environment") : words(v, "systemd")])
+    port = first(value("VOSK_SERVER_PORT"), flag(local.unit, "VOSK_SERVER_PORT"))
+
+    # A program that the unit starts, or that nobody shows.
+    grpc = length(match("(grpc|stt_serve)r?", value(file("unit"), "Service/ExecStart"))) > 0
+  }
+
+  listen "recognition" {
+    purpose  = "speech recognition"
+    protocol = ["tcp"]
+    port     = port(local.port, local.grpc ? default.grpc : default.port)
+    bind     = [text(first(value("VOSK_SERVER_INTERFACE"), flag(local.unit, "VOSK_SERVER_INTERFACE")), default.bind)]
+    exposure = "internal"
+    zero     = "unknown"
+  }
+
+  test "the environment" {
+    input  = <<-EOT
+      VOSK_SERVER_INTERFACE=10.0.0.5
+      VOSK_SERVER_PORT=2701
+    EOT
+    expect = ["recognition tcp 10.0.0.5 2701 config L2"]
+  }
+
+  test "nothing written" {
+    input  = "VOSK_MODEL_PATH=/opt/vosk/model\n"
+    expect = ["recognition tcp 0.0.0.0 2700 default"]
+  }
+
+  test "a unit" {
+    role   = "unit"
+    input  = <<-EOT
+      [Service]
+      Environment="VOSK_SERVER_PORT=2702" VOSK_SERVER_INTERFACE=127.0.0.1
+      ExecStart=/usr/bin/python3 /opt/vosk-server/websocket/asr_server.py /opt/vosk/model
+    EOT
+    expect = ["recognition tcp 127.0.0.1 2702 config L2"]
+  }
+
+  test "gRPC" {
+    role   = "unit"
+    input  = <<-EOT
+      [Service]
+      ExecStart=/usr/bin/python3 /opt/vosk-server/grpc/stt_server.py
+    EOT
+    expect = ["recognition tcp 0.0.0.0 5001 default"]
+  }
+}
