@@ -6,7 +6,9 @@ service "jicofo" {
   cites     = ["https://github.com/jitsi/jicofo/blob/7ebb13dc353953abaeec2d9ee42b735f39eaa454/jicofo/src/main/resources/reference.conf"]
 
   file "conf" {
-    format = "hocon"
+    format  = "hocon"
+    accept  = has("jicofo") || !has("*")
+    samples = ["/reference.conf"] # the defaults in the program
     paths = {
       linux = ["/etc/jitsi/jicofo/jicofo.conf"]
     }

@@ -7,7 +7,9 @@ service "jitsi-videobridge" {
   cites     = ["https://github.com/jitsi/jitsi-videobridge/blob/a29d97d13fbfb54afc676a526485ce87df4f7a64/jvb/src/main/resources/reference.conf"]
 
   file "conf" {
-    format = "hocon"
+    format  = "hocon"
+    accept  = has("videobridge") || has("ice4j") || !has("*")
+    samples = ["/reference.conf", "/application.conf"] # the defaults in the program
     paths = {
       linux = ["/etc/jitsi/videobridge/jvb.conf"]
     }

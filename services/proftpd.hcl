@@ -6,7 +6,9 @@ service "proftpd" {
   cites     = ["http://www.proftpd.org/docs/modules/mod_core.html"]
 
   file "conf" {
-    format = "apache"
+    format  = "apache"
+    accept  = has("Server*") || has("Default*") || has("Port") || has("Passive*") || has("Max*") || has("UseIPv6") || has("LoadModule") || has("SocketBindTight") || has("Umask") || has("Limit") || !has("*")
+    samples = ["/basic.conf", "/anonymous.conf", "/virtual.conf"] # its sample-configurations
     paths = {
       linux = ["/etc/proftpd/proftpd.conf", "/etc/proftpd.conf"]
     }

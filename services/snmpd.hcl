@@ -6,7 +6,9 @@ service "snmpd" {
   cites     = ["http://www.net-snmp.org/docs/man/snmpd.conf.html", "http://www.net-snmp.org/docs/man/snmpd.html"]
 
   file "conf" {
-    format = "snmpd"
+    format  = "snmpd"
+    accept  = has("agent*") || has("com2sec*") || has("ro*") || has("rw*") || has("view") || has("access") || has("sys*") || has("master*") || has("trap*") || has("create*") || has("extend*") || has("include*") || !has("*")
+    samples = ["/EXAMPLE.conf"]
     paths = {
       linux = ["/etc/snmp/snmpd.conf", "/usr/local/etc/snmp/snmpd.conf"]
     }

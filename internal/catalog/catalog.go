@@ -117,6 +117,10 @@ type FileSpec struct {
 	// order of their names: relative to its folder, or absolute, where "{1}" is what the
 	// first component with a wildcard of the file's own pattern stands for.
 	Layers []string
+	// Samples are the names, each behind a slash, under which the file is found where it is
+	// not installed: in the source, in the program itself, among examples. Accept tells
+	// whether it is the service's.
+	Samples []string
 	// CommonName says that files of other programs have the same name or path: one that Accept
 	// refuses is left alone unless somebody says that it is the service's.
 	CommonName bool
@@ -332,7 +336,7 @@ func (e *entry) parse() *Service {
 
 // literalPaths are the quoted texts that begin like an absolute path, "/..." or
 // "C:/...", without the root itself, which is no file, and the places of what may be a
-// unit. The paths of a description must be among them, so it need not be parsed to know
+// unit. The paths and samples of a description must be among them, so it need not be parsed to know
 // where its files cannot be.
 func literalPaths(raw []byte) []string {
 	var out []string

@@ -87,6 +87,8 @@ func TestMistakes(t *testing.T) {
 		{`linux = ["/etc/x.conf"]`, `windows = ["/etc/x.conf"]`, `the paths of windows are not a list of absolute patterns`},
 		{`linux = ["/etc/x.conf"]`, `linux = ["\u002fetc/x.conf"]`, `the paths of linux are not a list of absolute patterns`},
 		{`linux = ["/etc/x.conf"]`, `linux = ["/etc/[.conf"]`, `the paths of linux are not a list of absolute patterns`},
+		{`format = "lumenvox"`, "format = \"lumenvox\"\n    accept = has(\"S\")\n    samples = [\"x.conf\"]", `the samples of a file are not names`},
+		{`format = "lumenvox"`, "format = \"lumenvox\"\n    samples = [\"/x.conf\"]", `the samples of a file are not names, or nothing tells the file from others`},
 		{`linux = ["/etc/x.conf"]`, `beos = ["/etc/x.conf"]`, `paths knows linux and windows, not "beos"`},
 		{`value = 99`, `value = -1`, `value is neither a text nor a whole number`},
 		{`value = 99`, `value = [1]`, `value is neither a text nor a whole number`},

@@ -223,7 +223,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "units", "layers", "accept", "default_words", "common_name"}, Required: []string{"format"},
+		Attrs: []string{"format", "paths", "samples", "units", "layers", "accept", "default_words", "common_name"}, Required: []string{"format"},
 		Blocks: []string{"dialect"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
@@ -231,6 +231,12 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 	if a := b.Body.Attributes["accept"]; a != nil {
 		spec.Accept = a.Expr
 		p.expression(a.Expr, scope{})
+	}
+	spec.Samples = p.Strings(b.Body, "samples")
+	for _, name := range spec.Samples {
+		if _, err := path.Match(name, ""); err != nil || !slices.Contains(p.paths, name) || strings.Count(name, "/") != 1 || spec.Accept == nil {
+			p.Error(b.Body.Attributes["samples"].Expr.Range(), "write names behind a slash, \"/EXAMPLE.conf\", and accept = …, which tells the file from others of that name", "the samples of a file are not names, or nothing tells the file from others")
+		}
 	}
 	if v := p.Literal(b.Body, "paths"); v != cty.NilVal {
 		at := b.Body.Attributes["paths"].Expr.Range()

@@ -214,6 +214,10 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
 		return
 	}
+	if c.sample && len(doc.Root.Children) == 0 { // a file of that name may be anybody's
+		c.refuse(nil)
+		return
+	}
 	doc = c.layered(read, doc)
 	if c.spec.Accept != nil {
 		box := tools.Get().(*toolbox)
@@ -239,10 +243,13 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 // certain to be one, or when nobody else takes it, but for names that many programs use.
 func (c *candidate) refuse(why diag.List) {
 	c.refused = why
-	if c.known = c.known && (c.said || !c.spec.CommonName); c.known {
+	if c.known = c.known && (c.said || !c.common()); c.known {
 		c.diags = why
 	}
 }
+
+// common reports whether files of other programs have the name of c, too.
+func (c *candidate) common() bool { return c.spec.CommonName || c.sample }
 
 // unclaimed makes known those files that only have the name of a known one and that no
 // service took: one of them is probably broken. Names that many programs use are left
@@ -256,7 +263,7 @@ func unclaimed(found []candidate) {
 	}
 	for i := range found {
 		c := &found[i]
-		if !taken[c.name] && !c.spec.CommonName && c.refused != nil {
+		if !taken[c.name] && !c.common() && c.refused != nil {
 			c.known, c.diags = true, c.refused
 			taken[c.name] = true
 		}

@@ -33,6 +33,7 @@ type candidate struct {
 	os      string
 	certain bool // by its path, or because the operator says so: not by its name alone
 	said    bool // the operator says so
+	sample  bool // it has a name that the service's file has where it is not installed
 	read    func() (*source.File, error)
 	tree    *source.Tree // for includes; nil for a file that was named by itself
 
@@ -151,12 +152,15 @@ func globWindows(tree *source.Tree, pattern string) ([]string, error) {
 
 // sampleSuffixes are endings under which packages ship examples; they are ignored when
 // a file is recognised by its name.
-var sampleSuffixes = [...]string{".sample", ".default", ".dist", ".example", ".in"}
+var sampleSuffixes = [...]string{".sample", ".default", ".dist", ".example", ".in", ".def", ".sysconfig"}
 
 func baseOf(name string) string {
 	base := strings.ToLower(path.Base(filepath.ToSlash(name)))
 	for changed := true; changed; { // janus.jcfg.sample.in
 		changed = false
+		if numbered := strings.TrimRight(base, "0123456789"); strings.HasSuffix(numbered, ".example") || strings.HasSuffix(numbered, ".sample") {
+			base = numbered // chrony.conf.example2
+		}
 		for _, s := range sampleSuffixes {
 			if cut, found := strings.CutSuffix(base, s); found && cut != "" {
 				base, changed = cut, true
@@ -169,8 +173,13 @@ func baseOf(name string) string {
 // byName are the services one of whose files has the base name of name.
 func byName(cat *catalog.Catalog, name string) []candidate {
 	base := baseOf(name)
+	folder := strings.ToLower(path.Base(path.Dir(filepath.ToSlash(name))))
 	fits := func(pattern string) bool {
-		ok, _ := path.Match(strings.ToLower(path.Base(pattern)), base)
+		pattern = strings.ToLower(pattern)
+		ok, _ := path.Match(path.Base(pattern), base)
+		if ok && path.Base(pattern) == "*" { // any name: the folder's tells
+			ok, _ = path.Match(path.Base(path.Dir(pattern)), folder)
+		}
 		return ok
 	}
 	var out []candidate
@@ -182,10 +191,11 @@ func byName(cat *catalog.Catalog, name string) []candidate {
 					systems = append(systems, system)
 				}
 			}
-			if len(systems) == 0 {
+			sample := len(systems) == 0
+			if sample && !slices.ContainsFunc(s.Files[i].Samples, fits) {
 				continue
 			}
-			c := candidate{name: name, service: s, spec: &s.Files[i]}
+			c := candidate{name: name, service: s, spec: &s.Files[i], sample: sample}
 			if len(systems) == 1 && len(s.Files[i].Paths) > 1 {
 				c.os = systems[0] // a name that only one system uses
 			}

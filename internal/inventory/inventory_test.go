@@ -199,6 +199,39 @@ func TestIncludesOfSSH(t *testing.T) {
 	}
 }
 
+// TestNamesOfSamples recognises files that are named alone by their name, its endings and,
+// where any name is right, their folder.
+func TestNamesOfSamples(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"chrony.conf.example7", "pool ntp.calls.example iburst\n", "chronyd"},
+		{"chrony.conf7", "pool ntp.calls.example iburst\n", ""},
+		{"memcached.sysconfig", "PORT=11300\nOPTIONS=\n", "memcached"},
+		{"EXAMPLE.conf.def", "agentAddress udp:127.0.0.1:1161\n", "snmpd"},
+		{"EXAMPLE.conf", "colour = green\n", ""},
+		{"EXAMPLE.conf", "", ""},
+		{"reference.conf", "jicofo { rest { port = 8889 } }\n", "jicofo"},
+		{"reference.conf", "videobridge { ice { udp { port = 10001 } } }\n", "jitsi-videobridge"},
+		{"reference.conf", "akka { loglevel = INFO }\n", ""},
+		{"reference.conf", "\n", ""},
+		{"basic.conf", "ServerType standalone\nPort 2121\n", "proftpd"},
+	} {
+		name := filepath.Join(t.TempDir(), c.name)
+		if err := os.WriteFile(name, []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		inv, diags, err := inventory.ReadPaths(ours(t), []string{name}, nil)
+		got := ""
+		if err == nil {
+			got = strings.Join(inv.Found, " ")
+		} else if !errors.Is(err, inventory.ErrNothing) {
+			t.Fatal(err)
+		}
+		if got != c.want || len(diags) > 0 {
+			t.Errorf("%s %q: %q, want %q, %+v", c.name, c.text, got, c.want, diags)
+		}
+	}
+}
+
 func TestNothingFound(t *testing.T) {
 	if _, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{"etc/hosts": {}}), "", nil); !errors.Is(err, inventory.ErrNothing) {
 		t.Errorf("%v", err)
