@@ -98,6 +98,8 @@ var formats = sync.OnceValue(func() []Format {
 		{"libconfig", "libconfig (Janus)", parseLibconfig},
 		{"nginx", "nginx: directives and { blocks } (also SRS)", parseNginx},
 		{"bind", "BIND and ISC: statements; and { lists; }", parseBind},
+		{"xinetd", "xinetd: service and defaults { key = value }", parseXinetd},
+		{"rsyslog", "rsyslog: $Directives, objects(name=value), selectors and actions", parseRsyslog},
 		{"apache", "Apache: directives and <Block>s (also ProFTPD)", parseApache},
 		{"haproxy", "HAProxy: sections at the start of a line, keywords below", parseHaproxy},
 		{"kamailio", "Kamailio and OpenSIPS: global settings and modparam", parseKamailio},

@@ -17,6 +17,9 @@ type Include struct {
 	// Dir is "" when the directive names files, where wildcards are allowed. Otherwise it
 	// names a folder, and Dir is how the names of the files end that are read from it.
 	Dir string
+	// NoDots says that the directive names a folder, and that files whose names have a dot or
+	// end with "~" are not read from it.
+	NoDots bool
 	// Base is the folder where relative names start; "" is that of the including file.
 	Base string
 	Need Need
@@ -94,13 +97,20 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 		pattern = path.Join("/", base, pattern)
 	}
 	plain := !strings.ContainsAny(pattern, `*?[\`)
-	if inc.Dir != "" {
+	if inc.Dir != "" || inc.NoDots {
 		if _, err := in.r.tree.Stat(pattern); err != nil && inc.Need != NeedNothing {
 			return nil, err
 		}
 		pattern, plain = path.Join(pattern, "*"+inc.Dir), false
 	}
 	names, err := in.r.tree.Glob(pattern)
+	if inc.NoDots {
+		names = slices.DeleteFunc(names, func(name string) bool {
+			info, err := in.r.tree.Stat(name)
+			base := path.Base(name)
+			return err == nil && info.IsDir() || strings.Contains(base, ".") || strings.HasSuffix(base, "~")
+		})
+	}
 	if err == nil && len(names) == 0 && (inc.Need == NeedMatch || inc.Need == NeedFile && plain) {
 		err = fs.ErrNotExist
 	}

@@ -99,7 +99,7 @@ func tokenCheck(t interface {
 			t.Errorf("%s %.40q: the span %d-%d is not in its file", what, text, s.Start, s.End)
 			return
 		}
-		if raw := s.Text(); raw != text && !strings.ContainsAny(raw, "\\\"'$ \t") && !strings.HasPrefix(strings.TrimLeft(raw, "+-"), "0") && strings.TrimRight(raw, "L") != text {
+		if raw := s.Text(); raw != text && !strings.ContainsAny(raw, "\\\"'`$ \t") && !strings.HasPrefix(strings.TrimLeft(raw, "+-"), "0") && strings.TrimRight(raw, "L") != text {
 			t.Errorf("%s %.40q: the text there is %.40q", what, text, raw)
 		}
 	}
