@@ -301,6 +301,7 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	box := tools.Get().(*toolbox)
 	defer tools.Put(box)
 	e.prepare(box)
+	e.tree = in.main().tree
 	e.evaluate(choices)
 	b := &builder{evaluator: e}
 	b.group(&in.service.Group, b.ctx, nil)

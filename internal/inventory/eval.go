@@ -19,17 +19,19 @@ import (
 
 // evaluator works out the expressions of one description for one document.
 type evaluator struct {
-	service *catalog.Service
-	spec    *catalog.FileSpec
-	doc     *conf.Document            // the main file
-	sides   map[string]*conf.Document // the others, by role
-	os      string
-	version cty.Value // marked text; null when the file does not tell
-	ctx     *hcl.EvalContext
-	diags   diag.List
-	said    map[source.Span]bool // values a finding was made about
-	touched map[*conf.Node]bool  // settings a finding about duplicates was made for
-	paths   map[string]conf.Path // parsed paths
+	service  *catalog.Service
+	spec     *catalog.FileSpec
+	doc      *conf.Document            // the main file
+	sides    map[string]*conf.Document // the others, by role
+	os       string
+	tree     *source.Tree // of the main file; nil without
+	services *conf.Node   // rows of /etc/services, once somebody asked
+	version  cty.Value    // marked text; null when the file does not tell
+	ctx      *hcl.EvalContext
+	diags    diag.List
+	said     map[source.Span]bool // values a finding was made about
+	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
+	paths    map[string]conf.Path // parsed paths
 }
 
 // prepare makes the functions ready, which is all that a content test needs.

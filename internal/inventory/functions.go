@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -92,18 +93,19 @@ func (t *toolbox) make() map[string]function.Function {
 		"truthy": fn(cty.Bool, func(a []cty.Value) (cty.Value, error) {
 			return t.e.orDefault(cty.Bool, a[0], a[1], truth), nil
 		}, text, any),
-		"items":     fn(cty.List(cty.String), items, text, text),
-		"words":     fn(cty.List(cty.String), words, text, text),
-		"flag":      more(cty.String, own((*evaluator).flag), text, list),
-		"flags":     more(cty.List(cty.String), flags, text, list),
-		"has_flag":  more(cty.Bool, hasFlag, text, list),
-		"hostport":  fn(hostPortType, hostport, text),
-		"range":     fn(rangeType, rangeOf, text),
-		"match":     fn(cty.List(cty.String), match, text, text),
-		"nonempty":  fn(cty.String, nonempty, text),
-		"numeric":   fn(cty.String, numeric, text),
-		"even_up":   fn(cty.Number, even(1), any),
-		"even_down": fn(cty.Number, even(-1), any),
+		"items":        fn(cty.List(cty.String), items, text, text),
+		"words":        fn(cty.List(cty.String), words, text, text),
+		"flag":         more(cty.String, own((*evaluator).flag), text, list),
+		"flags":        more(cty.List(cty.String), flags, text, list),
+		"has_flag":     more(cty.Bool, hasFlag, text, list),
+		"hostport":     fn(hostPortType, hostport, text),
+		"range":        fn(rangeType, rangeOf, text),
+		"service_port": fn(cty.String, own((*evaluator).servicePort), text, text),
+		"match":        fn(cty.List(cty.String), match, text, text),
+		"nonempty":     fn(cty.String, nonempty, text),
+		"numeric":      fn(cty.String, numeric, text),
+		"even_up":      fn(cty.Number, even(1), any),
+		"even_down":    fn(cty.Number, even(-1), any),
 		"first": function.New(&function.Spec{VarParam: &any,
 			Type: func(args []cty.Value) (cty.Type, error) { return firstOf(args).Type(), nil },
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return firstOf(args), nil }}),
@@ -253,6 +255,37 @@ func (e *evaluator) file(args []cty.Value) (cty.Value, error) {
 		return cty.CapsuleVal(nodeType, d.Root), nil
 	}
 	return cty.NullVal(nodeType), nil
+}
+
+// servicePort is the port of a name in the host's own /etc/services, where a name may
+// have others beside it (services(5)). It stands where the name does.
+func (e *evaluator) servicePort(args []cty.Value) (cty.Value, error) {
+	_, marks := args[0].Unmark()
+	name, ok := textOf(args[0])
+	proto, _ := textOf(args[1])
+	none := cty.NullVal(cty.String).WithMarks(marks)
+	if !ok || e.tree == nil {
+		return none, nil
+	}
+	if e.services == nil {
+		e.services = &conf.Node{}
+		if f, err := e.tree.Read("etc/services"); err == nil {
+			doc, _, err := conf.Parse("table", f, nil)
+			if err != nil {
+				return cty.NilVal, err
+			}
+			e.services = doc.Root
+		}
+	}
+	for _, row := range e.services.Children {
+		if len(row.Args) == 0 || row.Name != name && !slices.ContainsFunc(row.Args[1:], func(a conf.Arg) bool { return a.Text == name }) {
+			continue
+		}
+		if number, kind, _ := strings.Cut(row.Args[0].Text, "/"); kind == proto && allDigits(number) {
+			return cty.StringVal(number).WithMarks(marks).Mark(origin{span: row.Args[0].Span, text: row.Args[0].Text, setting: row.Name, kind: basis}), nil
+		}
+	}
+	return none, nil
 }
 
 // nodeOf is the node in a value, nil when there is none.

@@ -232,6 +232,37 @@ func TestNamesOfSamples(t *testing.T) {
 	}
 }
 
+// TestNamesOfPorts takes the number of a service name from the host's own list, by protocol
+// and by other names, and not from elsewhere.
+func TestNamesOfPorts(t *testing.T) {
+	entry := "service relay\n{\n socket_type = stream\n}\n"
+	for services, want := range map[string]string{
+		"relay 7001/tcp\n": "7001",
+		"relay 7001/udp # a comment\nrelay\t7002/tcp":  "7002",
+		"calls 7003/tcp other relay\nrelay 7004/tcp":   "7003",
+		"relays 7005/tcp\n# relay 7006/tcp\nrelay 7\n": "",
+	} {
+		tree := source.NewTree(fstest.MapFS{
+			"etc/xinetd.conf": {Data: []byte("includedir /etc/xinetd.d\n")}, "etc/xinetd.d/relay": {Data: []byte(entry)}, "etc/services": {Data: []byte(services)},
+		})
+		inv, _, err := inventory.Read(ours(t), tree, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for i := range inv.Claims {
+			c := &inv.Claims[i]
+			got += c.Nominal()
+			if c.Origin != inventory.Config || c.Span.Name() != "etc/xinetd.d/relay" || c.Span.Position().Line != 1 || c.Because[len(c.Because)-1].Span.Name() != "etc/services" {
+				t.Errorf("%q: %+v", services, c)
+			}
+		}
+		if got != want || (want == "") != (inv.Files[0].Status == inventory.Partial) {
+			t.Errorf("%q: %q, want %q, %s", services, got, want, inv.Files[0].Status)
+		}
+	}
+}
+
 func TestNothingFound(t *testing.T) {
 	if _, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{"etc/hosts": {}}), "", nil); !errors.Is(err, inventory.ErrNothing) {
 		t.Errorf("%v", err)
