@@ -9,7 +9,9 @@ import (
 
 // parseRsyslog reads rsyslog.conf in all three of its languages, which may be mixed:
 //
-//   - "$UDPServerRun 514" is a setting: Name $UDPServerRun, Args 514.
+//   - "$UDPServerRun 514" is a setting: Name $UDPServerRun, Args 514 and, as said on a line
+//     before it, the address of $UDPServerAddress. $InputPTCPServerRun has that of
+//     $InputPTCPServerListenIP.
 //   - `input(type="imtcp" port="514")` is a section input with the settings type and port,
 //     wherever it stands: blocks { … } and conditions around it leave no trace. A list,
 //     port=["514", "515"], is that many settings.
@@ -23,7 +25,7 @@ import (
 // https://www.rsyslog.com/doc/configuration/conf_formats.html,
 // https://www.rsyslog.com/doc/rainerscript/index.html
 func parseRsyslog(r *reader) *Node {
-	s := &rsyslog{parts: newParts(r), root: &Node{Kind: Section}}
+	s := &rsyslog{parts: newParts(r), root: &Node{Kind: Section}, addresses: map[string]Arg{}}
 	s.file(r.file)
 	return s.root
 }
@@ -34,6 +36,8 @@ type rsyslog struct {
 	root *Node
 	f    *source.File
 	at   int
+	// What was last said of the addresses that later listeners take, by the name of these.
+	addresses map[string]Arg
 }
 
 func (s *rsyslog) file(f *source.File) {
@@ -143,7 +147,19 @@ func (s *rsyslog) legacy() {
 		s.include(Include{Need: NeedNothing}, s.f, Arg{words[1].text, s.f.Span(words[1].from, words[1].to)}, s.file)
 		return
 	}
-	s.add(s.root, directive(s.f, Setting, words))
+	n := directive(s.f, Setting, words)
+	switch name := strings.ToLower(n.Name); {
+	case len(n.Args) == 0:
+	case name == "$udpserveraddress":
+		s.addresses["$udpserverrun"] = n.Args[0]
+	case name == "$inputptcpserverlistenip":
+		s.addresses["$inputptcpserverrun"] = n.Args[0]
+	default:
+		if address, said := s.addresses[name]; said {
+			n.Args = append(n.Args[:1], address)
+		}
+	}
+	s.add(s.root, n)
 }
 
 // forward reads the target of a forwarding action, which ends at ";" or a blank.

@@ -5,6 +5,7 @@ import "testing"
 func TestRsyslogReads(t *testing.T) {
 	tokenTable(t, parseRsyslog, map[string]tokenCase{
 		"legacy":       {in: "# $A 1\n$ModLoad imudp # x\n$UDPServerRun 1514\n", want: "$ModLoad@2:1 = imudp@2:10\n$UDPServerRun@3:1 = 1514@3:15"},
+		"address":      {in: "$UDPServerRun 1513\n$UDPServerAddress 10.0.0.5\n$UDPServerRun 1514\n$InputTCPServerRun 1515", want: "$UDPServerRun@1:1 = 1513@1:15\n$UDPServerAddress@2:1 = 10.0.0.5@2:19\n$UDPServerRun@3:1(1514|10.0.0.5) = 1514@3:15\n$InputTCPServerRun@4:1 = 1515@4:20"},
 		"object":       {in: "module(load=\"imtcp\" MaxSessions=\"5\")\ninput(type = \"imtcp\"\n  port=1514)", want: "module@1:1 {\n load@1:8 = imtcp@1:14\n MaxSessions@1:21 = 5@1:34\ninput@2:1 {\n type@2:7 = imtcp@2:15\n port@3:3 = 1514@3:8"},
 		"list":         {in: "input(type=\"imudp\" port=[\"1514\", \"1515\"])", want: "input@1:1 {\n type@1:7 = imudp@1:13\n port@1:20 = 1514@1:27\n port@1:20 = 1515@1:35"},
 		"comments":     {in: "/* input(type=\"x\")\n*/ input( # a )\n /* b) */ port=\"1\" )", want: "input@2:4 {\n port@3:11 = 1@3:17"},
