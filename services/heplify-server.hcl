@@ -155,7 +155,7 @@ service "heplify-server" {
   }
 
   test "nothing written" {
-    input = <<-EOT
+    input  = <<-EOT
       LogLvl = "info"
     EOT
     expect = ["hep udp 0.0.0.0 9060 default", "metrics tcp * 9096 default"]

@@ -292,12 +292,12 @@ service "janus" {
       audio = truthy(value(each.value, "audio"), false) ? concat(values(each.value, "audioport"), values(each.value, "audiortcpport")) : []
       video = truthy(value(each.value, "video"), false) ? concat(values(each.value, "videoport*"), values(each.value, "videortcpport")) : []
       data  = truthy(value(each.value, "data"), false) ? values(each.value, "dataport") : []
-      media = concat(values(each.value, "media/*/port*"), values(each.value, "media/*/rtcpport"))
+      ports = concat(values(each.value, "media/*/port*"), values(each.value, "media/*/rtcpport"))
     }
 
     listen "stream" {
       purpose  = "source of a stream"
-      for_each = concat(local.audio, local.video, local.data, local.media)
+      for_each = concat(local.audio, local.video, local.data, local.ports)
       protocol = ["udp"]
       port     = port(each.value, null)
       exposure = "internal"

@@ -127,7 +127,7 @@ service "kafka" {
   }
 
   test "a controller alone" {
-    input = <<-EOT
+    input  = <<-EOT
       process.roles=controller
       listeners = CONTROLLER://:9195
       controller.listener.names = CONTROLLER

@@ -101,7 +101,7 @@ service "kurento" {
   }
 
   test "comments are keys" {
-    input = <<-EOT
+    input  = <<-EOT
       {
         "mediaServer": {
           "net": {
@@ -122,7 +122,7 @@ service "kurento" {
   }
 
   test "everything written" {
-    input = <<-EOT
+    input  = <<-EOT
       { "mediaServer": { "net": { "websocket": {
         "address": "10.0.0.5",
         "port": 0,
@@ -144,8 +144,8 @@ service "kurento" {
   }
 
   test "the old form" {
-    role  = "old"
-    input = <<-EOT
+    role   = "old"
+    input  = <<-EOT
       [mediaServer.resources]
       garbageCollectorPeriod=240
       [mediaServer.net.websocket]

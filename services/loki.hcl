@@ -123,7 +123,7 @@ service "loki" {
   }
 
   test "nothing written" {
-    input = <<-EOT
+    input  = <<-EOT
       auth_enabled: false
       schema_config:
         configs: []
@@ -160,7 +160,7 @@ service "loki" {
   }
 
   test "a ring of its own" {
-    input = <<-EOT
+    input  = <<-EOT
       schema_config: {}
       ingester:
         lifecycler:

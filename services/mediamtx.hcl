@@ -593,7 +593,7 @@ service "mediamtx" {
   }
 
   test "a release that nobody names" {
-    input = <<-EOT
+    input  = <<-EOT
       rtsp: no
       rtmp: no
       hls: no
@@ -679,8 +679,8 @@ service "mediamtx" {
   }
 
   test "the environment" {
-    role  = "env"
-    input = <<-EOT
+    role   = "env"
+    input  = <<-EOT
       MTX_RTSPADDRESS=10.0.0.5:9554
       MTX_RTSPTRANSPORTS=tcp
       MTX_RTMP=no
@@ -693,8 +693,8 @@ service "mediamtx" {
   }
 
   test "the environment in a unit" {
-    role  = "unit"
-    input = <<-EOT
+    role   = "unit"
+    input  = <<-EOT
       [Service]
       ExecStart=/usr/local/bin/mediamtx /etc/mediamtx/mediamtx.yml
       Environment="MTX_RTSP=no" MTX_RTMPADDRESS=:2935 MTX_HLS=no

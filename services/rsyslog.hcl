@@ -87,7 +87,7 @@ service "rsyslog" {
 
     locals {
       module  = lower(trim_suffix(lower(value(each.value, "type")), ".so"))
-      loaded  = !local.whole || contains(local.loaded, local.module)
+      present = !local.whole || contains(local.loaded, local.module)
       ports   = values(each.value, "port")
       none    = value(each.value, "port")
       address = text(value(each.value, "address"), "*")
@@ -96,7 +96,7 @@ service "rsyslog" {
     listen "input" {
       purpose  = "log messages"
       for_each = local.ports
-      when     = local.loaded
+      when     = local.present
       protocol = local.module == "imudp" ? ["udp"] : ["tcp"]
       port     = port(each.value, null)
       bind     = [local.address]
@@ -109,7 +109,7 @@ service "rsyslog" {
     listen "input-default" {
       purpose  = "log messages"
       for_each = local.module == "imudp" && length(local.ports) == 0 ? ["x"] : []
-      when     = local.loaded
+      when     = local.present
       protocol = ["udp"]
       port     = port(local.none, default.udp)
       bind     = [local.address]
@@ -147,17 +147,17 @@ service "rsyslog" {
     for_each = [for a in local.actions : a if length(match("^(?i)(omfwd|omrelp)(?:[.]so)?$", value(a, "type"))) > 0]
 
     locals {
-      relp  = length(match("^(?i)(omrelp)", value(each.value, "type"))) > 0
-      proto = lower(text(value(each.value, "protocol"), "udp")) # of omfwd, without one
-      port  = value(each.value, "port")
+      over_relp = length(match("^(?i)(omrelp)", value(each.value, "type"))) > 0
+      proto     = lower(text(value(each.value, "protocol"), "udp")) # of omfwd, without one
+      port      = value(each.value, "port")
     }
 
     connect "forward" {
-      purpose  = local.relp ? "log server (RELP)" : "log server"
+      purpose  = local.over_relp ? "log server (RELP)" : "log server"
       for_each = values(each.value, "target")
-      protocol = local.relp || local.proto == "tcp" ? ["tcp"] : ["udp"]
+      protocol = local.over_relp || local.proto == "tcp" ? ["tcp"] : ["udp"]
       peer     = each.value
-      port     = local.relp ? port(local.port, default.relp) : port(local.port, default.target)
+      port     = local.over_relp ? port(local.port, default.relp) : port(local.port, default.target)
     }
   }
 

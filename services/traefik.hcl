@@ -84,7 +84,7 @@ service "traefik" {
     locals {
       label   = name(each.value)
       address = value(each.value, "address")
-      http3   = has(each.value, "http3") || has(each.value, "enableHTTP3")
+      quic    = has(each.value, "http3") || has(each.value, "enableHTTP3")
       udp     = length(match("(?i)/(u)dp$", local.address)) > 0
       traefik = lower(local.label) == "traefik"
     }
@@ -92,7 +92,7 @@ service "traefik" {
     listen "entry" {
       purpose  = "entry point ${local.label}"
       for_each = local.traefik ? [] : ["entry"]
-      protocol = local.udp ? ["udp"] : local.http3 ? ["tcp", "udp"] : ["tcp"]
+      protocol = local.udp ? ["udp"] : local.quic ? ["tcp", "udp"] : ["tcp"]
       port     = port(hostport(local.address).port, null)
       bind     = [first(hostport(local.address).host, "*")]
       exposure = "public"
@@ -103,7 +103,7 @@ service "traefik" {
     listen "internal" {
       purpose  = "dashboard, API, ping and metrics"
       for_each = local.traefik ? ["entry"] : []
-      protocol = local.udp ? ["udp"] : local.http3 ? ["tcp", "udp"] : ["tcp"]
+      protocol = local.udp ? ["udp"] : local.quic ? ["tcp", "udp"] : ["tcp"]
       port     = port(hostport(local.address).port, null)
       bind     = [first(hostport(local.address).host, "*")]
       exposure = "admin"
@@ -178,8 +178,8 @@ service "traefik" {
   }
 
   test "TOML, ping without settings" {
-    role  = "toml"
-    input = <<-EOT
+    role   = "toml"
+    input  = <<-EOT
       [entryPoints]
         [entryPoints.web]
           address = ":8081"
@@ -201,8 +201,8 @@ service "traefik" {
   }
 
   test "the command line" {
-    role   = "unit"
-    input  = <<-EOT
+    role  = "unit"
+    input = <<-EOT
       [Service]
       ExecStart=/usr/bin/traefik --entryPoints.web.address=:8081 --entrypoints.secure.address=10.0.0.5:8443 \
         --entrypoints.secure.http3 --api.insecure=true

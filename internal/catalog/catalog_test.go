@@ -96,6 +96,7 @@ func TestMistakes(t *testing.T) {
 		{`protocol = ["tcp"]`, `protocol = ["tcp"`, `missing`},
 		{`title     = "X"`, `title     = 5`, `title is not a string`},
 		{`platforms = ["linux"]`, `platforms = "linux"`, `platforms is not a list of strings`},
+		{"  listen", "  locals {\n    a = 1\n    a2 = local.a\n  }\n  each \"e\" {\n    for_each = [1]\n    locals {\n      a = 2\n    }\n  }\n  listen", `there is a local value "a" already`},
 		{`format = "lumenvox"`, `format = "lumenvoks"`, `x.hcl:5:14 there is no format "lumenvoks"; did you mean "lumenvox"?`},
 		{`format = "lumenvox"`, `format = "lines"`, `the format "lines" and a dialect do not go together`},
 		{`format = "lumenvox"`, "format = \"ini\"\n    dialect { delimiters = \"=\" }", `the format "ini" and a dialect do not go together`},

@@ -155,6 +155,9 @@ func (p *parser) group(body *hclsyntax.Body, sc scope) Group {
 		if inner.Type == "locals" {
 			for _, a := range hclfile.Attributes(inner.Body) {
 				p.expression(a.Expr, sc)
+				if slices.Contains(sc.locals, a.Name) {
+					p.Error(a.NameRange, "give it another name", "there is a local value %q already, here or around this block", a.Name)
+				}
 				g.Locals = append(g.Locals, Local{a.Name, a.Expr})
 				sc.locals = append(sc.locals, a.Name)
 			}

@@ -218,11 +218,11 @@ func TestKamailioIncludes(t *testing.T) {
 		t.Error(diff)
 	}
 	wantFindings := []string{
-		"etc/k/main.cfg:4:14 unreadable-file: an included file cannot be read: not a regular file",
+		"etc/k/main.cfg:4:14 unreadable-file: an included file cannot be read: it is a folder, not a regular file",
 		"etc/k/sub/three.cfg:1:15 unreadable-file: an included file cannot be read: the file includes itself",
 		"etc/k/sub/three.cfg:2:15 unreadable-file: an included file cannot be read: file does not exist",
 		"etc/k/sub/three.cfg:3:7 broken-line: the string is not closed",
-		"etc/k/main.cfg:8:15 unreadable-file: an included file cannot be read: not a regular file",
+		"etc/k/main.cfg:8:15 unreadable-file: an included file cannot be read: it is a folder, not a regular file",
 		"etc/k/main.cfg:6:1 broken-line: the block is not closed; what follows is not read",
 	}
 	if diff := cmp.Diff(wantFindings, kamailioFindings(diags)); diff != "" {

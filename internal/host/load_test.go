@@ -231,7 +231,7 @@ func TestLoad(t *testing.T) {
 			map[string]string{"etc/hosts": "", "portolan/sub/x": "", "portolan/empty": ""},
 			"linux from built-in, unprivileged from 1024\nall 32768-60999 from " + builtIn["linux"] + "\n",
 			"broken-fact error portolan/empty: the captured output is empty, so the command failed\n" +
-				"broken-fact warning portolan/sub: cannot be read: not a regular file",
+				"broken-fact warning portolan/sub: cannot be read: it is a folder, not a regular file",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
