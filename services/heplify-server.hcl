@@ -32,9 +32,7 @@ service "heplify-server" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/heplify-server.service", "/usr/lib/systemd/system/heplify-server.service", "/lib/systemd/system/heplify-server.service"]
-    }
+    units  = ["heplify-server.service"]
   }
 
   default "hep" {

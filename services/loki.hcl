@@ -30,9 +30,7 @@ service "loki" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/loki.service", "/usr/lib/systemd/system/loki.service", "/lib/systemd/system/loki.service"]
-    }
+    units  = ["loki.service"]
   }
 
   default "http" {

@@ -32,9 +32,7 @@ service "mediamtx" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/mediamtx.service", "/usr/lib/systemd/system/mediamtx.service", "/lib/systemd/system/mediamtx.service"]
-    }
+    units  = ["mediamtx.service"]
   }
 
   default "api" {

@@ -5,6 +5,7 @@
 service "systemd-service" {
   title     = "systemd service unit"
   platforms = ["linux"]
+  carrier   = true
   cites     = ["https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html"]
 
   file "unit" {
@@ -17,16 +18,15 @@ service "systemd-service" {
   }
 
   locals {
-    words     = words(value("Service/ExecStart"), "systemd")
-    described = length(local.words) > 0 && length(match("(^|/)(?:prometheus|node_exporter|prometheus-node-exporter)$", local.words[0])) > 0
-    passed    = has_flag(local.words, "--web.systemd-socket")
+    words  = words(value("Service/ExecStart"), "systemd")
+    passed = has_flag(local.words, "--web.systemd-socket")
   }
 
   # https://github.com/prometheus/exporter-toolkit/blob/master/web/kingpinflag/flag.go
   listen "metrics" {
     purpose  = "metrics"
     for_each = [for a in [for a in flags(local.words, "--web.listen-address") : hostport(a)] : a if a.port != null]
-    when     = !local.described && !local.passed
+    when     = !local.passed
     protocol = ["tcp"]
     port     = port(each.value.port, null)
     bind     = [first(each.value.host, "*")]
@@ -48,14 +48,6 @@ service "systemd-service" {
     input  = <<-EOT
       [Service]
       ExecStart=/opt/daemon --port 9000 -p 9001
-    EOT
-    expect = []
-  }
-
-  test "a program with its own description" {
-    input  = <<-EOT
-      [Service]
-      ExecStart=/usr/bin/prometheus --web.listen-address=:9090
     EOT
     expect = []
   }

@@ -4,6 +4,7 @@
 service "systemd-socket" {
   title     = "systemd socket unit"
   platforms = ["linux"]
+  carrier   = true
   cites     = ["https://www.freedesktop.org/software/systemd/man/latest/systemd.socket.html"]
 
   file "unit" {

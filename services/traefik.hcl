@@ -35,9 +35,7 @@ service "traefik" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/traefik.service", "/usr/lib/systemd/system/traefik.service", "/lib/systemd/system/traefik.service"]
-    }
+    units  = ["traefik.service"]
   }
 
   default "http" {

@@ -16,9 +16,7 @@ service "vosk-server" {
 
   file "unit" {
     format = "systemd"
-    paths = {
-      linux = ["/etc/systemd/system/vosk-server.service", "/usr/lib/systemd/system/vosk-server.service", "/etc/systemd/system/vosk.service", "/usr/lib/systemd/system/vosk.service"]
-    }
+    units  = ["vosk-server.service", "vosk.service"]
   }
 
   default "port" {

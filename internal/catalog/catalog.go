@@ -66,14 +66,17 @@ type Service struct {
 	Platforms []string
 	Cites     []string // where the facts of the description are documented
 	Files     []FileSpec
-	Version   hcl.Expression // the version of the service, as text; nil when files do not tell
-	Options   []Option
-	Defaults  []Default
-	Group     // what is said once for each file
-	Lints     []Lint
-	Tests     []Test
-	Source    *source.File
-	Span      source.Span // of the id
+	// Carrier says that the service opens ports for any other: a file that a service of its
+	// own describes too is left to that.
+	Carrier  bool
+	Version  hcl.Expression // the version of the service, as text; nil when files do not tell
+	Options  []Option
+	Defaults []Default
+	Group    // what is said once for each file
+	Lints    []Lint
+	Tests    []Test
+	Source   *source.File
+	Span     source.Span // of the id
 }
 
 // Group is facts with the local values they share. The groups inside are repeated for
@@ -113,6 +116,8 @@ type FileSpec struct {
 	// Paths are absolute patterns (path.Match) with forward slashes, by system:
 	// "linux" or "windows"; those of Windows begin with a drive.
 	Paths map[string][]string
+	// Units are the names of systemd units whose places are among Paths.
+	Units []string
 	// Layers are patterns of files that are read after this one and override it, in the
 	// order of their names: relative to its folder, or absolute, where "{1}" is what the
 	// first component with a wildcard of the file's own pattern stands for.
@@ -225,7 +230,7 @@ var Zeros = [...]string{"off", "chosen", "unknown"}
 
 // UnitDirs are the folders of systemd's units. Of two units with one name, the one in the
 // folder that comes first counts (systemd.unit(5), "Unit File Load Path").
-var UnitDirs = [...]string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+var UnitDirs = [...]string{"/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
 // unitPaths are the places where a unit, such as "*rtpengine*.service", may lie.
 func unitPaths(unit string) []string {

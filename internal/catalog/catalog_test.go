@@ -1,6 +1,10 @@
 package catalog
 
 import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -138,6 +142,8 @@ func TestLaterFileSystemsReplace(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "format the descriptions, and write the tables of docs/services.md")
+
 // TestDescriptionsAreFormatted keeps the built-in descriptions in the one form.
 func TestDescriptionsAreFormatted(t *testing.T) {
 	names, err := services.FS.ReadDir(".")
@@ -149,8 +155,14 @@ func TestDescriptionsAreFormatted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(hclwrite.Format(raw)) != string(raw) {
-			t.Errorf("services/%s is not formatted", n.Name())
+		switch want := hclwrite.Format(raw); {
+		case bytes.Equal(want, raw):
+		case *update:
+			if err := os.WriteFile(filepath.Join("../../services", n.Name()), want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Errorf("services/%s is not formatted: go test ./internal/catalog -update does it", n.Name())
 		}
 	}
 }

@@ -38,7 +38,13 @@ func TestFormatsAreDocumented(t *testing.T) {
 	for _, f := range conf.Formats() {
 		want = append(want, "| `"+f.Name+"` | "+f.Title+" |")
 	}
-	if table != strings.Join(want, "\n") {
+	switch whole := strings.Join(want, "\n"); {
+	case table == whole:
+	case *update:
+		if err := os.WriteFile("../../docs/services.md", []byte(strings.Replace(page, table, whole, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
 		t.Errorf("the table of formats in docs/services.md should be\n%s", strings.Join(want, "\n"))
 	}
 	_, switches, _ := strings.Cut(page, "say how they are\nwritten:")

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -20,8 +21,14 @@ func (s *Service) Explain() string {
 		fmt.Fprintf(&b, "* %s, read as %s\n", f.Role, f.Format)
 		for _, os := range []string{"linux", "windows"} {
 			for _, p := range f.Paths[os] {
+				if slices.Contains(UnitDirs[:], path.Dir(p)) && len(f.Units) > 0 {
+					continue // said once below
+				}
 				fmt.Fprintf(&b, "  * %s: `%s`\n", os, p)
 			}
+		}
+		for _, u := range f.Units {
+			fmt.Fprintf(&b, "  * unit `%s` with its drop-ins, wherever systemd finds it\n", u)
 		}
 		for _, l := range f.Layers {
 			fmt.Fprintf(&b, "  * overridden by `%s`\n", l)

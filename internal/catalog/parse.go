@@ -106,12 +106,12 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 		return nil
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs:    []string{"title", "platforms", "cites", "version"},
+		Attrs:    []string{"title", "platforms", "cites", "version", "carrier"},
 		Required: []string{"title", "platforms"},
 		Blocks:   []string{"file", "option", "default", "locals", "each", "listen", "connect", "lint", "test"},
 	}, "a service", b.DefRange())
 	s := &Service{
-		ID: id, Title: p.String(b.Body, "title"), Platforms: p.Strings(b.Body, "platforms"), Cites: p.Strings(b.Body, "cites"),
+		ID: id, Title: p.String(b.Body, "title"), Platforms: p.Strings(b.Body, "platforms"), Cites: p.Strings(b.Body, "cites"), Carrier: p.Bool(b.Body, "carrier"),
 		Source: p.File, Span: p.Span(b.LabelRanges[0]),
 	}
 	scope := newScope(s)
@@ -271,6 +271,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 			continue
 		}
 		spec.Paths["linux"] = append(spec.Paths["linux"], unitPaths(unit)...)
+		spec.Units = append(spec.Units, unit)
 	}
 	for _, layer := range p.Strings(b.Body, "layers") {
 		if _, err := path.Match(layer, ""); err != nil || layer == "" {

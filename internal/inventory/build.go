@@ -77,7 +77,7 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	tools := sync.Pool{New: func() any { return newToolbox() }}
 	read := documents{}
 	parallel.For(len(found), func(i int) { found[i].load(&read, &tools) })
-	found = withoutParts(found)
+	found = withoutCarried(withoutParts(found))
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
@@ -194,6 +194,18 @@ func withoutParts(found []candidate) []candidate {
 		whole := parts[key{c.service, c.file.Path}]
 		return whole != nil && whole != c.doc && !c.said && (c.doc == nil || !slices.Contains(c.doc.Included, whole.File.Path))
 	})
+}
+
+// withoutCarried leaves out the files of carriers, such as units, that a service of its
+// own has too.
+func withoutCarried(found []candidate) []candidate {
+	described := map[string]bool{}
+	for i := range found {
+		if c := &found[i]; c.doc != nil && !c.service.Carrier {
+			described[c.file.Path] = true
+		}
+	}
+	return slices.DeleteFunc(found, func(c candidate) bool { return c.service.Carrier && !c.said && described[c.file.Path] })
 }
 
 // load reads the file of a candidate and asks whether it is what its name says.

@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -254,5 +255,20 @@ service "acme" {
 	var b strings.Builder
 	if err := inventory.WriteJSON(&b, inv); err != nil || !strings.Contains(b.String(), `"source_first": 40000`) || !strings.Contains(b.String(), `"source_last": 65535`) {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// TestCarriers: a unit of a program with its own description is that program's alone.
+func TestCarriers(t *testing.T) {
+	unit := "[Service]\nExecStart=/usr/bin/%s --web.listen-address=192.0.2.8:9191\n"
+	got := claimsOf(t, ours(t), map[string]string{
+		"etc/systemd/system/prometheus.service":   fmt.Sprintf(unit, "prometheus"),
+		"etc/systemd/system/sip_exporter.service": fmt.Sprintf(unit, "sip_exporter"),
+	})
+	if want := []string{
+		"metrics tcp 192.0.2.8 9191 config L2 etc/systemd/system/sip_exporter.service",
+		"web tcp 192.0.2.8 9191 config L2 etc/systemd/system/prometheus.service",
+	}; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
