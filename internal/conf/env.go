@@ -44,6 +44,7 @@ type envScan struct {
 	vars   map[string]string
 	budget int    // bytes that variables may still add
 	dead   string // the quotes that nothing closes any more
+	line   lineEnd
 }
 
 // statement reads one assignment, comment or empty line; false when there are too many.
@@ -259,12 +260,7 @@ func (e *envScan) blanks() {
 func (e *envScan) atEnd() bool { return e.pos >= len(e.text) || e.text[e.pos] == '\n' }
 
 // lineEnd is where the line ends.
-func (e *envScan) lineEnd() int {
-	if i := bytes.IndexByte(e.text[e.pos:], '\n'); i >= 0 {
-		return e.pos + i
-	}
-	return len(e.text)
-}
+func (e *envScan) lineEnd() int { return e.line.of(e.text, e.pos) }
 
 // newline skips a line end.
 func (e *envScan) newline() bool {

@@ -38,7 +38,11 @@ type kamInput struct {
 	// dead tells, for the first byte of a quote or bracket, up to which offset it is
 	// known not to be closed: looking again each time would take forever.
 	dead map[byte]int
+	line lineEnd
 }
+
+// rest is the text from here to the end of the line.
+func (in *kamInput) rest() []byte { return in.text[in.pos:in.line.of(in.text, in.pos)] }
 
 // giveUp notes that what begins with c is not closed before end.
 func (in *kamInput) giveUp(c byte, end int) {
@@ -186,7 +190,7 @@ func (in *kamInput) opaque(c byte, body bool) int {
 			if !bytes.HasPrefix(rest, []byte(p.open)) || in.dead[c] > in.pos {
 				continue
 			}
-			line := kamLine(rest)
+			line := in.rest()
 			if i := bytes.Index(line, []byte(p.close)); i >= 0 {
 				return i + len(p.close)
 			}
@@ -277,7 +281,7 @@ func (s *kamScanner) template(in *kamInput) bool {
 	if s.body || len(rest) < 2 || rest[1] != '%' && rest[1] != '#' || in.dead[rest[1]] > in.pos {
 		return false
 	}
-	line := kamLine(rest)
+	line := in.rest()
 	i := bytes.Index(line[2:], []byte{rest[1], '}'})
 	if i < 0 {
 		in.giveUp(rest[1], in.pos+len(line))
@@ -330,7 +334,7 @@ func (s *kamScanner) part(in *kamInput, quote byte) ([]byte, bool) {
 	end, escaped := start, false
 	limit := len(in.text)
 	if in.dead[quote] > start {
-		limit = start + len(kamLine(in.text[start:]))
+		limit = in.line.of(in.text, min(start, len(in.text)))
 	}
 	for end < limit && in.text[end] != quote {
 		if in.text[end] == '\\' && quote == '"' && end+1 < limit {
@@ -343,7 +347,8 @@ func (s *kamScanner) part(in *kamInput, quote byte) ([]byte, bool) {
 	closed := end < limit
 	if !closed {
 		in.giveUp(quote, len(in.text))
-		end = start + len(bytes.TrimSuffix(kamLine(in.text[start:]), []byte{'\r'}))
+		start = min(start, len(in.text))
+		end = start + len(bytes.TrimSuffix(in.text[start:in.line.of(in.text, start)], []byte{'\r'}))
 		in.pos = end
 	} else {
 		in.pos = end + 1

@@ -54,3 +54,19 @@ func (l line) cut(i int) (before, after line) {
 func (l line) shift(by int) line { return line{l.start + by, l.end + by, l.text} }
 
 func (l line) span(f *source.File) source.Span { return f.Span(l.start, l.end) }
+
+// lineEnd finds where a line ends and remembers it: a line of eight megabytes may have as
+// many quotes, and looking to its end for each of them would take forever. The zero value
+// remembers nothing.
+type lineEnd struct{ from, end int } // no line ends between the two
+
+// of is the offset of the newline that ends the line of the byte at i, or of the end.
+func (l *lineEnd) of(text []byte, i int) int {
+	if l.end == 0 || i < l.from || i > l.end {
+		l.from, l.end = i, len(text)
+		if n := bytes.IndexByte(text[i:], '\n'); n >= 0 {
+			l.end = i + n
+		}
+	}
+	return l.end
+}

@@ -68,6 +68,7 @@ type tokens struct {
 	pending []token // given back, the last one comes first
 	again   int     // bytes that were looked at in vain, for a quote that does not close
 	noStar  bool    // there is no "*/" any more
+	line    lineEnd
 }
 
 func (s *tokens) unread(t token) { s.pending = append(s.pending, t) }
@@ -261,10 +262,7 @@ func (s *tokens) quoted(t *token, quote byte) {
 		}
 		s.again += len(text) - t.from
 	}
-	line := t.from + bytes.IndexByte(text[t.from:], '\n')
-	if line < t.from {
-		line = len(text)
-	}
+	line := s.line.of(text, t.from)
 	limit := len(text)
 	if s.rules.oneLine || s.again > 4*len(text) {
 		limit = line
