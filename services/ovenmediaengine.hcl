@@ -8,7 +8,7 @@ service "ovenmediaengine" {
   cites     = ["https://docs.ovenmediaengine.com/configuration"]
 
   file "conf" {
-    format      = "xml"
+    format      = "ome-xml"
     accept      = has("Server/Bind")
     common_name = true # Tomcat and others have a server.xml too
     paths = {
@@ -274,6 +274,32 @@ service "ovenmediaengine" {
       "relay tcp 10.0.0.5 3479 config L14",
       "http tcp 10.0.0.5 3343 config L19",
       "https tcp 10.0.0.5 3344 config L19",
+    ]
+  }
+
+  test "variables" {
+    input = <<-EOT
+      <Server version="8">
+        <IP>*</IP>
+        <Bind>
+          <Providers>
+            <RTMP><Port>$${env:RTMP:1937}</Port></RTMP>
+            <SRT><Port>$${env:SRT_WITHOUT_DEFAULT}</Port></SRT>
+            <WebRTC>
+              <IceCandidates>
+                <IceCandidate>$${env:IP:*}:$${env:ICE:12000-12004,12006/tcp}</IceCandidate>
+                <TcpRelay>$${env:IP:*}:$${env:RELAY:3480}</TcpRelay>
+              </IceCandidates>
+            </WebRTC>
+          </Providers>
+        </Bind>
+      </Server>
+    EOT
+    expect = [
+      "rtmp tcp * 1937 config L5",
+      "ice tcp * 12000-12004 config L9",
+      "ice tcp * 12006 config L9",
+      "relay tcp * 3480 config L10",
     ]
   }
 

@@ -91,6 +91,7 @@ var formats = sync.OnceValue(func() []Format {
 		{"table", "columns of words (master.cf, services, inetd.conf)", parseTable},
 		{"xml", "XML", parseXML},
 		{"freeswitch-xml", "XML behind FreeSWITCH's preprocessor", parseFreeswitch},
+		{"ome-xml", "XML in which ${env:NAME:default} is a variable (OvenMediaEngine)", parseOME},
 		{"yaml", "YAML, also of several documents", parseYAML},
 		{"json", "JSON, also with comments and repeated keys", parseJSON},
 		{"toml", "TOML", parseTOML},

@@ -1,0 +1,31 @@
+package conf
+
+import "regexp"
+
+// parseOME reads the XML of OvenMediaEngine. In its texts ${env:NAME:default} is the value of
+// a variable of the environment, and of one that is not set the default. The environment is
+// not in the file: the default is taken where there is one, and what has none stays the
+// placeholder that it is.
+//
+// https://github.com/AirenSoft/OvenMediaEngine,
+// 0229fcd480cd4f71ab9063b7af9aea97d7c5e994:src/projects/config/engine/data_source.cpp,
+// lines 33 to 110. HOSTNAME is asked of the system.
+func parseOME(r *reader) *Node {
+	root := parseXML(r)
+	var walk func(n *Node)
+	walk = func(n *Node) {
+		n.Value = omeVariable.ReplaceAllStringFunc(n.Value, func(s string) string {
+			if m := omeVariable.FindStringSubmatch(s); m[1] != "HOSTNAME" {
+				return m[2]
+			}
+			return s
+		})
+		for _, c := range n.Children {
+			walk(c)
+		}
+	}
+	walk(root)
+	return root
+}
+
+var omeVariable = regexp.MustCompile(`\$\{env:([^}:]*):([^}]+)\}`)
