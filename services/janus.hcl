@@ -149,11 +149,29 @@ service "janus" {
     }
   }
 
+  default "rabbitmq_port" {
+    setting = "port"
+    case {
+      value = 5672
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/src/transports/janus_rabbitmq.c"]
+    }
+  }
+
+  default "mqtt_port" {
+    setting = "url"
+    case {
+      value = 1883
+      cites = ["https://github.com/meetecho/janus-gateway/blob/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf/janus.transport.mqtt.jcfg.sample#L8"]
+    }
+  }
+
   locals {
-    http   = file("http")
-    ws     = file("websockets")
-    https  = has(local.http, "certificates/cert_pem")
-    wss    = has(local.ws, "certificates/cert_pem")
+    http = file("http")
+    ws   = file("websockets")
+    # A web server with TLS needs both, one for WebSockets takes the key from the certificate:
+    # janus_http.c, line 854, and janus_websockets.c, line 457, of that commit.
+    https  = value(local.http, "certificates/cert_pem") != null && value(local.http, "certificates/cert_key") != null
+    wss    = value(local.ws, "certificates/cert_pem") != null
     stream = file("streaming")
     media  = range(value("media/rtp_port_range"))
   }
@@ -207,7 +225,7 @@ service "janus" {
 
   listen "ws" {
     purpose  = "WebSocket API"
-    when     = truthy(value(local.ws, "general/ws"), false)
+    when     = truthy(value(local.ws, "general/ws"), false) && value(local.ws, "general/ws_unix") == null
     protocol = ["tcp"]
     port     = port(value(local.ws, "general/ws_port"), default.ws_port)
     bind     = [text(value(local.ws, "general/ws_ip"), "*")]
@@ -216,7 +234,7 @@ service "janus" {
 
   listen "wss" {
     purpose  = "WebSocket API over TLS"
-    when     = truthy(value(local.ws, "general/wss"), false) && local.wss
+    when     = truthy(value(local.ws, "general/wss"), false) && value(local.ws, "general/wss_unix") == null && local.wss
     protocol = ["tcp"]
     port     = port(value(local.ws, "general/wss_port"), default.wss_port)
     bind     = [text(value(local.ws, "general/wss_ip"), "*")]
@@ -225,7 +243,7 @@ service "janus" {
 
   listen "admin-ws" {
     purpose  = "admin API over WebSocket"
-    when     = truthy(value(local.ws, "admin/admin_ws"), false)
+    when     = truthy(value(local.ws, "admin/admin_ws"), false) && value(local.ws, "admin/admin_ws_unix") == null
     protocol = ["tcp"]
     port     = port(value(local.ws, "admin/admin_ws_port"), default.admin_ws_port)
     bind     = [text(value(local.ws, "admin/admin_ws_ip"), "*")]
@@ -234,11 +252,27 @@ service "janus" {
 
   listen "admin-wss" {
     purpose  = "admin API over WebSocket and TLS"
-    when     = truthy(value(local.ws, "admin/admin_wss"), false) && local.wss
+    when     = truthy(value(local.ws, "admin/admin_wss"), false) && value(local.ws, "admin/admin_wss_unix") == null && local.wss
     protocol = ["tcp"]
     port     = port(value(local.ws, "admin/admin_wss_port"), default.admin_wss_port)
     bind     = [text(value(local.ws, "admin/admin_wss_ip"), "*")]
     exposure = "admin"
+  }
+
+  connect "rabbitmq" {
+    purpose  = "RabbitMQ"
+    when     = truthy(value(file("rabbitmq"), "general/enabled"), false)
+    protocol = ["tcp"]
+    peer     = text(value(file("rabbitmq"), "general/host"), "localhost")
+    port     = port(value(file("rabbitmq"), "general/port"), default.rabbitmq_port)
+  }
+
+  connect "mqtt" {
+    purpose  = "MQTT broker"
+    when     = truthy(value(file("mqtt"), "general/enabled"), false)
+    protocol = ["tcp"]
+    peer     = text(hostport(value(file("mqtt"), "general/url")).host, "localhost")
+    port     = port(hostport(value(file("mqtt"), "general/url")).port, default.mqtt_port)
   }
 
   each "range" {
@@ -284,6 +318,29 @@ service "janus" {
     }
   }
 
+  # What a mount point leaves to the plugin, and all of RTSP, comes from its own range, to
+  # its end: janus_streaming.c, lines 7470 and 7625, of that commit.
+  each "streaming" {
+    for_each = length([for m in find(local.stream, "*") : m if value(m, "type") == "rtsp" || length([for p in concat(values(m, "*port"), values(m, "media/*/*port")) : p if p == "0"]) > 0]) > 0 ? [local.stream] : []
+
+    locals {
+      range = range(value(each.value, "general/rtp_port_range"))
+      one   = port(local.range.first, default.rtp_first)
+      two   = port(local.range.last, default.rtp_last)
+      last  = local.two == 0 ? 65535 : local.two
+    }
+
+    listen "stream-range" {
+      purpose  = "sources of streams without a port of their own"
+      protocol = ["udp"]
+      first    = even_up(min(local.one, local.last))
+      last     = max(local.one, local.last)
+      nominal  = [min(local.one, local.last), max(local.one, local.last)]
+      share    = "rtp"
+      exposure = "internal"
+    }
+  }
+
   # A mount point listens for the source of a stream. The medium must be switched on.
   each "mountpoint" {
     for_each = [for m in find(local.stream, "*") : m if value(m, "type") == "rtp"]
@@ -297,7 +354,7 @@ service "janus" {
 
     listen "stream" {
       purpose  = "source of a stream"
-      for_each = concat(local.audio, local.video, local.data, local.ports)
+      for_each = [for p in concat(local.audio, local.video, local.data, local.ports) : p if p != "0"]
       protocol = ["udp"]
       port     = port(each.value, null)
       exposure = "internal"
@@ -319,6 +376,40 @@ service "janus" {
       }
     EOT
     expect = ["http tcp * 8088 default", "admin-http tcp 127.0.0.1 7188 config L8"]
+  }
+
+  test "certificates without a key" {
+    role   = "http"
+    input  = <<-EOT
+      general: {
+        https = true
+        secure_port = 9443
+      }
+      certificates: { cert_pem = "/etc/janus/janus.pem" }
+    EOT
+    expect = []
+  }
+
+  test "WebSockets, one of them on a path" {
+    role   = "websockets"
+    input  = <<-EOT
+      general: {
+        ws = true
+        ws_unix = "/run/janus.sock"
+        wss = true
+        wss_port = 9989
+      }
+      certificates: { cert_pem = "/etc/janus/janus.pem" }
+    EOT
+    expect = ["wss tcp * 9989 config L5"]
+  }
+
+  test "queues" {
+    files = {
+      rabbitmq = "general: {\n  enabled = true\n  host = \"192.0.2.9\"\n}\n"
+      mqtt     = "general: {\n  enabled = true\n  url = \"tcp://192.0.2.8:1884\"\n}\n"
+    }
+    expect = ["rabbitmq tcp -> 192.0.2.9 5672 default", "mqtt tcp -> 192.0.2.8 1884 config L3"]
   }
 
   test "RTCP lies above the range" {
@@ -355,6 +446,21 @@ service "janus" {
       }
     EOT
     expect = ["stream udp * 6002 config L5", "stream udp * 6102 config L11", "stream udp * 6104 config L12"]
+  }
+
+  test "mount points that leave it to the plugin" {
+    role   = "streaming"
+    input  = <<-EOT
+      general: { rtp_port_range = "21001-21999" }
+      hall: {
+        type = "rtp"
+        audio = true
+        audioport = 0
+        data = true
+        dataport = 6003
+      }
+    EOT
+    expect = ["stream-range udp * 21002-21999 config nominal 21001-21999 L1", "stream udp * 6003 config L7"]
   }
 
   test "media range of the core" {
