@@ -12,7 +12,8 @@ import "path"
 //     "inet * port 953 allow { any; } keys { k; };" is a section inet and a section keys.
 //     dhcpd.conf ends no block with ";", so a reader of both cannot tell the two apart.
 //
-// Comments are # and // to the end of the line and /* */, also inside words. Strings
+// The ";" behind a single key may be missing, keys { k };, as in parse_server_key_kludge of
+// isccfg/namedconf.c. Comments are # and // to the end of the line and /* */, also inside words. Strings
 // stand in double quotes and may run over lines; \" is a quote in them. Includes are
 // relative to the directory that "directory" in options names, as named changes to it
 // when it reads the line, else to that of the document.
@@ -20,7 +21,7 @@ import "path"
 // BIND 9 ARM, 7 (configuration file), isc/lex.c, isccfg/parser.c; dhcpd.conf(5).
 func parseBind(r *reader) *Node {
 	root := &Node{Kind: Section}
-	p := &blocks{parts: newParts(r), dir: path.Dir(r.file.Path), rules: &tokenRules{
+	p := &blocks{parts: newParts(r), loose: "keys", dir: path.Dir(r.file.Path), rules: &tokenRules{
 		marks: []string{";", "{", "}"}, ends: `;{}"`, quotes: `"`, comments: []string{"#", "//", "/*"}, glued: true,
 		unescape: func(s string) string { return unescape(s, `"`, `"`, nil) },
 	}}

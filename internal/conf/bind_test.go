@@ -16,6 +16,7 @@ func TestBindReads(t *testing.T) {
 		"members with words":   {in: "primaries { 1.2.3.4 port 10 key \"k\"; };", want: "primaries@1:1 {\n 1.2.3.4@1:13(port|10|key|k) = port 10 key \"k\"@1:21"},
 		"behind a block":       {in: "controls { inet * port 953 allow { any; } keys { \"k\"; }; };", want: "controls@1:1 {\n inet@1:12(*|port|953|allow) { = * port 953 allow@1:17\n  any@1:36 = @1:39\n keys@1:43 {\n  k@1:51 = @1:53"},
 		"dhcpd":                {in: "subnet 10.0.0.0 netmask 255.0.0.0 {\n range 10.0.0.1 10.0.0.9;\n}\nomapi-port 7911;", want: "subnet@1:1(10.0.0.0|netmask|255.0.0.0) { = 10.0.0.0 netmask 255.0.0.0@1:8\n range@2:2(10.0.0.1|10.0.0.9) = 10.0.0.1 10.0.0.9@2:8\nomapi-port@4:1 = 7911@4:12"},
+		"keys":                 {in: "server 10.0.0.1 { keys { k }; };\nb { c };", want: "server@1:1 { = 10.0.0.1@1:8\n keys@1:19 {\n  k@1:26 = @1:27\nb@2:1 {\n c@2:5 = @2:6", rules: "broken-line@2:5"},
 		"no end":               {in: "a 1", want: "a@1:1 = 1@1:3", rules: "broken-line@1:3"},
 		"quote not closed":     {in: "a \"b;\nc 1;", want: "a@1:1 = b@1:4\nc@2:1 = 1@2:3", rules: "broken-line@1:3"},
 		"comment not closed":   {in: "a 1; /* b\nc 1;", want: "a@1:1 = 1@1:3\nc@2:1 = 1@2:3", rules: "broken-line@1:6"},

@@ -477,6 +477,7 @@ type blocks struct {
 	raw    func(name string) bool           // whether the block is in another language
 	end    func(text []byte, start int) int // where such a block ends, behind its brace, or -1
 	seen   func(n *Node)                    // told of every setting; may be nil
+	loose  string                           // the name of a block whose last statement needs no ";"
 }
 
 // file reads f into top.
@@ -549,8 +550,9 @@ func (p *blocks) unended(f *source.File, in *Node, words []token) {
 	if len(words) == 0 {
 		return
 	}
-	last := words[len(words)-1]
-	p.r.report(odd(f.Span(last.from, last.to), "the statement does not end", "write \";\" behind it"))
+	if last := words[len(words)-1]; p.loose == "" || in.Name != p.loose {
+		p.r.report(odd(f.Span(last.from, last.to), "the statement does not end", "write \";\" behind it"))
+	}
 	p.statement(f, in, words)
 }
 

@@ -7,9 +7,7 @@ func TestNginxRealFiles(t *testing.T) {
 }
 
 func TestBindRealFiles(t *testing.T) {
-	tokenRealFiles(t, parseBind, map[string]string{
-		"named.conf": "the statement does not end", // a parser's test file; one key has no ";" on purpose
-	}, "bind/*.conf")
+	tokenRealFiles(t, parseBind, nil, "bind/*.conf")
 }
 
 func TestLibconfigRealFiles(t *testing.T) {
