@@ -211,6 +211,14 @@ service "bind" {
     ]
   }
 
+  test "the same address again" {
+    input  = <<-EOT
+      options { listen-on { none; }; listen-on-v6 { none; }; };
+      controls { inet 10.0.0.3 allow { any; }; inet 10.0.0.3 allow { none; }; inet 10.0.0.3 port 954 allow { any; }; };
+    EOT
+    expect = ["control tcp 10.0.0.3 953 default", "control tcp 10.0.0.3 954 config L2"]
+  }
+
   test "another port, no controls" {
     input = <<-EOT
       options { port 5300; listen-on { 192.0.2.1; }; listen-on-v6 { any; }; };

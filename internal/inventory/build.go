@@ -540,9 +540,18 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	for _, proto := range b.protocols(f, ctx) {
 		for _, r := range port.Of(clamp(lo, hi)).Minus(b.except(f, ctx)).Ranges() {
 			claim.Proto, claim.Ports = proto, r
-			b.claims = append(b.claims, claim)
+			if claim.Origin == Config || !slices.ContainsFunc(b.claims, claim.repeats) {
+				b.claims = append(b.claims, claim)
+			}
 		}
 	}
+}
+
+// repeats reports whether other is the same socket or connection by the same default at the
+// same place, said again: it is the same one.
+func (c *Claim) repeats(other Claim) bool {
+	return c.Listen == other.Listen && c.Direction == other.Direction && c.Proto == other.Proto && c.Ports == other.Ports &&
+		c.Origin == other.Origin && c.Span == other.Span && c.Peer == other.Peer && c.Purpose == other.Purpose && slices.Equal(c.Bind, other.Bind)
 }
 
 // zero reports a number 0 of which nobody says that it switches the listener off.
