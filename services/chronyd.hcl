@@ -52,7 +52,7 @@ service "chronyd" {
 
   listen "ntp" {
     purpose  = "NTP"
-    when     = has("allow")
+    when     = value("allow") != null
     protocol = ["udp"]
     port     = port(value("port"), default.port)
     bind     = local.binds
@@ -73,7 +73,7 @@ service "chronyd" {
 
   listen "nts-ke" {
     purpose  = "NTS key establishment"
-    when     = has("ntsserverkey") && has("ntsservercert")
+    when     = value("ntsserverkey") != null && value("ntsservercert") != null
     protocol = ["tcp"]
     port     = port(value("ntsport"), default.ntsport)
     bind     = local.binds

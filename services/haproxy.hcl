@@ -51,7 +51,7 @@ service "haproxy" {
 
         listen "bind" {
           purpose  = "proxied service"
-          when     = !local.page
+          for_each = local.page ? [] : ["x"]
           protocol = local.udp ? ["udp"] : ["tcp"]
           first    = port(local.parts[2], 0)
           last     = port(first(local.parts[3], local.parts[2]), 0)
@@ -62,7 +62,7 @@ service "haproxy" {
 
         listen "stats" {
           purpose  = "statistics page"
-          when     = local.page
+          for_each = local.page ? ["x"] : []
           protocol = local.udp ? ["udp"] : ["tcp"]
           first    = port(local.parts[2], 0)
           last     = port(first(local.parts[3], local.parts[2]), 0)
@@ -71,6 +71,23 @@ service "haproxy" {
           share    = "haproxy"
         }
       }
+    }
+  }
+
+  # server NAME ADDRESS:PORT; without a port it is the one that the client asked for.
+  each "servers" {
+    for_each = flatten([for s in concat(find("backend"), find("listen")) : [for n in find(s, "server") : args(n)[1] if length(args(n)) > 1 && length(match(local.address, args(n)[1])) > 0] if !has(s, "disabled")])
+
+    locals {
+      parts = match(local.address, each.value)
+    }
+
+    connect "server" {
+      purpose  = "proxied server"
+      for_each = [local.parts]
+      protocol = length(match("^(quic|udp|dgram)", text(each.value[0], ""))) > 0 ? ["udp"] : ["tcp"]
+      peer     = trim_prefix(trim_suffix(each.value[1], "]"), "[")
+      port     = port(each.value[2], null)
     }
   }
 
@@ -103,9 +120,13 @@ service "haproxy" {
         bind unix@/run/web.sock
         default_backend b
       backend b
-        server one 192.0.2.9:8080
+        server one 192.0.2.9:8080 check
+        server two quic6@[2001:db8::9]:8443
+        server three unix@/run/three.sock
+        server four 192.0.2.10
     EOT
     expect = [
+      "server tcp -> 192.0.2.9 8080 config L11", "server udp -> 2001:db8::9 8443 config L12",
       "runtime-api tcp 127.0.0.1 9999 config L3", "bind tcp 0.0.0.0 80 config L5", "bind tcp 192.0.2.1 8000-8003 config L5",
       "bind udp :: 443 config L6", "bind tcp 2001:db8::1 8443 config L7",
     ]

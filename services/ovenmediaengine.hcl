@@ -237,10 +237,28 @@ service "ovenmediaengine" {
     exposure = "admin"
   }
 
+  connect "stun" {
+    purpose  = "STUN server that tells the public address"
+    for_each = [for s in [for t in values("Server/StunServer") : hostport(t)] : s if s.port != null]
+    protocol = ["udp"]
+    peer     = each.value.host
+    port     = port(each.value.port, null)
+  }
+
+  # Streams are pulled from there.
+  connect "origin" {
+    purpose  = "origin server"
+    for_each = [for u in [for t in values("Server/VirtualHosts/VirtualHost/Origins/Origin/Pass/Urls/Url") : hostport(t)] : u if u.port != null]
+    protocol = ["tcp"]
+    peer     = text(nonempty(each.value.host), "*")
+    port     = port(each.value.port, null)
+  }
+
   test "the same port in several blocks" {
     input = <<-EOT
       <Server version="8">
         <IP>10.0.0.5</IP>
+        <StunServer>stun.example:13479</StunServer>
         <Bind>
           <Managers><API><Port>8091</Port></API></Managers>
           <Providers>
@@ -260,20 +278,25 @@ service "ovenmediaengine" {
             <LLHLS><Port>3343</Port><TLSPort>3344</TLSPort></LLHLS>
           </Publishers>
         </Bind>
+        <VirtualHosts><VirtualHost><Origins><Origin><Pass><Scheme>ovt</Scheme>
+          <Urls><Url>origin.example:9001/app/</Url></Urls>
+        </Pass></Origin></Origins></VirtualHost></VirtualHosts>
       </Server>
     EOT
     expect = [
-      "api tcp 10.0.0.5 8091 config L4",
-      "rtmp tcp 10.0.0.5 1936 config L7",
-      "srt-input udp 10.0.0.5 9997 config L8",
-      "mpegts udp 10.0.0.5 4100-4104 config L9",
-      "mpegts udp 10.0.0.5 4106 config L9",
-      "signalling tcp 10.0.0.5 3343 config L11",
-      "signalling-tls tcp 10.0.0.5 3344 config L11",
-      "ice udp 10.0.0.5 11000-11004 config L13",
-      "relay tcp 10.0.0.5 3479 config L14",
-      "http tcp 10.0.0.5 3343 config L19",
-      "https tcp 10.0.0.5 3344 config L19",
+      "stun udp -> stun.example 13479 config L3",
+      "api tcp 10.0.0.5 8091 config L5",
+      "rtmp tcp 10.0.0.5 1936 config L8",
+      "srt-input udp 10.0.0.5 9997 config L9",
+      "mpegts udp 10.0.0.5 4100-4104 config L10",
+      "mpegts udp 10.0.0.5 4106 config L10",
+      "signalling tcp 10.0.0.5 3343 config L12",
+      "signalling-tls tcp 10.0.0.5 3344 config L12",
+      "ice udp 10.0.0.5 11000-11004 config L14",
+      "relay tcp 10.0.0.5 3479 config L15",
+      "http tcp 10.0.0.5 3343 config L20",
+      "https tcp 10.0.0.5 3344 config L20",
+      "origin tcp -> origin.example 9001 config L24",
     ]
   }
 

@@ -85,16 +85,41 @@ service "prometheus" {
     assigned = ["9090"]
   }
 
+  # A target without a port has that of its scheme, which others may still rewrite.
+  connect "target" {
+    purpose  = "scraped target"
+    for_each = [for t in [for t in values("scrape_configs/*/static_configs/*/targets/*") : hostport(t)] : t if t.port != null]
+    protocol = ["tcp"]
+    peer     = each.value.host
+    port     = port(each.value.port, null)
+  }
+
+  connect "alertmanager" {
+    purpose  = "Alertmanager"
+    for_each = [for t in [for t in values("alerting/alertmanagers/*/static_configs/*/targets/*") : hostport(t)] : t if t.port != null]
+    protocol = ["tcp"]
+    peer     = each.value.host
+    port     = port(each.value.port, null)
+  }
+
   test "targets are not listeners" {
-    input  = <<-EOT
+    input = <<-EOT
       global:
         scrape_interval: 30s
       scrape_configs:
         - job_name: voice
           static_configs:
-            - targets: ["10.0.0.5:9641", "10.0.0.6:9100"]
+            - targets: ["10.0.0.5:9641", "10.0.0.6:9100", "10.0.0.7"]
+      alerting:
+        alertmanagers:
+          - static_configs:
+              - targets:
+                  - alerts.example:9093
     EOT
-    expect = ["web-default tcp 0.0.0.0 9090 default"]
+    expect = [
+      "web-default tcp 0.0.0.0 9090 default", "target tcp -> 10.0.0.5 9641 config L6", "target tcp -> 10.0.0.6 9100 config L6",
+      "alertmanager tcp -> alerts.example 9093 config L11",
+    ]
   }
 
   test "the command line" {

@@ -51,13 +51,24 @@ service "redis-sentinel" {
     assigned = ["26379"]
   }
 
+  # sentinel monitor NAME HOST PORT QUORUM
+  connect "master" {
+    purpose  = "Redis that is watched"
+    for_each = [for n in find("sentinel") : args(n) if length(args(n)) >= 4 && length(match("^(?i)(monitor)$", args(n)[0])) > 0]
+    protocol = ["tcp"]
+    peer     = each.value[2]
+    port     = port(each.value[3], null)
+  }
+
   test "two masters" {
     input  = <<-EOT
       port 26380
       bind 10.3.0.1
       sentinel monitor calls 10.3.0.9 6380 2
+      SENTINEL monitor cdrs cdrs.example 6381 2
+      sentinel down-after-milliseconds calls 5000
     EOT
-    expect = ["sentinel tcp 10.3.0.1 26380 config L1"]
+    expect = ["sentinel tcp 10.3.0.1 26380 config L1", "master tcp -> 10.3.0.9 6380 config L3", "master tcp -> cdrs.example 6381 config L4"]
   }
 
   test "the default" {

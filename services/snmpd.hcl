@@ -22,6 +22,14 @@ service "snmpd" {
     }
   }
 
+  default "trap_port" {
+    setting = "trapsink"
+    case {
+      value = 162
+      cites = ["http://www.net-snmp.org/docs/man/snmpd.conf.html"]
+    }
+  }
+
   locals {
     # Each line is a list, and lines add up.
     addresses = flatten([for a in values("agentAddress") : items(a, ",")])
@@ -98,9 +106,41 @@ service "snmpd" {
     assigned = ["705"]
   }
 
+  # trapsink HOST [COMMUNITY [PORT]]
+  each "trap" {
+    for_each = [for n in concat(find("trapsink"), find("trap2sink"), find("informsink")) : args(n) if length(args(n)) > 0]
+
+    locals {
+      source = each.value[0]
+      last   = length(each.value) > 2 ? each.value[2] : null
+      parts  = match("^(?:(?i:udp6?|tcp6?):)?(\\[[^]]*\\]|[^:/]+)(?::([0-9]+))?$", each.value[0])
+    }
+
+    connect "trap" {
+      purpose  = "receiver of traps"
+      for_each = length(local.parts) > 0 ? [local.parts] : []
+      protocol = starts_with(lower(local.source), "tcp") ? ["tcp"] : ["udp"]
+      peer     = each.value[0]
+      port     = port(first(each.value[1], local.last), default.trap_port)
+    }
+  }
+
   test "nothing written" {
     input  = "rocommunity calls 10.0.0.0/8\n"
     expect = ["snmp-default udp 0.0.0.0 161 default"]
+  }
+
+  test "receivers of traps" {
+    input = <<-EOT
+      agentaddress 1161
+      trapsink traps.example secret
+      trap2sink tcp:192.0.2.9:1162
+      informsink 192.0.2.8 secret 1163
+    EOT
+    expect = [
+      "snmp udp 0.0.0.0 1161 config L1", "trap udp -> traps.example 162 default", "trap tcp -> 192.0.2.9 1162 config L3",
+      "trap udp -> 192.0.2.8 1163 config L4",
+    ]
   }
 
   test "lists and transports" {

@@ -39,6 +39,46 @@ service "wazo-confd" {
     exposure = "internal"
   }
 
+  connect "auth" {
+    purpose  = "wazo-auth"
+    for_each = values("auth/port")
+    protocol = ["tcp"]
+    peer     = text(value("auth/host"), "localhost")
+    port     = port(each.value, null)
+  }
+
+  connect "ari" {
+    purpose  = "Asterisk (ARI)"
+    for_each = values("ari/port")
+    protocol = ["tcp"]
+    peer     = text(value("ari/host"), "localhost")
+    port     = port(each.value, null)
+  }
+
+  connect "bus" {
+    purpose  = "RabbitMQ"
+    for_each = values("bus/port")
+    protocol = ["tcp"]
+    peer     = text(value("bus/host"), "localhost")
+    port     = port(each.value, null)
+  }
+
+  connect "provd" {
+    purpose  = "wazo-provd"
+    for_each = values("provd/port")
+    protocol = ["tcp"]
+    peer     = text(value("provd/host"), "localhost")
+    port     = port(each.value, null)
+  }
+
+  connect "sysconfd" {
+    purpose  = "wazo-sysconfd"
+    for_each = values("sysconfd/port")
+    protocol = ["tcp"]
+    peer     = text(value("sysconfd/host"), "localhost")
+    port     = port(each.value, null)
+  }
+
   test "ports of others are not its own" {
     input  = <<-EOT
       rest_api:
@@ -50,7 +90,7 @@ service "wazo-confd" {
       provd:
         port: 8667
     EOT
-    expect = ["api tcp 127.0.0.1 9487 config L3"]
+    expect = ["api tcp 127.0.0.1 9487 config L3", "auth tcp -> localhost 8080 config L6", "provd tcp -> localhost 8667 config L8"]
   }
 
   test "as shipped" {
@@ -61,6 +101,6 @@ service "wazo-confd" {
         host: localhost
         port: 5039
     EOT
-    expect = ["api tcp 127.0.0.1 9486 default"]
+    expect = ["api tcp 127.0.0.1 9486 default", "ari tcp -> localhost 5039 config L5"]
   }
 }

@@ -4,8 +4,8 @@ import "regexp"
 
 // parseOME reads the XML of OvenMediaEngine. In its texts ${env:NAME:default} is the value of
 // a variable of the environment, and of one that is not set the default. The environment is
-// not in the file: the default is taken where there is one, and what has none stays the
-// placeholder that it is.
+// not in the file: the default is taken where there is one, also an empty one as a part of
+// more text. What has none stays the placeholder that it is.
 //
 // https://github.com/AirenSoft/OvenMediaEngine,
 // 0229fcd480cd4f71ab9063b7af9aea97d7c5e994:src/projects/config/engine/data_source.cpp,
@@ -14,8 +14,9 @@ func parseOME(r *reader) *Node {
 	root := parseXML(r)
 	var walk func(n *Node)
 	walk = func(n *Node) {
-		n.Value = omeVariable.ReplaceAllStringFunc(n.Value, func(s string) string {
-			if m := omeVariable.FindStringSubmatch(s); m[1] != "HOSTNAME" {
+		whole := n.Value
+		n.Value = omeVariable.ReplaceAllStringFunc(whole, func(s string) string {
+			if m := omeVariable.FindStringSubmatch(s); m[1] != "HOSTNAME" && (m[2] != "" || s != whole) {
 				return m[2]
 			}
 			return s
@@ -28,4 +29,4 @@ func parseOME(r *reader) *Node {
 	return root
 }
 
-var omeVariable = regexp.MustCompile(`\$\{env:([^}:]*):([^}]+)\}`)
+var omeVariable = regexp.MustCompile(`\$\{env:([^}:]*):([^}]*)\}`)

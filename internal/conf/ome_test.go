@@ -12,6 +12,7 @@ func TestOMEVariables(t *testing.T) {
 		"${env:IP:*}:${env:A:11000-11004/udp}": "*:11000-11004/udp",
 		"${env:A:1,2,3/udp}":                   "1,2,3/udp",
 		"${env:A}":                             "${env:A}",
+		"${env:HOST:}:${env:A:9000}/":          ":9000/",
 		"${env:A:}":                            "${env:A:}",
 		"${env:HOSTNAME:x}:1":                  "${env:HOSTNAME:x}:1",
 		"${PublicIP}:1":                        "${PublicIP}:1",
