@@ -21,20 +21,22 @@ service "systemd-socket" {
     reset = max(-1, [for i, t in local.texts : i if length(match("^()$", t)) > 0]...)
 
     # What is left are numbers and addresses with ports, Unix sockets (/ @ %) and vsock.
-    streams    = [for i, n in local.nodes : local.texts[i] if i > local.reset && lower(name(n)) == "listenstream" && length(match("^([^/@%]*[0-9])(?:%.*)?$", local.texts[i])) > 0 && !starts_with(local.texts[i], "vsock:")]
-    datagrams  = [for i, n in local.nodes : local.texts[i] if i > local.reset && lower(name(n)) == "listendatagram" && length(match("^([^/@%]*[0-9])(?:%.*)?$", local.texts[i])) > 0 && !starts_with(local.texts[i], "vsock:")]
-    family     = value("Socket/BindIPv6Only")
-    v6only     = local.family != null && lower(local.family) == "ipv6-only"
-    transport  = value("Socket/SocketProtocol")
-    known_kind = local.transport == null || local.transport == "" || local.transport == "mptcp"
+    stream_as_written   = [for i, n in local.nodes : local.texts[i] if i > local.reset && lower(name(n)) == "listenstream" && length(match("^([^/@%]*[0-9])(?:%.*)?$", local.texts[i])) > 0 && !starts_with(local.texts[i], "vsock:")]
+    streams             = [for a in [for t in local.stream_as_written : hostport(match("^([^%]*)", t)[0])] : a if a.port != null]
+    datagram_as_written = [for i, n in local.nodes : local.texts[i] if i > local.reset && lower(name(n)) == "listendatagram" && length(match("^([^/@%]*[0-9])(?:%.*)?$", local.texts[i])) > 0 && !starts_with(local.texts[i], "vsock:")]
+    datagrams           = [for a in [for t in local.datagram_as_written : hostport(match("^([^%]*)", t)[0])] : a if a.port != null]
+    family              = value("Socket/BindIPv6Only")
+    v6only              = local.family != null && lower(local.family) == "ipv6-only"
+    transport           = value("Socket/SocketProtocol")
+    known_kind          = local.transport == null || local.transport == "" || local.transport == "mptcp"
   }
 
   # What a unit is for is not said in it, so it is neither public nor on a wrong port.
   # A number alone is [::], which takes IPv4 too unless BindIPv6Only says otherwise.
   listen "stream" {
     purpose  = "socket unit, stream"
-    for_each = [for a in [for t in local.streams : hostport(match("^([^%]*)", t)[0])] : a if a.port != null]
-    when     = local.known_kind && !local.v6only
+    for_each = local.v6only ? [] : local.streams
+    when     = local.known_kind
     protocol = ["tcp"]
     port     = port(each.value.port, null)
     bind     = [first(each.value.host, "::")]
@@ -44,8 +46,8 @@ service "systemd-socket" {
 
   listen "datagram" {
     purpose  = "socket unit, datagram"
-    for_each = [for a in [for t in local.datagrams : hostport(match("^([^%]*)", t)[0])] : a if a.port != null]
-    when     = local.known_kind && !local.v6only
+    for_each = local.v6only ? [] : local.datagrams
+    when     = local.known_kind
     protocol = ["udp"]
     port     = port(each.value.port, null)
     bind     = [first(each.value.host, "::")]
@@ -55,8 +57,8 @@ service "systemd-socket" {
 
   listen "stream-v6only" {
     purpose  = "socket unit, stream"
-    for_each = [for a in [for t in local.streams : hostport(match("^([^%]*)", t)[0])] : a if a.port != null]
-    when     = local.known_kind && local.v6only
+    for_each = local.v6only ? local.streams : []
+    when     = local.known_kind
     protocol = ["tcp"]
     port     = port(each.value.port, null)
     bind     = [first(each.value.host, "::")]
@@ -67,8 +69,8 @@ service "systemd-socket" {
 
   listen "datagram-v6only" {
     purpose  = "socket unit, datagram"
-    for_each = [for a in [for t in local.datagrams : hostport(match("^([^%]*)", t)[0])] : a if a.port != null]
-    when     = local.known_kind && local.v6only
+    for_each = local.v6only ? local.datagrams : []
+    when     = local.known_kind
     protocol = ["udp"]
     port     = port(each.value.port, null)
     bind     = [first(each.value.host, "::")]
