@@ -1,5 +1,5 @@
-# MariaDB. It reads the groups and files of MySQL too: a file belongs here when it has a
-# group that only MariaDB knows.
+# MariaDB. It reads the groups and files of MySQL too: a file that has no group which only
+# MariaDB knows is left to that one.
 
 service "mariadb" {
   title     = "MariaDB"
@@ -8,6 +8,7 @@ service "mariadb" {
 
   file "conf" {
     format = "mysql"
+    yields = length([for g in find("*") : g if length(match("^(?i)(mariadb|client-server$|client-mariadb$)", name(g))) > 0]) == 0
     paths = {
       linux   = ["/etc/my.cnf", "/etc/mysql/my.cnf", "/etc/mysql/mariadb.cnf"]
       windows = ["C:/Program Files/MariaDB */data/my.ini"]
@@ -64,11 +65,11 @@ service "mariadb" {
 
   locals {
     # The server reads these groups; all of them count together and the last value wins.
-    # A host with clients only has none of them.
-    own     = length([for g in find("*") : g if length(match("^(?i)(mariadb)", name(g))) > 0]) > 0
+    # A host with clients only has none of them but client-server.
+    server  = "^(?i)((?:mysqld|mariadbd?)(?:-[0-9.]+)?|server|galera)$"
+    own     = length([for g in find("*") : g if length(match(local.server, name(g))) > 0]) > 0
     groups  = local.own ? find("*") : find(file("part"), "*")
     servers = [for g in local.groups : g if length(match("^(?i)((?:mysqld|mariadbd?)(?:-[0-9.]+)?|server|client-server|galera)$", name(g))) > 0]
-    mariadb = length([for g in local.groups : g if length(match("^(?i)(mariadb)", name(g))) > 0]) > 0
 
     # "-" and "_" are the same in names, and "loose_" in front forgives unknown ones.
     ports    = flatten([for g in local.servers : concat(values(g, "loose?port"), values(g, "port"))])
@@ -81,8 +82,8 @@ service "mariadb" {
     port    = length(local.ports) > 0 ? local.ports[length(local.ports) - 1] : value("port")
     bind    = length(local.binds) > 0 ? local.binds[length(local.binds) - 1] : value("bind_address")
     on      = length(local.skips) == 0 ? true : !truthy(local.skips[length(local.skips) - 1], true)
-    is_on   = local.on && local.mariadb && length(local.servers) > 0
-    cluster = local.mariadb && length(local.switches) > 0 ? truthy(local.switches[length(local.switches) - 1], false) : false
+    is_on   = local.on && length([for g in local.groups : g if length(match(local.server, name(g))) > 0]) > 0
+    cluster = length(local.switches) > 0 ? truthy(local.switches[length(local.switches) - 1], false) : false
 
     options = length(local.provider) > 0 ? items(local.provider[length(local.provider) - 1], ";") : []
     galera  = [for o in local.options : hostport(match("=\\s*(.*)$", o)[0]) if length(match("^(gmcast\\.listen_addr)\\s*=", o)) > 0]
@@ -178,10 +179,20 @@ service "mariadb" {
     expect = []
   }
 
-  test "a file of MySQL" {
+  test "only what MySQL knows too" {
     input  = <<-EOT
       [mysqld]
       port = 3306
+    EOT
+    expect = ["mariadb tcp * 3306 config L2"]
+  }
+
+  test "clients" {
+    input  = <<-EOT
+      [client-server]
+      port = 3333
+      [mariadb-client]
+      port = 3334
     EOT
     expect = []
   }

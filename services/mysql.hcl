@@ -1,5 +1,5 @@
-# MySQL. MariaDB reads files of the same names: what has a group of MariaDB's own is
-# described there.
+# MySQL. MariaDB reads files of the same names: what has a group of MariaDB's own is left to
+# that one.
 
 service "mysql" {
   title     = "MySQL"
@@ -8,6 +8,7 @@ service "mysql" {
 
   file "conf" {
     format = "mysql"
+    yields = length([for g in find("*") : g if length(match("^(?i)(mariadb|client-server$|client-mariadb$)", name(g))) > 0]) > 0
     paths = {
       linux   = ["/etc/my.cnf", "/etc/mysql/my.cnf"]
       windows = ["C:/ProgramData/MySQL/MySQL Server */my.ini"]
@@ -60,7 +61,6 @@ service "mysql" {
     own     = length([for g in find("*") : g if length(match("^(?i)(mysqld|server|mysqld-[0-9.]+)$", name(g))) > 0]) > 0
     groups  = local.own ? find("*") : find(file("part"), "*")
     servers = [for g in local.groups : g if length(match("^(?i)(mysqld|server|mysqld-[0-9.]+)$", name(g))) > 0]
-    mariadb = length([for g in local.groups : g if length(match("^(?i)(mariadb)", name(g))) > 0]) > 0
 
     # "-" and "_" are the same in names, and "loose_" in front forgives unknown ones.
     ports      = flatten([for g in local.servers : concat(values(g, "loose?port"), values(g, "port"))])
@@ -79,7 +79,7 @@ service "mysql" {
     x_in  = length(local.x_ports) > 0 ? local.x_ports[length(local.x_ports) - 1] : value("mysqlx_port")
     x_at  = length(local.x_binds) > 0 ? local.x_binds[length(local.x_binds) - 1] : value("mysqlx_bind_address")
     admin = length(local.admin_port) > 0 ? local.admin_port[length(local.admin_port) - 1] : value("admin_port")
-    is_on = local.on && !local.mariadb && length(local.servers) > 0
+    is_on = local.on && length(local.servers) > 0
   }
 
   listen "mysql" {
@@ -156,12 +156,10 @@ service "mysql" {
     expect = []
   }
 
-  test "MariaDB's file" {
+  test "groups of MariaDB are no server" {
     input  = <<-EOT
-      [mysqld]
-      port = 3306
       [mariadb]
-      bind-address = 127.0.0.1
+      port = 3307
     EOT
     expect = []
   }

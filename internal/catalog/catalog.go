@@ -131,6 +131,9 @@ type FileSpec struct {
 	CommonName bool
 	// Accept is true for a file that is what its name says; nil accepts every file.
 	Accept hcl.Expression
+	// Yields is true for a file that is left to another service, which reads the same, unless
+	// somebody says that it is this one's; nil yields none.
+	Yields hcl.Expression
 }
 
 // Option is a choice of the operator that files do not tell, such as a sizing model.

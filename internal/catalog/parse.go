@@ -227,13 +227,17 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "samples", "units", "layers", "accept", "default_words", "common_name"}, Required: []string{"format"},
+		Attrs: []string{"format", "paths", "samples", "units", "layers", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
 		Blocks: []string{"dialect"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
 	p.format(&spec, b)
 	if a := b.Body.Attributes["accept"]; a != nil {
 		spec.Accept = a.Expr
+		p.expression(a.Expr, scope{})
+	}
+	if a := b.Body.Attributes["yields"]; a != nil {
+		spec.Yields = a.Expr
 		p.expression(a.Expr, scope{})
 	}
 	spec.Samples = p.Strings(b.Body, "samples")

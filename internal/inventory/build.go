@@ -231,13 +231,17 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 		return
 	}
 	doc = c.layered(read, doc)
-	if c.spec.Accept != nil {
+	if c.spec.Accept != nil || c.spec.Yields != nil {
 		box := tools.Get().(*toolbox)
 		defer tools.Put(box)
 		e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os}
 		e.prepare(box)
-		if !e.accepts() {
+		switch {
+		case c.spec.Accept != nil && !e.holds(c.spec.Accept):
 			c.refuse(append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")))
+			return
+		case c.spec.Yields != nil && !c.said && e.holds(c.spec.Yields):
+			c.known = false
 			return
 		}
 	}

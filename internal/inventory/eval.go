@@ -41,9 +41,9 @@ func (e *evaluator) prepare(tools *toolbox) {
 	e.ctx = &hcl.EvalContext{Functions: tools.lend(e), Variables: map[string]cty.Value{}}
 }
 
-// accepts asks the content test of the description.
-func (e *evaluator) accepts() bool {
-	v, _ := e.value(e.spec.Accept, e.ctx).Unmark()
+// holds asks a content test of the description.
+func (e *evaluator) holds(test hcl.Expression) bool {
+	v, _ := e.value(test, e.ctx).Unmark()
 	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True()
 }
 

@@ -263,6 +263,38 @@ func TestNamesOfPorts(t *testing.T) {
 	}
 }
 
+// TestFilesOfTwoServices gives a file that two services read to one of them, and to the one
+// that somebody names.
+func TestFilesOfTwoServices(t *testing.T) {
+	for text, want := range map[string][3]string{
+		"[mysqld]\nport = 3307\n":            {"mysql", "mysql 3307", "mariadb 3307"},
+		"[mysqld]\nport = 3307\n[mariadb]\n": {"mariadb", "mysql 3307", "mariadb 3307"},
+		"[client-server]\nport = 3307\n":     {"mariadb", "", ""},
+		"[client]\nport = 3307\n":            {"mysql", "", ""},
+	} {
+		name := filepath.Join(t.TempDir(), "my.cnf")
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for i, arg := range []string{name, "mysql=" + name, "mariadb=" + name} {
+			inv, diags, err := inventory.ReadPaths(ours(t), []string{arg}, nil)
+			if err != nil || len(diags) > 0 {
+				t.Fatal(err, diags)
+			}
+			got := inv.Found[0]
+			if i > 0 {
+				got = ""
+				for k := range inv.Claims {
+					got = inv.Claims[k].Service + " " + inv.Claims[k].Nominal()
+				}
+			}
+			if got != want[i] || len(inv.Files) != 1 {
+				t.Errorf("%q, %s: %q, want %q, %v", text, arg, got, want[i], inv.Files)
+			}
+		}
+	}
+}
+
 func TestNothingFound(t *testing.T) {
 	if _, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{"etc/hosts": {}}), "", nil); !errors.Is(err, inventory.ErrNothing) {
 		t.Errorf("%v", err)
