@@ -7,7 +7,7 @@ service "postfix" {
   cites     = ["https://www.postfix.org/master.5.html", "https://www.postfix.org/postconf.5.html#inet_interfaces"]
 
   file "master" {
-    format = "table"
+    format = "postfix"
     accept = length([for r in find("*") : r if length(args(r)) >= 7]) > 0
     paths = {
       linux = ["/etc/postfix/master.cf"]
@@ -21,7 +21,8 @@ service "postfix" {
     parts = [for n in local.rows : match("^(?:(.*):)?([^:]+)$", n)]
     hosts = [for p in local.parts : match("^\\[?([^]]*)\\]?$", text(p[0], "*"))]
 
-    # https://www.iana.org/assignments/service-names-port-numbers
+    # The host may say the number of a name. Where it does not, those that mail has are in
+    # https://www.iana.org/assignments/service-names-port-numbers.
     numbers     = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if length(match("^(smtp|submission|submissions|smtps)$", p[1])) == 0]
     smtp        = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if p[1] == "smtp"]
     submission  = [for i, p in local.parts : { port = p[1], host = local.hosts[i] } if p[1] == "submission"]
@@ -32,7 +33,7 @@ service "postfix" {
     purpose  = "mail on a port of its own"
     for_each = local.numbers
     protocol = ["tcp"]
-    port     = port(each.value.port, null)
+    port     = port(first(numeric(each.value.port), service_port(each.value.port, "tcp")), null)
     bind     = each.value.host
     exposure = "internal"
     assigned = ["25", "465", "587"]
@@ -43,7 +44,7 @@ service "postfix" {
     purpose  = "SMTP"
     for_each = local.smtp
     protocol = ["tcp"]
-    port     = each.value.port == "smtp" ? 25 : 0
+    port     = each.value.port == "smtp" ? port(first(service_port(each.value.port, "tcp"), "25"), null) : 0
     bind     = each.value.host
     exposure = "public"
     assigned = ["25"]
@@ -53,7 +54,7 @@ service "postfix" {
     purpose  = "mail submission"
     for_each = local.submission
     protocol = ["tcp"]
-    port     = each.value.port == "submission" ? 587 : 0
+    port     = each.value.port == "submission" ? port(first(service_port(each.value.port, "tcp"), "587"), null) : 0
     bind     = each.value.host
     exposure = "public"
     assigned = ["587"]
@@ -63,7 +64,7 @@ service "postfix" {
     purpose  = "mail submission over TLS"
     for_each = local.submissions
     protocol = ["tcp"]
-    port     = each.value.port != "" ? 465 : 0
+    port     = each.value.port != "" ? port(first(service_port(each.value.port, "tcp"), "465"), null) : 0
     bind     = each.value.host
     exposure = "public"
     assigned = ["465"]
@@ -73,7 +74,7 @@ service "postfix" {
     input  = <<-EOT
       smtp      inet  n  -  y  -  -  smtpd
       127.0.0.1:submission inet n - n - - smtpd
-        -o syslog_name=postfix/submission
+        -o syslog_name=$${multi_instance_name?{$multi_instance_name}:{postfix}}/submission
       #smtps    inet  n  -  y  -  -  smtpd
       pickup    unix  n  -  y  60 1  pickup
     EOT

@@ -38,7 +38,7 @@ func lineTree(files map[string]string) *source.Tree {
 // lineKinds are the formats of this scanner, and its neighbours that read lines.
 func lineKinds() []Format {
 	return slices.Concat(iniFormats(), keywordFormats(), []Format{{"systemd", "", parseSystemd},
-		{"table", "", parseTable}, {"asterisk", "", parseAsterisk}, {"env", "", parseEnv}})
+		{"table", "", parseTable}, {"postfix", "", parsePostfix}, {"asterisk", "", parseAsterisk}, {"env", "", parseEnv}})
 }
 
 func lineKind(t testing.TB, name string) func(*reader) *Node {
@@ -200,6 +200,7 @@ func TestDialects(t *testing.T) {
 		"systemd: comment after end": {"systemd", "[S]\na=b \\\n\n# c\nc=d\n", "[S]@1:2\n  a=b@2:1 2:3\n  c=d@5:1 5:3\n", ""},
 		"systemd: broken":            {"systemd", "a=1\n[S]\njunk\nb=\\\n", "a=1@1:1 1:3\n[S]@2:2\n  b=@4:1 4:3\n", "broken-line@1:1 broken-line@3:1"},
 		"table":                      {"table", "# c\nsmtp inet n - n # c\n\n# c\n  -o a=b\n\t-o c\npickup unix\nssh 22/tcp#x\n", "smtp=inet n - n@2:1 2:6 <inet>@2:6 <n>@2:11 <->@2:13 <n>@2:15\npickup=unix@7:1 7:8 <unix>@7:8\nssh=22/tcp#x@8:1 8:5 <22/tcp#x>@8:5\n", ""},
+		"postfix: options":           {"postfix", "a inet n - n - - smtpd\n  -o b=${c?d}\ne f\n", "a=inet n - n - - smtpd -o b=${c?d}@1:1 1:3 <inet>@1:3 <n>@1:8 <->@1:10 <n>@1:12 <->@1:14 <->@1:16 <smtpd>@1:18\ne=f@3:1 3:3 <f>@3:3\n", ""},
 		"table: continued":           {"table", "smtp inet\n\n# c\n  -o a=b\n\t-o c\npickup unix\n", "smtp=inet -o a=b -o c@1:1 1:6 <inet>@1:6 <-o>@4:3 <a=b>@4:6 <-o>@5:2 <c>@5:5\npickup=unix@6:1 6:8 <unix>@6:8\n", ""},
 		"table: begins blank":        {"table", "  a b\nc\n", "a=b@1:3 1:5 <b>@1:5\nc=@2:1 2:2\n", ""},
 	})

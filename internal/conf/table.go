@@ -1,5 +1,15 @@
 package conf
 
+// parsePostfix reads master.cf as parseTable does. Args end with the program, the eighth
+// column: its options, where ${name?value} is Postfix's own, say nothing about ports.
+func parsePostfix(r *reader) *Node {
+	root := parseTable(r)
+	for _, n := range root.Children {
+		n.Args = n.Args[:min(len(n.Args), 7)]
+	}
+	return root
+}
+
 // parseTable reads rows of columns between blanks: services(5), inetd.conf(5) and
 // Postfix's master(5) (https://www.postfix.org/master.5.html). A row is a setting: Name
 // is the first column, Args are the others, Value is all the others as written. Comments

@@ -263,6 +263,17 @@ func TestNamesOfPorts(t *testing.T) {
 	}
 }
 
+func TestNamesOfMailPorts(t *testing.T) {
+	for services, want := range map[string]string{"": "25", "smtp 2525/tcp\n": "2525", "smtp 2525/udp\nmail 2526/tcp smtp\n": "2526"} {
+		inv, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{
+			"etc/postfix/master.cf": {Data: []byte("smtp inet n - y - - smtpd\n")}, "etc/services": {Data: []byte(services)},
+		}), "", nil)
+		if err != nil || len(inv.Claims) != 1 || inv.Claims[0].Nominal() != want || inv.Claims[0].Span.Position().Line != 1 {
+			t.Errorf("%q: %v, %+v", services, err, inv)
+		}
+	}
+}
+
 // TestFilesOfTwoServices gives a file that two services read to one of them, and to the one
 // that somebody names.
 func TestFilesOfTwoServices(t *testing.T) {
