@@ -52,7 +52,7 @@ const (
 //     the others, Value is all of them as written. A block is a section of that shape.
 //   - XML: an element is a section, its text is Value; an attribute is a setting named
 //     "@id" in front of the children.
-//   - YAML, JSON, TOML, HOCON, libconfig: a mapping is a section, a scalar a setting; the
+//   - YAML, JSON, TOML, HOCON, libconfig, NATS: a mapping is a section, a scalar a setting; the
 //     items of a list have no name.
 type Node struct {
 	Kind      Kind
@@ -98,6 +98,7 @@ var formats = sync.OnceValue(func() []Format {
 		{"toml", "TOML", parseTOML},
 		{"hocon", "HOCON (Jitsi)", parseHocon},
 		{"libconfig", "libconfig (Janus)", parseLibconfig},
+		{"nats", "NATS server: settings, { sections }, [ lists ], $variables", parseNats},
 		{"nginx", "nginx: directives and { blocks } (also SRS)", parseNginx},
 		{"bind", "BIND and ISC: statements; and { lists; }", parseBind},
 		{"xinetd", "xinetd: service and defaults { key = value }", parseXinetd},

@@ -20,7 +20,7 @@ import (
 // tokenFormats are the readers of this kind by name.
 func tokenFormats() map[string]func(*reader) *Node {
 	return map[string]func(*reader) *Node{"nginx": parseNginx, "bind": parseBind, "libconfig": parseLibconfig,
-		"hocon": parseHocon, "apache": parseApache, "haproxy": parseHaproxy}
+		"hocon": parseHocon, "nats": parseNats, "apache": parseApache, "haproxy": parseHaproxy}
 }
 
 func tokenParse(parse func(*reader) *Node, f *source.File, tree *source.Tree) (*Document, diag.List) {
@@ -283,11 +283,12 @@ func TestTokenBlankLines(t *testing.T) {
 		"bind":      {"options {", "listen-on port 53 { any; };", "directory \"/x\";", "};", "controls { inet * port 953 allow { any; } keys { k; }; };"},
 		"libconfig": {"general: {", "port = 8088", "s = \"a\"", "\"b\";", "}", "list = ( 1,", "{ p = 2 } )"},
 		"hocon":     {"a {", "b.c = 1", "d = [1", "2", "]", "}", "e = ${a.b.c} x"},
+		"nats":      {"port: 4222", "cluster {", "listen 10.0.0.5:1", "routes = [a,", "b", "]", "}", "{x}"},
 		"apache":    {"Listen 80", "<IfModule ssl>", "Listen 443", "</IfModule>", "Define P 81", "Listen ${P}"},
 		"haproxy":   {"global", "  maxconn 1", "frontend a", "  bind :80", "  bind \"[::]:${P}\""},
 	}
 	comments := map[string][]string{"haproxy": {"", "# c", " \t", "#"}, "apache": {"", "# c", " \t", "#"}, "nginx": {"", "# c { ;", " \t", "#"},
-		"bind": {"", "# c }", "// {", "/* ; */"}, "libconfig": {"", "# }", "// c", "/* ( */"}, "hocon": {"", "# }", "// a = 1", " \t"}}
+		"bind": {"", "# c }", "// {", "/* ; */"}, "libconfig": {"", "# }", "// c", "/* ( */"}, "hocon": {"", "# }", "// a = 1", " \t"}, "nats": {"", "# }", "// a: 1", " \t"}}
 	plain := func(format string, text string) string {
 		doc, _ := tokenParse(tokenFormats()[format], source.New("main.conf", []byte(text)), nil)
 		var b strings.Builder
@@ -318,7 +319,7 @@ func TestTokenBlankLines(t *testing.T) {
 func TestTokenIncludes(t *testing.T) {
 	forms := map[string]struct{ include, setting string }{
 		"nginx": {"include %s;\n", "a 1;\n"}, "bind": {"include \"%s\";\n", "a 1;\n"}, "libconfig": {"@include \"%s\"\n", "a = 1\n"},
-		"hocon": {"include \"%s\"\n", "a = 1\n"}, "apache": {"Include %s\n", "a 1\n"},
+		"hocon": {"include \"%s\"\n", "a = 1\n"}, "nats": {"include '%s'\n", "a 1\n"}, "apache": {"Include %s\n", "a 1\n"},
 	}
 	for format, form := range forms {
 		t.Run(format, func(t *testing.T) {
@@ -359,9 +360,9 @@ var tokenPlaces = regexp.MustCompile(`@[0-9]+:[0-9]+`)
 // TestTokenLimits holds that a limit of the document ends the reading with one finding and
 // a gap.
 func TestTokenLimits(t *testing.T) {
-	setting := map[string]string{"nginx": "a 1;\n", "bind": "a 1;\n", "libconfig": "a = 1\n", "hocon": "a = 1\n", "apache": "a 1\n", "haproxy": ".a 1\n"}
+	setting := map[string]string{"nginx": "a 1;\n", "bind": "a 1;\n", "libconfig": "a = 1\n", "hocon": "a = 1\n", "nats": "a 1\n", "apache": "a 1\n", "haproxy": ".a 1\n"}
 	words := map[string]string{"nginx": "a ", "bind": "a ", "apache": "a ", "haproxy": ".a "}
-	deep := map[string]string{"nginx": "a {", "bind": "a {", "libconfig": "a={", "hocon": "a{", "apache": "<a>\n"}
+	deep := map[string]string{"nginx": "a {", "bind": "a {", "libconfig": "a={", "hocon": "a{", "nats": "a{", "apache": "<a>\n"}
 	for format, parse := range tokenFormats() {
 		for what, text := range map[string]string{"nodes": strings.Repeat(setting[format], MaxNodes+2),
 			"words": strings.Repeat(words[format], maxTokenWords+2), "blocks": strings.Repeat(deep[format], maxTokenDepth+2)} {
