@@ -75,7 +75,7 @@ service "heplify-server" {
     port     = port(hostport(local.hep).port, null)
     bind     = [first(hostport(local.hep).host, "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "hep-tcp" {
@@ -85,7 +85,7 @@ service "heplify-server" {
     port     = port(hostport(local.tcp).port, null)
     bind     = [first(hostport(local.tcp).host, "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "hep-tls" {
@@ -95,7 +95,7 @@ service "heplify-server" {
     port     = port(hostport(local.tls).port, null)
     bind     = [first(hostport(local.tls).host, "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "hep-ws" {
@@ -105,7 +105,7 @@ service "heplify-server" {
     port     = port(hostport(local.ws).port, null)
     bind     = [first(hostport(local.ws).host, "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "metrics" {
@@ -115,7 +115,7 @@ service "heplify-server" {
     port     = port(hostport(local.prometheus).port, null)
     bind     = [first(hostport(local.prometheus).host, "*")]
     exposure = "admin"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "config" {
@@ -125,7 +125,7 @@ service "heplify-server" {
     port     = port(hostport(local.config).port, null)
     bind     = [first(hostport(local.config).host, "*")]
     exposure = "admin"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   connect "database" {

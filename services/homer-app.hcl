@@ -39,7 +39,7 @@ service "homer-app" {
     bind     = [first(nonempty(value("http_settings/host")), "*")]
     exposure = "admin"
     assigned = ["80"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "https" {
@@ -50,7 +50,7 @@ service "homer-app" {
     bind     = [first(nonempty(value("https_settings/host")), "*")]
     exposure = "admin"
     assigned = ["443"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   connect "hep" {

@@ -52,7 +52,7 @@ service "kafka" {
     port     = port(each.value[2], null)
     bind     = [first(nonempty(each.value[1]), "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "controller" {
@@ -62,7 +62,7 @@ service "kafka" {
     port     = port(each.value[2], null)
     bind     = [first(nonempty(each.value[1]), "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   # Before release 3 a port and a host name could be written where no listeners are.
@@ -73,7 +73,7 @@ service "kafka" {
     port     = port(value("port"), default.port)
     bind     = [first(nonempty(value("host.name")), "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   connect "zookeeper" {

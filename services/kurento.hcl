@@ -43,7 +43,7 @@ service "kurento" {
     old  = file("old")
     net  = "mediaServer/net/websocket"
     ini  = "mediaServer.net.websocket"
-    port = has("mediaServer") ? value("${local.net}/port") : value(local.old, "${local.ini}/port")
+    port = value("${local.net}/port")
 
     # Without an address it is IPv6, which takes IPv4 as well, unless that is switched off.
     address = nonempty(first(value("${local.net}/address"), value(local.old, "${local.ini}/address")))
@@ -68,7 +68,7 @@ service "kurento" {
     purpose  = "control over WebSocket"
     for_each = local.old == null || has("mediaServer") ? [] : ["ini"]
     protocol = ["tcp"]
-    port     = port(local.port, default.old_port)
+    port     = port(value(local.old, "${local.ini}/port"), default.old_port)
     bind     = local.bind
     exposure = "internal"
   }

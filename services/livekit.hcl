@@ -21,9 +21,9 @@ service "livekit" {
         "/etc/livekit/config.yml",
         "/opt/livekit/livekit.yaml",
         "/opt/livekit/config.yaml",
-        "/config-sample.yaml", # no file of a host: a name that upstream gives to its sample
       ]
     }
+    samples = ["/config-sample.yaml"]
   }
 
   default "port" {
@@ -121,7 +121,7 @@ service "livekit" {
     port     = port(value("port"), default.port)
     bind     = local.bind
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "ice-tcp" {

@@ -72,7 +72,7 @@ service "loki" {
     port     = port(first(flag(local.words, "-server.http-listen-port", "--server.http-listen-port"), value("server/http_listen_port")), default.http)
     bind     = [first(nonempty(first(flag(local.words, "-server.http-listen-address", "--server.http-listen-address"), value("server/http_listen_address"))), "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "grpc" {
@@ -81,7 +81,7 @@ service "loki" {
     port     = port(first(flag(local.words, "-server.grpc-listen-port", "--server.grpc-listen-port"), value("server/grpc_listen_port")), default.grpc)
     bind     = [first(nonempty(first(flag(local.words, "-server.grpc-listen-address", "--server.grpc-listen-address"), value("server/grpc_listen_address"))), "*")]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "members" {
@@ -92,7 +92,7 @@ service "loki" {
     bind     = length(local.bind_addr) > 0 ? local.bind_addr : ["*"]
     exposure = "internal"
     assigned = ["7946"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   # A name may say how it is looked up, "dns+loki:7946"; what a lookup alone tells is left out.

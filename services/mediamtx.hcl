@@ -303,7 +303,7 @@ service "mediamtx" {
     bind     = [first(hostport(local.rtsp_at).host, "*")]
     exposure = "public"
     assigned = ["554", "8554"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "rtsps" {
@@ -314,7 +314,7 @@ service "mediamtx" {
     bind     = [first(hostport(local.rtsps_at).host, "*")]
     exposure = "public"
     assigned = ["322"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "rtp" {
@@ -324,7 +324,7 @@ service "mediamtx" {
     port     = port(local.rtp_at == "" ? local.rtp_at : hostport(local.rtp_at).port, default.rtp)
     bind     = [first(hostport(local.rtp_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "rtcp" {
@@ -334,7 +334,7 @@ service "mediamtx" {
     port     = port(local.rtcp_at == "" ? local.rtcp_at : hostport(local.rtcp_at).port, default.rtcp)
     bind     = [first(hostport(local.rtcp_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   # The groups are those of multicastIPRange, one for each stream.
@@ -344,7 +344,7 @@ service "mediamtx" {
     protocol = ["udp"]
     port     = port(first(value(local.env, "MTX_MULTICASTRTPPORT"), flag(local.unit, "MTX_MULTICASTRTPPORT"), value("multicastRTPPort")), default.multicast_rtp)
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "multicast-rtcp" {
@@ -353,7 +353,7 @@ service "mediamtx" {
     protocol = ["udp"]
     port     = port(first(value(local.env, "MTX_MULTICASTRTCPPORT"), flag(local.unit, "MTX_MULTICASTRTCPPORT"), value("multicastRTCPPort")), default.multicast_rtcp)
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "srtp" {
@@ -363,7 +363,7 @@ service "mediamtx" {
     port     = port(local.srtp_at == "" ? local.srtp_at : hostport(local.srtp_at).port, default.srtp)
     bind     = [first(hostport(local.srtp_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "srtcp" {
@@ -373,7 +373,7 @@ service "mediamtx" {
     port     = port(local.srtcp_at == "" ? local.srtcp_at : hostport(local.srtcp_at).port, default.srtcp)
     bind     = [first(hostport(local.srtcp_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "multicast-srtp" {
@@ -382,7 +382,7 @@ service "mediamtx" {
     protocol = ["udp"]
     port     = port(first(value(local.env, "MTX_MULTICASTSRTPPORT"), flag(local.unit, "MTX_MULTICASTSRTPPORT"), value("multicastSRTPPort")), default.multicast_srtp)
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "multicast-srtcp" {
@@ -391,7 +391,7 @@ service "mediamtx" {
     protocol = ["udp"]
     port     = port(first(value(local.env, "MTX_MULTICASTSRTCPPORT"), flag(local.unit, "MTX_MULTICASTSRTCPPORT"), value("multicastSRTCPPort")), default.multicast_srtcp)
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "rtmp" {
@@ -402,7 +402,7 @@ service "mediamtx" {
     bind     = [first(hostport(local.rtmp_at).host, "*")]
     exposure = "public"
     assigned = ["1935"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "rtmps" {
@@ -412,7 +412,7 @@ service "mediamtx" {
     port     = port(local.rtmps_at == "" ? local.rtmps_at : hostport(local.rtmps_at).port, default.rtmps)
     bind     = [first(hostport(local.rtmps_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "hls" {
@@ -423,7 +423,7 @@ service "mediamtx" {
     bind     = [first(hostport(local.hls_at).host, "*")]
     exposure = "public"
     assigned = ["80", "443"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "webrtc" {
@@ -434,7 +434,7 @@ service "mediamtx" {
     bind     = [first(hostport(local.webrtc_at).host, "*")]
     exposure = "public"
     assigned = ["80", "443"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "webrtc-udp" {
@@ -444,7 +444,7 @@ service "mediamtx" {
     port     = port(hostport(local.webrtc_udp_at).port, default.webrtc_udp)
     bind     = [first(hostport(local.webrtc_udp_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "webrtc-tcp" {
@@ -454,7 +454,7 @@ service "mediamtx" {
     port     = port(hostport(local.webrtc_tcp_at).port, null)
     bind     = [first(hostport(local.webrtc_tcp_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "srt" {
@@ -464,7 +464,7 @@ service "mediamtx" {
     port     = port(local.srt_at == "" ? local.srt_at : hostport(local.srt_at).port, default.srt)
     bind     = [first(hostport(local.srt_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "srtla" {
@@ -475,7 +475,7 @@ service "mediamtx" {
     port     = port(local.srtla_at == "" ? local.srtla_at : hostport(local.srtla_at).port, default.srtla)
     bind     = [first(hostport(local.srtla_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "moq-http2" {
@@ -485,7 +485,7 @@ service "mediamtx" {
     port     = port(local.moq_http2_at == "" ? local.moq_http2_at : hostport(local.moq_http2_at).port, local.knows_moq ? default.moq_http : default.moq_unsaid)
     bind     = [first(hostport(local.moq_http2_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "moq-http3" {
@@ -496,7 +496,7 @@ service "mediamtx" {
     port     = port(local.moq_http3_at == "" ? local.moq_http3_at : hostport(local.moq_http3_at).port, default.moq_http)
     bind     = [first(hostport(local.moq_http3_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   # The release that brought SRTLA listens for plain QUIC no more.
@@ -508,7 +508,7 @@ service "mediamtx" {
     port     = port(local.moq_quic_at == "" ? local.moq_quic_at : hostport(local.moq_quic_at).port, default.moq_quic)
     bind     = [first(hostport(local.moq_quic_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "api" {
@@ -518,7 +518,7 @@ service "mediamtx" {
     port     = port(local.api_at == "" ? local.api_at : hostport(local.api_at).port, default.api)
     bind     = [first(hostport(local.api_at).host, "*")]
     exposure = "admin"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "metrics" {
@@ -528,7 +528,7 @@ service "mediamtx" {
     port     = port(local.metrics_at == "" ? local.metrics_at : hostport(local.metrics_at).port, default.metrics)
     bind     = [first(hostport(local.metrics_at).host, "*")]
     exposure = "admin"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "pprof" {
@@ -538,7 +538,7 @@ service "mediamtx" {
     port     = port(local.pprof_at == "" ? local.pprof_at : hostport(local.pprof_at).port, default.pprof)
     bind     = [first(hostport(local.pprof_at).host, "*")]
     exposure = "admin"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "playback" {
@@ -548,7 +548,7 @@ service "mediamtx" {
     port     = port(local.playback_at == "" ? local.playback_at : hostport(local.playback_at).port, default.playback)
     bind     = [first(hostport(local.playback_at).host, "*")]
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   # A UDP source is waited for.
@@ -558,7 +558,7 @@ service "mediamtx" {
     protocol = ["udp"]
     port     = port(each.value[2], null)
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   # All other sources are fetched. rtspUDPSourcePortRange is where answers come in.
@@ -699,5 +699,18 @@ service "mediamtx" {
       Environment=MTX_WEBRTC=no MTX_SRT=no MTX_MOQ=no
     EOT
     expect = ["rtmp tcp * 2935 config L3"]
+  }
+
+  test "a file and both environments" {
+    files = {
+      conf = "rtspAddress: :9001\nrtmpAddress: :9002\nsrtAddress: :9003\nrtspTransports: [tcp]\nhls: no\nwebrtc: no\nmoq: no\n"
+      env  = "MTX_RTSPADDRESS=:9101\n"
+      unit = "[Service]\nEnvironment=MTX_RTSPADDRESS=:9201 MTX_RTMPADDRESS=:9202\n"
+    }
+    expect = [
+      "rtsp tcp * 9101 config L1",
+      "rtmp tcp * 9202 config L2",
+      "srt udp * 9003 config L3",
+    ]
   }
 }

@@ -16,11 +16,10 @@ service "traefik" {
         "/etc/traefik/traefik.yaml",
         "/opt/traefik/traefik.yml",
         "/opt/traefik/traefik.yaml",
-        "/traefik.sample.yml", # no file of a host: a name that upstream gives to its sample
-        "/traefik.sample.yaml",
       ]
       windows = ["C:/traefik/traefik.yml", "C:/traefik/traefik.yaml"]
     }
+    samples = ["/traefik.sample.yml"]
   }
 
   file "toml" {
@@ -28,9 +27,10 @@ service "traefik" {
     common_name = true
     accept      = (has("entryPoints") || has("providers") || has("api") || has("ping") || has("metrics") || has("certificatesResolvers") || has("log") || has("accessLog") || has("global") || has("experimental") || has("tracing") || has("serversTransport")) && !has("http/routers")
     paths = {
-      linux   = ["/etc/traefik/traefik.toml", "/opt/traefik/traefik.toml", "/traefik.sample.toml"]
+      linux   = ["/etc/traefik/traefik.toml", "/opt/traefik/traefik.toml"]
       windows = ["C:/traefik/traefik.toml"]
     }
+    samples = ["/traefik.sample.toml"]
   }
 
   file "unit" {
@@ -95,7 +95,7 @@ service "traefik" {
       bind     = [first(hostport(local.address).host, "*")]
       exposure = "public"
       assigned = ["80", "443"]
-      zero     = "unknown"
+      zero     = "chosen"
     }
 
     listen "internal" {
@@ -105,7 +105,7 @@ service "traefik" {
       port     = port(hostport(local.address).port, null)
       bind     = [first(hostport(local.address).host, "*")]
       exposure = "admin"
-      zero     = "unknown"
+      zero     = "chosen"
     }
   }
 
@@ -117,7 +117,7 @@ service "traefik" {
     bind     = [first(hostport(each.value[1]).host, "*")]
     exposure = "public"
     assigned = ["80", "443"]
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   listen "entry-default" {

@@ -57,7 +57,7 @@ service "vosk-server" {
     port     = port(local.port, local.grpc ? default.grpc : default.port)
     bind     = [text(first(value("VOSK_SERVER_INTERFACE"), flag(local.unit, "VOSK_SERVER_INTERFACE")), default.bind)]
     exposure = "internal"
-    zero     = "unknown"
+    zero     = "chosen"
   }
 
   test "the environment" {
