@@ -15,15 +15,19 @@ service "kafka" {
         "/etc/kafka/server.properties",
         "/etc/kafka/broker.properties",
         "/etc/kafka/controller.properties",
-        "/etc/kafka/kraft/*.properties",
+        "/etc/kafka/kraft/server.properties",
+        "/etc/kafka/kraft/broker.properties",
+        "/etc/kafka/kraft/controller.properties",
         "/opt/kafka/config/server.properties",
         "/opt/kafka/config/broker.properties",
         "/opt/kafka/config/controller.properties",
-        "/opt/kafka/config/kraft/*.properties",
+        "/opt/kafka/config/kraft/server.properties",
+        "/opt/kafka/config/kraft/broker.properties",
+        "/opt/kafka/config/kraft/controller.properties",
         "/usr/local/kafka/config/server.properties",
-        "/usr/local/kafka/config/kraft/*.properties",
+        "/usr/local/kafka/config/kraft/server.properties",
       ]
-      windows = ["C:/kafka/config/server.properties", "C:/kafka/config/kraft/*.properties"]
+      windows = ["C:/kafka/config/server.properties", "C:/kafka/config/kraft/server.properties"]
     }
   }
 

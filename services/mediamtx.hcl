@@ -8,7 +8,9 @@ service "mediamtx" {
   cites     = ["https://github.com/bluenviron/mediamtx/blob/3e09466c180431272a656b48aeca39c83d52d6c6/mediamtx.yml", "https://mediamtx.org/docs/references/configuration-file"]
 
   file "conf" {
-    format = "yaml"
+    format      = "yaml"
+    common_name = true # compose files and manifests may have the name too
+    accept      = !has("services/*") && !has("apiVersion")
     paths = {
       linux = [
         "/etc/mediamtx/mediamtx.yml",
@@ -294,7 +296,8 @@ service "mediamtx" {
     sources = [for s in values("paths/*/source") : match("^([a-z]+)(?:\\+[a-z]+)?://(?:[^/@]*@)?(\\[[^]]*\\]|[^:/?]*)(?::([0-9]+))?", s)]
   }
 
-  # An empty address is a mistake, but for the two of WebRTC, where it means off.
+  # An empty address is a mistake, but for the two of WebRTC, where it means off. HTTP may
+  # be served on a Unix socket: https://github.com/bluenviron/mediamtx/pull/4241
   listen "rtsp" {
     purpose  = "RTSP"
     when     = local.plain
@@ -417,7 +420,7 @@ service "mediamtx" {
 
   listen "hls" {
     purpose  = "HLS"
-    when     = local.hls
+    when     = local.hls && !starts_with(local.hls_at, "unix:")
     protocol = ["tcp"]
     port     = port(local.hls_at == "" ? local.hls_at : hostport(local.hls_at).port, default.hls)
     bind     = [first(hostport(local.hls_at).host, "*")]
@@ -428,7 +431,7 @@ service "mediamtx" {
 
   listen "webrtc" {
     purpose  = "WebRTC signalling (WHIP and WHEP)"
-    when     = local.webrtc
+    when     = local.webrtc && !starts_with(local.webrtc_at, "unix:")
     protocol = ["tcp"]
     port     = port(local.webrtc_at == "" ? local.webrtc_at : hostport(local.webrtc_at).port, default.webrtc)
     bind     = [first(hostport(local.webrtc_at).host, "*")]
@@ -513,7 +516,7 @@ service "mediamtx" {
 
   listen "api" {
     purpose  = "control API"
-    when     = local.api
+    when     = local.api && !starts_with(local.api_at, "unix:")
     protocol = ["tcp"]
     port     = port(local.api_at == "" ? local.api_at : hostport(local.api_at).port, default.api)
     bind     = [first(hostport(local.api_at).host, "*")]
@@ -523,7 +526,7 @@ service "mediamtx" {
 
   listen "metrics" {
     purpose  = "metrics"
-    when     = local.metrics
+    when     = local.metrics && !starts_with(local.metrics_at, "unix:")
     protocol = ["tcp"]
     port     = port(local.metrics_at == "" ? local.metrics_at : hostport(local.metrics_at).port, default.metrics)
     bind     = [first(hostport(local.metrics_at).host, "*")]
@@ -533,7 +536,7 @@ service "mediamtx" {
 
   listen "pprof" {
     purpose  = "profiling"
-    when     = local.pprof
+    when     = local.pprof && !starts_with(local.pprof_at, "unix:")
     protocol = ["tcp"]
     port     = port(local.pprof_at == "" ? local.pprof_at : hostport(local.pprof_at).port, default.pprof)
     bind     = [first(hostport(local.pprof_at).host, "*")]
@@ -543,7 +546,7 @@ service "mediamtx" {
 
   listen "playback" {
     purpose  = "playback of recordings"
-    when     = local.playback
+    when     = local.playback && !starts_with(local.playback_at, "unix:")
     protocol = ["tcp"]
     port     = port(local.playback_at == "" ? local.playback_at : hostport(local.playback_at).port, default.playback)
     bind     = [first(hostport(local.playback_at).host, "*")]
@@ -649,6 +652,18 @@ service "mediamtx" {
       "moq-http3 udp * 7893 config L26",
       "moq-quic udp * 7894 config L27",
     ]
+  }
+
+  test "a Unix socket" {
+    input  = <<-EOT
+      rtsp: no
+      rtmp: no
+      hlsAddress: unix:///run/hls.sock
+      webrtc: no
+      srt: no
+      moq: no
+    EOT
+    expect = []
   }
 
   test "sources" {

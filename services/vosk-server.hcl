@@ -15,8 +15,10 @@ service "vosk-server" {
   }
 
   file "unit" {
-    format = "systemd"
-    units  = ["vosk-server.service", "vosk.service"]
+    format      = "systemd"
+    common_name = true
+    accept      = length(match("(asr_server|stt_server|vosk[-_]server)", value("Service/ExecStart"))) > 0
+    units       = ["vosk-server.service", "vosk.service", "vosk@*.service"]
   }
 
   default "port" {
