@@ -8,6 +8,9 @@ service "rtpengine" {
 
   file "conf" {
     format = "ini"
+    # The section can have any name, and everything may stand on the command line instead.
+    accept  = !has("*") || has("rtpengine*") || has("*/listen-ng") || has("*/interface") || has("*/interfaces-config")
+    samples = ["/test*.conf"] # its test suite
     paths = {
       linux = ["/etc/rtpengine/rtpengine.conf", "/etc/ngcp-rtpengine-daemon/ngcp-rtpengine-daemon.conf"]
     }
