@@ -1,5 +1,5 @@
 # PostgreSQL. What ALTER SYSTEM wrote (postgresql.auto.conf, in the data folder) wins over
-# this file and is not read: with several clusters nothing says to which one it belongs.
+# this file. Debian keeps the two apart, in folders named by version and cluster.
 
 service "postgresql" {
   title     = "PostgreSQL"
@@ -8,6 +8,8 @@ service "postgresql" {
 
   file "conf" {
     format = "postgresql"
+    # https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-CONFIGURATION-FILE
+    layers = ["postgresql.auto.conf", "/var/lib/postgresql/{1}/{2}/postgresql.auto.conf"]
     paths = {
       linux   = ["/etc/postgresql/*/*/postgresql.conf", "/var/lib/pgsql/data/postgresql.conf", "/var/lib/pgsql/*/data/postgresql.conf", "/var/lib/postgresql/data/postgresql.conf"]
       windows = ["C:/Program Files/PostgreSQL/*/data/postgresql.conf"]

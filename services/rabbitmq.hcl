@@ -8,6 +8,7 @@ service "rabbitmq" {
 
   file "conf" {
     format = "cuttlefish"
+    layers = ["conf.d/*.conf"] # https://www.rabbitmq.com/docs/configure#config-file
     paths = {
       linux = ["/etc/rabbitmq/rabbitmq.conf"]
     }
@@ -77,14 +78,14 @@ service "rabbitmq" {
     # A listener is a port, or an address and a port behind its last colon, IPv6 with or
     # without brackets. A Unix socket has port 0. What is no listener has a finding.
     tcp_off  = value("listeners.tcp") == "none"
-    amqp     = [for v in values("listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v) if !starts_with(v, "unix:") && !starts_with(v, "local:")]
-    amqps    = value("listeners.ssl") == "none" ? [] : [for v in values("listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
-    streams  = value("stream.listeners.tcp") == "none" ? [] : [for v in values("stream.listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
-    streamss = value("stream.listeners.ssl") == "none" ? [] : [for v in values("stream.listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
-    mqtt     = value("mqtt.listeners.tcp") == "none" ? [] : [for v in values("mqtt.listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
-    mqtts    = value("mqtt.listeners.ssl") == "none" ? [] : [for v in values("mqtt.listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
-    stomp    = value("stomp.listeners.tcp") == "none" ? [] : [for v in values("stomp.listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
-    stomps   = value("stomp.listeners.ssl") == "none" ? [] : [for v in values("stomp.listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    amqp     = [for v in latest("listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v) if !starts_with(v, "unix:") && !starts_with(v, "local:")]
+    amqps    = value("listeners.ssl") == "none" ? [] : [for v in latest("listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    streams  = value("stream.listeners.tcp") == "none" ? [] : [for v in latest("stream.listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    streamss = value("stream.listeners.ssl") == "none" ? [] : [for v in latest("stream.listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    mqtt     = value("mqtt.listeners.tcp") == "none" ? [] : [for v in latest("mqtt.listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    mqtts    = value("mqtt.listeners.ssl") == "none" ? [] : [for v in latest("mqtt.listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    stomp    = value("stomp.listeners.tcp") == "none" ? [] : [for v in latest("stomp.listeners.tcp.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
+    stomps   = value("stomp.listeners.ssl") == "none" ? [] : [for v in latest("stomp.listeners.ssl.*") : match("^(?:\\[?([^]]*)\\]?:)?([^:]*)$", v)]
 
     low = first(value("distribution.listener.port_range.min"), local.env_dist)
   }
@@ -101,7 +102,7 @@ service "rabbitmq" {
 
   listen "amqp-default" {
     purpose  = "AMQP"
-    when     = !local.tcp_off && length(values("listeners.tcp.*")) == 0
+    when     = !local.tcp_off && length(latest("listeners.tcp.*")) == 0
     protocol = ["tcp"]
     port     = port(local.env_port, default.amqp)
     bind     = [first(local.env_ip, "*")]

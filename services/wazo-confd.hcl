@@ -1,4 +1,5 @@
-# Wazo's configuration daemon. Files of conf.d, which win over this one, are not read.
+# Wazo's configuration daemon. Files of conf.d win over this one, in the order of their
+# names.
 
 service "wazo-confd" {
   title     = "wazo-confd"
@@ -9,6 +10,7 @@ service "wazo-confd" {
     format      = "yaml"
     common_name = true
     accept      = has("rest_api") && (has("provd") || has("sysconfd") || has("ari"))
+    layers      = ["conf.d/*.yml"]
     paths = {
       linux = ["/etc/wazo-confd/config.yml"]
     }

@@ -123,7 +123,7 @@ func (s *Service) settings() []string {
 		// The visitor has nothing to report.
 		_ = hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
 			call, ok := n.(*hclsyntax.FunctionCallExpr)
-			if !ok || !slices.Contains([]string{"setting", "settings", "value", "values", "find", "flag", "flags", "has_flag"}, call.Name) {
+			if !ok || !slices.Contains([]string{"setting", "settings", "value", "values", "latest", "find", "flag", "flags", "has_flag"}, call.Name) {
 				return nil
 			}
 			var parts []string

@@ -27,6 +27,7 @@ var Functions = map[string]string{
 	"find":         "find(path) or find(node, path): the nodes a path selects, in order",
 	"value":        "value(path) or value(node, path): the text of the last node a path selects, null when there is none",
 	"values":       "values(path) or values(node, path): the texts of all nodes a path selects, in order",
+	"latest":       "latest(path) or latest(node, path): the texts of all nodes a path selects, of each name only the last",
 	"has":          "has(path) or has(node, path): whether a path selects a node",
 	"file":         "file(role): the top of the file of another role, null when there is none",
 	"name":         "name(node): the name of a node",

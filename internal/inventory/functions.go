@@ -74,6 +74,7 @@ func (t *toolbox) make() map[string]function.Function {
 		"find":   more(cty.List(nodeType), own((*evaluator).findNodes), any),
 		"value":  more(cty.String, own((*evaluator).value1), any),
 		"values": more(cty.List(cty.String), own((*evaluator).valuesOf), any),
+		"latest": more(cty.List(cty.String), own((*evaluator).latest), any),
 		"has":    more(cty.Bool, own((*evaluator).has), any),
 		"file":   fn(nodeType, own((*evaluator).file), text),
 		"name":   fn(cty.String, nameOf, node),
@@ -221,20 +222,38 @@ func (e *evaluator) twice(nodes []*conf.Node) {
 	}
 }
 
+// latest are the texts of nodes, where a later node of a name overrides the one before.
+func (e *evaluator) latest(args []cty.Value) (cty.Value, error) {
+	nodes, _, err := e.selected(args)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	last := map[string]*conf.Node{}
+	for _, n := range nodes {
+		last[n.Name] = n
+	}
+	return e.texts(slices.DeleteFunc(nodes, func(n *conf.Node) bool { return last[n.Name] != n })), nil
+}
+
 func (e *evaluator) valuesOf(args []cty.Value) (cty.Value, error) {
 	nodes, _, err := e.selected(args)
 	if err != nil {
 		return cty.NilVal, err
 	}
+	return e.texts(nodes), nil
+}
+
+// texts are the texts of nodes, not known when there are too many.
+func (e *evaluator) texts(nodes []*conf.Node) cty.Value {
 	if len(nodes) > maxItems {
 		e.say(nodes[maxItems].NameSpan, tooMany(nodes[maxItems].NameSpan))
-		return cty.UnknownVal(cty.List(cty.String)).Mark(origin{span: nodes[maxItems].NameSpan, kind: reported}), nil
+		return cty.UnknownVal(cty.List(cty.String)).Mark(origin{span: nodes[maxItems].NameSpan, kind: reported})
 	}
 	var out []cty.Value
 	for _, n := range nodes {
 		out = append(out, e.textValue(n))
 	}
-	return textList(out), nil
+	return textList(out)
 }
 
 func textList(values []cty.Value) cty.Value {

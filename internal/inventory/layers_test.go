@@ -272,3 +272,26 @@ func TestCarriers(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+// TestOverridesOfServices: what conf.d and ALTER SYSTEM say wins.
+func TestOverridesOfServices(t *testing.T) {
+	got := claimsOf(t, ours(t), map[string]string{
+		"etc/postgresql/15/main/postgresql.conf":          "port = 5433\n",
+		"var/lib/postgresql/15/main/postgresql.auto.conf": "port = '5434'\n",
+		"etc/postgresql/16/main/postgresql.conf":          "port = 5435\n",
+		"etc/rabbitmq/rabbitmq.conf":                      "listeners.tcp.default = 5673\n",
+		"etc/rabbitmq/conf.d/10-port.conf":                "listeners.tcp.default = 5674\n",
+		"etc/wazo-confd/config.yml":                       "rest_api:\n  port: 9487\nprovd: {}\n",
+		"etc/wazo-confd/conf.d/50-port.yml":               "rest_api:\n  port: 9488\n",
+	})
+	for _, want := range []string{"postgresql tcp localhost 5434 config L1", "postgresql tcp localhost 5435 config L1", "api tcp 127.0.0.1 9488 config L2", "5674 config L1 etc/rabbitmq/conf.d/10-port.conf"} {
+		if !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, want) }) {
+			t.Errorf("no claim %q in %q", want, got)
+		}
+	}
+	for _, overridden := range []string{" 5433 ", " 5673 ", " 9487 "} {
+		if slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, overridden) }) {
+			t.Errorf("%s is overridden, and in %q", overridden, got)
+		}
+	}
+}
