@@ -103,6 +103,14 @@ service "memcached" {
     expect = []
   }
 
+  test "a unit that passes on what the environment says" {
+    files = {
+      environment = "PORT=\"11301\"\nOPTIONS=\"-l 10.9.0.2\"\n"
+      unit        = "[Service]\nExecStart=/usr/bin/memcached -p $${PORT} -c $${MAXCONN} $OPTIONS\n"
+    }
+    expect = ["memcached tcp 10.9.0.2 11301 config L1"]
+  }
+
   test "a unit" {
     role   = "unit"
     input  = "[Service]\nExecStart=/usr/bin/memcached -m 64\n"

@@ -172,7 +172,7 @@ func (e *evaluator) textValue(n *conf.Node) cty.Value {
 		at = n.NameSpan // an empty value has no text to point at
 	}
 	o := origin{span: at, text: n.Value, setting: n.Name, kind: written}
-	if conf.IsPlaceholder(n.Value) {
+	if conf.IsPlaceholder(n.Value) && !commandLine(n) {
 		e.say(at, diag.Diagnostic{Rule: "template-value", Severity: diag.Warning,
 			Message: fmt.Sprintf("%s is still a template: what it will be is not known", n.Name), Label: "placeholder",
 			Help: "check the file after the template was filled in"})
@@ -180,6 +180,12 @@ func (e *evaluator) textValue(n *conf.Node) cty.Value {
 		return cty.UnknownVal(cty.String).Mark(o)
 	}
 	return cty.StringVal(n.Value).Mark(o)
+}
+
+// commandLine reports whether a setting is one of a systemd unit in which ${X} is a variable
+// of the environment: the words of it that hold one are not known, and the others are.
+func commandLine(n *conf.Node) bool {
+	return strings.HasPrefix(n.Name, "Exec") && strings.Contains(n.Value, "${")
 }
 
 // say makes at most one finding about a place.

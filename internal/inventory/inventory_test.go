@@ -306,6 +306,19 @@ func TestFilesOfTwoServices(t *testing.T) {
 	}
 }
 
+// TestVariablesOfUnits: a variable in a command line is no template, hides only its own
+// word, and is where the finding points.
+func TestVariablesOfUnits(t *testing.T) {
+	f := source.New("memcached.service", []byte("[Service]\nExecStart=/usr/bin/memcached -U 11301 -p ${PORT}\n"))
+	inv, diags, err := inventory.ReadFiles(ours(t).Find("memcached"), map[string]*source.File{"unit": f}, nil)
+	if err != nil || len(inv.Claims) != 1 || inv.Claims[0].Nominal() != "11301" || inv.Files[0].Status != inventory.Partial {
+		t.Errorf("%v, %+v", err, inv)
+	}
+	if len(diags) != 1 || diags[0].Rule != "unknown-default" || diags[0].Span.Text() != "${PORT}" {
+		t.Errorf("%+v", diags)
+	}
+}
+
 func TestNothingFound(t *testing.T) {
 	if _, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{"etc/hosts": {}}), "", nil); !errors.Is(err, inventory.ErrNothing) {
 		t.Errorf("%v", err)
