@@ -50,6 +50,7 @@ var Functions = map[string]string{
 	"match":        "match(regex, text): the parts in parentheses, none when the text does not match",
 	"first":        "first(a, b, ...): the first that is not null",
 	"nonempty":     "nonempty(text): the text, null when it is empty",
+	"wildcard":     "wildcard(text): the address; \"*\" when it is null, empty, 0.0.0.0 or ::, for programs that then listen on every address of both families",
 	"numeric":      "numeric(text): the text when it begins with a number, null otherwise",
 	"even_up":      "even_up(number): the number, or the next one when it is odd",
 	"even_down":    "even_down(number): the number, or the one before when it is odd",

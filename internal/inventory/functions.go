@@ -104,6 +104,7 @@ func (t *toolbox) make() map[string]function.Function {
 		"service_port": fn(cty.String, own((*evaluator).servicePort), text, text),
 		"match":        fn(cty.List(cty.String), match, text, text),
 		"nonempty":     fn(cty.String, nonempty, text),
+		"wildcard":     fn(cty.String, wildcard, text),
 		"numeric":      fn(cty.String, numeric, text),
 		"even_up":      fn(cty.Number, even(1), any),
 		"even_down":    fn(cty.Number, even(-1), any),
@@ -516,6 +517,16 @@ func nonempty(args []cty.Value) (cty.Value, error) {
 	v, marks := args[0].Unmark()
 	if v.IsKnown() && !v.IsNull() && v.AsString() == "" {
 		return cty.NullVal(cty.String).WithMarks(marks), nil
+	}
+	return args[0], nil
+}
+
+// wildcard is an address as Go and Java listen on it: the unspecified address of either
+// family is every address of both (https://pkg.go.dev/net#Listen).
+func wildcard(args []cty.Value) (cty.Value, error) {
+	v, marks := args[0].Unmark()
+	if v.IsKnown() && (v.IsNull() || slices.Contains([]string{"", "*", "0.0.0.0", "::"}, v.AsString())) {
+		return cty.StringVal("*").WithMarks(marks), nil
 	}
 	return args[0], nil
 }
