@@ -73,7 +73,7 @@ service "heplify-server" {
     when     = local.hep != ""
     protocol = ["udp"]
     port     = port(hostport(local.hep).port, null)
-    bind     = [first(hostport(local.hep).host, "*")]
+    bind     = [wildcard(hostport(local.hep).host)]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -83,7 +83,7 @@ service "heplify-server" {
     when     = local.tcp != null && local.tcp != ""
     protocol = ["tcp"]
     port     = port(hostport(local.tcp).port, null)
-    bind     = [first(hostport(local.tcp).host, "*")]
+    bind     = [wildcard(hostport(local.tcp).host)]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -93,7 +93,7 @@ service "heplify-server" {
     when     = local.tls != null && local.tls != ""
     protocol = ["tcp"]
     port     = port(hostport(local.tls).port, null)
-    bind     = [first(hostport(local.tls).host, "*")]
+    bind     = [wildcard(hostport(local.tls).host)]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -103,7 +103,7 @@ service "heplify-server" {
     when     = local.ws != null && local.ws != ""
     protocol = ["tcp"]
     port     = port(hostport(local.ws).port, null)
-    bind     = [first(hostport(local.ws).host, "*")]
+    bind     = [wildcard(hostport(local.ws).host)]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -113,7 +113,7 @@ service "heplify-server" {
     when     = local.prometheus != ""
     protocol = ["tcp"]
     port     = port(hostport(local.prometheus).port, null)
-    bind     = [first(hostport(local.prometheus).host, "*")]
+    bind     = [wildcard(hostport(local.prometheus).host)]
     exposure = "admin"
     zero     = "chosen"
   }
@@ -123,7 +123,7 @@ service "heplify-server" {
     when     = local.config != null && local.config != ""
     protocol = ["tcp"]
     port     = port(hostport(local.config).port, null)
-    bind     = [first(hostport(local.config).host, "*")]
+    bind     = [wildcard(hostport(local.config).host)]
     exposure = "admin"
     zero     = "chosen"
   }
@@ -156,7 +156,7 @@ service "heplify-server" {
     input  = <<-EOT
       LogLvl = "info"
     EOT
-    expect = ["hep udp 0.0.0.0 9060 default", "metrics tcp * 9096 default"]
+    expect = ["hep udp * 9060 default", "metrics tcp * 9096 default"]
   }
 
   test "everything written" {
@@ -175,7 +175,7 @@ service "heplify-server" {
       "hep udp 10.0.0.5 9070 config L1",
       "hep-tcp tcp * 9071 config L2",
       "hep-tls tcp 2001:db8::5 9072 config L3",
-      "hep-ws tcp 0.0.0.0 9073 config L4",
+      "hep-ws tcp * 9073 config L4",
       "metrics tcp 127.0.0.1 9090 config L5",
       "config tcp 127.0.0.1 9876 config L6",
       "elasticsearch tcp -> 10.0.0.9 9200 config L7",
@@ -199,7 +199,7 @@ service "heplify-server" {
       hepaddr: 0.0.0.0:9070
       promaddr: ""
     EOT
-    expect = ["hep udp 0.0.0.0 9070 config L1"]
+    expect = ["hep udp * 9070 config L1"]
   }
 
   test "the environment" {
@@ -208,7 +208,7 @@ service "heplify-server" {
       HEPLIFYSERVER_HEPADDR=0.0.0.0:9080
       HEPLIFYSERVER_PROMADDR=0.0.0.0:9081
     EOT
-    expect = ["hep udp 0.0.0.0 9080 config L1", "metrics tcp 0.0.0.0 9081 config L2"]
+    expect = ["hep udp * 9080 config L1", "metrics tcp * 9081 config L2"]
   }
 
   test "a unit" {
@@ -218,6 +218,6 @@ service "heplify-server" {
       Environment=HEPLIFYSERVER_PROMADDR=
       ExecStart=/usr/local/bin/heplify-server -config /etc/heplify-server.toml -heptcpaddr 0.0.0.0:9061
     EOT
-    expect = ["hep udp 0.0.0.0 9060 default", "hep-tcp tcp 0.0.0.0 9061 config L3"]
+    expect = ["hep udp * 9060 default", "hep-tcp tcp * 9061 config L3"]
   }
 }

@@ -36,7 +36,7 @@ service "homer-app" {
     when     = !local.https
     protocol = ["tcp"]
     port     = port(nonempty(value("http_settings/port")), null)
-    bind     = [first(nonempty(value("http_settings/host")), "*")]
+    bind     = [wildcard(value("http_settings/host"))]
     exposure = "admin"
     assigned = ["80"]
     zero     = "chosen"
@@ -47,7 +47,7 @@ service "homer-app" {
     when     = local.https
     protocol = ["tcp"]
     port     = port(nonempty(value("https_settings/port")), null)
-    bind     = [first(nonempty(value("https_settings/host")), "*")]
+    bind     = [wildcard(value("https_settings/host"))]
     exposure = "admin"
     assigned = ["443"]
     zero     = "chosen"
@@ -125,7 +125,7 @@ service "homer-app" {
       }
     EOT
     expect = [
-      "https tcp 0.0.0.0 8443 config L6",
+      "https tcp * 8443 config L6",
       "database tcp -> localhost 5432 default",
       "ldap tcp -> ldap.example 636 config L10",
     ]

@@ -54,7 +54,7 @@ service "kafka" {
     for_each = [for m in local.listeners : m if !contains(local.controllers, lower(m[0]))]
     protocol = ["tcp"]
     port     = port(each.value[2], null)
-    bind     = [first(nonempty(each.value[1]), "*")]
+    bind     = [wildcard(each.value[1])]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -64,7 +64,7 @@ service "kafka" {
     for_each = [for m in local.listeners : m if contains(local.controllers, lower(m[0]))]
     protocol = ["tcp"]
     port     = port(each.value[2], null)
-    bind     = [first(nonempty(each.value[1]), "*")]
+    bind     = [wildcard(each.value[1])]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -75,7 +75,7 @@ service "kafka" {
     for_each = length(local.written) == 0 && local.broker ? ["PLAINTEXT"] : []
     protocol = ["tcp"]
     port     = port(value("port"), default.port)
-    bind     = [first(nonempty(value("host.name")), "*")]
+    bind     = [wildcard(value("host.name"))]
     exposure = "internal"
     zero     = "chosen"
   }

@@ -58,7 +58,7 @@ service "livekit-sip" {
   }
 
   locals {
-    bind = [first(nonempty(value("listen_ip")), "*")]
+    bind = [wildcard(value("listen_ip"))]
 
     # 0 is as if nothing was written.
     sip_listen = value("sip_port_listen") == "0" ? null : value("sip_port_listen")

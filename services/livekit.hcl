@@ -91,7 +91,7 @@ service "livekit" {
   }
 
   locals {
-    bind        = length(values("bind_addresses/*")) > 0 ? values("bind_addresses/*") : ["*"]
+    bind        = length(values("bind_addresses/*")) > 0 ? distinct([for a in values("bind_addresses/*") : wildcard(a)]) : ["*"]
     development = truthy(value("development"), false)
 
     # 0 is as if nothing was written.
@@ -105,7 +105,7 @@ service "livekit" {
     common = local.shared != null && !local.ranged || local.shared == null && local.start == null && local.development
 
     turn      = truthy(value("turn/enabled"), false)
-    turn_bind = length(values("turn/bind_addresses/*")) > 0 ? values("turn/bind_addresses/*") : ["*"]
+    turn_bind = length(values("turn/bind_addresses/*")) > 0 ? distinct([for a in values("turn/bind_addresses/*") : wildcard(a)]) : ["*"]
 
     # One end of the relay range without the other does not count.
     relay_start = value("turn/relay_range_start")

@@ -70,7 +70,7 @@ service "loki" {
     purpose  = "API (HTTP)"
     protocol = ["tcp"]
     port     = port(first(flag(local.words, "-server.http-listen-port", "--server.http-listen-port"), value("server/http_listen_port")), default.http)
-    bind     = [first(nonempty(first(flag(local.words, "-server.http-listen-address", "--server.http-listen-address"), value("server/http_listen_address"))), "*")]
+    bind     = [wildcard(first(flag(local.words, "-server.http-listen-address", "--server.http-listen-address"), value("server/http_listen_address")))]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -79,7 +79,7 @@ service "loki" {
     purpose  = "other components (gRPC)"
     protocol = ["tcp"]
     port     = port(first(flag(local.words, "-server.grpc-listen-port", "--server.grpc-listen-port"), value("server/grpc_listen_port")), default.grpc)
-    bind     = [first(nonempty(first(flag(local.words, "-server.grpc-listen-address", "--server.grpc-listen-address"), value("server/grpc_listen_address"))), "*")]
+    bind     = [wildcard(first(flag(local.words, "-server.grpc-listen-address", "--server.grpc-listen-address"), value("server/grpc_listen_address")))]
     exposure = "internal"
     zero     = "chosen"
   }

@@ -8,7 +8,7 @@ service "nats" {
 
   file "conf" {
     format = "nats"
-    accept = has("listen") || has("port") || has("server_name") || has("cluster") || has("jetstream") || has("leafnodes") || has("leaf") || has("gateway") || has("websocket") || has("mqtt") || has("http") || has("http_port") || has("monitor_port") || has("https_port") || has("authorization") || has("accounts") || has("operator")
+    accept = !has("jobs") && (!has("*") || has("listen") || has("port") || has("host") || has("net") || has("server_name") || has("cluster") || has("jetstream") || has("leafnodes") || has("leaf") || has("gateway") || has("websocket") || has("ws") || has("mqtt") || has("http") || has("http_port") || has("monitor_port") || has("https") || has("https_port") || has("authorization") || has("accounts") || has("operator") || has("max_payload") || has("max_connections") || has("log_file") || has("logfile") || has("debug") || has("trace") || has("pid_file") || has("tls"))
     paths = {
       linux = [
         "/etc/nats/nats-server.conf",
@@ -26,21 +26,13 @@ service "nats" {
 
   file "unit" {
     format = "systemd"
-    units  = ["nats*.service", "gnatsd*.service"]
+    units  = ["nats-server.service", "nats-server@*.service", "nats.service", "gnatsd.service"]
   }
 
   default "port" {
     setting = "port"
     case {
       value = 4222
-      cites = ["https://github.com/nats-io/nats-server/blob/002446a51dfa63a3f7d313db2160b82b873dbcac/server/const.go"]
-    }
-  }
-
-  default "bind" {
-    setting = "host"
-    case {
-      value = "0.0.0.0"
       cites = ["https://github.com/nats-io/nats-server/blob/002446a51dfa63a3f7d313db2160b82b873dbcac/server/const.go"]
     }
   }
@@ -57,18 +49,21 @@ service "nats" {
   locals {
     argv = words(value(file("unit"), "Service/ExecStart"), "systemd")
 
+    # Long names may follow one dash: -profile is not -p.
+    short = [for w in local.argv : w if length(match("^(-[A-Za-z][A-Za-z_])", w)) == 0]
+
     listen = value("listen")
-    port   = first(concat([flag(local.argv, "-p", "--port", "-port")], match("^(-1)$", local.listen), [hostport(local.listen).port, value("port")])...)
-    host   = first(flag(local.argv, "-a", "--addr", "-addr", "--net", "-net"), hostport(local.listen).host, value("host"), value("net"), value("addr"))
-    bind   = text(nonempty(local.host), default.bind)
+    port   = first(flag(local.short, "-p"), flag(local.argv, "--port", "-port"), local.listen == "-1" ? "-1" : hostport(local.listen).port, value("port"))
+    host   = first(flag(local.short, "-a"), flag(local.argv, "--addr", "-addr", "--net", "-net"), local.listen == "-1" ? null : hostport(local.listen).host, value("host"), value("net"))
 
     # "http" is an address or a port, "http_port" a port alone. The address of clients is
     # that of the monitor too, unless it has one.
-    http_port  = first(flag(local.argv, "-m", "--http_port", "-http_port"), hostport(value("http")).port, value("http_port"), value("monitor_port"))
+    http_port  = first(flag(local.short, "-m"), flag(local.argv, "--http_port", "-http_port"), value("http") == "-1" ? "-1" : hostport(value("http")).port, value("http_port"), value("monitor_port"))
     http_host  = nonempty(hostport(value("http")).host)
-    https_port = first(flag(local.argv, "-ms", "--https_port", "-https_port"), hostport(value("https")).port, value("https_port"))
+    https_port = first(flag(local.argv, "-ms", "--https_port", "-https_port"), value("https") == "-1" ? "-1" : hostport(value("https")).port, value("https_port"))
     https_host = nonempty(hostport(value("https")).host)
 
+    profile = first(flag(local.argv, "--profile", "-profile"), value("prof_port"))
     cluster = flag(local.argv, "--cluster", "-cluster", "--cluster_listen", "-cluster_listen")
   }
 
@@ -77,7 +72,7 @@ service "nats" {
     purpose  = "clients"
     protocol = ["tcp"]
     port     = port(local.port == "0" ? null : local.port == "-1" ? "0" : local.port, default.port)
-    bind     = [local.bind]
+    bind     = [wildcard(local.host)]
     exposure = "internal"
     assigned = ["4222"]
     zero     = "chosen"
@@ -90,7 +85,7 @@ service "nats" {
     protocol = ["tcp"]
     zero     = "chosen"
     port     = port(each.value == "-1" ? "0" : each.value, null)
-    bind     = [first(local.http_host, local.bind)]
+    bind     = [wildcard(first(local.http_host, local.host))]
     exposure = "admin"
   }
 
@@ -100,17 +95,17 @@ service "nats" {
     when     = each.value != "0"
     protocol = ["tcp"]
     port     = port(each.value == "-1" ? "0" : each.value, null)
-    bind     = [first(local.https_host, local.bind)]
+    bind     = [wildcard(first(local.https_host, local.host))]
     exposure = "admin"
     zero     = "chosen"
   }
 
   each "cluster" {
-    for_each = find("cluster")
+    for_each = [for i, n in find("cluster") : n if i + 1 == length(find("cluster"))]
 
     locals {
-      number  = first(hostport(local.cluster).port, hostport(value(each.value, "listen")).port, value(each.value, "port"))
-      address = nonempty(first(hostport(local.cluster).host, hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net"), value(each.value, "addr")))
+      number  = first(hostport(local.cluster).port, value(each.value, "listen") == "-1" ? "-1" : hostport(value(each.value, "listen")).port, value(each.value, "port"))
+      address = nonempty(first(hostport(local.cluster).host, hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net")))
     }
 
     listen "cluster" {
@@ -119,7 +114,7 @@ service "nats" {
       when     = each.value != "0"
       protocol = ["tcp"]
       port     = port(each.value == "-1" ? "0" : each.value, null)
-      bind     = [text(local.address, default.bind)]
+      bind     = [wildcard(local.address)]
       exposure = "internal"
       zero     = "chosen"
     }
@@ -131,18 +126,18 @@ service "nats" {
     when     = each.value.port != null && each.value.port != "0"
     protocol = ["tcp"]
     port     = port(each.value.port == "-1" ? "0" : each.value.port, null)
-    bind     = [text(each.value.host, default.bind)]
+    bind     = [wildcard(each.value.host)]
     exposure = "internal"
     zero     = "chosen"
   }
 
   each "leaf" {
-    for_each = concat(find("leafnodes"), find("leaf"), find("leafnode"))
+    for_each = [for i, n in concat(find("leaf"), find("leafnodes")) : n if i + 1 == length(concat(find("leaf"), find("leafnodes")))]
 
     locals {
-      number  = first(hostport(value(each.value, "listen")).port, value(each.value, "port"))
-      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net"), value(each.value, "addr")))
-      urls    = [for m in [for u in concat(values(each.value, "remotes/*/url"), values(each.value, "remotes/*/urls/*")) : match("^(?:[a-z]+://)?(?:[^/@]*@)?(\\[[^]]*\\]|[^:/]+)(?::([0-9]+))?/?$", u)] : m if length(m) > 0]
+      number  = first(value(each.value, "listen") == "-1" ? "-1" : hostport(value(each.value, "listen")).port, value(each.value, "port"))
+      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net")))
+      urls    = [for m in [for u in concat(values(each.value, "remotes/*/url"), values(each.value, "remotes/*/urls/*")) : match("^(?:[a-z+-]+://)?(?:[^/@]*@)?(\\[[^]]*\\]|[^:/]+)(?::([0-9]+))?/?$", u)] : m if length(m) > 0]
     }
 
     listen "leafnodes" {
@@ -151,7 +146,7 @@ service "nats" {
       when     = each.value != "0"
       protocol = ["tcp"]
       port     = port(each.value == "-1" ? "0" : each.value, null)
-      bind     = [text(local.address, default.bind)]
+      bind     = [wildcard(local.address)]
       exposure = "internal"
       zero     = "chosen"
     }
@@ -166,12 +161,12 @@ service "nats" {
   }
 
   each "gateway" {
-    for_each = find("gateway")
+    for_each = [for i, n in find("gateway") : n if i + 1 == length(find("gateway"))]
 
     locals {
-      number  = first(hostport(value(each.value, "listen")).port, value(each.value, "port"))
-      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net"), value(each.value, "addr")))
-      urls    = [for m in [for u in concat(values(each.value, "gateways/*/url"), values(each.value, "gateways/*/urls/*")) : match("^(?:[a-z]+://)?(?:[^/@]*@)?(\\[[^]]*\\]|[^:/]+):([0-9]+)/?$", u)] : m if length(m) > 0]
+      number  = first(value(each.value, "listen") == "-1" ? "-1" : hostport(value(each.value, "listen")).port, value(each.value, "port"))
+      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net")))
+      urls    = [for m in [for u in concat(values(each.value, "gateways/*/url"), values(each.value, "gateways/*/urls/*")) : match("^(?:[a-z+-]+://)?(?:[^/@]*@)?(\\[[^]]*\\]|[^:/]+):([0-9]+)/?$", u)] : m if length(m) > 0]
     }
 
     listen "gateway" {
@@ -180,7 +175,7 @@ service "nats" {
       when     = each.value != "0"
       protocol = ["tcp"]
       port     = port(each.value == "-1" ? "0" : each.value, null)
-      bind     = [text(local.address, default.bind)]
+      bind     = [wildcard(local.address)]
       exposure = "internal"
       zero     = "chosen"
     }
@@ -195,11 +190,11 @@ service "nats" {
   }
 
   each "websocket" {
-    for_each = concat(find("websocket"), find("ws"))
+    for_each = [for i, n in concat(find("ws"), find("websocket")) : n if i + 1 == length(concat(find("ws"), find("websocket")))]
 
     locals {
-      number  = first(hostport(value(each.value, "listen")).port, value(each.value, "port"))
-      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net"), value(each.value, "addr")))
+      number  = first(value(each.value, "listen") == "-1" ? "-1" : hostport(value(each.value, "listen")).port, value(each.value, "port"))
+      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net")))
     }
 
     listen "websocket" {
@@ -208,18 +203,18 @@ service "nats" {
       when     = each.value != "0"
       protocol = ["tcp"]
       port     = port(each.value == "-1" ? "0" : each.value, null)
-      bind     = [text(local.address, default.bind)]
+      bind     = [wildcard(local.address)]
       exposure = "internal"
       zero     = "chosen"
     }
   }
 
   each "mqtt" {
-    for_each = find("mqtt")
+    for_each = [for i, n in find("mqtt") : n if i + 1 == length(find("mqtt"))]
 
     locals {
-      number  = first(hostport(value(each.value, "listen")).port, value(each.value, "port"))
-      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net"), value(each.value, "addr")))
+      number  = first(value(each.value, "listen") == "-1" ? "-1" : hostport(value(each.value, "listen")).port, value(each.value, "port"))
+      address = nonempty(first(hostport(value(each.value, "listen")).host, value(each.value, "host"), value(each.value, "net")))
     }
 
     listen "mqtt" {
@@ -228,7 +223,7 @@ service "nats" {
       when     = each.value != "0"
       protocol = ["tcp"]
       port     = port(each.value == "-1" ? "0" : each.value, null)
-      bind     = [text(local.address, default.bind)]
+      bind     = [wildcard(local.address)]
       exposure = "internal"
       assigned = ["1883", "8883"]
       zero     = "chosen"
@@ -237,18 +232,18 @@ service "nats" {
 
   listen "pprof" {
     purpose  = "profiling"
-    for_each = values("prof_port")
+    for_each = local.profile == null ? [] : [local.profile]
     when     = each.value != "0"
     protocol = ["tcp"]
     port     = port(each.value == "-1" ? "0" : each.value, null)
-    bind     = [local.bind]
+    bind     = [wildcard(local.host)]
     exposure = "admin"
     zero     = "chosen"
   }
 
   connect "cluster" {
     purpose  = "other servers of the cluster"
-    for_each = [for m in [for u in concat(values("cluster/routes/*"), flatten([for r in flags(local.argv, "--routes", "-routes") : items(r, ",")])) : match("^(?:[a-z-]+://)?(?:[^/@]*@)?(\\[[^]]*\\]|[^:/]+):([0-9]+)/?$", u)] : m if length(m) > 0]
+    for_each = [for m in [for u in concat(values("cluster/routes/*"), flatten([for r in flags(local.argv, "--routes", "-routes") : items(r, ",")])) : match("^(?:[a-z+-]+://)?(?:[^/@]*@)?(\\[[^]]*\\]|[^:/]+):([0-9]+)/?$", u)] : m if length(m) > 0]
     protocol = ["tcp"]
     peer     = each.value[0]
     port     = port(each.value[1], null)
@@ -261,7 +256,7 @@ service "nats" {
       cluster { name: voice }
       leafnodes {}
     EOT
-    expect = ["clients tcp 0.0.0.0 4222 default"]
+    expect = ["clients tcp * 4222 default"]
   }
 
   test "everything written" {
@@ -278,7 +273,7 @@ service "nats" {
       }
       leafnodes {
         port: 7300
-        remotes = [ { url: "tls://hub.example" } ]
+        remotes = [ { url: "nats-leaf://hub.example" } ]
       }
       gateway { name: "A", port: 7301, gateways: [ {name: "B", url: "nats://10.1.0.5:7222"} ] }
       websocket { host: "::", port: 9300, no_tls: true }
@@ -292,14 +287,24 @@ service "nats" {
       "cluster tcp 10.0.0.5 6300 config L5",
       "cluster tcp -> 10.0.0.6 6300 config L7",
       "cluster tcp -> 10.0.0.7 6300 config L8",
-      "leafnodes tcp 0.0.0.0 7300 config L12",
+      "leafnodes tcp * 7300 config L12",
       "leafnodes tcp -> hub.example 7422 default",
-      "gateway tcp 0.0.0.0 7301 config L15",
+      "gateway tcp * 7301 config L15",
       "gateway tcp -> 10.1.0.5 7222 config L15",
-      "websocket tcp :: 9300 config L16",
-      "mqtt tcp 0.0.0.0 1884 config L17",
+      "websocket tcp * 9300 config L16",
+      "mqtt tcp * 1884 config L17",
       "pprof tcp 10.0.0.5 6061 config L18",
     ]
+  }
+
+  test "the last block counts" {
+    input  = <<-EOT
+      listen: "0.0.0.0:4303"
+      http_port: 8303
+      cluster { port: 6303 }
+      cluster { name: voice }
+    EOT
+    expect = ["clients tcp * 4303 config L1", "monitor tcp * 8303 config L2"]
   }
 
   test "variables" {
@@ -326,12 +331,13 @@ service "nats" {
     role  = "unit"
     input = <<-EOT
       [Service]
-      ExecStart=/usr/sbin/nats-server -a 10.0.0.5 -p 4302 -m 8302 --cluster nats://10.0.0.5:6302 --routes nats://10.0.0.6:6302
+      ExecStart=/usr/sbin/nats-server -a 10.0.0.5 -p 4302 -profile 6062 -m 8302 --cluster nats://10.0.0.5:6302 --routes nats://10.0.0.6:6302
     EOT
     expect = [
       "clients tcp 10.0.0.5 4302 config L2",
       "monitor tcp 10.0.0.5 8302 config L2",
       "cluster-option tcp 10.0.0.5 6302 config L2",
+      "pprof tcp 10.0.0.5 6062 config L2",
       "cluster tcp -> 10.0.0.6 6302 config L2",
     ]
   }

@@ -92,7 +92,7 @@ service "traefik" {
       for_each = local.traefik ? [] : ["entry"]
       protocol = local.udp ? ["udp"] : local.quic ? ["tcp", "udp"] : ["tcp"]
       port     = port(hostport(local.address).port, null)
-      bind     = [first(hostport(local.address).host, "*")]
+      bind     = [wildcard(hostport(local.address).host)]
       exposure = "public"
       assigned = ["80", "443"]
       zero     = "chosen"
@@ -103,7 +103,7 @@ service "traefik" {
       for_each = local.traefik ? ["entry"] : []
       protocol = local.udp ? ["udp"] : local.quic ? ["tcp", "udp"] : ["tcp"]
       port     = port(hostport(local.address).port, null)
-      bind     = [first(hostport(local.address).host, "*")]
+      bind     = [wildcard(hostport(local.address).host)]
       exposure = "admin"
       zero     = "chosen"
     }
@@ -114,7 +114,7 @@ service "traefik" {
     for_each = local.options
     protocol = length(match("(?i)/(u)dp$", each.value[1])) > 0 ? ["udp"] : contains(concat(local.http3, [""]), lower(each.value[0])) ? ["tcp", "udp"] : ["tcp"]
     port     = port(hostport(each.value[1]).port, null)
-    bind     = [first(hostport(each.value[1]).host, "*")]
+    bind     = [wildcard(hostport(each.value[1]).host)]
     exposure = "public"
     assigned = ["80", "443"]
     zero     = "chosen"
