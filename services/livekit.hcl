@@ -1,6 +1,7 @@
 # LiveKit server. Media takes a range with a socket for each participant, or a few ports
 # that all share; without either the range is a built-in one. Of several shared ports as
-# many are opened as the host has CPUs, from the first on.
+# many are opened as the host has CPUs, from the first on. Options of the command line win
+# over the file; they have the names of the settings, with dots.
 
 service "livekit" {
   title     = "LiveKit"
@@ -24,6 +25,11 @@ service "livekit" {
       ]
     }
     samples = ["/config-sample.yaml"]
+  }
+
+  file "unit" {
+    format = "systemd"
+    units  = ["livekit.service", "livekit-server.service", "livekit@*.service"]
   }
 
   default "port" {
@@ -91,13 +97,20 @@ service "livekit" {
   }
 
   locals {
-    bind        = length(values("bind_addresses/*")) > 0 ? distinct([for a in values("bind_addresses/*") : wildcard(a)]) : ["*"]
-    development = truthy(value("development"), false)
+    argv        = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    asked       = flatten([for a in flags(local.argv, "--bind", "-bind") : items(a, ",")])
+    addresses   = length(local.asked) > 0 ? local.asked : values("bind_addresses/*")
+    bind        = length(local.addresses) > 0 ? distinct([for a in local.addresses : wildcard(a)]) : ["*"]
+    development = truthy(value("development"), false) || has_flag(local.argv, "--dev", "-dev")
 
     # 0 is as if nothing was written.
-    start  = value("rtc/port_range_start") == "0" ? null : value("rtc/port_range_start")
-    end    = value("rtc/port_range_end") == "0" ? null : value("rtc/port_range_end")
-    shared = value("rtc/udp_port") == "0" ? null : nonempty(value("rtc/udp_port"))
+    said_start  = first(flag(local.argv, "--rtc.port_range_start"), value("rtc/port_range_start"))
+    said_end    = first(flag(local.argv, "--rtc.port_range_end"), value("rtc/port_range_end"))
+    said_shared = first(flag(local.argv, "--udp-port", "-udp-port", "--rtc.udp_port"), value("rtc/udp_port"))
+
+    start  = local.said_start == "0" ? null : local.said_start
+    end    = local.said_end == "0" ? null : local.said_end
+    shared = local.said_shared == "0" ? null : nonempty(local.said_shared)
     udp    = !truthy(value("rtc/force_tcp"), false)
 
     # The range wins over shared ports, when it has both ends.
@@ -112,13 +125,13 @@ service "livekit" {
     relay_end   = value("turn/relay_range_end")
     relay       = local.relay_start != null && local.relay_start != "0" && local.relay_end != null && local.relay_end != "0"
 
-    prometheus = first(value("prometheus_port"), value("prometheus/port"))
+    prometheus = first(flag(local.argv, "--prometheus_port", "--prometheus.port"), value("prometheus_port"), value("prometheus/port"))
   }
 
   listen "http" {
     purpose  = "signalling and API"
     protocol = ["tcp"]
-    port     = port(value("port"), default.port)
+    port     = port(first(flag(local.argv, "--port", "-port"), value("port")), default.port)
     bind     = local.bind
     exposure = "public"
     zero     = "chosen"
@@ -127,7 +140,7 @@ service "livekit" {
   listen "ice-tcp" {
     purpose  = "media over TCP (ICE)"
     protocol = ["tcp"]
-    port     = port(value("rtc/tcp_port"), default.tcp_port)
+    port     = port(first(flag(local.argv, "--rtc.tcp_port"), value("rtc/tcp_port")), default.tcp_port)
     exposure = "public"
   }
 
@@ -213,7 +226,7 @@ service "livekit" {
 
   connect "redis" {
     purpose  = "Redis"
-    for_each = [for a in concat(values("redis/address"), values("redis/sentinel_addresses/*"), values("redis/cluster_addresses/*")) : hostport(a) if hostport(a).port != null]
+    for_each = [for a in concat(flags(local.argv, "--redis-host", "-redis-host"), values("redis/address"), values("redis/sentinel_addresses/*"), values("redis/cluster_addresses/*")) : hostport(a) if hostport(a).port != null]
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
@@ -310,6 +323,20 @@ service "livekit" {
       "media-shared udp * 7882 default",
       "turn-udp udp * 3478 config L4",
       "relay-default udp * 30000-30002 default",
+    ]
+  }
+
+  test "the command line" {
+    role  = "unit"
+    input = <<-EOT
+      [Service]
+      ExecStart=/usr/local/bin/livekit-server --bind 10.0.0.5 --port 7900 --udp-port=7901 --rtc.tcp_port 7902 --redis-host 10.0.0.9:6379
+    EOT
+    expect = [
+      "http tcp 10.0.0.5 7900 config L2",
+      "media-shared udp * 7901 config L2",
+      "ice-tcp tcp * 7902 config L2",
+      "redis tcp -> 10.0.0.9 6379 config L2",
     ]
   }
 }
