@@ -7,8 +7,9 @@ service "nats" {
   cites     = ["https://docs.nats.io/running-a-nats-service/configuration", "https://github.com/nats-io/nats-server/blob/1787eee035cf0253c201fa0f05afad92b6f296dc/conf/simple.conf"]
 
   file "conf" {
-    format = "nats"
-    accept = !has("jobs") && (!has("*") || has("listen") || has("port") || has("host") || has("net") || has("server_name") || has("cluster") || has("jetstream") || has("leafnodes") || has("leaf") || has("gateway") || has("websocket") || has("ws") || has("mqtt") || has("http") || has("http_port") || has("monitor_port") || has("https") || has("https_port") || has("authorization") || has("accounts") || has("operator") || has("max_payload") || has("max_connections") || has("log_file") || has("logfile") || has("debug") || has("trace") || has("pid_file") || has("tls"))
+    format      = "nats"
+    common_name = true # collectors of metrics have a nats.conf too
+    accept      = !has("jobs") && (!has("*") || has("listen") || has("port") || has("host") || has("net") || has("server_name") || has("cluster") || has("jetstream") || has("leafnodes") || has("leaf") || has("gateway") || has("websocket") || has("ws") || has("mqtt") || has("http") || has("http_port") || has("monitor_port") || has("https") || has("https_port") || has("authorization") || has("accounts") || has("operator") || has("max_payload") || has("max_connections") || has("log_file") || has("logfile") || has("debug") || has("trace") || has("pid_file") || has("tls"))
     paths = {
       linux = [
         "/etc/nats/nats-server.conf",
