@@ -123,8 +123,8 @@ service "kafka" {
     EOT
     expect = [
       "clients tcp 10.0.0.5 9192 config L3",
-      "clients tcp 2001:db8::5 9193 config L3",
-      "controller tcp * 9194 config L3",
+      "clients tcp 2001:db8::5 9193 config L4",
+      "controller tcp * 9194 config L4",
       "quorum tcp -> 10.0.0.5 9194 config L8",
       "quorum tcp -> 10.0.0.6 9194 config L8",
     ]

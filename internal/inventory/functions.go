@@ -364,22 +364,36 @@ func even(step int64) func([]cty.Value) (cty.Value, error) {
 }
 
 // sub is a part of a text value that begins at an offset of it, marked with its own
-// place where the text was written as it is.
+// place where the text was written as it is, or where the part stands there once, as in a
+// value that goes on in the next line.
 func sub(v cty.Value, offset int, part string) cty.Value {
 	plain, marks := v.Unmark()
 	out := cty.StringVal(part)
 	for m := range marks {
-		if o, ok := m.(origin); ok && o.kind == written && o.span.End-o.span.Start == len(plain.AsString()) {
-			o.span = o.span.File.Span(o.span.Start+offset, o.span.Start+offset+len(part))
-			if o.text != part {
-				o.text, o.setting = part, "" // the setting says more than this number
+		if o, ok := m.(origin); ok && o.kind == written {
+			at := -1
+			if size := o.span.End - o.span.Start; size == len(plain.AsString()) {
+				at = offset
+			} else if part != "" && size <= maxJoined {
+				if raw := o.span.Text(); strings.Count(raw, part) == 1 {
+					at = strings.Index(raw, part)
+				}
 			}
-			m = o
+			if at >= 0 {
+				o.span = o.span.File.Span(o.span.Start+at, o.span.Start+at+len(part))
+				if o.text != part {
+					o.text, o.setting = part, "" // the setting says more than this number
+				}
+				m = o
+			}
 		}
 		out = out.Mark(m)
 	}
 	return out
 }
+
+// maxJoined bounds the text in which the place of a part is looked for.
+const maxJoined = 16 << 10
 
 // items are the parts of a text between any of the separators, each with its own place.
 func items(args []cty.Value) (cty.Value, error) {
@@ -522,7 +536,9 @@ func nonempty(args []cty.Value) (cty.Value, error) {
 }
 
 // wildcard is an address as Go and Java listen on it: the unspecified address of either
-// family is every address of both (https://pkg.go.dev/net#Listen).
+// family is every address of both (https://pkg.go.dev/net#Listen, and
+// https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/net/doc-files/net-properties.html
+// on java.net.preferIPv4Stack).
 func wildcard(args []cty.Value) (cty.Value, error) {
 	v, marks := args[0].Unmark()
 	if v.IsKnown() && (v.IsNull() || slices.Contains([]string{"", "*", "0.0.0.0", "::"}, v.AsString())) {
