@@ -105,6 +105,8 @@ func TestMistakes(t *testing.T) {
 		{`format = "lumenvox"`, `format = "lines"`, `the format "lines" and a dialect do not go together`},
 		{`format = "lumenvox"`, "format = \"ini\"\n    dialect { delimiters = \"=\" }", `the format "ini" and a dialect do not go together`},
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect { comments = \"#\" }", `the dialect does not say what stands between key and value`},
+		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \"=\"\n quotes = \"x\"\n }", `quotes cannot be "x"`},
+		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \" \"\n }", `delimiters cannot be " "`},
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiter = \"=\"\n }", `a dialect has no attribute "delimiter"; did you mean "delimiters"?`},
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \"=\"\n bare = \"tru\"\n }", `bare cannot be "tru"; did you mean "true"?`},
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \"=\"\n include \"i\" {\n need = \"all\"\n }\n }", `need cannot be "all"`},

@@ -59,6 +59,12 @@ func (p *parser) dialect(b *hclsyntax.Block) *conf.Dialect {
 		Bare:         choice(p, b.Body, "bare", bares),
 		Continuation: choice(p, b.Body, "continuation", continuations),
 	}
+	const signs = "!#$%&*+,-./:;<=>?@^_|~"
+	p.only(b.Body, "comments", signs)
+	p.only(b.Body, "inline", signs)
+	p.only(b.Body, "delimiters", signs)
+	p.only(b.Body, "quotes", "\"'`")
+	p.only(b.Body, "escapes", "abfnrstxuo")
 	for _, inner := range b.Body.Blocks {
 		keyword, ok := p.Label(inner)
 		if !ok || inner.Type != "include" {
@@ -74,6 +80,13 @@ func (p *parser) dialect(b *hclsyntax.Block) *conf.Dialect {
 		p.Error(b.DefRange(), "add delimiters = \"=\", or blank = true", "the dialect does not say what stands between key and value")
 	}
 	return d
+}
+
+// only reports a text with other bytes than those of a set.
+func (p *parser) only(body *hclsyntax.Body, name, set string) {
+	if a := body.Attributes[name]; a != nil && strings.Trim(p.String(body, name), set) != "" {
+		p.Error(a.Expr.Range(), "use some of "+set, "%s cannot be %q", name, p.String(body, name))
+	}
 }
 
 // choice is the meaning of a word, the zero value without one.

@@ -291,7 +291,7 @@ auto4:8082 autoload_configs/verto.conf.xml:17:39 $${local_ip_v4}:8082
 func FuzzFreeswitch(f *testing.F) {
 	root, names := xmlCorpus(f, "freeswitch", "freeswitch-sbc", "freeswitch-unimrcp")
 	for _, name := range names {
-		if text, err := os.ReadFile(filepath.Join(root, name)); err == nil && len(text) < 1500 {
+		if text, err := os.ReadFile(filepath.Join(root, name)); err == nil && len(text) < 20_000 {
 			f.Add(text, []byte(""))
 		}
 	}
