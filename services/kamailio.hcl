@@ -1,6 +1,6 @@
 # Kamailio. A file of listeners that kamailio.cfg includes can be named alone; on a host
-# such a file is never at the top folder, so that nothing is read twice. Sockets of SCTP
-# are left out: claims are of TCP and UDP.
+# such a file is never at the top folder, so that nothing is read twice. Claims are of TCP
+# and UDP: a socket of SCTP is a finding.
 
 service "kamailio" {
   title     = "Kamailio"
@@ -42,6 +42,30 @@ service "kamailio" {
     }
   }
 
+  default "ipsec_client_port" {
+    setting = "ipsec_client_port"
+    case {
+      value = 5062
+      cites = ["https://github.com/kamailio/kamailio/blob/38711a3e788de0130d48cb485578c482b57d9351/src/modules/ims_ipsec_pcscf/ims_ipsec_pcscf_mod.c", "https://www.kamailio.org/docs/modules/devel/modules/ims_ipsec_pcscf.html"]
+    }
+  }
+
+  default "ipsec_server_port" {
+    setting = "ipsec_server_port"
+    case {
+      value = 5063
+      cites = ["https://github.com/kamailio/kamailio/blob/38711a3e788de0130d48cb485578c482b57d9351/src/modules/ims_ipsec_pcscf/ims_ipsec_pcscf_mod.c", "https://www.kamailio.org/docs/modules/devel/modules/ims_ipsec_pcscf.html"]
+    }
+  }
+
+  default "ipsec_max_connections" {
+    setting = "ipsec_max_connections"
+    case {
+      value = 2
+      cites = ["https://github.com/kamailio/kamailio/blob/38711a3e788de0130d48cb485578c482b57d9351/src/modules/ims_ipsec_pcscf/ims_ipsec_pcscf_mod.c", "https://www.kamailio.org/docs/modules/devel/modules/ims_ipsec_pcscf.html"]
+    }
+  }
+
   default "ctl_port" {
     setting = "binrpc"
     case {
@@ -64,15 +88,17 @@ service "kamailio" {
     # Without a module there is no SIP: then it is only a part of a configuration.
     alone = length(local.sockets) == 0 && has("loadmodule")
 
-    params = [for n in find("modparam") : args(n)]
-    ctl    = [for p in local.params : p[2] if length(p) == 3 && p[0] == "ctl" && p[1] == "binrpc" && length(match("^(tcp|udp):", p[2])) > 0]
+    params  = [for n in find("modparam") : args(n)]
+    modules = [for n in concat(find("loadmodule"), find(local.side, "loadmodule")) : args(n)[0] if length(args(n)) > 0]
+    ipsec   = length([for m in local.modules : m if length(match("^(?:.*/)?(ims_ipsec_pcscf)(?:[.]so)?$", m)) > 0]) > 0
+    ctl     = [for p in local.params : p[2] if length(p) == 3 && p[0] == "ctl" && p[1] == "binrpc" && length(match("^(tcp|udp):", p[2])) > 0]
   }
 
   # Without a socket there is one for each local address: fix_all_socket_lists() of
   # src/core/socket_info.c.
   listen "sip-default" {
     purpose  = "SIP"
-    when     = local.alone
+    for_each = local.alone ? ["default"] : []
     protocol = local.tcp ? ["udp", "tcp"] : ["udp"]
     port     = local.port
     zero     = "unknown"
@@ -82,7 +108,8 @@ service "kamailio" {
 
   listen "sips-default" {
     purpose  = "SIP over TLS"
-    when     = local.alone && local.tls && local.tcp
+    for_each = local.alone ? ["default"] : []
+    when     = local.tls && local.tcp
     protocol = ["tcp"]
     port     = port(value("tls_port_no"), default.tls_port)
     zero     = "unknown"
@@ -138,6 +165,50 @@ service "kamailio" {
     }
   }
 
+  # The module adds sockets of its own, as many as connections, for each of its addresses:
+  # ipsec_add_listen_ifaces() of ims_ipsec_pcscf_mod.c.
+  each "ipsec" {
+    for_each = local.ipsec ? ["ims_ipsec_pcscf"] : []
+
+    locals {
+      settings  = values("modparam")
+      addresses = flatten([for t in local.settings : match("^ims_ipsec_pcscf ipsec_listen_addr6? (.*)$", t)])
+      clients   = flatten([for t in local.settings : match("^ims_ipsec_pcscf ipsec_client_port (.*)$", t)])
+      servers   = flatten([for t in local.settings : match("^ims_ipsec_pcscf ipsec_server_port (.*)$", t)])
+      counts    = flatten([for t in local.settings : match("^ims_ipsec_pcscf ipsec_max_connections (.*)$", t)])
+      count     = length(local.counts) > 0 ? number(local.counts[length(local.counts) - 1], default.ipsec_max_connections) : default.ipsec_max_connections
+    }
+
+    listen "ipsec-client" {
+      purpose  = "SIP in IPsec, client ports"
+      for_each = length(local.addresses) > 0 ? ["client"] : []
+      protocol = local.tcp ? ["udp", "tcp"] : ["udp"]
+      first    = length(local.clients) > 0 ? port(local.clients[length(local.clients) - 1], default.ipsec_client_port) : default.ipsec_client_port
+      count    = local.count
+      bind     = local.addresses
+      zero     = "unknown"
+      exposure = "public"
+    }
+
+    listen "ipsec-server" {
+      purpose  = "SIP in IPsec, server ports"
+      for_each = length(local.addresses) > 0 ? ["server"] : []
+      protocol = local.tcp ? ["udp", "tcp"] : ["udp"]
+      first    = length(local.servers) > 0 ? port(local.servers[length(local.servers) - 1], default.ipsec_server_port) : default.ipsec_server_port
+      count    = local.count
+      bind     = local.addresses
+      zero     = "unknown"
+      exposure = "public"
+    }
+  }
+
+  lint "no-claim-for-protocol" {
+    when     = length([for s in local.sockets : s if length(match("^(?i:(sctp)):", s)) > 0]) > 0
+    severity = "warning"
+    message  = "a socket of SCTP is not in the inventory, which is of TCP and UDP"
+    help     = "look after it in the firewall yourself"
+  }
+
   each "ctl" {
     for_each = local.ctl
 
@@ -190,6 +261,39 @@ service "kamailio" {
       "sip udp 192.0.2.1 5070 config L4", "sips tcp eth0 5061 default L5", "sip udp 192.0.2.2 5090 config L6", "sip tcp 192.0.2.2 5090 config L6",
       "sips-next tcp 192.0.2.2 5091 config L6", "sip udp 192.0.2.3,192.0.2.4 5062 config L7", "ctl tcp 127.0.0.1 2050 config L10",
     ]
+  }
+
+  test "sockets for IPsec" {
+    input = <<-EOT
+      listen=udp:192.0.2.1:5060
+      loadmodule "ims_ipsec_pcscf.so"
+      modparam("ims_ipsec_pcscf", "ipsec_listen_addr", "192.0.2.1")
+      modparam("ims_ipsec_pcscf", "ipsec_client_port", 5200)
+      modparam("ims_ipsec_pcscf", "ipsec_max_connections", 4)
+    EOT
+    expect = [
+      "sip udp 192.0.2.1 5060 config L1",
+      "ipsec-client udp 192.0.2.1 5200-5203 config L4", "ipsec-client tcp 192.0.2.1 5200-5203 config L4",
+      "ipsec-server udp 192.0.2.1 5063-5066 default", "ipsec-server tcp 192.0.2.1 5063-5066 default",
+    ]
+  }
+
+  test "IPsec without an address" {
+    input  = <<-EOT
+      disable_tcp=yes
+      listen=udp:192.0.2.1:5060
+      loadmodule "ims_ipsec_pcscf"
+    EOT
+    expect = ["sip udp 192.0.2.1 5060 config L2"]
+  }
+
+  test "a socket of SCTP" {
+    input  = <<-EOT
+      enable_sctp=yes
+      listen=sctp:192.0.2.1:5070
+      listen=udp:192.0.2.1:5070
+    EOT
+    expect = ["sip udp 192.0.2.1 5070 config L3"]
   }
 
   test "no TCP, another port" {

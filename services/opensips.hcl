@@ -1,6 +1,6 @@
 # OpenSIPS. Samples of its source tree have names of their own; on a host these are never
-# at the top folder, so that nothing is read twice. Sockets of SCTP are left out:
-# claims are of TCP and UDP.
+# at the top folder, so that nothing is read twice. Claims are of TCP and UDP: a
+# socket of SCTP is a finding, and so is one of a protocol whose ports are not described.
 
 service "opensips" {
   title     = "OpenSIPS"
@@ -67,7 +67,7 @@ service "opensips" {
   }
 
   locals {
-    protocols = ["udp", "tcp", "tls", "sctp", "ws", "wss", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls"]
+    protocols = ["udp", "tcp", "tls", "sctp", "ws", "wss", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls", "msrp", "msrps", "smpp"]
     # "socket" since 3.0, "listen" before. Behind the socket stand "as", "anycast" and their kin.
     sockets = [for n in concat(find("socket"), find("listen")) : args(n)[0] if length(args(n)) > 0]
 
@@ -133,11 +133,12 @@ service "opensips" {
       assigned = ["443"]
     }
 
+    # No default of bins is at hand: without a port it is reported.
     listen "bin" {
       purpose  = "OpenSIPS cluster"
-      when     = local.proto == "bin"
+      when     = contains(["bin", "bins"], local.proto)
       protocol = ["tcp"]
-      port     = port(local.place.port, default.bin_port)
+      port     = port(local.place.port, local.proto == "bin" ? default.bin_port : null)
       bind     = local.bind
       zero     = "unknown"
       exposure = "internal"
@@ -163,6 +164,22 @@ service "opensips" {
     bind     = length(local.httpd_ip) > 0 ? local.httpd_ip : ["0.0.0.0"]
     zero     = "unknown"
     exposure = "admin"
+  }
+
+  lint "no-claim-for-protocol" {
+    when     = length([for s in local.sockets : s if length(match("^(?i:(sctp|msrps?|smpp)):", s)) > 0]) > 0
+    severity = "warning"
+    message  = "a socket of SCTP, MSRP or SMPP is not in the inventory"
+    help     = "look after it in the firewall yourself"
+  }
+
+  test "a socket that is not in the inventory, and one of a cluster with TLS" {
+    input  = <<-EOT
+      socket=sctp:192.0.2.1:5070
+      socket=bins:192.0.2.1:5570
+      socket=bins:192.0.2.2
+    EOT
+    expect = ["bin tcp 192.0.2.1 5570 config L2"]
   }
 
   test "sockets" {

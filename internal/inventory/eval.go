@@ -164,17 +164,20 @@ func (e *evaluator) absence(key string) origin {
 	return origin{span: e.doc.File.Span(0, 0), kind: absent, setting: key}
 }
 
-// textValue is the text of a setting with its origin. A template's placeholder is not
-// known: what will stand there is not ours to guess.
-func (e *evaluator) textValue(n *conf.Node) cty.Value {
+// textValue is the text of a setting with its origin; name is what people call an attribute
+// of XML, which has none of its own. A template's placeholder is not known: what will stand there is not ours to guess.
+func (e *evaluator) textValue(n *conf.Node, name string) cty.Value {
+	if !strings.HasPrefix(n.Name, "@") {
+		name = n.Name
+	}
 	at := n.ValueSpan
 	if n.Value == "" {
 		at = n.NameSpan // an empty value has no text to point at
 	}
-	o := origin{span: at, text: n.Value, setting: n.Name, kind: written}
+	o := origin{span: at, text: n.Value, setting: name, kind: written}
 	if conf.IsPlaceholder(n.Value) && !commandLine(n) {
 		e.say(at, diag.Diagnostic{Rule: "template-value", Severity: diag.Warning,
-			Message: fmt.Sprintf("%s is still a template: what it will be is not known", n.Name), Label: "placeholder",
+			Message: fmt.Sprintf("%s is still a template: what it will be is not known", name), Label: "placeholder",
 			Help: "check the file after the template was filled in"})
 		o.kind = reported
 		return cty.UnknownVal(cty.String).Mark(o)

@@ -163,7 +163,25 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return p.Find(from), text[strings.LastIndexByte(text, '/')+1:], nil
+	return p.Find(from), settingName(text), nil
+}
+
+// namedStep is the step of a path to an element that says in an attribute which setting
+// it is: param[@name='tls'].
+var namedStep = regexp.MustCompile(`\[@name='([^']*)'\]$`)
+
+// settingName is what people call the setting that a path selects: the last step, and of an
+// attribute its name, or for <param name="tls" value="…"> what the element is named.
+func settingName(path string) string {
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	attribute, ok := strings.CutPrefix(last, "@")
+	if !ok {
+		return last
+	}
+	if m := namedStep.FindStringSubmatch(strings.TrimSuffix(path, "/"+last)); m != nil && attribute == "value" {
+		return m[1]
+	}
+	return attribute
 }
 
 // path is a parsed path; each is parsed once.
@@ -206,7 +224,7 @@ func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
 	if e.spec.Format == "lumenvox" { // whose own parser is not public
 		e.twice(nodes)
 	}
-	return e.textValue(last), nil
+	return e.textValue(last, key), nil
 }
 
 // twice reports a setting that is said again with another value.
@@ -225,7 +243,7 @@ func (e *evaluator) twice(nodes []*conf.Node) {
 
 // latest are the texts of nodes, where a later node of a name overrides the one before.
 func (e *evaluator) latest(args []cty.Value) (cty.Value, error) {
-	nodes, _, err := e.selected(args)
+	nodes, key, err := e.selected(args)
 	if err != nil {
 		return cty.NilVal, err
 	}
@@ -233,26 +251,26 @@ func (e *evaluator) latest(args []cty.Value) (cty.Value, error) {
 	for _, n := range nodes {
 		last[n.Name] = n
 	}
-	return e.texts(slices.DeleteFunc(nodes, func(n *conf.Node) bool { return last[n.Name] != n })), nil
+	return e.texts(slices.DeleteFunc(nodes, func(n *conf.Node) bool { return last[n.Name] != n }), key), nil
 }
 
 func (e *evaluator) valuesOf(args []cty.Value) (cty.Value, error) {
-	nodes, _, err := e.selected(args)
+	nodes, key, err := e.selected(args)
 	if err != nil {
 		return cty.NilVal, err
 	}
-	return e.texts(nodes), nil
+	return e.texts(nodes, key), nil
 }
 
 // texts are the texts of nodes, not known when there are too many.
-func (e *evaluator) texts(nodes []*conf.Node) cty.Value {
+func (e *evaluator) texts(nodes []*conf.Node, key string) cty.Value {
 	if len(nodes) > maxItems {
 		e.say(nodes[maxItems].NameSpan, tooMany(nodes[maxItems].NameSpan))
 		return cty.UnknownVal(cty.List(cty.String)).Mark(origin{span: nodes[maxItems].NameSpan, kind: reported})
 	}
 	var out []cty.Value
 	for _, n := range nodes {
-		out = append(out, e.textValue(n))
+		out = append(out, e.textValue(n, key))
 	}
 	return textList(out)
 }
@@ -332,7 +350,7 @@ func (e *evaluator) args(args []cty.Value) (cty.Value, error) {
 	}
 	var out []cty.Value
 	for _, a := range n.Args {
-		out = append(out, e.textValue(&conf.Node{Kind: conf.Setting, Name: n.Name, Value: a.Text, NameSpan: n.NameSpan, ValueSpan: a.Span}))
+		out = append(out, e.textValue(&conf.Node{Kind: conf.Setting, Name: n.Name, Value: a.Text, NameSpan: n.NameSpan, ValueSpan: a.Span}, n.Name))
 	}
 	return textList(out), nil
 }
@@ -379,13 +397,14 @@ func sub(v cty.Value, offset int, part string) cty.Value {
 					at = strings.Index(raw, part)
 				}
 			}
+			if o.text != part {
+				o.setting = "" // the setting says more than this number
+			}
 			if at >= 0 {
 				o.span = o.span.File.Span(o.span.Start+at, o.span.Start+at+len(part))
-				if o.text != part {
-					o.text, o.setting = part, "" // the setting says more than this number
-				}
-				m = o
+				o.text = part
 			}
+			m = o
 		}
 		out = out.Mark(m)
 	}
