@@ -1,6 +1,5 @@
-# Kamailio. A file of listeners that kamailio.cfg includes can be named alone; on a host
-# such a file is never at the top folder, so that nothing is read twice. Claims are of TCP
-# and UDP: a socket of SCTP is a finding.
+# Kamailio. A file of listeners that kamailio.cfg includes can be named alone. Claims are of
+# TCP and UDP: a socket of SCTP is a finding.
 
 service "kamailio" {
   title     = "Kamailio"
@@ -9,21 +8,14 @@ service "kamailio" {
 
   file "conf" {
     format = "kamailio"
-    accept = has("loadmodule") || has("listen")
+    accept = has("loadmodule") || has("listen") || has("socket/bind")
     paths = {
-      linux = [
-        "/etc/kamailio/kamailio.cfg", "/usr/local/etc/kamailio/kamailio.cfg", "/etc/kamailio_*/kamailio.cfg",
-        "/kamailio-minimal*.cfg", "/xhttp.cfg",
-      ]
+      linux = ["/etc/kamailio/kamailio.cfg", "/usr/local/etc/kamailio/kamailio.cfg", "/etc/kamailio_*/kamailio.cfg"]
     }
-  }
-
-  file "part" {
-    format = "kamailio"
-    accept = has("listen")
-    paths = {
-      linux = ["/pcscf.cfg", "/icscf.cfg", "/scscf.cfg", "/listeners.cfg", "/kamailio-local.cfg"]
-    }
+    samples = [
+      "/kamailio-minimal*.cfg", "/xhttp.cfg",
+      "/pcscf.cfg", "/icscf.cfg", "/scscf.cfg", "/listeners.cfg", "/kamailio-local.cfg", # parts that are included
+    ]
   }
 
   default "port" {
@@ -76,20 +68,19 @@ service "kamailio" {
 
   locals {
     protocols = ["udp", "tcp", "tls", "sctp"]
-    side      = file("part")
     # Words of "listen" are sockets, but not those behind "advertise" and "name".
-    lists   = [for n in concat(find("listen"), find(local.side, "listen")) : args(n)]
+    lists   = [for n in find("listen") : args(n)]
     listed  = flatten([for l in local.lists : [for i, w in l : w if !contains(["advertise", "name", "virtual"], lower(w)) && (i == 0 ? true : !contains(["advertise", "name"], lower(l[max(i - 1, 0)])))]])
-    sockets = concat(local.listed, values("socket/bind"), values(local.side, "socket/bind"))
+    sockets = concat(local.listed, values("socket/bind"))
 
-    tcp  = !truthy(first(value("disable_tcp"), value(local.side, "disable_tcp")), false)
-    tls  = truthy(first(value("enable_tls"), value("tls_enable"), value(local.side, "enable_tls")), false)
+    tcp  = !truthy(value("disable_tcp"), false)
+    tls  = truthy(first(value("enable_tls"), value("tls_enable")), false)
     port = port(value("port"), default.port)
     # Without a module there is no SIP: then it is only a part of a configuration.
     alone = length(local.sockets) == 0 && has("loadmodule")
 
     params  = [for n in find("modparam") : args(n)]
-    modules = [for n in concat(find("loadmodule"), find(local.side, "loadmodule")) : args(n)[0] if length(args(n)) > 0]
+    modules = [for n in find("loadmodule") : args(n)[0] if length(args(n)) > 0]
     ipsec   = length([for m in local.modules : m if length(match("^(?:.*/)?(ims_ipsec_pcscf)(?:[.]so)?$", m)) > 0]) > 0
     ctl     = [for p in local.params : p[2] if length(p) == 3 && p[0] == "ctl" && p[1] == "binrpc" && length(match("^(tcp|udp):", p[2])) > 0]
   }
