@@ -157,7 +157,7 @@ service "freeswitch-sofia" {
         </settings>
       </profile>
     EOT
-    expect = ["sip udp auto4 5060 default"]
+    expect = ["sip udp local_ip_v4 5060 default"]
   }
 
   test "a port that the system chooses, one that is not known" {

@@ -28,8 +28,8 @@ import (
 // What is not known stays as written, $${name}, so that nobody takes it for a value:
 // variables set by exec-set, stun-set and env-set, those that FreeSWITCH finds out about
 // its host, and, when the file is not the whole configuration, all that it does not set
-// itself. The host's own addresses are "auto4" and "auto6", the word that FreeSWITCH
-// itself has for them ("auto") with the family: the port beside them is known.
+// itself. The host's own addresses are called by their variables, "local_ip_v4" and
+// "local_ip_v6": the port beside them is known.
 //
 // Sections other than "configuration" open no ports. Their includes are not followed and
 // their content is not kept, because a dialplan is larger than all the rest.
@@ -70,7 +70,7 @@ func parseFreeswitch(r *reader) *Node {
 // fsVariables are the variables that FreeSWITCH sets from its host and its build: the
 // calls of switch_core_set_variable() in src/switch_core.c, and conf/vanilla/vars.xml.
 func fsVariables() map[string]string {
-	m := map[string]string{"local_ip_v4": "auto4", "local_ip_v6": "auto6"}
+	m := map[string]string{"local_ip_v4": "local_ip_v4", "local_ip_v6": "local_ip_v6"}
 	for _, name := range [...]string{"hostname", "local_mask_v4", "switch_serial", "base_dir", "recordings_dir", "sound_prefix", "sounds_dir",
 		"conf_dir", "log_dir", "run_dir", "db_dir", "mod_dir", "htdocs_dir", "script_dir", "temp_dir", "grammar_dir", "fonts_dir", "images_dir",
 		"certs_dir", "storage_dir", "cache_dir", "data_dir", "localstate_dir", "core_uuid", "nat_public_addr", "nat_private_addr", "nat_type"} {

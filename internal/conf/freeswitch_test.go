@@ -36,12 +36,12 @@ func TestFreeswitchReads(t *testing.T) {
 		"variable of variable": {set + strings.Replace(set, "v=5060", "w=1$${v}", 1) + "<document v='$${w}'/>", "document@3:2\n @v@3:11 = \"15060\"@3:14 from \"$${w}\"\n", ""},
 		"not set is empty":     {"<document v='$${none}' w='a$${none}b'>$${none}</document>", "document@1:2\n @v@1:11 = \"\"@1:14 from \"$${none}\"\n @w@1:24 = \"ab\"@1:27 from \"a$${none}b\"\n", ""},
 		"name in a variable":   {set + "<document><$${v}x/></document>", "document@2:2 = \"<5060x/>\"@2:11 from \"<$${v}x/>\"\n", "broken-line@2:11"},
-		"host's own address":   {"<document v='$${local_ip_v4}:81' w='[$${local_ip_v6}]'/>", "document@1:2\n @v@1:11 = \"auto4:81\"@1:14 from \"$${local_ip_v4}:81\"\n @w@1:34 = \"[auto6]\"@1:37 from \"[$${local_ip_v6}]\"\n", ""},
+		"host's own address":   {"<document v='$${local_ip_v4}:81' w='[$${local_ip_v6}]'/>", "document@1:2\n @v@1:11 = \"local_ip_v4:81\"@1:14 from \"$${local_ip_v4}:81\"\n @w@1:34 = \"[local_ip_v6]\"@1:37 from \"[$${local_ip_v6}]\"\n", ""},
 		"host's own facts":     {"<document v='$${hostname}'/>", "document@1:2\n @v@1:11 = \"$${hostname}\"@1:14\n", ""},
 		"values from outside": {`<X-PRE-PROCESS cmd="env-set" data="v=PORT"/>` + "\n" + `<X-PRE-PROCESS cmd="stun-set" data="w=stun:x"/>` + "\n<document v='$${v}' w='$${w}'/>",
 			"document@3:2\n @v@3:11 = \"$${v}\"@3:14\n @w@3:21 = \"$${w}\"@3:24\n", ""},
 		"exec-set":              {`<X-PRE-PROCESS cmd="exec-set" data="v= date"/>` + "\n<document v='$${v}'/>", "document@2:2\n @v@2:11 = \"$${v}\"@2:14\n", ""},
-		"fragment":              {"<p v='$${v}'/>\n<p w='$${local_ip_v4}'/>", "p@1:2\n @v@1:4 = \"$${v}\"@1:7\np@2:2\n @w@2:4 = \"auto4\"@2:7 from \"$${local_ip_v4}\"\n", ""},
+		"fragment":              {"<p v='$${v}'/>\n<p w='$${local_ip_v4}'/>", "p@1:2\n @v@1:4 = \"$${v}\"@1:7\np@2:2\n @w@2:4 = \"local_ip_v4\"@2:7 from \"$${local_ip_v4}\"\n", ""},
 		"fragment that sets":    {set + "<p v='$${v}'/>", "p@2:2\n @v@2:4 = \"5060\"@2:7 from \"$${v}\"\n", ""},
 		"channel variable":      {"<document v='${v}'/>", "document@1:2\n @v@1:11 = \"${v}\"@1:14\n", ""},
 		"nested braces":         {"<document v='$${a{b}c}d'/>", "document@1:2\n @v@1:11 = \"d\"@1:14 from \"$${a{b}c}d\"\n", ""},
@@ -280,10 +280,10 @@ func TestFreeswitchCorpus(t *testing.T) {
 5080 sip_profiles/external.xml:28:35 $${external_sip_port}
 5060 sip_profiles/internal-ipv6.xml:15:35 $${internal_sip_port}
 5060 sip_profiles/internal.xml:90:35 $${internal_sip_port}
-auto4:8081 autoload_configs/verto.conf.xml:16:39 $${local_ip_v4}:8081
-auto4:8082 autoload_configs/verto.conf.xml:17:39 $${local_ip_v4}:8082
-[auto6]:8081 autoload_configs/verto.conf.xml:41:39 [$${local_ip_v6}]:8081
-[auto6]:8082 autoload_configs/verto.conf.xml:42:39 [$${local_ip_v6}]:8082`; got != want {
+local_ip_v4:8081 autoload_configs/verto.conf.xml:16:39 $${local_ip_v4}:8081
+local_ip_v4:8082 autoload_configs/verto.conf.xml:17:39 $${local_ip_v4}:8082
+[local_ip_v6]:8081 autoload_configs/verto.conf.xml:41:39 [$${local_ip_v6}]:8081
+[local_ip_v6]:8082 autoload_configs/verto.conf.xml:42:39 [$${local_ip_v6}]:8082`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
