@@ -1,4 +1,5 @@
-# chrony. It serves time only to those it allows; its commands stay on the host.
+# chrony. Its port is open when somebody is allowed to ask, a peer is named or time is
+# broadcast; its commands stay on the host.
 
 service "chronyd" {
   title     = "chrony"
@@ -16,7 +17,7 @@ service "chronyd" {
     setting = "port"
     case {
       value = 123
-      cites = ["https://chrony-project.org/doc/latest/chrony.conf.html#port"]
+      cites = ["https://chrony-project.org/doc/latest/chrony.conf.html#port", "https://gitlab.com/chrony/chrony/-/blob/8f2db839de0c4c8683ec460819c1ee77a718c770/doc/chrony.conf.adoc#L1989"]
     }
   }
 
@@ -24,7 +25,7 @@ service "chronyd" {
     setting = "cmdport"
     case {
       value = 323
-      cites = ["https://chrony-project.org/doc/latest/chrony.conf.html#cmdport"]
+      cites = ["https://chrony-project.org/doc/latest/chrony.conf.html#cmdport", "https://gitlab.com/chrony/chrony/-/blob/8f2db839de0c4c8683ec460819c1ee77a718c770/doc/chrony.conf.adoc#L2192"]
     }
   }
 
@@ -32,7 +33,7 @@ service "chronyd" {
     setting = "ntsport"
     case {
       value = 4460
-      cites = ["https://chrony-project.org/doc/latest/chrony.conf.html#ntsport"]
+      cites = ["https://chrony-project.org/doc/latest/chrony.conf.html#ntsport", "https://gitlab.com/chrony/chrony/-/blob/8f2db839de0c4c8683ec460819c1ee77a718c770/doc/chrony.conf.adoc#L1855"]
     }
   }
 
@@ -52,7 +53,7 @@ service "chronyd" {
 
   listen "ntp" {
     purpose  = "NTP"
-    when     = value("allow") != null
+    when     = value("allow") != null || value("peer") != null || value("broadcast") != null
     protocol = ["udp"]
     port     = port(value("port"), default.port)
     bind     = local.binds
@@ -89,6 +90,14 @@ service "chronyd" {
       port 1123
     EOT
     expect = ["command udp 127.0.0.1,::1 323 default"]
+  }
+
+  test "a peer" {
+    input  = <<-EOT
+      peer ntp2.calls.example
+      cmdport 0
+    EOT
+    expect = ["ntp udp * 123 default"]
   }
 
   test "a server" {

@@ -43,7 +43,7 @@ service "mariadb" {
     setting = "gmcast.listen_addr in wsrep_provider_options"
     case {
       value = 4567
-      cites = ["https://galeracluster.com/library/documentation/galera-parameters.html"]
+      cites = ["https://mariadb.com/docs/reference/mdb/wsrep_provider_options/gmcast.listen_addr/"]
     }
   }
 
@@ -51,7 +51,7 @@ service "mariadb" {
     setting = "ist.recv_addr in wsrep_provider_options"
     case {
       value = 4568
-      cites = ["https://galeracluster.com/library/documentation/firewall-settings.html"]
+      cites = ["https://galeracluster.com/library/documentation/firewall-settings.html", "https://github.com/percona/pxc-docs/blob/8.0/docs/secure-network.md"]
     }
   }
 
@@ -59,7 +59,7 @@ service "mariadb" {
     setting = "wsrep_sst_receive_address"
     case {
       value = 4444
-      cites = ["https://galeracluster.com/library/documentation/firewall-settings.html"]
+      cites = ["https://galeracluster.com/library/documentation/firewall-settings.html", "https://github.com/percona/pxc-docs/blob/8.0/docs/secure-network.md"]
     }
   }
 

@@ -41,7 +41,7 @@ service "memcached" {
     case {
       value = 0
       note  = "11211 before 1.5.6"
-      cites = ["https://github.com/memcached/memcached/wiki/ReleaseNotes156"]
+      cites = ["https://github.com/memcached/memcached/wiki/ReleaseNotes156", "https://github.com/memcached/memcached/blob/2d51e364799bc9698bd4b11728ea978cea12da6e/memcached.c#L220"]
     }
   }
 
@@ -50,8 +50,11 @@ service "memcached" {
     unit    = words(value(file("unit"), "Service/ExecStart"), "systemd")
     options = file("options")
     # The unit comes last: it passes on what the environment says.
-    port   = port(first(flag(local.extra, "-p", "--port"), value(local.options, "-p"), value(local.options, "--port"), value("PORT"), flag(local.unit, "-p", "--port")), default.port)
-    udp    = port(first(flag(local.extra, "-U", "--udp-port"), value(local.options, "-U"), value(local.options, "--udp-port"), flag(local.unit, "-U", "--udp-port")), default.udp)
+    tcp_in = first(flag(local.extra, "-p", "--port"), value(local.options, "-p"), value(local.options, "--port"), value("PORT"), flag(local.unit, "-p", "--port"))
+    udp_in = first(flag(local.extra, "-U", "--udp-port"), value(local.options, "-U"), value(local.options, "--udp-port"), flag(local.unit, "-U", "--udp-port"))
+    udp    = port(local.udp_in, default.udp)
+    # A port for UDP alone is taken for TCP, too: memcached.c, line 5790, of that commit.
+    port   = local.tcp_in == null && local.udp != 0 ? local.udp : port(local.tcp_in, default.port)
     listen = first(flag(local.extra, "-l", "--listen"), value(local.options, "-l"), value(local.options, "--listen"), flag(local.unit, "-l", "--listen"))
     socket = first(flag(local.extra, "-s", "--unix-socket"), value(local.options, "-s"), value(local.options, "--unix-socket"), flag(local.unit, "-s", "--unix-socket"))
 
@@ -109,6 +112,12 @@ service "memcached" {
       unit        = "[Service]\nExecStart=/usr/bin/memcached -p $${PORT} -c $${MAXCONN} $OPTIONS\n"
     }
     expect = ["memcached tcp 10.9.0.2 11301 config L1"]
+  }
+
+  test "a port for UDP" {
+    role   = "unit"
+    input  = "[Service]\nExecStart=/usr/bin/memcached -U 11302\n"
+    expect = ["memcached tcp * 11302 config L2", "udp udp * 11302 config L2"]
   }
 
   test "a unit" {

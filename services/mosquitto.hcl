@@ -18,11 +18,15 @@ service "mosquitto" {
     case {
       value = 1883
       note  = "on every address before 2.0"
-      cites = ["https://mosquitto.org/documentation/migrating-to-2-0/"]
+      cites = ["https://mosquitto.org/documentation/migrating-to-2-0/", "https://github.com/eclipse-mosquitto/mosquitto/blob/7b8aba105b77253309de24664bbae69d0cae3da0/src/listeners.c#L194"]
     }
   }
 
   locals {
+    # Either of these makes a listener that is not for this host only:
+    # https://github.com/eclipse-mosquitto/mosquitto/blob/7b8aba105b77253309de24664bbae69d0cae3da0/src/conf.c#L1275
+    old = first(value("port"), value("bind_address"))
+
     # listener PORT [ADDRESS]; a socket in the file system has port 0.
     listeners = [for l in find("listener") : l if length(args(l)) > 0]
     plain     = [for l in local.listeners : l if value(l, "protocol") == null || value(l, "protocol") != "http_api"]
@@ -31,7 +35,7 @@ service "mosquitto" {
 
   listen "local" {
     purpose  = "MQTT on this host only"
-    when     = length(local.listeners) == 0 && !has("port")
+    when     = length(local.listeners) == 0 && local.old == null
     protocol = ["tcp"]
     port     = port(value("port"), default.port)
     bind     = ["127.0.0.1", "::1"]
@@ -43,9 +47,9 @@ service "mosquitto" {
   # The old way to say one listener.
   listen "old" {
     purpose  = "MQTT"
-    when     = has("port")
+    when     = local.old != null
     protocol = ["tcp"]
-    port     = port(value("port"), null)
+    port     = port(value("port"), default.port)
     bind     = [text(value("bind_address"), "*")]
     v6only   = true
     exposure = "public"
@@ -76,6 +80,11 @@ service "mosquitto" {
   test "no listener" {
     input  = "persistence true\n"
     expect = ["local tcp 127.0.0.1,::1 1883 default"]
+  }
+
+  test "an address in the old way" {
+    input  = "bind_address 10.8.0.2\n"
+    expect = ["old tcp 10.8.0.2 1883 default"]
   }
 
   test "several listeners" {

@@ -14,6 +14,14 @@ service "srs" {
     }
   }
 
+  default "rtmp_port" {
+    setting = "origin"
+    case {
+      value = 1935
+      cites = ["https://github.com/ossrs/srs/blob/101382afd0feb63243b391e59c529376018d4020/trunk/src/kernel/srs_kernel_consts.hpp"]
+    }
+  }
+
   default "api_port" {
     setting = "http_api listen"
     case {
@@ -233,6 +241,31 @@ service "srs" {
     exposure = "admin"
   }
 
+  # An edge asks its origins, where the stream is: "mode remote".
+  each "edge" {
+    for_each = [for c in find("vhost/cluster") : c if text(value(c, "mode[0]"), "local") == "remote"]
+
+    connect "origin" {
+      purpose  = "origin server"
+      for_each = [for n in flatten([for n in find(each.value, "origin[0]") : args(n)]) : hostport(n)]
+      protocol = ["tcp"]
+      peer     = each.value.host
+      port     = port(each.value.port, default.rtmp_port)
+    }
+  }
+
+  each "forward" {
+    for_each = [for f in find("vhost/forward") : f if truthy(value(f, "enabled[0]"), false)]
+
+    connect "forward" {
+      purpose  = "server that streams are sent on to"
+      for_each = [for n in flatten([for n in find(each.value, "destination[0]") : args(n)]) : hostport(n)]
+      protocol = ["tcp"]
+      peer     = each.value.host
+      port     = port(each.value.port, default.rtmp_port)
+    }
+  }
+
   test "blocks and what is off" {
     input = <<-EOT
       listen 1936 19360;
@@ -245,6 +278,24 @@ service "srs" {
     expect = [
       "rtmp tcp * 1936 config L1", "rtmp tcp * 19360 config L1", "http-api tcp 127.0.0.1 1986 config L2",
       "rtc udp * 8000 default", "rtc-tcp tcp * 8001 config L4", "srt udp * 10081 config L5",
+    ]
+  }
+
+  test "edges and forwarding" {
+    input = <<-EOT
+      listen 1936;
+      vhost a.example {
+        cluster { mode remote; origin 192.0.2.5:1937 origin.example; }
+        forward { enabled on; destination 192.0.2.6:1938; }
+      }
+      vhost b.example {
+        cluster { mode local; origin 192.0.2.7:1939; }
+        forward { enabled off; destination 192.0.2.8:1940; }
+      }
+    EOT
+    expect = [
+      "rtmp tcp * 1936 config L1", "origin tcp -> 192.0.2.5 1937 config L3", "origin tcp -> origin.example 1935 default L3",
+      "forward tcp -> 192.0.2.6 1938 config L4",
     ]
   }
 

@@ -708,14 +708,14 @@ func (b *builder) unknown(purpose string, f *catalog.Fact, values ...cty.Value) 
 			}
 			if o.kind == unknown && reason == "" {
 				reason = o.words
-				if o.span.HasLine() && o.span.File != b.service.Source { // a word that is a variable
-					at = o.span
-				}
 				for _, place := range list {
 					if place.kind == builtin || place.kind == written {
 						at = place.span
 						break
 					}
+				}
+				if o.span.HasLine() && o.span.File != b.service.Source { // a word that is a variable
+					at = o.span
 				}
 			}
 		}
