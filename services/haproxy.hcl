@@ -74,9 +74,9 @@ service "haproxy" {
     }
   }
 
-  # server NAME ADDRESS:PORT; without a port it is the one that the client asked for.
+  # server NAME ADDRESS:PORT and server-template PREFIX NUMBER ADDRESS:PORT; without a port it is the one that the client asked for.
   each "servers" {
-    for_each = flatten([for s in concat(find("backend"), find("listen")) : [for n in find(s, "server") : args(n)[1] if length(args(n)) > 1 && length(match(local.address, args(n)[1])) > 0] if !has(s, "disabled")])
+    for_each = flatten([for s in concat(find("backend"), find("listen")) : concat([for n in find(s, "server") : args(n)[1] if length(args(n)) > 1 && length(match(local.address, args(n)[1])) > 0], [for n in find(s, "server-template") : args(n)[2] if length(args(n)) > 2 && length(match(local.address, args(n)[2])) > 0]) if !has(s, "disabled")])
 
     locals {
       parts = match(local.address, each.value)
@@ -124,9 +124,10 @@ service "haproxy" {
         server two quic6@[2001:db8::9]:8443
         server three unix@/run/three.sock
         server four 192.0.2.10
+        server-template five 3 five.example:8081 check
     EOT
     expect = [
-      "server tcp -> 192.0.2.9 8080 config L11", "server udp -> 2001:db8::9 8443 config L12",
+      "server tcp -> five.example 8081 config L15", "server tcp -> 192.0.2.9 8080 config L11", "server udp -> 2001:db8::9 8443 config L12",
       "runtime-api tcp 127.0.0.1 9999 config L3", "bind tcp 0.0.0.0 80 config L5", "bind tcp 192.0.2.1 8000-8003 config L5",
       "bind udp :: 443 config L6", "bind tcp 2001:db8::1 8443 config L7",
     ]

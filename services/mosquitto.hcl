@@ -77,6 +77,19 @@ service "mosquitto" {
     exposure = "admin"
   }
 
+  # address HOST[:PORT] HOST[:PORT] of a connection to another broker, with its old name
+  each "bridge" {
+    for_each = find("connection")
+
+    connect "bridge" {
+      purpose  = "another broker"
+      for_each = [for a in flatten([for n in concat(find(each.value, "address"), find(each.value, "addresses")) : args(n)]) : hostport(a)]
+      protocol = ["tcp"]
+      peer     = each.value.host
+      port     = port(each.value.port, default.port)
+    }
+  }
+
   test "no listener" {
     input  = "persistence true\n"
     expect = ["local tcp 127.0.0.1,::1 1883 default"]
@@ -85,6 +98,16 @@ service "mosquitto" {
   test "an address in the old way" {
     input  = "bind_address 10.8.0.2\n"
     expect = ["old tcp 10.8.0.2 1883 default"]
+  }
+
+  test "a bridge" {
+    input  = <<-EOT
+      listener 1885
+      connection upstairs
+      address broker.example:1886 192.0.2.9
+      topic # both
+    EOT
+    expect = ["mqtt tcp * 1885 config L1", "bridge tcp -> broker.example 1886 config L3", "bridge tcp -> 192.0.2.9 1883 default L3"]
   }
 
   test "several listeners" {

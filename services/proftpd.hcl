@@ -49,14 +49,25 @@ service "proftpd" {
   # A virtual server without a port of its own is on the standard one.
   listen "virtual" {
     purpose  = "FTP of a virtual server"
-    for_each = local.alone ? find("VirtualHost") : []
-    when     = has(each.value, "Port")
+    for_each = local.alone ? [for v in find("**/VirtualHost") : v if has(v, "Port") || has(v, "IfModule/Port")] : []
     protocol = ["tcp"]
-    port     = port(value(each.value, "Port"), default.port)
+    port     = port(first(value(each.value, "Port"), value(each.value, "IfModule/Port")), default.port)
     bind     = [local.tight && length(args(each.value)) > 0 ? args(each.value)[0] : local.any]
     share    = "ftp"
     exposure = "public"
     assigned = ["21"]
+  }
+
+  # Of the main server, when a module is there: that of SFTP has its settings so.
+  listen "module" {
+    purpose  = "FTP or SFTP, by a module"
+    for_each = local.alone ? concat(values("IfModule/Port"), values("IfDefine/Port"), values("IfDefine/IfModule/Port")) : []
+    protocol = ["tcp"]
+    port     = port(each.value, null)
+    bind     = [local.tight && local.address != null ? local.address : local.any]
+    share    = "ftp"
+    exposure = "public"
+    assigned = ["21", "22"]
   }
 
   listen "passive" {
@@ -94,6 +105,20 @@ service "proftpd" {
       "passive tcp * 49152-49200 config L2",
       "virtual tcp * 2122 config L4",
     ]
+  }
+
+  test "modules" {
+    input  = <<-EOT
+      Port 2121
+      <IfModule mod_sftp.c>
+        SFTPEngine on
+        Port 2223
+        <VirtualHost 0.0.0.0>
+          Port 2224
+        </VirtualHost>
+      </IfModule>
+    EOT
+    expect = ["ftp tcp * 2121 config L1", "module tcp * 2223 config L4", "virtual tcp * 2224 config L6"]
   }
 
   test "behind a socket unit" {

@@ -194,6 +194,39 @@ service "rabbitmq" {
     exposure = "internal"
   }
 
+  # Plugins, where the file says their ports: https://www.rabbitmq.com/docs/web-mqtt and
+  # https://www.rabbitmq.com/docs/web-stomp.
+  listen "web-mqtt" {
+    purpose  = "MQTT over WebSocket"
+    for_each = concat(values("web_mqtt.tcp.port"), values("web_mqtt.ssl.port"))
+    protocol = ["tcp"]
+    port     = port(each.value, null)
+    bind     = [first(value("web_mqtt.tcp.ip"), value("web_mqtt.ssl.ip"), "*")]
+    exposure = "internal"
+  }
+
+  listen "web-stomp" {
+    purpose  = "STOMP over WebSocket"
+    for_each = concat(values("web_stomp.tcp.port"), values("web_stomp.ssl.port"))
+    protocol = ["tcp"]
+    port     = port(each.value, null)
+    bind     = [first(value("web_stomp.tcp.ip"), value("web_stomp.ssl.ip"), "*")]
+    exposure = "internal"
+  }
+
+  test "plugins for browsers" {
+    input = <<-EOT
+      listeners.tcp = none
+      web_mqtt.tcp.port = 15685
+      web_mqtt.tcp.ip = 127.0.0.1
+      web_stomp.ssl.port = 15684
+    EOT
+    expect = [
+      "distribution tcp * 25672 default", "epmd tcp * 4369 default",
+      "web-mqtt tcp 127.0.0.1 15685 config L2", "web-stomp tcp * 15684 config L4",
+    ]
+  }
+
   test "as shipped" {
     input = <<-EOT
       # listeners.tcp.default = 5673

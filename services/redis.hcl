@@ -89,6 +89,15 @@ service "redis" {
     exposure = "internal"
   }
 
+  # replicaof HOST PORT, with its old name; "no one" is none
+  connect "master" {
+    purpose  = "Redis that this one copies"
+    for_each = [for n in concat(find("slaveof"), find("replicaof")) : args(n) if length(args(n)) == 2 && length(match("^([0-9]+)$", args(n)[1])) > 0]
+    protocol = ["tcp"]
+    peer     = each.value[0]
+    port     = port(each.value[1], null)
+  }
+
   test "nothing written" {
     input  = <<-EOT
       # port 7000
@@ -109,6 +118,15 @@ service "redis" {
       "tls tcp 10.2.0.5,::1 6390 config L3",
       "cluster-bus-derived-tls tcp 10.2.0.5,::1 16390 config L3",
     ]
+  }
+
+  test "a copy" {
+    input  = <<-EOT
+      port 6382
+      replicaof 192.0.2.9 6383
+      replicaof no one
+    EOT
+    expect = ["redis tcp * 6382 config L1", "master tcp -> 192.0.2.9 6383 config L2"]
   }
 
   test "the last line counts" {
