@@ -621,7 +621,8 @@ func options(args []cty.Value, each func(value cty.Value)) {
 	words := list.AsValueSlice()
 	for i, w := range words {
 		text, ok := textOf(w)
-		if !ok {
+		if !ok { // a variable: as it is written it may still name an option
+			unknownOption(w, args[1:], each)
 			continue
 		}
 		for _, n := range args[1:] {
@@ -637,6 +638,17 @@ func options(args []cty.Value, each func(value cty.Value)) {
 				each(sub(w, len(name)+1, rest[1:]))
 			case len(name) == 2 && name[0] == '-' && name[1] != '-':
 				each(sub(w, len(name), rest))
+			}
+		}
+	}
+}
+
+// unknownOption gives the value of "--name=${X}", which is there and not known.
+func unknownOption(w cty.Value, names []cty.Value, each func(value cty.Value)) {
+	for _, o := range origins(w) {
+		for _, n := range names {
+			if name, _ := textOf(n); o.kind == unknown && name != "" && strings.HasPrefix(o.text, name+"=") {
+				each(w)
 			}
 		}
 	}

@@ -263,6 +263,18 @@ func TestNamesOfPorts(t *testing.T) {
 	}
 }
 
+// TestVariablesInOptions: an option whose value is a variable is there, so its default is
+// not taken.
+func TestVariablesInOptions(t *testing.T) {
+	for _, unit := range []string{"--web.listen-address=:${PORT}", "--web.listen-address ${ADDRESS}", "--web.listen-address=${ADDRESS} --log.level=info"} {
+		f := source.New("prometheus.service", []byte("[Service]\nExecStart=/usr/bin/prometheus "+unit+"\n"))
+		inv, diags, err := inventory.ReadFiles(ours(t).Find("prometheus"), map[string]*source.File{"unit": f}, nil)
+		if err != nil || len(inv.Claims) > 0 || inv.Files[0].Status != inventory.Partial || len(diags) != 1 || diags[0].Span.Position().Line != 2 {
+			t.Errorf("%s: %v, %+v, %+v", unit, err, inv, diags)
+		}
+	}
+}
+
 func TestNamesOfMailPorts(t *testing.T) {
 	for services, want := range map[string]string{"": "25", "smtp 2525/tcp\n": "2525", "smtp 2525/udp\nmail 2526/tcp smtp\n": "2526"} {
 		inv, _, err := inventory.Read(ours(t), source.NewTree(fstest.MapFS{
