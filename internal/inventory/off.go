@@ -122,5 +122,8 @@ func (b *builder) off(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext
 	case len(d.Because) == 0:
 		d.Because = slices.Compact(missing)
 	}
+	if len(d.Because) == 0 { // nothing in a file has to do with it
+		return
+	}
 	b.disabled = append(b.disabled, d)
 }
