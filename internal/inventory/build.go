@@ -212,7 +212,11 @@ func withoutCarried(found []candidate) []candidate {
 func (c *candidate) load(read *documents, tools *sync.Pool) {
 	f, err := c.read()
 	if err != nil {
-		c.file, c.known = source.New(c.name, nil), true
+		c.file = source.New(c.name, nil)
+		if c.spec.CommonName && !c.said {
+			return // a link to another program's unit that is gone
+		}
+		c.known = true
 		c.diags = diag.List{unreadable(c.file, why(err), "make it a readable text file, or leave it out")}
 		return
 	}

@@ -295,3 +295,14 @@ func TestOverridesOfServices(t *testing.T) {
 		}
 	}
 }
+
+// TestDanglingUnit: an alias of another program's unit that is gone is nobody's.
+func TestDanglingUnit(t *testing.T) {
+	inv, diags, err := inventory.Read(ours(t), host(map[string]string{
+		"etc/systemd/system/dbus-org.example.service": "-> gone.service",
+		"etc/redis/redis.conf":                        "port 6390\n",
+	}), "", nil)
+	if err != nil || len(diags) > 0 || len(inv.Files) != 1 {
+		t.Errorf("%v, %v, %+v", err, diags, inv)
+	}
+}
