@@ -109,7 +109,7 @@ service "asterisk-rtp" {
       rtpstart=20000
       rtpend=10000
     EOT
-    expect = ["rtp udp * 5000-31001 config nominal 5000-31000 L2"]
+    expect = ["rtp udp * 5000-31001 default nominal 5000-31000 L2"]
   }
 
   test "an include that cannot be read" {

@@ -77,6 +77,15 @@ service "asterisk-udptl" {
     expect = ["udptl udp * 4502-4600 config nominal 4501-4601 L2"]
   }
 
+  test "the wrong way round" {
+    input  = <<-EOT
+      [general]
+      udptlstart=4700
+      udptlend=4600
+    EOT
+    expect = ["udptl udp * 4000-4999 default L2"]
+  }
+
   test "nothing said" {
     input  = <<-EOT
       [general]

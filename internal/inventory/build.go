@@ -694,10 +694,33 @@ func (b *builder) provenance(c *Claim, f *catalog.Fact, first, extent cty.Value)
 			}
 		}
 	}
+	if c.Origin == Config && fellBack(first) {
+		c.Origin = Default
+	}
 	if len(c.Because) == 0 {
 		number := strconv.Itoa(c.NominalFirst)
 		c.Because = []Because{{Span: f.Span, Text: number, Default: number + " by default"}}
 	}
+}
+
+// fellBack reports whether a number is a built-in one although something that is written had
+// a part in it: a range that is not valid, or a word that chose between two defaults.
+func fellBack(number cty.Value) bool {
+	n, ok := intOf(number)
+	if !ok {
+		return false
+	}
+	builtIn := false
+	for _, o := range origins(number) {
+		if m, err := strconv.Atoi(strings.TrimSpace(o.text)); err != nil || m != n {
+			continue
+		}
+		if o.kind == written {
+			return false
+		}
+		builtIn = builtIn || o.kind == nobody
+	}
+	return builtIn
 }
 
 // unknown reports a listener whose ports cannot be told.
