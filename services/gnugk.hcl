@@ -47,6 +47,14 @@ service "gnugk" {
     }
   }
 
+  default "tls_port" {
+    setting = "TLSCallSignalPort"
+    case {
+      value = 1300
+      cites = ["https://www.gnugk.org/gnugk-manual-5.html"]
+    }
+  }
+
   default "rtp_first" {
     setting = "RTPPortRange"
     case {
@@ -110,8 +118,19 @@ service "gnugk" {
     port     = port(setting("RoutedMode", "CallSignalPort"), default.call_port)
     bind     = local.bind
     exposure = "public"
-    zero     = "unknown"
+    zero     = "chosen" # the manual: an arbitrary port
     assigned = ["1720"]
+  }
+
+  listen "h225-tls" {
+    purpose  = "H.323 call signalling over TLS"
+    when     = local.routed && truthy(setting("TLS", "EnableTLS"), false)
+    protocol = ["tcp"]
+    port     = port(setting("RoutedMode", "TLSCallSignalPort"), default.tls_port)
+    bind     = local.bind
+    exposure = "public"
+    zero     = "unknown"
+    assigned = ["1300"]
   }
 
   # Without a range the system chooses the ports of the next two, and of T.120.
@@ -198,6 +217,35 @@ service "gnugk" {
       "t120 tcp 192.0.2.1 42000-42999 config L10",
       "rtp udp 192.0.2.1 42000-42999 config L11",
     ]
+  }
+
+  test "signalling over TLS" {
+    input = <<-EOT
+      [Gatekeeper::Main]
+      UseMulticastListener=0
+      [RoutedMode]
+      GKRouted=1
+      CallSignalPort=0
+      TLSCallSignalPort=1310
+      [TLS]
+      EnableTLS=1
+    EOT
+    expect = [
+      "ras udp * 1719 default",
+      "status tcp * 7000 default",
+      "h225-tls tcp * 1310 config L6",
+    ]
+  }
+
+  test "TLS is off unless it is enabled" {
+    input  = <<-EOT
+      [Gatekeeper::Main]
+      UseMulticastListener=0
+      [RoutedMode]
+      GKRouted=1
+      TLSCallSignalPort=1310
+    EOT
+    expect = ["ras udp * 1719 default", "status tcp * 7000 default", "h225 tcp * 1720 default"]
   }
 
   test "proxy without a range" {

@@ -134,7 +134,8 @@ service "kamailio" {
 
     listen "sips" {
       purpose  = "SIP over TLS"
-      when     = local.proto == "tls" && local.tls
+      for_each = local.proto == "tls" ? ["tls"] : []
+      when     = local.tls
       protocol = ["tcp"]
       port     = port(local.place.port, default.tls_port)
       bind     = local.hosts

@@ -39,6 +39,14 @@ service "rtpengine" {
     }
   }
 
+  default "mqtt-port" {
+    setting = "mqtt-port"
+    case {
+      value = 1883
+      cites = ["https://rtpengine.readthedocs.io/en/latest/rtpengine.html", "https://github.com/sipwise/rtpengine/blob/e8b82121fa0bccc46923938db52ee96bcb535b3a/etc/rtpengine.conf"]
+    }
+  }
+
   locals {
     argv    = words(value(file("unit"), "Service/ExecStart"), "systemd")
     section = text(flag(local.argv, "--config-section"), "rtpengine") # other sections are presets
@@ -58,6 +66,13 @@ service "rtpengine" {
     cli    = concat(items(setting(local.section, "listen-cli"), ";"), flags(local.argv, "--listen-cli", "-c"))
     http   = concat(items(setting(local.section, "listen-http"), ";"), flags(local.argv, "--listen-http"))
     https  = concat(items(setting(local.section, "listen-https"), ";"), flags(local.argv, "--listen-https"))
+
+    # What it connects to: password@address:port/database, and plain address:port.
+    redis    = [for name in ["redis", "redis-write", "redis-subscribe"] : match("^(?:.*@)?([^@/]+)(?:/.*)?$", first(flag(local.argv, "--${name}"), setting(local.section, name)))]
+    homer    = first(flag(local.argv, "--homer"), setting(local.section, "homer"))
+    homer_by = lower(text(first(flag(local.argv, "--homer-protocol"), setting(local.section, "homer-protocol")), "udp"))
+    graphite = first(flag(local.argv, "--graphite"), setting(local.section, "graphite"))
+    mqtt     = first(flag(local.argv, "--mqtt-host"), setting(local.section, "mqtt-host"))
   }
 
   listen "rtp" {
@@ -157,6 +172,58 @@ service "rtpengine" {
     port     = port(hostport(each.value).port, null)
     bind     = [hostport(each.value).host]
     exposure = "internal"
+  }
+
+  connect "redis" {
+    purpose  = "Redis"
+    for_each = flatten(local.redis)
+    protocol = ["tcp"]
+    peer     = hostport(each.value).host
+    port     = port(hostport(each.value).port, null)
+  }
+
+  connect "homer" {
+    purpose  = "HEP capture server"
+    for_each = local.homer == null ? [] : [local.homer]
+    protocol = [local.homer_by == "tcp" ? "tcp" : "udp"]
+    peer     = hostport(each.value).host
+    port     = port(hostport(each.value).port, null)
+  }
+
+  connect "graphite" {
+    purpose  = "statistics for Graphite"
+    for_each = local.graphite == null ? [] : [local.graphite]
+    protocol = ["tcp"]
+    peer     = hostport(each.value).host
+    port     = port(hostport(each.value).port, null)
+  }
+
+  connect "mqtt" {
+    purpose  = "statistics for MQTT"
+    for_each = local.mqtt == null ? [] : [local.mqtt]
+    protocol = ["tcp"]
+    peer     = each.value
+    port     = port(first(flag(local.argv, "--mqtt-port"), setting(local.section, "mqtt-port")), default.mqtt-port)
+  }
+
+  test "what it connects to" {
+    input = <<-EOT
+      [rtpengine]
+      redis = 192.0.2.1:6380/5
+      redis-write = secret@192.0.2.2:6381/42
+      homer = 192.0.2.3:9061
+      homer-protocol = tcp
+      graphite = 192.0.2.4:2003
+      mqtt-host = broker
+      # mqtt-port = 1999
+    EOT
+    expect = [
+      "redis tcp -> 192.0.2.1 6380 config L2",
+      "redis tcp -> 192.0.2.2 6381 config L3",
+      "homer tcp -> 192.0.2.3 9061 config L4",
+      "graphite tcp -> 192.0.2.4 2003 config L6",
+      "mqtt tcp -> broker 1883 default",
+    ]
   }
 
   test "interfaces of the old style" {
