@@ -1,5 +1,5 @@
-# Postfix. master.cf says which of its programs listen. inet_interfaces of main.cf, which may
-# narrow the addresses, is not read.
+# Postfix. master.cf says which of its programs listen, and inet_interfaces of main.cf on
+# which addresses, where master.cf does not say one.
 
 service "postfix" {
   title     = "Postfix"
@@ -14,12 +14,28 @@ service "postfix" {
     }
   }
 
+  file "main" {
+    format = "lines"
+    paths  = { linux = ["/etc/postfix/main.cf"] }
+    dialect {
+      comments     = "#"
+      delimiters   = "="
+      bare         = "empty"
+      continuation = "leading-blank"
+    }
+  }
+
   locals {
+    # Names in it, such as $myhostname, stay names.
+    interfaces = text(value(file("main"), "inet_interfaces"), "all")
+    loopback   = "127.0.0.1 ::1"
+    any        = items(local.interfaces == "all" ? "*" : local.interfaces == "loopback-only" ? local.loopback : local.interfaces, ", \t")
+
     # Name, type, five columns, program. The name is a port or the name of a service, with
     # or without an address.
     rows  = [for r in find("*") : name(r) if length(args(r)) >= 7 && first(args(r)...) == "inet"]
     parts = [for n in local.rows : match("^(?:(.*):)?([^:]+)$", n)]
-    hosts = [for p in local.parts : match("^\\[?([^]]*)\\]?$", text(p[0], "*"))]
+    hosts = [for p in local.parts : p[0] == null ? local.any : match("^\\[?([^]]*)\\]?$", p[0])]
 
     # The host may say the number of a name. Where it does not, those that mail has are in
     # https://www.iana.org/assignments/service-names-port-numbers.
@@ -79,6 +95,22 @@ service "postfix" {
       pickup    unix  n  -  y  60 1  pickup
     EOT
     expect = ["smtp tcp * 25 config L1", "submission tcp 127.0.0.1 587 config L2"]
+  }
+
+  test "addresses of main.cf" {
+    files = {
+      master = "smtp inet n - y - - smtpd\n192.0.2.5:submission inet n - y - - smtpd\n"
+      main   = "myhostname = calls.example\n#inet_interfaces = all\ninet_interfaces =\n  loopback-only\n"
+    }
+    expect = ["smtp tcp 127.0.0.1,::1 25 config L1", "submission tcp 192.0.2.5 587 config L2"]
+  }
+
+  test "two addresses of main.cf" {
+    files = {
+      master = "smtp inet n - y - - smtpd\n"
+      main   = "inet_interfaces = 192.0.2.6, 127.0.0.1\n"
+    }
+    expect = ["smtp tcp 192.0.2.6,127.0.0.1 25 config L1"]
   }
 
   test "numbers" {
