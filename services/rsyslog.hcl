@@ -19,7 +19,7 @@ service "rsyslog" {
     accept      = has("module") || has("input") || has("action") || has("$*") || has("@*")
     common_name = true # many programs have a folder of parts
     paths = {
-      linux = ["/etc/rsyslog.d/*"]
+      linux = ["/etc/rsyslog.d/*.conf"]
     }
   }
 
@@ -49,17 +49,18 @@ service "rsyslog" {
   }
 
   locals {
+    # What the main file includes is in it; other files of the folder are named beside it.
     part    = file("part")
     whole   = has("*")
-    inputs  = local.whole ? find("input") : find(local.part, "input")
-    actions = local.whole ? find("action") : find(local.part, "action")
-    legacy  = local.whole ? find("$*ServerRun") : find(local.part, "$*ServerRun")
-    tcp     = local.whole ? values("@@") : values(local.part, "@@")
-    udp     = local.whole ? values("@") : values(local.part, "@")
-    relp    = local.whole ? values(":omrelp:") : values(local.part, ":omrelp:")
+    inputs  = concat(find("input"), find(local.part, "input"))
+    actions = concat(find("action"), find(local.part, "action"))
+    legacy  = concat(find("$*ServerRun"), find(local.part, "$*ServerRun"))
+    tcp     = concat(values("@@"), values(local.part, "@@"))
+    udp     = concat(values("@"), values(local.part, "@"))
+    relp    = concat(values(":omrelp:"), values(local.part, ":omrelp:"))
 
     # Some write the ending too: imtcp.so. A part alone does not load them.
-    modules = concat(values("module/load"), values("$ModLoad"))
+    modules = concat(values("module/load"), values("$ModLoad"), values(local.part, "module/load"), values(local.part, "$ModLoad"))
     loaded  = [for m in local.modules : lower(trim_suffix(m, ".so"))]
   }
 
@@ -207,6 +208,14 @@ service "rsyslog" {
       "tcp tcp -> log.calls.example 6514 config L1", "udp udp -> 192.0.2.9 514 default L2",
       "relp tcp -> 192.0.2.9 2515 config L3", "forward tcp -> 192.0.2.8 1519 config L5",
     ]
+  }
+
+  test "a part beside the main file" {
+    files = {
+      conf = "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"1514\")\n"
+      part = "module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"1515\")\n"
+    }
+    expect = ["input udp * 1514 config L2", "input tcp * 1515 config L2"]
   }
 
   test "nothing but files" {

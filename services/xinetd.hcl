@@ -25,7 +25,8 @@ service "xinetd" {
   }
 
   locals {
-    entries  = has("defaults") || has("service") ? find("service") : find(file("part"), "service")
+    # Those of a folder that the main file includes are in it already.
+    entries  = has("service") ? find("service") : find(file("part"), "service")
     disabled = flatten([for n in find("defaults/disabled") : args(n)])
     enabled  = flatten([for n in find("defaults/enabled") : args(n)])
     address  = first(value("defaults[0]/bind[0]"), value("defaults[0]/interface[0]"))
@@ -140,6 +141,14 @@ service "xinetd" {
       }
     EOT
     expect = ["service tcp 0.0.0.0 9811 config L8", "redirect tcp -> 192.0.2.9 9812 config L11"]
+  }
+
+  test "parts beside the main file" {
+    files = {
+      conf = "defaults\n{\n disabled = echo\n}\n"
+      part = "service echo\n{\n type = UNLISTED\n port = 9821\n}\nservice relay\n{\n type = UNLISTED\n port = 9822\n}\n"
+    }
+    expect = ["service tcp * 9822 config L9"]
   }
 
   test "a name whose number is not here" {

@@ -177,7 +177,7 @@ func byName(cat *catalog.Catalog, name string) []candidate {
 	fits := func(pattern string) bool {
 		pattern = strings.ToLower(pattern)
 		ok, _ := path.Match(path.Base(pattern), base)
-		if ok && path.Base(pattern) == "*" { // any name: the folder's tells
+		if ok && strings.Contains(path.Base(pattern), "*") && strings.HasSuffix(path.Dir(pattern), ".d") { // the folder's name tells
 			ok, _ = path.Match(path.Base(path.Dir(pattern)), folder)
 		}
 		return ok

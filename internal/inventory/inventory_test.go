@@ -214,8 +214,15 @@ func TestNamesOfSamples(t *testing.T) {
 		{"reference.conf", "akka { loglevel = INFO }\n", ""},
 		{"reference.conf", "\n", ""},
 		{"basic.conf", "ServerType standalone\nPort 2121\n", "proftpd"},
+		{"rsyslog.d/50-x.conf", "input(type=\"imtcp\" port=\"1514\")\n", "rsyslog"},
+		{"other.d/50-x.conf", "input(type=\"imtcp\" port=\"1514\")\n", ""},
+		{"xinetd.d/relay", "service relay\n{\n disable = yes\n}\n", "xinetd"},
+		{"relay", "service relay\n{\n disable = yes\n}\n", ""},
 	} {
-		name := filepath.Join(t.TempDir(), c.name)
+		name := filepath.Join(t.TempDir(), filepath.FromSlash(c.name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(name, []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
