@@ -67,22 +67,22 @@ service "freeswitch-sofia" {
     # "auto" asks the system for any free port: sofia.c, PFLAG_AUTO_ASSIGN_PORT.
     listen "sip" {
       purpose  = "SIP"
-      when     = local.loaded && lower(text(local.sip_port, "")) != "auto" && !(local.tls && local.tls_only)
+      when     = local.loaded && !(local.tls && local.tls_only)
       protocol = length(local.transport) > 0 ? items(local.transport[0], ",") : ["udp", "tcp"]
-      port     = port(local.sip_port, default.port)
+      port     = port(lower(text(local.sip_port, "")) == "auto" ? "0" : local.sip_port, default.port)
       bind     = [local.address]
-      zero     = "unknown"
+      zero     = "chosen"
       exposure = "public"
       assigned = ["5060"]
     }
 
     listen "sips" {
       purpose  = "SIP over TLS"
-      when     = local.loaded && local.tls && lower(text(local.tls_port, "")) != "auto"
+      when     = local.loaded && local.tls
       protocol = ["tcp"]
-      port     = port(local.tls_port, default.tls_port)
+      port     = port(lower(text(local.tls_port, "")) == "auto" ? "0" : local.tls_port, default.tls_port)
       bind     = [local.address]
-      zero     = "unknown"
+      zero     = "chosen"
       exposure = "public"
       assigned = ["5061"]
     }

@@ -1,6 +1,6 @@
 # OpenSIPS. Samples of its source tree have names of their own; on a host these are never
-# at the top folder, so that nothing is read twice. Claims are of TCP and UDP: a
-# socket of SCTP is a finding, and so is one of a protocol whose ports are not described.
+# at the top folder, so that nothing is read twice. Claims are of TCP and UDP: a socket of
+# SCTP is a finding, and so is one of a protocol that is not described here.
 
 service "opensips" {
   title     = "OpenSIPS"
@@ -34,6 +34,14 @@ service "opensips" {
     }
   }
 
+  default "ws_port" {
+    setting = "socket"
+    case {
+      value = 80
+      cites = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/modules/proto_ws/proto_ws.h"]
+    }
+  }
+
   default "wss_port" {
     setting = "socket"
     case {
@@ -58,6 +66,14 @@ service "opensips" {
     }
   }
 
+  default "bins_port" {
+    setting = "socket"
+    case {
+      value = 5556
+      cites = ["https://github.com/OpenSIPS/opensips/blob/07774e9da57b98cecff72ce4b7e61fa5b542cba6/modules/proto_bins/proto_bins.c"]
+    }
+  }
+
   default "httpd_port" {
     setting = "port"
     case {
@@ -67,7 +83,7 @@ service "opensips" {
   }
 
   locals {
-    protocols = ["udp", "tcp", "tls", "sctp", "ws", "wss", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls", "msrp", "msrps", "smpp"]
+    protocols = ["udp", "tcp", "tls", "sctp", "ws", "wss", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls", "smpp", "msrp", "msrps", "ipsec"]
     # "socket" since 3.0, "listen" before. Behind the socket stand "as", "anycast" and their kin.
     sockets = [for n in concat(find("socket"), find("listen")) : args(n)[0] if length(args(n)) > 0]
 
@@ -91,7 +107,7 @@ service "opensips" {
 
     listen "sip" {
       purpose  = "SIP"
-      when     = contains(["udp", "tcp"], local.proto)
+      for_each = contains(["udp", "tcp"], local.proto) ? [local.proto] : []
       protocol = [local.proto]
       port     = port(local.place.port, default.port)
       bind     = local.bind
@@ -102,7 +118,7 @@ service "opensips" {
 
     listen "sips" {
       purpose  = "SIP over TLS"
-      when     = local.proto == "tls"
+      for_each = local.proto == "tls" ? [local.proto] : []
       protocol = ["tcp"]
       port     = port(local.place.port, default.tls_port)
       bind     = local.bind
@@ -111,20 +127,20 @@ service "opensips" {
       assigned = ["5061"]
     }
 
-    # The default of ws is not known from a source: without a port it is reported.
     listen "ws" {
       purpose  = "SIP over WebSocket"
-      when     = local.proto == "ws"
+      for_each = local.proto == "ws" ? [local.proto] : []
       protocol = ["tcp"]
-      port     = port(local.place.port, null)
+      port     = port(local.place.port, default.ws_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "public"
+      assigned = ["80"]
     }
 
     listen "wss" {
       purpose  = "SIP over secure WebSocket"
-      when     = local.proto == "wss"
+      for_each = local.proto == "wss" ? [local.proto] : []
       protocol = ["tcp"]
       port     = port(local.place.port, default.wss_port)
       bind     = local.bind
@@ -133,12 +149,21 @@ service "opensips" {
       assigned = ["443"]
     }
 
-    # No default of bins is at hand: without a port it is reported.
     listen "bin" {
       purpose  = "OpenSIPS cluster"
-      when     = contains(["bin", "bins"], local.proto)
+      for_each = local.proto == "bin" ? [local.proto] : []
       protocol = ["tcp"]
-      port     = port(local.place.port, local.proto == "bin" ? default.bin_port : null)
+      port     = port(local.place.port, default.bin_port)
+      bind     = local.bind
+      zero     = "unknown"
+      exposure = "internal"
+    }
+
+    listen "bins" {
+      purpose  = "OpenSIPS cluster over TLS"
+      for_each = local.proto == "bins" ? [local.proto] : []
+      protocol = ["tcp"]
+      port     = port(local.place.port, default.bins_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "internal"
@@ -146,7 +171,7 @@ service "opensips" {
 
     listen "hep" {
       purpose  = "HEP capture"
-      when     = contains(["hep_udp", "hep_tcp", "hep_tls"], local.proto)
+      for_each = contains(["hep_udp", "hep_tcp", "hep_tls"], local.proto) ? [local.proto] : []
       protocol = local.proto == "hep_udp" ? ["udp"] : ["tcp"]
       port     = port(local.place.port, default.hep_port)
       bind     = local.bind
@@ -166,20 +191,11 @@ service "opensips" {
     exposure = "admin"
   }
 
-  lint "no-claim-for-protocol" {
-    when     = length([for s in local.sockets : s if length(match("^(?i:(sctp|msrps?|smpp)):", s)) > 0]) > 0
+  lint "not-claimed" {
+    when     = length([for s in local.sockets : s if length(match("(?i)^(sctp|smpp|msrps?|ipsec):", s)) > 0]) > 0
     severity = "warning"
-    message  = "a socket of SCTP, MSRP or SMPP is not in the inventory"
-    help     = "look after it in the firewall yourself"
-  }
-
-  test "a socket that is not in the inventory, and one of a cluster with TLS" {
-    input  = <<-EOT
-      socket=sctp:192.0.2.1:5070
-      socket=bins:192.0.2.1:5570
-      socket=bins:192.0.2.2
-    EOT
-    expect = ["bin tcp 192.0.2.1 5570 config L2"]
+    message  = "a socket of SCTP, SMPP, MSRP or IPsec is not claimed: its port is not counted"
+    help     = "open its port in the firewall by hand"
   }
 
   test "sockets" {
@@ -188,10 +204,11 @@ service "opensips" {
       socket = tls:eth0
       socket=wss:192.0.2.1:8443
       socket=udp:*
+      socket=ws:192.0.2.1
       loadmodule "proto_udp.so"
       modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:2223")
     EOT
-    expect = ["sip udp 192.0.2.1 5070 config L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4"]
+    expect = ["sip udp 192.0.2.1 5070 config L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4", "ws tcp 192.0.2.1 80 default L5"]
   }
 
   test "the HTTP interface" {
@@ -209,10 +226,12 @@ service "opensips" {
   test "the module is not loaded" {
     input  = <<-EOT
       socket=hep_udp:192.0.2.1
+      socket=bins:192.0.2.1
+      socket=sctp:192.0.2.1:5060
       #loadmodule "httpd.so"
       loadmodule "mi_http.so"
       modparam("httpd", "port", 8890)
     EOT
-    expect = ["hep udp 192.0.2.1 9060 default L1"]
+    expect = ["hep udp 192.0.2.1 9060 default L1", "bins tcp 192.0.2.1 5556 default L2"]
   }
 }
