@@ -94,7 +94,7 @@ func (p Path) Find(n *Node) []*Node {
 			}
 			from := len(next)
 			for _, c := range f.Children {
-				if ok, _ := path.Match(st.name, strings.ToLower(c.Name)); ok && passes(c, st.tests) {
+				if ok, _ := path.Match(st.name, stepName(c.Name)); ok && passes(c, st.tests) {
 					next = append(next, c)
 				}
 			}
@@ -112,6 +112,12 @@ func (p Path) Find(n *Node) []*Node {
 		found = next
 	}
 	return found
+}
+
+// stepName is a name as steps are matched with it. A "/" in it, as in 10.0.0.0/8, would end
+// what "*" stands for, and no step has one.
+func stepName(name string) string {
+	return strings.ReplaceAll(strings.ToLower(name), "/", "\x00")
 }
 
 // maxFindDepth bounds "**"; readers bound the depth of trees far below it.
