@@ -57,6 +57,9 @@ cmd/portolan:        catalog compile diag hclfile host inventory lint parallel p
 
 beside the house, for tests
 internal/kernel:
+
+beside the house, above all that
+internal/truth:      inventory kernel port
 `
 
 // house reads the plan: what each package may import, and the floor it is on.

@@ -95,22 +95,56 @@ func (l *Link) makeHost() error {
 	if err := up(HostInterface); err != nil {
 		return err
 	}
-	for _, a := range []struct {
-		addr   netip.Addr
-		family uint8
-		bits   uint8
-		scope  uint8 // of the route: IPv6 has none
-	}{{HostV4, unix.AF_INET, 24, unix.RT_SCOPE_LINK}, {HostV6, unix.AF_INET6, 64, unix.RT_SCOPE_UNIVERSE}} {
-		// struct ifaddrmsg; without duplicate address detection, which takes seconds.
-		message := binary.NativeEndian.AppendUint32([]byte{a.family, a.bits, unix.IFA_F_NODAD, 0}, uint32(ifi.Index))
-		message = append(message, attr(unix.IFA_LOCAL, a.addr.AsSlice())...)
-		message = append(message, attr(unix.IFA_ADDRESS, a.addr.AsSlice())...)
-		if err := request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, message); err != nil {
-			return fmt.Errorf("address %s: %w", a.addr, err)
+	return settle(ifi, netip.PrefixFrom(HostV4, 24), netip.PrefixFrom(HostV6, 64))
+}
+
+// AddInterface makes an interface in this namespace, with addresses and default routes,
+// and switches it and the loopback interface on. What is sent by it arrives nowhere: the
+// other end is an interface without addresses.
+func AddInterface(name string, addresses ...netip.Prefix) error {
+	const vethInfoPeer = 1 // linux/veth.h
+	far := name + "-far"
+	peer := append(make([]byte, unix.SizeofIfInfomsg), attr(unix.IFLA_IFNAME, append([]byte(far), 0))...)
+	info := append(attr(unix.IFLA_INFO_KIND, []byte("veth")), attr(unix.IFLA_INFO_DATA, attr(vethInfoPeer, peer))...)
+	message := append(make([]byte, unix.SizeofIfInfomsg), attr(unix.IFLA_IFNAME, append([]byte(name), 0))...)
+	message = append(message, attr(unix.IFLA_LINKINFO, info)...)
+	if err := request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, message); err != nil {
+		return fmt.Errorf("interface %s: %w", name, err)
+	}
+	for _, n := range []string{"lo", far, name} {
+		if err := up(n); err != nil {
+			return err
 		}
+	}
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return err
+	}
+	return settle(ifi, addresses...)
+}
+
+// settle gives an interface addresses, and each family a route for everything.
+func settle(ifi *net.Interface, addresses ...netip.Prefix) error {
+	routed := map[uint8]bool{}
+	for _, a := range addresses {
+		family, scope := uint8(unix.AF_INET), uint8(unix.RT_SCOPE_LINK)
+		if a.Addr().Is6() {
+			family, scope = unix.AF_INET6, unix.RT_SCOPE_UNIVERSE // of the route: IPv6 has none
+		}
+		// struct ifaddrmsg; without duplicate address detection, which takes seconds.
+		message := binary.NativeEndian.AppendUint32([]byte{family, uint8(a.Bits()), unix.IFA_F_NODAD, 0}, uint32(ifi.Index))
+		message = append(message, attr(unix.IFA_LOCAL, a.Addr().AsSlice())...)
+		message = append(message, attr(unix.IFA_ADDRESS, a.Addr().AsSlice())...)
+		if err := request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, message); err != nil {
+			return fmt.Errorf("address %s: %w", a.Addr(), err)
+		}
+		if routed[family] {
+			continue
+		}
+		routed[family] = true
 		// struct rtmsg. With a route back to every source, a reverse path filter that
 		// the namespace has inherited lets all of them in.
-		message = []byte{a.family, 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, a.scope, unix.RTN_UNICAST, 0, 0, 0, 0}
+		message = []byte{family, 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, scope, unix.RTN_UNICAST, 0, 0, 0, 0}
 		message = append(message, attr(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(ifi.Index)))...)
 		if err := request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, message); err != nil {
 			return fmt.Errorf("a route for all sources: %w", err)
