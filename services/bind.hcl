@@ -63,6 +63,8 @@ service "bind" {
 
   locals {
     everywhere = port(value("options/port"), default.port)
+    acls       = [for a in find("acl") : a if length(args(a)) > 0]
+    acl_names  = [for a in local.acls : args(a)[0]]
   }
 
   # Without listen-on it is every address of IPv4, without listen-on-v6 every one of IPv6.
@@ -95,13 +97,17 @@ service "bind" {
     for_each = concat(find("options/listen-on"), find("options/listen-on-v6"))
 
     locals {
-      any  = lower(name(each.value)) == "listen-on" ? "0.0.0.0" : "::"
+      four = lower(name(each.value)) == "listen-on"
+      any  = local.four ? "0.0.0.0" : "::"
       tls  = has_flag(args(each.value), "tls") && flag(args(each.value), "tls") != "none"
       http = has_flag(args(each.value), "http")
       port = flag(args(each.value), "port")
-      # "none" and what begins with "!" is not listened on; names of acls stay names.
-      members = [for n in find(each.value, "*") : name(n) if name(n) != "none" && !starts_with(name(n), "!")]
-      bind    = [for m in local.members : m == "any" ? local.any : m]
+      # A member may be the name of an acl, whose members it then stands for.
+      named = flatten([for n in find(each.value, "*") : contains(local.acl_names, name(n)) ? flatten([for a in local.acls : [for m in find(a, "*") : name(m)] if args(a)[0] == name(n)]) : [name(n)]])
+      # "none" and what begins with "!" is not listened on, nor are addresses of the other
+      # family. Which addresses of the host are in a network, no file tells: any may be.
+      members = [for m in local.named : m if m != "none" && !starts_with(m, "!") && (contains(["any", "localhost", "localnets"], m) || local.four == (length(match("(:)", m)) == 0))]
+      bind    = distinct([for m in local.members : contains(["any", "localhost", "localnets"], m) || length(match("(/)", m)) > 0 ? local.any : m])
     }
 
     listen "dns" {
@@ -226,6 +232,26 @@ service "bind" {
     EOT
     expect = [
       "dns udp 192.0.2.1 5300 config L1", "dns tcp 192.0.2.1 5300 config L1", "dns udp :: 5300 config L1", "dns tcp :: 5300 config L1",
+    ]
+  }
+
+  test "acls, networks and the other family" {
+    input = <<-EOT
+      acl ours { 10.5.0.1; 2001:db8::1; !10.5.0.2; };
+      options {
+        listen-on { ours; };
+        listen-on port 5300 { 10.6.0.0/16; };
+        listen-on port 5301 { localhost; };
+        listen-on-v6 { none; };
+        listen-on-v6 port 5302 { ours; };
+      };
+      controls { };
+    EOT
+    expect = [
+      "dns udp 10.5.0.1 53 default", "dns tcp 10.5.0.1 53 default",
+      "dns udp 0.0.0.0 5300 config L4", "dns tcp 0.0.0.0 5300 config L4",
+      "dns udp 0.0.0.0 5301 config L5", "dns tcp 0.0.0.0 5301 config L5",
+      "dns udp 2001:db8::1 5302 config L7", "dns tcp 2001:db8::1 5302 config L7",
     ]
   }
 }
