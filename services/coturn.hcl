@@ -96,21 +96,29 @@ service "coturn" {
     relay     = length(values("relay-ip")) > 0 ? values("relay-ip") : local.listening
 
     plain = port(value("listening-port"), default.listening-port)
+    tcp   = !truthy(value("no-tcp"), false)
+    udp   = !truthy(value("no-udp"), false)
+    # Behind a proxy TCP is on its port alone, and there is no TLS.
+    proxied = has("tcp-proxy-port")
     # TLS needs a certificate and its key.
     tls      = has("cert") && has("pkey") && !truthy(value("no-tls"), false)
     dtls     = has("cert") && has("pkey") && (option.release >= 17 ? truthy(value("dtls"), false) : !truthy(value("no-dtls"), false))
     tls_port = port(value("tls-listening-port"), default.tls-listening-port)
-    cli      = option.release >= 10 ? truthy(value("cli"), false) : !truthy(value("no-cli"), false)
+    # Without a password nobody can use the command line interface, and it is not opened:
+    # src/apps/relay/mainrelay.c, line 3729, and seen with 4.6.1.
+    cli = has("cli-password") && (option.release >= 10 ? truthy(value("cli"), false) : !truthy(value("no-cli"), false))
 
-    # NAT discovery needs a second port and two addresses.
-    rfc5780 = length(local.listening) > 1 && (option.release >= 7 ? truthy(value("rfc5780"), false) : !truthy(value("no-rfc5780"), false))
+    # NAT discovery needs a second port and two addresses. A host has two when none is
+    # written, because loopback counts. What an address is outside takes it away:
+    # setup_listener() of src/apps/relay/netengine.c.
+    rfc5780 = length(local.listening) != 1 && !has("external-ip") && (option.release >= 7 ? truthy(value("rfc5780"), false) : !truthy(value("no-rfc5780"), false))
     alt     = number(value("alt-listening-port"), 0)
     alt_tls = number(value("alt-tls-listening-port"), 0)
   }
 
   listen "turn-udp" {
     purpose  = "STUN and TURN"
-    when     = !truthy(value("no-udp"), false)
+    when     = local.udp
     protocol = ["udp"]
     port     = local.plain
     bind     = local.listening
@@ -121,7 +129,7 @@ service "coturn" {
 
   listen "turn-tcp" {
     purpose  = "STUN and TURN"
-    when     = !truthy(value("no-tcp"), false)
+    when     = local.tcp && !local.proxied
     protocol = ["tcp"]
     port     = local.plain
     bind     = local.listening
@@ -132,7 +140,7 @@ service "coturn" {
 
   listen "turns-tcp" {
     purpose  = "TURN over TLS"
-    when     = local.tls
+    when     = local.tls && !local.proxied
     protocol = ["tcp"]
     port     = local.tls_port
     bind     = local.listening
@@ -154,7 +162,7 @@ service "coturn" {
 
   listen "alternative" {
     purpose  = "NAT discovery (RFC 5780)"
-    when     = local.rfc5780 && !truthy(value("no-udp"), false)
+    when     = local.rfc5780 && local.udp
     protocol = ["udp"]
     port     = local.alt != 0 ? local.alt : local.plain + 1
     bind     = local.listening
@@ -168,6 +176,49 @@ service "coturn" {
     protocol = ["udp"]
     port     = local.alt_tls != 0 ? local.alt_tls : local.tls_port + 1
     bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+  }
+
+  listen "alternative-tcp" {
+    purpose  = "NAT discovery over TCP (RFC 5780)"
+    when     = local.rfc5780 && local.tcp && !local.proxied
+    protocol = ["tcp"]
+    port     = local.alt != 0 ? local.alt : local.plain + 1
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+  }
+
+  listen "alternative-tls" {
+    purpose  = "NAT discovery over TLS (RFC 5780)"
+    when     = local.rfc5780 && local.tls && !local.proxied
+    protocol = ["tcp"]
+    port     = local.alt_tls != 0 ? local.alt_tls : local.tls_port + 1
+    bind     = local.listening
+    share    = "turn"
+    exposure = "public"
+  }
+
+  # An auxiliary server is an address and a port more, for all that is switched on.
+  listen "auxiliary-udp" {
+    purpose  = "STUN and TURN, auxiliary"
+    when     = local.udp || local.dtls
+    for_each = [for a in values("aux-server") : hostport(a)]
+    protocol = ["udp"]
+    port     = port(each.value.port, null)
+    bind     = [each.value.host]
+    share    = "turn"
+    exposure = "public"
+  }
+
+  listen "auxiliary-tcp" {
+    purpose  = "STUN and TURN, auxiliary"
+    when     = (local.tcp || local.tls) && !local.proxied
+    for_each = [for a in values("aux-server") : hostport(a)]
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = [each.value.host]
     share    = "turn"
     exposure = "public"
   }
@@ -194,7 +245,7 @@ service "coturn" {
 
   listen "tcp-proxy" {
     purpose  = "clients behind a proxy (PROXY protocol)"
-    when     = has("tcp-proxy-port")
+    when     = local.proxied && local.tcp
     protocol = ["tcp"]
     port     = port(value("tcp-proxy-port"), null)
     bind     = local.listening
@@ -206,6 +257,7 @@ service "coturn" {
     when     = truthy(value("prometheus"), false)
     protocol = ["tcp"]
     port     = port(value("prometheus-port"), default.prometheus-port)
+    bind     = [text(value("prometheus-address"), "*")]
     exposure = "internal"
   }
 
@@ -253,6 +305,7 @@ service "coturn" {
       max-port=50999
       cli
       cli-port=5800
+      cli-password=secret
     EOT
     expect = [
       "turn-udp udp 10.5.0.1 3480 config L1",
@@ -269,12 +322,57 @@ service "coturn" {
       listening-ip=10.5.0.2
       no-udp-relay
       no-tcp-relay
+      cli-password=secret
     EOT
     expect = [
       "turn-udp udp 10.5.0.1,10.5.0.2 3478 default",
       "turn-tcp tcp 10.5.0.1,10.5.0.2 3478 default",
       "alternative udp 10.5.0.1,10.5.0.2 3479 default",
+      "alternative-tcp tcp 10.5.0.1,10.5.0.2 3479 default",
       "cli tcp 127.0.0.1 5766 default",
+    ]
+  }
+
+  test "NAT discovery over everything" {
+    input = <<-EOT
+      rfc5780
+      cert=/etc/ssl/a.pem
+      pkey=/etc/ssl/a.key
+      dtls
+      alt-listening-port=3999
+      no-udp-relay
+      no-tcp-relay
+    EOT
+    expect = [
+      "turn-udp udp * 3478 default", "turn-tcp tcp * 3478 default", "turns-udp udp * 5349 default", "turns-tcp tcp * 5349 default",
+      "alternative udp * 3999 config L5", "alternative-tcp tcp * 3999 config L5", "alternative-dtls udp * 5350 default", "alternative-tls tcp * 5350 default",
+    ]
+  }
+
+  test "an address outside takes NAT discovery away, and a password is missing" {
+    set    = { release = "4.6" }
+    input  = <<-EOT
+      external-ip=198.51.100.7
+      no-udp-relay
+      no-tcp-relay
+    EOT
+    expect = ["turn-udp udp * 3478 default", "turn-tcp tcp * 3478 default"]
+  }
+
+  test "behind a proxy, and auxiliary servers" {
+    input = <<-EOT
+      tcp-proxy-port=3500
+      listening-ip=10.5.0.1
+      aux-server=10.5.0.3:3501
+      aux-server=[2001:db8::5]:3502
+      cert=/etc/ssl/a.pem
+      pkey=/etc/ssl/a.key
+      no-udp-relay
+      no-tcp-relay
+    EOT
+    expect = [
+      "turn-udp udp 10.5.0.1 3478 default", "tcp-proxy tcp 10.5.0.1 3500 config L1",
+      "auxiliary-udp udp 10.5.0.3 3501 config L3", "auxiliary-udp udp 2001:db8::5 3502 config L4",
     ]
   }
 }
