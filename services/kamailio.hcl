@@ -76,6 +76,8 @@ service "kamailio" {
     tcp  = !truthy(value("disable_tcp"), false)
     tls  = truthy(first(value("enable_tls"), value("tls_enable")), false)
     port = port(value("port"), default.port)
+    # https://www.kamailio.org/wikidocs/cookbooks/devel/core/#auto_bind_ipv6
+    everywhere = truthy(value("auto_bind_ipv6"), false) ? "*" : "0.0.0.0"
     # Without a module there is no SIP: then it is only a part of a configuration.
     alone = length(local.sockets) == 0 && has("loadmodule")
 
@@ -83,15 +85,17 @@ service "kamailio" {
     modules = [for n in find("loadmodule") : args(n)[0] if length(args(n)) > 0]
     ipsec   = length([for m in local.modules : m if length(match("^(?:.*/)?(ims_ipsec_pcscf)(?:[.]so)?$", m)) > 0]) > 0
     ctl     = [for p in local.params : p[2] if length(p) == 3 && p[0] == "ctl" && p[1] == "binrpc" && length(match("^(tcp|udp):", p[2])) > 0]
+    rpc     = [for p in local.params : p[2] if length(p) == 3 && p[0] == "jsonrpcs" && p[1] == "dgram_socket" && length(match("^(udp):", p[2])) > 0]
   }
 
-  # Without a socket there is one for each local address: fix_all_socket_lists() of
-  # src/core/socket_info.c.
+  # Without a socket there is one for each local address, of IPv4 unless told otherwise:
+  # fix_all_socket_lists() of src/core/socket_info.c.
   listen "sip-default" {
     purpose  = "SIP"
     for_each = local.alone ? ["default"] : []
     protocol = local.tcp ? ["udp", "tcp"] : ["udp"]
     port     = local.port
+    bind     = [local.everywhere]
     zero     = "unknown"
     exposure = "public"
     assigned = ["5060"]
@@ -103,6 +107,7 @@ service "kamailio" {
     when     = local.tls && local.tcp
     protocol = ["tcp"]
     port     = port(value("tls_port_no"), default.tls_port)
+    bind     = [local.everywhere]
     zero     = "unknown"
     exposure = "public"
     assigned = ["5061"]
@@ -201,6 +206,17 @@ service "kamailio" {
     help     = "look after it in the firewall yourself"
   }
 
+  # https://www.kamailio.org/docs/modules/devel/modules/jsonrpcs.html#jsonrpcs.p.dgram_socket
+  listen "jsonrpc" {
+    purpose  = "Kamailio control (JSON-RPC)"
+    for_each = [for r in local.rpc : hostport(trim_prefix(r, "udp:"))]
+    protocol = ["udp"]
+    port     = port(each.value.port, null)
+    bind     = [text(each.value.host, "*")]
+    zero     = "unknown"
+    exposure = "admin"
+  }
+
   each "ctl" {
     for_each = local.ctl
 
@@ -233,7 +249,7 @@ service "kamailio" {
         forward("192.0.2.9", 5099);
       }
     EOT
-    expect = ["sip-default udp * 5060 default", "sip-default tcp * 5060 default"]
+    expect = ["sip-default udp 0.0.0.0 5060 default", "sip-default tcp 0.0.0.0 5060 default"]
   }
 
   test "sockets" {
@@ -294,7 +310,7 @@ service "kamailio" {
       port=5070
       loadmodule "tm.so"
     EOT
-    expect = ["sip-default udp * 5070 config L2"]
+    expect = ["sip-default udp 0.0.0.0 5070 config L2"]
   }
 
   test "what is included is not there" {
@@ -303,5 +319,15 @@ service "kamailio" {
       loadmodule "tm.so"
     EOT
     expect = []
+  }
+
+  test "JSON-RPC over UDP" {
+    input  = <<-EOT
+      listen=udp:192.0.2.1:5060
+      loadmodule "jsonrpcs.so"
+      modparam("jsonrpcs", "dgram_socket", "udp:127.0.0.1:8091")
+      modparam("jsonrpcs", "dgram_socket", "/run/kamailio/rpc.sock")
+    EOT
+    expect = ["sip udp 192.0.2.1 5060 config L1", "jsonrpc udp 127.0.0.1 8091 config L3"]
   }
 }
