@@ -46,27 +46,32 @@ service "memcached" {
   }
 
   locals {
-    extra   = words(value("OPTIONS"), "shell")
-    unit    = words(value(file("unit"), "Service/ExecStart"), "systemd")
-    options = file("options")
+    extra = words(value("OPTIONS"), "shell")
+    unit  = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    # Case tells options apart: -u is a user and -U a port.
+    options = flatten([for n in find(file("options"), "*") : concat([name(n)], args(n))])
     # The unit comes last: it passes on what the environment says.
-    tcp_in = first(flag(local.extra, "-p", "--port"), value(local.options, "-p"), value(local.options, "--port"), value("PORT"), flag(local.unit, "-p", "--port"))
-    udp_in = first(flag(local.extra, "-U", "--udp-port"), value(local.options, "-U"), value(local.options, "--udp-port"), flag(local.unit, "-U", "--udp-port"))
+    tcp_in = first(flag(local.extra, "-p", "--port"), flag(local.options, "-p", "--port"), value("PORT"), flag(local.unit, "-p", "--port"))
+    udp_in = first(flag(local.extra, "-U", "--udp-port"), flag(local.options, "-U", "--udp-port"), flag(local.unit, "-U", "--udp-port"))
     udp    = port(local.udp_in, default.udp)
     # A port for UDP alone is taken for TCP, too: memcached.c, line 5790, of that commit.
     port   = local.tcp_in == null && local.udp != 0 ? local.udp : port(local.tcp_in, default.port)
-    listen = first(flag(local.extra, "-l", "--listen"), value(local.options, "-l"), value(local.options, "--listen"), flag(local.unit, "-l", "--listen"))
-    socket = first(flag(local.extra, "-s", "--unix-socket"), value(local.options, "-s"), value(local.options, "--unix-socket"), flag(local.unit, "-s", "--unix-socket"))
+    socket = first(flag(local.extra, "-s", "--unix-socket"), flag(local.options, "-s", "--unix-socket"), flag(local.unit, "-s", "--unix-socket"))
 
-    addresses = [for a in items(local.listen, ",") : hostport(a)]
+    # Lists of several -l add up. An address may have a port of its own.
+    lists     = length(flags(local.extra, "-l", "--listen")) > 0 ? flags(local.extra, "-l", "--listen") : (length(flags(local.options, "-l", "--listen")) > 0 ? flags(local.options, "-l", "--listen") : flags(local.unit, "-l", "--listen"))
+    addresses = flatten([for l in local.lists : [for a in items(l, ",") : hostport(a)]])
+    plain     = [for a in local.addresses : a.host if a.port == null]
+    exact     = [for a in local.addresses : a if a.port != null]
   }
 
   listen "memcached" {
     purpose  = "memcached"
     when     = local.socket == null
+    for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? [local.port] : []
     protocol = ["tcp"]
-    port     = local.port
-    bind     = [for a in local.addresses : a.host]
+    port     = each.value
+    bind     = local.plain
     exposure = "internal"
     assigned = ["11211"]
   }
@@ -74,9 +79,22 @@ service "memcached" {
   listen "udp" {
     purpose  = "memcached over UDP"
     when     = local.socket == null
+    for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? [local.udp] : []
     protocol = ["udp"]
-    port     = local.udp
-    bind     = [for a in local.addresses : a.host]
+    port     = each.value
+    bind     = local.plain
+    exposure = "internal"
+    assigned = ["11211"]
+  }
+
+  # The port of an address counts for UDP too, which must be switched on.
+  listen "memcached-address" {
+    purpose  = "memcached on one address"
+    when     = local.socket == null
+    for_each = local.exact
+    protocol = local.udp == 0 ? ["tcp"] : ["tcp", "udp"]
+    port     = port(each.value.port, null)
+    bind     = [each.value.host]
     exposure = "internal"
     assigned = ["11211"]
   }
@@ -98,6 +116,39 @@ service "memcached" {
       -l 127.0.0.1
     EOT
     expect = ["memcached tcp 127.0.0.1 11400 config L3"]
+  }
+
+  test "options told apart by case" {
+    role   = "options"
+    input  = <<-EOT
+      -d
+      -u nobody
+      -P /run/memcached.pid
+      -S
+      -L
+      --port=11401
+    EOT
+    expect = ["memcached tcp * 11401 config L6"]
+  }
+
+  test "addresses with ports" {
+    role  = "options"
+    input = <<-EOT
+      -l 10.9.0.2:11500,10.9.0.3
+      -l 10.9.0.4:11501
+      -U 11502
+    EOT
+    expect = [
+      "memcached tcp 10.9.0.3 11502 config L3", "udp udp 10.9.0.3 11502 config L3",
+      "memcached-address tcp 10.9.0.2 11500 config L1", "memcached-address udp 10.9.0.2 11500 config L1",
+      "memcached-address tcp 10.9.0.4 11501 config L2", "memcached-address udp 10.9.0.4 11501 config L2",
+    ]
+  }
+
+  test "a socket in the file system" {
+    role   = "options"
+    input  = "-s /run/memcached.sock\n"
+    expect = []
   }
 
   test "a unit that passes on what is not known" {
