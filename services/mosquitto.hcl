@@ -50,21 +50,34 @@ service "mosquitto" {
     when     = local.old != null
     protocol = ["tcp"]
     port     = port(value("port"), default.port)
-    bind     = [text(value("bind_address"), "*")]
+    bind     = [text(first(value("bind_address"), value("bind_interface")), "*")]
     v6only   = true
     exposure = "public"
     assigned = ["1883", "8883"]
   }
 
-  listen "mqtt" {
-    purpose  = "MQTT"
+  each "mqtt" {
     for_each = local.plain
-    protocol = ["tcp"]
-    port     = port(first(args(each.value)...), null)
-    bind     = [for i, a in args(each.value) : a if i == 1]
-    v6only   = true
-    exposure = "public"
-    assigned = ["1883", "8883"]
+
+    locals {
+      web    = lower(text(value(each.value, "protocol"), "mqtt")) == "websockets"
+      domain = lower(text(value(each.value, "socket_domain"), ""))
+      any    = local.domain == "ipv4" ? "0.0.0.0" : (local.domain == "ipv6" ? "::" : "*")
+      host   = first(concat([for i, a in args(each.value) : a if i == 1], [local.web ? null : value(each.value, "bind_interface")])...)
+      # libwebsockets takes every address when it is given one of IPv4 and not told the
+      # family, and knows no bind_interface: seen with 2.0.11 of Debian 12.
+      wide = local.web && local.domain == "" && length(match("^([0-9.]+)$", text(local.host, ""))) > 0
+    }
+
+    listen "mqtt" {
+      purpose  = "MQTT"
+      protocol = ["tcp"]
+      port     = port(first(args(each.value)...), null)
+      bind     = [local.wide ? local.any : text(local.host, local.any)]
+      v6only   = true
+      exposure = "public"
+      assigned = ["1883", "8883"]
+    }
   }
 
   listen "http-api" {
@@ -119,5 +132,25 @@ service "mosquitto" {
       protocol http_api
     EOT
     expect = ["mqtt tcp 10.8.0.1 1884 config L1", "http-api tcp * 9443 config L4"]
+  }
+
+  test "interfaces, families and websockets" {
+    input = <<-EOT
+      listener 1884
+      bind_interface eth1
+      listener 1885
+      socket_domain ipv4
+      listener 1886
+      socket_domain ipv6
+      listener 9001 10.8.0.2
+      protocol websockets
+      listener 9002 10.8.0.2
+      protocol websockets
+      socket_domain ipv4
+    EOT
+    expect = [
+      "mqtt tcp eth1 1884 config L1", "mqtt tcp 0.0.0.0 1885 config L3", "mqtt tcp :: 1886 config L5",
+      "mqtt tcp * 9001 config L7", "mqtt tcp 10.8.0.2 9002 config L9",
+    ]
   }
 }
