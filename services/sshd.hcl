@@ -27,6 +27,9 @@ service "sshd" {
     addresses = [for a in settings("", "ListenAddress") : hostport(a)]
     plain     = [for a in local.addresses : a.host if a.port == null]
     exact     = [for a in local.addresses : a if a.port != null]
+    # AddressFamily takes a family away; the first one counts.
+    family = lower(text(first(settings("", "AddressFamily")...), "any"))
+    any    = local.family == "inet" ? "0.0.0.0" : (local.family == "inet6" ? "::" : "*")
   }
 
   listen "ssh" {
@@ -34,7 +37,7 @@ service "sshd" {
     for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? local.ports : []
     protocol = ["tcp"]
     port     = each.value
-    bind     = length(local.plain) > 0 ? local.plain : ["*"]
+    bind     = length(local.plain) > 0 ? local.plain : [local.any]
     v6only   = true # sshd sets IPV6_V6ONLY: https://github.com/openssh/openssh-portable/blob/master/sshd.c
     zero     = "unknown"
     exposure = "admin"
@@ -88,5 +91,21 @@ service "sshd" {
       Port 22022
     EOT
     expect = ["ssh tcp 10.1.0.5 22022 config L3", "ssh-address tcp 127.0.0.1 2200 config L2"]
+  }
+
+  test "one family" {
+    input  = <<-EOT
+      AddressFamily inet
+      addressfamily any
+    EOT
+    expect = ["ssh tcp 0.0.0.0 22 default"]
+  }
+
+  test "the other family" {
+    input  = <<-EOT
+      Port 22022
+      AddressFamily inet6
+    EOT
+    expect = ["ssh tcp :: 22022 config L1"]
   }
 }
