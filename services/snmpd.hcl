@@ -34,7 +34,7 @@ service "snmpd" {
     # Each line is a list, and lines add up.
     addresses = flatten([for a in values("agentAddress") : items(a, ",")])
     # Behind a transport, or alone for UDP: a port, an address, or both. A path is a socket
-    # in the file system.
+    # in the file system. A transport is of one family, and so is localhost for it.
     bare   = [for a in local.addresses : a if length(match("^((?i:tcp|udp|unix|ssh|ipx|dtls|tls|alias|std|aal5)[a-z0-9]*:|/)", a)) == 0]
     udp4   = concat(local.bare, flatten([for a in local.addresses : match("^(?i:udp):([^/]+)$", a)]))
     udp6   = flatten([for a in local.addresses : match("^(?i:udp6|udpv6|udpipv6):([^/]+)$", a)])
@@ -58,7 +58,7 @@ service "snmpd" {
     for_each = local.udp4
     protocol = ["udp"]
     port     = port(hostport(each.value).port, default.port)
-    bind     = [text(hostport(each.value).host, "0.0.0.0")]
+    bind     = [lower(text(hostport(each.value).host, "0.0.0.0")) == "localhost" ? "127.0.0.1" : text(hostport(each.value).host, "0.0.0.0")]
     exposure = "admin"
     assigned = ["161"]
   }
@@ -68,7 +68,7 @@ service "snmpd" {
     for_each = local.udp6
     protocol = ["udp"]
     port     = port(hostport(each.value).port, default.port)
-    bind     = [text(hostport(each.value).host, "::")]
+    bind     = [lower(text(hostport(each.value).host, "::")) == "localhost" ? "::1" : text(hostport(each.value).host, "::")]
     v6only   = true
     exposure = "admin"
     assigned = ["161"]
@@ -79,7 +79,7 @@ service "snmpd" {
     for_each = local.tcp4
     protocol = ["tcp"]
     port     = port(hostport(each.value).port, default.port)
-    bind     = [text(hostport(each.value).host, "0.0.0.0")]
+    bind     = [lower(text(hostport(each.value).host, "0.0.0.0")) == "localhost" ? "127.0.0.1" : text(hostport(each.value).host, "0.0.0.0")]
     exposure = "admin"
     assigned = ["161"]
   }
@@ -89,7 +89,7 @@ service "snmpd" {
     for_each = local.tcp6
     protocol = ["tcp"]
     port     = port(hostport(each.value).port, default.port)
-    bind     = [text(hostport(each.value).host, "::")]
+    bind     = [lower(text(hostport(each.value).host, "::")) == "localhost" ? "::1" : text(hostport(each.value).host, "::")]
     v6only   = true
     exposure = "admin"
     assigned = ["161"]
@@ -101,7 +101,7 @@ service "snmpd" {
     for_each = value("master") == null ? [] : local.agentx
     protocol = ["tcp"]
     port     = port(hostport(each.value).port, null)
-    bind     = [text(hostport(each.value).host, "*")]
+    bind     = [lower(text(hostport(each.value).host, "0.0.0.0")) == "localhost" ? "127.0.0.1" : text(hostport(each.value).host, "0.0.0.0")]
     exposure = "internal"
     assigned = ["705"]
   }
@@ -154,6 +154,19 @@ service "snmpd" {
       "snmp udp 0.0.0.0 1162 config L1",
       "snmp-v6 udp ::1 161 config L2",
       "snmp-tcp tcp 0.0.0.0 1163 config L2",
+    ]
+  }
+
+  test "localhost is of the transport's family" {
+    input = <<-EOT
+      agentaddress udp:localhost:1161,udp6:localhost:1162
+      master agentx
+      agentXSocket tcp:localhost:7050,/run/agentx
+    EOT
+    expect = [
+      "snmp udp 127.0.0.1 1161 config L1",
+      "snmp-v6 udp ::1 1162 config L1",
+      "agentx tcp 127.0.0.1 7050 config L3",
     ]
   }
 }
