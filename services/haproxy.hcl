@@ -35,6 +35,7 @@ service "haproxy" {
 
       locals {
         dgram = name(each.value) == "dgram-bind"
+        only  = contains(args(each.value), "v6only")
       }
 
       each "address" {
@@ -47,6 +48,8 @@ service "haproxy" {
           six   = length(match("^(?:quic|udp|tcp|mptcp|stream[+]|dgram[+])?(?:ipv)?(6)$", text(local.parts[0], ""))) > 0
           # An empty host and "*" are every address of IPv4: section 4.2 of the manual.
           host = contains(["", "*"], text(local.parts[1], "")) ? [local.six ? "::" : "0.0.0.0"] : items(local.parts[1], "[]")
+          # "::" takes IPv4 too, unless v6only says otherwise: section 5.1.
+          bind = [for h in local.host : h == "::" && !local.only ? "*" : h]
         }
 
         listen "bind" {
@@ -55,7 +58,8 @@ service "haproxy" {
           protocol = local.udp ? ["udp"] : ["tcp"]
           first    = port(local.parts[2], 0)
           last     = port(first(local.parts[3], local.parts[2]), 0)
-          bind     = local.host
+          bind     = local.bind
+          v6only   = true
           exposure = "public"
           share    = "haproxy"
         }
@@ -66,7 +70,8 @@ service "haproxy" {
           protocol = local.udp ? ["udp"] : ["tcp"]
           first    = port(local.parts[2], 0)
           last     = port(first(local.parts[3], local.parts[2]), 0)
-          bind     = local.host
+          bind     = local.bind
+          v6only   = true
           exposure = "admin"
           share    = "haproxy"
         }
@@ -129,7 +134,7 @@ service "haproxy" {
     expect = [
       "server tcp -> five.example 8081 config L15", "server tcp -> 192.0.2.9 8080 config L11", "server udp -> 2001:db8::9 8443 config L12",
       "runtime-api tcp 127.0.0.1 9999 config L3", "bind tcp 0.0.0.0 80 config L5", "bind tcp 192.0.2.1 8000-8003 config L5",
-      "bind udp :: 443 config L6", "bind tcp 2001:db8::1 8443 config L7",
+      "bind udp * 443 config L6", "bind tcp 2001:db8::1 8443 config L7",
     ]
   }
 
@@ -150,5 +155,19 @@ service "haproxy" {
         bind :83
     EOT
     expect = ["stats tcp 127.0.0.1 8404 config L5", "bind tcp 0.0.0.0 83 config L13"]
+  }
+
+  test "IPv6 alone, and with IPv4" {
+    input  = <<-EOT
+      defaults
+        mode http
+      frontend web
+        bind :::8081
+        bind [::]:8082 v6only
+        bind ipv6@:8083 v4v6
+        bind ipv6@*:8084 v6only
+        default_backend b
+    EOT
+    expect = ["bind tcp * 8081 config L4", "bind tcp :: 8082 config L5", "bind tcp * 8083 config L6", "bind tcp :: 8084 config L7"]
   }
 }
