@@ -192,7 +192,7 @@ service "janus" {
     when     = truthy(value(local.http, "general/http"), false)
     protocol = ["tcp"]
     port     = port(value(local.http, "general/port"), default.port)
-    bind     = [text(value(local.http, "general/ip"), "*")]
+    bind     = [first(nonempty(value(local.http, "general/ip")), nonempty(value(local.http, "general/interface")), "*")]
     exposure = "public"
   }
 
@@ -201,7 +201,7 @@ service "janus" {
     when     = truthy(value(local.http, "general/https"), false) && local.https
     protocol = ["tcp"]
     port     = port(value(local.http, "general/secure_port"), default.secure_port)
-    bind     = [text(value(local.http, "general/secure_ip"), "*")]
+    bind     = [first(nonempty(value(local.http, "general/secure_ip")), nonempty(value(local.http, "general/secure_interface")), "*")]
     exposure = "public"
   }
 
@@ -210,7 +210,7 @@ service "janus" {
     when     = truthy(value(local.http, "admin/admin_http"), false)
     protocol = ["tcp"]
     port     = port(value(local.http, "admin/admin_port"), default.admin_port)
-    bind     = [text(value(local.http, "admin/admin_ip"), "*")]
+    bind     = [first(nonempty(value(local.http, "admin/admin_ip")), nonempty(value(local.http, "admin/admin_interface")), "*")]
     exposure = "admin"
   }
 
@@ -219,7 +219,7 @@ service "janus" {
     when     = truthy(value(local.http, "admin/admin_https"), false) && local.https
     protocol = ["tcp"]
     port     = port(value(local.http, "admin/admin_secure_port"), default.admin_secure_port)
-    bind     = [text(value(local.http, "admin/admin_secure_ip"), "*")]
+    bind     = [first(nonempty(value(local.http, "admin/admin_secure_ip")), nonempty(value(local.http, "admin/admin_secure_interface")), "*")]
     exposure = "admin"
   }
 
@@ -228,7 +228,7 @@ service "janus" {
     when     = truthy(value(local.ws, "general/ws"), false) && value(local.ws, "general/ws_unix") == null
     protocol = ["tcp"]
     port     = port(value(local.ws, "general/ws_port"), default.ws_port)
-    bind     = [text(value(local.ws, "general/ws_ip"), "*")]
+    bind     = [first(nonempty(value(local.ws, "general/ws_ip")), nonempty(value(local.ws, "general/ws_interface")), "*")]
     exposure = "public"
   }
 
@@ -237,7 +237,7 @@ service "janus" {
     when     = truthy(value(local.ws, "general/wss"), false) && value(local.ws, "general/wss_unix") == null && local.wss
     protocol = ["tcp"]
     port     = port(value(local.ws, "general/wss_port"), default.wss_port)
-    bind     = [text(value(local.ws, "general/wss_ip"), "*")]
+    bind     = [first(nonempty(value(local.ws, "general/wss_ip")), nonempty(value(local.ws, "general/wss_interface")), "*")]
     exposure = "public"
   }
 
@@ -246,7 +246,7 @@ service "janus" {
     when     = truthy(value(local.ws, "admin/admin_ws"), false) && value(local.ws, "admin/admin_ws_unix") == null
     protocol = ["tcp"]
     port     = port(value(local.ws, "admin/admin_ws_port"), default.admin_ws_port)
-    bind     = [text(value(local.ws, "admin/admin_ws_ip"), "*")]
+    bind     = [first(nonempty(value(local.ws, "admin/admin_ws_ip")), nonempty(value(local.ws, "admin/admin_ws_interface")), "*")]
     exposure = "admin"
   }
 
@@ -255,7 +255,7 @@ service "janus" {
     when     = truthy(value(local.ws, "admin/admin_wss"), false) && value(local.ws, "admin/admin_wss_unix") == null && local.wss
     protocol = ["tcp"]
     port     = port(value(local.ws, "admin/admin_wss_port"), default.admin_wss_port)
-    bind     = [text(value(local.ws, "admin/admin_wss_ip"), "*")]
+    bind     = [first(nonempty(value(local.ws, "admin/admin_wss_ip")), nonempty(value(local.ws, "admin/admin_wss_interface")), "*")]
     exposure = "admin"
   }
 
@@ -470,5 +470,17 @@ service "janus" {
       }
     EOT
     expect = ["media udp * 30000-30999 config L2"]
+  }
+
+  test "an interface" {
+    role   = "websockets"
+    input  = <<-EOT
+      general: {
+        ws = true
+        ws_interface = "eth1"
+        ws_ip = ""
+      }
+    EOT
+    expect = ["ws tcp eth1 8188 default"]
   }
 }
