@@ -47,19 +47,60 @@ service "chronyd" {
     last4    = concat(["0.0.0.0"], local.served4)
     last6    = concat(["::"], local.served6)
     binds    = local.anywhere ? ["*"] : [local.last4[length(local.served4)], local.last6[length(local.served6)]]
-    cmd4     = concat(["127.0.0.1"], local.command4)
-    cmd6     = concat(["::1"], local.command6)
+    # Time is served on the families that an allow line is about; one without an address
+    # is about both: NCR_AddAccessRestriction() of ncr_core.c, and seen with 4.3.
+    allowed  = values("allow")
+    everyone = [for a in local.allowed : a if length(match("^(?i)(all)?\\s*$", a)) > 0]
+    four     = [for a in local.allowed : a if length(match("^([^:]+)$", a)) > 0 && length(match("^(?i)(all)\\s*$", a)) == 0]
+    six      = [for a in local.allowed : a if length(match("(:)", a)) > 0]
+    # A peer, too, sends to that socket; a name may be of either family.
+    peers  = concat([for n in find("peer") : args(n)[0] if length(args(n)) > 0], [for n in find("broadcast") : args(n)[1] if length(args(n)) > 1])
+    peers4 = [for p in local.peers : p if length(match("(:)", p)) == 0]
+    peers6 = [for p in local.peers : p if length(match("([:g-zG-Z])", p)) > 0]
+    serve4 = length(local.everyone) + length(local.four) + length(local.peers4) > 0
+    serve6 = length(local.everyone) + length(local.six) + length(local.peers6) > 0
+    # With the server's port as its own it asks from the server's socket, which is open then.
+    asks   = value("acquisitionport")
+    shared = local.asks != null && number(local.asks, 0) == port(value("port"), default.port)
+    from4  = concat(["0.0.0.0"], [for a in values("bindacqaddress") : a if length(match("(:)", a)) == 0])
+    from6  = concat(["::"], [for a in values("bindacqaddress") : a if length(match("(:)", a)) > 0])
+    cmd4   = concat(["127.0.0.1"], local.command4)
+    cmd6   = concat(["::1"], local.command6)
   }
 
   listen "ntp" {
     purpose  = "NTP"
-    when     = value("allow") != null || value("peer") != null || value("broadcast") != null
+    when     = value("allow") != null || value("peer") != null || value("broadcast") != null || local.shared
     protocol = ["udp"]
     port     = port(value("port"), default.port)
-    bind     = local.binds
+    bind     = local.shared || local.serve4 && local.serve6 ? local.binds : concat(local.serve4 ? [local.last4[length(local.served4)]] : [], local.serve6 ? [local.last6[length(local.served6)]] : [])
     v6only   = true
     exposure = "internal"
     assigned = ["123"]
+  }
+
+  # Without a number each question has a port of the system's.
+  # https://chrony-project.org/doc/latest/chrony.conf.html#acquisitionport
+  listen "client" {
+    purpose  = "NTP answers"
+    for_each = local.asks == null || local.shared ? [] : [local.asks]
+    protocol = ["udp"]
+    port     = port(each.value, null)
+    bind     = length(values("bindacqaddress")) == 0 ? ["*"] : [local.from4[length(local.from4) - 1], local.from6[length(local.from6) - 1]]
+    v6only   = true
+    exposure = "internal"
+  }
+
+  # https://chrony-project.org/doc/latest/chrony.conf.html#ptpport
+  listen "ptp" {
+    purpose  = "NTP over PTP"
+    for_each = values("ptpport")
+    protocol = ["udp"]
+    port     = port(each.value, null)
+    bind     = local.binds
+    v6only   = true
+    exposure = "internal"
+    assigned = ["319"]
   }
 
   listen "command" {
@@ -107,6 +148,52 @@ service "chronyd" {
       bindaddress 10.7.0.1
       cmdport 0
     EOT
-    expect = ["ntp udp 10.7.0.1,:: 1123 config L2"]
+    expect = ["ntp udp 10.7.0.1 1123 config L2"]
+  }
+
+  test "families" {
+    input  = <<-EOT
+      allow 2001:db8::/32
+      bindaddress 10.7.0.1
+      ntsservercert /etc/chrony/a.pem
+      ntsserverkey /etc/chrony/a.key
+    EOT
+    expect = ["ntp udp :: 123 default", "command udp 127.0.0.1,::1 323 default", "nts-ke tcp 10.7.0.1,:: 4460 default"]
+  }
+
+  test "everybody" {
+    input  = <<-EOT
+      allow all
+      bindaddress 10.7.0.1
+      cmdport 0
+    EOT
+    expect = ["ntp udp 10.7.0.1,:: 123 default"]
+  }
+
+  test "everybody on every address" {
+    input  = <<-EOT
+      allow 10.7
+      allow
+      cmdport 0
+    EOT
+    expect = ["ntp udp * 123 default"]
+  }
+
+  test "ports to ask from" {
+    input  = <<-EOT
+      acquisitionport 1123
+      bindacqaddress 10.7.0.2
+      ptpport 319
+      cmdport 0
+    EOT
+    expect = ["client udp 10.7.0.2,:: 1123 config L1", "ptp udp * 319 config L3"]
+  }
+
+  test "the port that it serves on" {
+    input  = <<-EOT
+      acquisitionport 123
+      cmdport 0
+    EOT
+    expect = ["ntp udp * 123 default"]
   }
 }
