@@ -38,13 +38,15 @@ service "node_exporter" {
     addresses = flags(local.words, "--web.listen-address")
   }
 
+  # What listens in Go is on both families for the wildcard address of either:
+  # https://pkg.go.dev/net#Listen, and seen with 1.5.0.
   listen "metrics" {
     purpose  = "metrics"
     for_each = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
     when     = !local.passed
     protocol = ["tcp"]
     port     = port(each.value.port, null)
-    bind     = [first(each.value.host, "*")]
+    bind     = [wildcard(each.value.host)]
     zero     = "unknown"
     exposure = "admin"
     assigned = ["9100"]
@@ -115,5 +117,13 @@ service "node_exporter" {
       ARGS="--collector.wifi --web.listen-address=10.0.0.5:9100"
     EOT
     expect = ["metrics tcp 10.0.0.5 9100 config L1"]
+  }
+
+  test "wildcards" {
+    role   = "env"
+    input  = <<-EOT
+      ARGS="--web.listen-address=0.0.0.0:9106 --web.listen-address=[::]:9107"
+    EOT
+    expect = ["metrics tcp * 9106 config L1", "metrics tcp * 9107 config L1"]
   }
 }

@@ -34,14 +34,6 @@ service "prometheus" {
     }
   }
 
-  default "bind" {
-    setting = "--web.listen-address"
-    case {
-      value = "0.0.0.0"
-      cites = ["https://prometheus.io/docs/prometheus/latest/command-line/prometheus/"]
-    }
-  }
-
   locals {
     unit  = words(value(file("unit"), "Service/ExecStart"), "systemd")
     env   = flatten([for v in values(file("env"), "*") : words(v, "shell")])
@@ -53,12 +45,14 @@ service "prometheus" {
     addresses = flags(local.words, "--web.listen-address")
   }
 
+  # What listens in Go is on both families for the wildcard address of either:
+  # https://pkg.go.dev/net#Listen, and seen with 2.42.0.
   listen "web" {
     purpose  = "web interface and API"
     for_each = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
     protocol = ["tcp"]
     port     = port(each.value.port, null)
-    bind     = [first(each.value.host, "*")]
+    bind     = [wildcard(each.value.host)]
     zero     = "unknown"
     exposure = "admin"
     assigned = ["9090"]
@@ -69,7 +63,7 @@ service "prometheus" {
     when     = length(local.addresses) == 0 && !local.variable
     protocol = ["tcp"]
     port     = port(null, default.port)
-    bind     = [text(null, default.bind)]
+    bind     = ["*"]
     zero     = "unknown"
     exposure = "admin"
     assigned = ["9090"]
@@ -117,7 +111,7 @@ service "prometheus" {
                   - alerts.example:9093
     EOT
     expect = [
-      "web-default tcp 0.0.0.0 9090 default", "target tcp -> 10.0.0.5 9641 config L6", "target tcp -> 10.0.0.6 9100 config L6",
+      "web-default tcp * 9090 default", "target tcp -> 10.0.0.5 9641 config L6", "target tcp -> 10.0.0.6 9100 config L6",
       "alertmanager tcp -> alerts.example 9093 config L11",
     ]
   }
@@ -146,5 +140,13 @@ service "prometheus" {
       ARGS="--web.listen-address=[::1]:9095"
     EOT
     expect = ["web tcp ::1 9095 config L1"]
+  }
+
+  test "wildcards" {
+    role   = "env"
+    input  = <<-EOT
+      ARGS="--web.listen-address=0.0.0.0:9096"
+    EOT
+    expect = ["web tcp * 9096 config L1"]
   }
 }
