@@ -74,6 +74,7 @@ service "mariadb" {
     # "-" and "_" are the same in names, and "loose_" in front forgives unknown ones.
     ports    = flatten([for g in local.servers : concat(values(g, "loose?port"), values(g, "port"))])
     binds    = flatten([for g in local.servers : values(g, "bind?address")])
+    extras   = flatten([for g in local.servers : concat(values(g, "loose?extra?port"), values(g, "extra?port"))])
     skips    = flatten([for g in local.servers : concat(values(g, "skip?networking"), values(g, "loose?skip?networking"))])
     switches = flatten([for g in local.servers : concat(values(g, "loose?wsrep?on"), values(g, "wsrep?on"))])
     provider = flatten([for g in local.servers : concat(values(g, "loose?wsrep?provider?options"), values(g, "wsrep?provider?options"))])
@@ -97,9 +98,23 @@ service "mariadb" {
     protocol = ["tcp"]
     port     = port(local.port, default.port)
     bind     = items(text(local.bind, default.bind_address), ",")
+    v6only   = true # seen with 10.11
     zero     = "unknown"
     exposure = "internal"
     assigned = ["3306"]
+  }
+
+  # For administrators when all threads of the pool are taken: nothing without a number.
+  # https://mariadb.com/kb/en/thread-pool-system-status-variables/#extra_port
+  listen "extra" {
+    purpose  = "MariaDB, extra port"
+    when     = local.is_on
+    for_each = [for i, e in local.extras : e if i == length(local.extras) - 1]
+    protocol = ["tcp"]
+    port     = port(each.value, null)
+    bind     = items(text(local.bind, default.bind_address), ",")
+    v6only   = true # seen with 10.11
+    exposure = "admin"
   }
 
   listen "galera" {
@@ -195,5 +210,15 @@ service "mariadb" {
       port = 3334
     EOT
     expect = []
+  }
+
+  test "an extra port" {
+    input  = <<-EOT
+      [mariadb]
+      extra_port = 3399
+      extra-port = 3398
+      bind-address = 10.4.0.1
+    EOT
+    expect = ["mariadb tcp 10.4.0.1 3306 default", "extra tcp 10.4.0.1 3398 config L3"]
   }
 }
