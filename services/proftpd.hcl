@@ -46,10 +46,11 @@ service "proftpd" {
     assigned = ["21"]
   }
 
-  # A virtual server without a port of its own is on the standard one.
+  # A virtual server without a port of its own is on the standard one, wherever the main
+  # server is: seen with 1.3.8.
   listen "virtual" {
     purpose  = "FTP of a virtual server"
-    for_each = local.alone ? [for v in find("**/VirtualHost") : v if has(v, "Port") || has(v, "IfModule/Port")] : []
+    for_each = local.alone ? find("**/VirtualHost") : []
     protocol = ["tcp"]
     port     = port(first(value(each.value, "Port"), value(each.value, "IfModule/Port")), default.port)
     bind     = [local.tight && length(args(each.value)) > 0 ? args(each.value)[0] : local.any]
