@@ -14,9 +14,13 @@ service "postfix" {
     }
   }
 
+  # It says on which addresses, for rows without one.
   file "main" {
     format = "lines"
-    paths  = { linux = ["/etc/postfix/main.cf"] }
+    paths = {
+      linux = ["/etc/postfix/main.cf"]
+    }
+    # https://www.postfix.org/postconf.5.html
     dialect {
       comments     = "#"
       delimiters   = "="
@@ -26,16 +30,21 @@ service "postfix" {
   }
 
   locals {
-    # Names in it, such as $myhostname, stay names.
-    interfaces = text(value(file("main"), "inet_interfaces"), "all")
-    loopback   = "127.0.0.1 ::1"
-    any        = items(local.interfaces == "all" ? "*" : local.interfaces == "loopback-only" ? local.loopback : local.interfaces, ", \t")
+    # https://www.postfix.org/postconf.5.html#inet_interfaces
+    main       = file("main")
+    family     = lower(text(value(local.main, "inet_protocols"), "all"))
+    any        = local.family == "ipv4" ? "0.0.0.0" : (local.family == "ipv6" ? "::" : "*")
+    loopback   = local.family == "ipv4" ? ["127.0.0.1"] : (local.family == "ipv6" ? ["::1"] : ["127.0.0.1", "::1"])
+    interfaces = items(text(value(local.main, "inet_interfaces"), "all"), ", \t")
+    # What a $name stands for is not followed: then it may be any address.
+    open       = length([for i in local.interfaces : i if lower(i) == "all" || starts_with(i, "$")]) > 0
+    everywhere = local.open || length(local.interfaces) == 0 ? [local.any] : flatten([for i in local.interfaces : contains(["loopback-only", "localhost"], lower(i)) ? local.loopback : [i]])
 
     # Name, type, five columns, program. The name is a port or the name of a service, with
     # or without an address.
     rows  = [for r in find("*") : name(r) if length(args(r)) >= 7 && first(args(r)...) == "inet"]
     parts = [for n in local.rows : match("^(?:(.*):)?([^:]+)$", n)]
-    hosts = [for p in local.parts : p[0] == null ? local.any : match("^\\[?([^]]*)\\]?$", p[0])]
+    hosts = [for p in local.parts : p[0] == null ? local.everywhere : match("^\\[?([^]]*)\\]?$", p[0])]
 
     # The host may say the number of a name. Where it does not, those that mail has are in
     # https://www.iana.org/assignments/service-names-port-numbers.
@@ -51,6 +60,7 @@ service "postfix" {
     protocol = ["tcp"]
     port     = port(first(numeric(each.value.port), service_port(each.value.port, "tcp")), null)
     bind     = each.value.host
+    v6only   = true
     exposure = "internal"
     assigned = ["25", "465", "587"]
   }
@@ -62,6 +72,7 @@ service "postfix" {
     protocol = ["tcp"]
     port     = each.value.port == "smtp" ? port(first(service_port(each.value.port, "tcp"), "25"), null) : 0
     bind     = each.value.host
+    v6only   = true
     exposure = "public"
     assigned = ["25"]
   }
@@ -72,6 +83,7 @@ service "postfix" {
     protocol = ["tcp"]
     port     = each.value.port == "submission" ? port(first(service_port(each.value.port, "tcp"), "587"), null) : 0
     bind     = each.value.host
+    v6only   = true
     exposure = "public"
     assigned = ["587"]
   }
@@ -82,6 +94,7 @@ service "postfix" {
     protocol = ["tcp"]
     port     = each.value.port != "" ? port(first(service_port(each.value.port, "tcp"), "465"), null) : 0
     bind     = each.value.host
+    v6only   = true
     exposure = "public"
     assigned = ["465"]
   }
