@@ -21,6 +21,15 @@ service "rabbitmq" {
     }
   }
 
+  # A list in Erlang: [rabbitmq_management,rabbitmq_mqtt].
+  file "plugins" {
+    format = "table"
+    accept = length([for n in find("*") : n if starts_with(name(n), "[")]) > 0
+    paths = {
+      linux = ["/etc/rabbitmq/enabled_plugins"]
+    }
+  }
+
   default "amqp" {
     setting = "listeners.tcp.default"
     case {
@@ -69,7 +78,38 @@ service "rabbitmq" {
     }
   }
 
+  default "mqtt" {
+    setting = "mqtt.listeners.tcp"
+    case {
+      value = 1883
+      cites = ["https://www.rabbitmq.com/docs/networking#ports"]
+    }
+  }
+
+  default "stomp" {
+    setting = "stomp.listeners.tcp"
+    case {
+      value = 61613
+      cites = ["https://www.rabbitmq.com/docs/networking#ports"]
+    }
+  }
+
+  default "stream" {
+    setting = "stream.listeners.tcp"
+    case {
+      value = 5552
+      cites = ["https://www.rabbitmq.com/docs/networking#ports"]
+    }
+  }
+
   locals {
+    # With the list of plugins it is known which of them listen, also on ports that nobody
+    # wrote. Without it, those whose ports are written are taken to be there.
+    told    = file("plugins") != null
+    plugins = flatten([for n in find(file("plugins"), "*") : flatten([for w in concat([name(n)], args(n)) : items(w, "[],.")])])
+    web     = length([for p in local.plugins : p if length(match("(^rabbitmq_management$|_management$|^rabbitmq_(?:top|tracing)$)", p)) > 0]) > 0
+    metrics = contains(local.plugins, "rabbitmq_prometheus")
+
     env      = file("env")
     env_port = first(value(local.env, "NODE_PORT"), value(local.env, "RABBITMQ_NODE_PORT"))
     env_ip   = first(value(local.env, "NODE_IP_ADDRESS"), value(local.env, "RABBITMQ_NODE_IP_ADDRESS"))
@@ -126,7 +166,7 @@ service "rabbitmq" {
     protocol = ["tcp"]
     first    = local.low == null && local.env_port != null ? port(local.env_port, null) + 20000 : port(local.low, default.distribution)
     last     = local.low == null && local.env_port != null ? port(local.env_port, null) + 20000 : port(first(value("distribution.listener.port_range.max"), local.low), default.distribution)
-    bind     = [first(value("distribution.listener.interface"), "*")]
+    bind     = [first(value("distribution.listener.interface"), "0.0.0.0")] # seen with Erlang 25: IPv4 unless told otherwise
     exposure = "internal"
   }
 
@@ -141,29 +181,37 @@ service "rabbitmq" {
 
   listen "management" {
     purpose  = "management (HTTP)"
-    when     = has("management.tcp.*")
+    when     = local.told ? local.web && (has("management.tcp.*") || !has("management.ssl.*")) : has("management.tcp.*")
     protocol = ["tcp"]
     port     = port(value("management.tcp.port"), default.management)
-    bind     = [first(value("management.tcp.ip"), "*")]
+    bind     = [first(value("management.tcp.ip"), "0.0.0.0")] # its web server is on IPv4 unless told otherwise: seen with 3.10.8
     exposure = "admin"
   }
 
   listen "management-tls" {
     purpose  = "management (HTTPS)"
-    when     = has("management.ssl.*")
+    when     = has("management.ssl.*") && (local.web || !local.told)
     protocol = ["tcp"]
     port     = port(value("management.ssl.port"), default.management_tls)
-    bind     = [first(value("management.ssl.ip"), "*")]
+    bind     = [first(value("management.ssl.ip"), "0.0.0.0")] # its web server is on IPv4 unless told otherwise: seen with 3.10.8
     exposure = "admin"
   }
 
   listen "prometheus" {
     purpose  = "metrics"
-    when     = has("prometheus.tcp.*")
+    when     = local.told ? local.metrics && (has("prometheus.tcp.*") || !has("prometheus.ssl.*")) : has("prometheus.tcp.*")
     protocol = ["tcp"]
     port     = port(value("prometheus.tcp.port"), default.prometheus)
-    bind     = [first(value("prometheus.tcp.ip"), "*")]
+    bind     = [first(value("prometheus.tcp.ip"), "0.0.0.0")] # its web server is on IPv4 unless told otherwise: seen with 3.10.8
     exposure = "admin"
+  }
+
+  listen "stream-default" {
+    purpose  = "streams"
+    when     = contains(local.plugins, "rabbitmq_stream") && value("stream.listeners.tcp") != "none" && length(values("stream.listeners.tcp.*")) == 0
+    protocol = ["tcp"]
+    port     = default.stream
+    exposure = "internal"
   }
 
   listen "stream" {
@@ -175,6 +223,15 @@ service "rabbitmq" {
     exposure = "internal"
   }
 
+  listen "mqtt-default" {
+    purpose  = "MQTT"
+    when     = contains(local.plugins, "rabbitmq_mqtt") && value("mqtt.listeners.tcp") != "none" && length(values("mqtt.listeners.tcp.*")) == 0
+    protocol = ["tcp"]
+    port     = default.mqtt
+    exposure = "internal"
+    assigned = ["1883"]
+  }
+
   listen "mqtt" {
     purpose  = "MQTT"
     for_each = [for m in concat(local.mqtt, local.mqtts) : m if length(m) > 0]
@@ -183,6 +240,14 @@ service "rabbitmq" {
     bind     = [first(each.value[0], "*")]
     exposure = "internal"
     assigned = ["1883", "8883"]
+  }
+
+  listen "stomp-default" {
+    purpose  = "STOMP"
+    when     = contains(local.plugins, "rabbitmq_stomp") && value("stomp.listeners.tcp") != "none" && length(values("stomp.listeners.tcp.*")) == 0
+    protocol = ["tcp"]
+    port     = default.stomp
+    exposure = "internal"
   }
 
   listen "stomp" {
@@ -222,7 +287,7 @@ service "rabbitmq" {
       web_stomp.ssl.port = 15684
     EOT
     expect = [
-      "distribution tcp * 25672 default", "epmd tcp * 4369 default",
+      "distribution tcp 0.0.0.0 25672 default", "epmd tcp * 4369 default",
       "web-mqtt tcp 127.0.0.1 15685 config L2", "web-stomp tcp * 15684 config L4",
     ]
   }
@@ -235,7 +300,7 @@ service "rabbitmq" {
     EOT
     expect = [
       "amqp-default tcp * 5672 default",
-      "distribution tcp * 25672 default",
+      "distribution tcp 0.0.0.0 25672 default",
       "epmd tcp * 4369 default",
     ]
   }
@@ -256,7 +321,7 @@ service "rabbitmq" {
       "amqps tcp * 5674 config L4",
       "stream tcp * 5553 config L5",
       "management tcp 10.0.0.5 15673 config L6",
-      "distribution tcp * 25672 default",
+      "distribution tcp 0.0.0.0 25672 default",
       "epmd tcp * 4369 default",
     ]
   }
@@ -270,7 +335,7 @@ service "rabbitmq" {
     EOT
     expect = [
       "amqps tcp 2001:db8::5 5671 config L2",
-      "distribution tcp * 40000-40004 config L3",
+      "distribution tcp 0.0.0.0 40000-40004 config L3",
       "epmd tcp * 4369 default",
     ]
   }
@@ -283,8 +348,30 @@ service "rabbitmq" {
     EOT
     expect = [
       "amqp-default tcp 10.0.0.9 5700 config L1",
-      "distribution tcp * 25700 config L1",
+      "distribution tcp 0.0.0.0 25700 config L1",
       "epmd tcp * 4369 default",
     ]
+  }
+
+  test "plugins" {
+    role  = "plugins"
+    input = <<-EOT
+      [rabbitmq_top,
+       rabbitmq_mqtt, rabbitmq_stream].
+    EOT
+    expect = [
+      "amqp-default tcp * 5672 default",
+      "distribution tcp 0.0.0.0 25672 default",
+      "epmd tcp * 4369 default",
+      "management tcp 0.0.0.0 15672 default",
+      "mqtt-default tcp * 1883 default",
+      "stream-default tcp * 5552 default",
+    ]
+  }
+
+  test "no plugin" {
+    role   = "plugins"
+    input  = "[].\n"
+    expect = ["amqp-default tcp * 5672 default", "distribution tcp 0.0.0.0 25672 default", "epmd tcp * 4369 default"]
   }
 }
