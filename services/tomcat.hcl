@@ -66,7 +66,7 @@ service "tomcat" {
     first    = port(value(each.value, "@port"), 0) + local.offset
     count    = 1
     nominal  = [port(value(each.value, "@port"), 0), port(value(each.value, "@port"), 0)]
-    bind     = [first(nonempty(value(each.value, "@address")), "*")]
+    bind     = [wildcard(value(each.value, "@address"))]
     exposure = "internal"
   }
 
@@ -78,7 +78,7 @@ service "tomcat" {
     first    = port(value(each.value, "@port"), 0) + local.offset
     count    = 1
     nominal  = [port(value(each.value, "@port"), 0), port(value(each.value, "@port"), 0)]
-    bind     = [first(nonempty(value(each.value, "@address")), "*")]
+    bind     = [wildcard(value(each.value, "@address"))]
     exposure = "public"
     assigned = ["80", "443"]
   }
@@ -123,5 +123,14 @@ service "tomcat" {
       </Server>
     EOT
     expect = ["shutdown tcp localhost 8105 config nominal 8005 L1", "http tcp * 8180 config nominal 8080 L1"]
+  }
+
+  test "wildcards" {
+    input  = <<-EOT
+      <Server port="-1">
+        <Service name="a"><Connector port="8081" address="0.0.0.0"/><Connector port="8082" address="::" protocol="AJP/1.3"/></Service>
+      </Server>
+    EOT
+    expect = ["http tcp * 8081 config L2", "ajp tcp * 8082 config L2"]
   }
 }
