@@ -1,4 +1,5 @@
 # make test   everything that can be tested here, and a plain word about what cannot
+# make truth  real daemons are installed and started, and what they listen on is compared
 # make bench  timings; compare ratios of two runs side by side, not single numbers
 # make fuzz   each fuzz target for FUZZTIME
 # make build  the program as ./portolan
@@ -7,7 +8,7 @@ GO       ?= go
 FUZZTIME ?= 20s
 SYSTEMS  := linux windows freebsd darwin openbsd
 
-.PHONY: build test vet bench fuzz
+.PHONY: build test truth vet bench fuzz
 
 build:
 	$(GO) build -trimpath -o portolan ./cmd/portolan
@@ -15,6 +16,10 @@ build:
 test: vet
 	@.ci/kernel-tools
 	PORTOLAN_KERNEL=$${PORTOLAN_KERNEL:-auto} $(GO) test ./...
+
+truth:
+	@.ci/truth-tools
+	PORTOLAN_TRUTH=$${PORTOLAN_TRUTH:-auto} $(GO) test -count=1 ./internal/truth
 
 vet:
 	@test -z "$$(gofmt -l cmd internal lint policies render services templates)" || { gofmt -l cmd internal lint policies render services templates; echo "run gofmt -w on these files"; exit 1; }
