@@ -20,3 +20,8 @@ func TestApacheRealFiles(t *testing.T) {
 	tokenRealFiles(t, parseApache, nil, "httpd/*.in", "httpd/extra/*.in", "proftpd/*.conf")
 }
 func TestHaproxyRealFiles(t *testing.T) { tokenRealFiles(t, parseHaproxy, nil, "haproxy/*.cfg") }
+
+func TestXinetdRealFiles(t *testing.T) {
+	tokenRealFiles(t, parseXinetd, nil, "xinetd/*.conf", "xinetd/xinetd.d/*")
+}
+func TestRsyslogRealFiles(t *testing.T) { tokenRealFiles(t, parseRsyslog, nil, "rsyslog/*.conf") }
