@@ -70,6 +70,7 @@ service "rsyslog" {
       protocol = local.kind == "udp" ? ["udp"] : ["tcp"]
       port     = port(args(each.value)[0], null)
       bind     = [for i, a in args(each.value) : a if i == 1 && a != "*"]
+      zero     = "chosen"
       exposure = "internal"
       assigned = ["514", "601", "6514"]
       share    = "rsyslog"
@@ -93,34 +94,60 @@ service "rsyslog" {
       protocol = local.module == "imudp" ? ["udp"] : ["tcp"]
       port     = port(each.value, null)
       bind     = [local.address]
+      zero     = "chosen"
       exposure = "internal"
       assigned = ["514", "601", "6514"]
       share    = "rsyslog"
     }
   }
 
+  # HOST[:PORT], where a port may have a name.
   connect "tcp" {
     purpose  = "log server"
-    for_each = [for t in local.tcp : hostport(t)]
+    for_each = [for h in [for t in local.tcp : hostport(t)] : h if h.port == null]
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, default.target)
   }
 
+  connect "tcp-port" {
+    purpose  = "log server"
+    for_each = [for h in [for t in local.tcp : hostport(t)] : h if h.port != null]
+    protocol = ["tcp"]
+    peer     = each.value.host
+    port     = port(first(numeric(each.value.port), service_port(each.value.port, "tcp")), null)
+  }
+
   connect "udp" {
     purpose  = "log server"
-    for_each = [for t in local.udp : hostport(t)]
+    for_each = [for h in [for t in local.udp : hostport(t)] : h if h.port == null]
     protocol = ["udp"]
     peer     = each.value.host
     port     = port(each.value.port, default.target)
   }
 
+  connect "udp-port" {
+    purpose  = "log server"
+    for_each = [for h in [for t in local.udp : hostport(t)] : h if h.port != null]
+    protocol = ["udp"]
+    peer     = each.value.host
+    port     = port(first(numeric(each.value.port), service_port(each.value.port, "udp")), null)
+  }
+
   connect "relp" {
     purpose  = "log server (RELP)"
-    for_each = [for t in local.relp : hostport(t)]
+    for_each = [for h in [for t in local.relp : hostport(t)] : h if h.port == null]
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, default.relp)
+  }
+
+  connect "relp-port" {
+    purpose  = "log server (RELP)"
+    for_each = [for h in [for t in local.relp : hostport(t)] : h if h.port != null]
+    protocol = ["tcp"]
+    peer     = each.value.host
+    port     = port(first(numeric(each.value.port), service_port(each.value.port, "tcp")), null)
   }
 
   each "action" {
@@ -129,15 +156,24 @@ service "rsyslog" {
     locals {
       over_relp = length(match("^(?i)(omrelp)", value(each.value, "type"))) > 0
       proto     = lower(text(value(each.value, "protocol"), "udp")) # of omfwd, without one
-      port      = value(each.value, "port")
+      said      = value(each.value, "port")
+      port      = first(numeric(local.said), service_port(local.said, local.over_relp || local.proto == "tcp" ? "tcp" : "udp"))
     }
 
     connect "forward" {
       purpose  = local.over_relp ? "log server (RELP)" : "log server"
-      for_each = values(each.value, "target")
+      for_each = local.said == null ? values(each.value, "target") : []
       protocol = local.over_relp || local.proto == "tcp" ? ["tcp"] : ["udp"]
       peer     = each.value
-      port     = local.over_relp ? port(local.port, default.relp) : port(local.port, default.target)
+      port     = local.over_relp ? port(local.said, default.relp) : port(local.said, default.target)
+    }
+
+    connect "forward-port" {
+      purpose  = local.over_relp ? "log server (RELP)" : "log server"
+      for_each = local.said == null ? [] : values(each.value, "target")
+      protocol = local.over_relp || local.proto == "tcp" ? ["tcp"] : ["udp"]
+      peer     = each.value
+      port     = port(local.port, null)
     }
   }
 
@@ -183,8 +219,8 @@ service "rsyslog" {
       *.* /var/log/all
     EOT
     expect = [
-      "tcp tcp -> log.calls.example 6514 config L1", "udp udp -> 192.0.2.9 514 default L2",
-      "relp tcp -> 192.0.2.9 2515 config L3", "forward tcp -> 192.0.2.8 1519 config L5",
+      "tcp-port tcp -> log.calls.example 6514 config L1", "udp udp -> 192.0.2.9 514 default L2",
+      "relp-port tcp -> 192.0.2.9 2515 config L3", "forward-port tcp -> 192.0.2.8 1519 config L5",
     ]
   }
 
@@ -194,6 +230,17 @@ service "rsyslog" {
       part = "module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"1515\")\n"
     }
     expect = ["input udp * 1514 config L2", "input tcp * 1515 config L2"]
+  }
+
+  test "names of ports, and no port" {
+    input  = <<-EOT
+      module(load="imtcp")
+      input(type="imtcp" port="0" listenPortFileName="/run/port")
+      *.* @@log.example:nobody-knows
+      action(type="omfwd" target="192.0.2.8" port="nobody-knows")
+      action(type="omfwd" target="192.0.2.9")
+    EOT
+    expect = ["forward udp -> 192.0.2.9 514 default"]
   }
 
   test "nothing but files" {
