@@ -182,8 +182,7 @@ service "opensips" {
 
   listen "httpd" {
     purpose  = "OpenSIPS HTTP management"
-    for_each = length(local.httpd_port) > 0 ? local.httpd_port : [null]
-    when     = local.httpd
+    for_each = !local.httpd ? [] : length(local.httpd_port) > 0 ? local.httpd_port : [null]
     protocol = ["tcp"]
     port     = port(each.value, default.httpd_port)
     bind     = length(local.httpd_ip) > 0 ? local.httpd_ip : ["0.0.0.0"]

@@ -171,15 +171,22 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 var namedStep = regexp.MustCompile(`\[@name='([^']*)'\]$`)
 
 // settingName is what people call the setting that a path selects: the last step, and of an
-// attribute its name, or for <param name="tls" value="…"> what the element is named.
+// attribute its name and its element's, or for <param name="tls" value="…"> what that says.
 func settingName(path string) string {
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	attribute, ok := strings.CutPrefix(last, "@")
+	if m := namedStep.FindStringSubmatch(last); m != nil {
+		return m[1]
+	}
 	if !ok {
 		return last
 	}
-	if m := namedStep.FindStringSubmatch(strings.TrimSuffix(path, "/"+last)); m != nil && attribute == "value" {
+	element := strings.TrimSuffix(strings.TrimSuffix(path, last), "/")
+	if m := namedStep.FindStringSubmatch(element); m != nil && attribute == "value" {
 		return m[1]
+	}
+	if element = element[strings.LastIndexByte(element, '/')+1:]; plainName.MatchString(element) {
+		return attribute + " of " + element
 	}
 	return attribute
 }
@@ -283,9 +290,15 @@ func textList(values []cty.Value) cty.Value {
 }
 
 func (e *evaluator) has(args []cty.Value) (cty.Value, error) {
-	nodes, _, err := e.selected(args)
-	return cty.BoolVal(len(nodes) > 0), err
+	nodes, key, err := e.selected(args)
+	if err != nil || len(nodes) > 0 || !plainName.MatchString(key) {
+		return cty.BoolVal(len(nodes) > 0), err
+	}
+	return cty.False.Mark(e.absence(key)), nil // the reason why something is off
 }
+
+// plainName matches what can be said of a setting that is not there, and no pattern.
+var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_. -]*$`)
 
 func (e *evaluator) file(args []cty.Value) (cty.Value, error) {
 	role, _ := textOf(args[0])
@@ -588,7 +601,29 @@ func firstOf(args []cty.Value) cty.Value {
 	if len(args) == 0 {
 		return cty.NullVal(cty.String)
 	}
-	return args[len(args)-1]
+	// Of settings that are all missing, the first one is the usual name, but an option of a
+	// command line is not, and one that may stand where we could not look comes first.
+	last := args[len(args)-1]
+	var usual, open cty.Value
+	for _, a := range args {
+		for _, o := range origins(a) {
+			switch {
+			case o.kind != absent:
+				return last
+			case o.open && open == cty.NilVal:
+				open = a
+			case usual == cty.NilVal && !strings.HasPrefix(o.setting, "-"):
+				usual = a
+			}
+		}
+	}
+	switch {
+	case open != cty.NilVal:
+		return open
+	case usual != cty.NilVal:
+		return usual
+	}
+	return last
 }
 
 func startsWith(args []cty.Value) (cty.Value, error) {

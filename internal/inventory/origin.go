@@ -55,7 +55,7 @@ func origins(v cty.Value) []origin {
 		}
 	}
 	slices.SortFunc(out, func(a, b origin) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.span.Name(), b.span.Name()), cmp.Compare(a.span.Start, b.span.Start), strings.Compare(a.text, b.text))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.span.Name(), b.span.Name()), cmp.Compare(a.span.Start, b.span.Start), strings.Compare(a.text, b.text), strings.Compare(a.setting, b.setting))
 	})
 	return out
 }
