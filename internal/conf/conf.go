@@ -94,6 +94,7 @@ var formats = sync.OnceValue(func() []Format {
 		{"freeswitch-xml", "XML behind FreeSWITCH's preprocessor", parseFreeswitch},
 		{"ome-xml", "XML in which ${env:NAME:default} is a variable (OvenMediaEngine)", parseOME},
 		{"yaml", "YAML, also of several documents", parseYAML},
+		{"compose", "Compose files (compose.yaml): YAML with variables, ports and environment in one form", parseCompose},
 		{"json", "JSON, also with comments and repeated keys", parseJSON},
 		{"toml", "TOML", parseTOML},
 		{"hocon", "HOCON (Jitsi)", parseHocon},
