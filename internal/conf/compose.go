@@ -481,47 +481,43 @@ func (c *compose) volume(n *Node) *Node {
 	return long
 }
 
-// extend puts what a service extends in front of what it says itself.
+// extend puts what a service extends in front of what it says itself. Done says of the
+// services of one file whether they have been extended, or are being extended now.
 func (c *compose) extend(f *source.File, services, s *Node, depth int, done map[*Node]bool) {
 	ext := child(s, "extends")
-	if ext == nil || done[s] {
+	if _, begun := done[s]; ext == nil || begun {
 		return
 	}
-	done[s] = true
+	done[s] = false
+	defer func() { done[s] = true }()
 	name, file := ext, (*Node)(nil)
 	if ext.Kind == Section {
 		name, file = child(ext, "service"), child(ext, "file")
 	}
-	missing := func() { c.r.structuredMissing(ext.NameSpan) }
-	if name == nil || IsPlaceholder(name.Value) {
-		missing()
+	if name == nil || IsPlaceholder(name.Value) || file != nil && IsPlaceholder(file.Value) {
+		c.r.structuredMissing(ext.NameSpan)
 		return
 	}
 	onto := func(base *Node) {
-		if base == nil || base == s || child(base, "extends") != nil { // not there, or in a circle
-			missing()
+		if finished, begun := done[base]; base == nil || begun && !finished { // not there, or in a circle
+			c.r.structuredMissing(ext.NameSpan)
 			return
 		}
 		whole := c.clone(base)
 		c.merge(whole, s)
 		s.Children = whole.Children
 	}
-	s.Children = slices.DeleteFunc(s.Children, func(n *Node) bool { return n == ext })
-	if file == nil {
-		base := child(services, name.Value)
-		if base != nil {
-			c.extend(f, services, base, depth, done)
-		}
-		onto(base)
+	if file != nil {
+		c.files.files(Include{}, f, Arg{file.Value, file.ValueSpan}, depth, func(other *source.File) {
+			onto(child(child(c.load(other, depth+1), "services"), name.Value))
+		})
 		return
 	}
-	if IsPlaceholder(file.Value) {
-		missing()
-		return
+	base := child(services, name.Value)
+	if base != nil {
+		c.extend(f, services, base, depth, done)
 	}
-	c.files.files(Include{}, f, Arg{file.Value, file.ValueSpan}, depth, func(other *source.File) {
-		onto(child(child(c.load(other, depth+1), "services"), name.Value))
-	})
+	onto(base)
 }
 
 // clone is a copy of a node that can be changed. Copies count as nodes.

@@ -492,7 +492,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	default:
 		first, extent = b.value(f.First, ctx), b.value(f.Last, ctx)
 	}
-	purpose, _ := textOf(b.value(f.Purpose, ctx))
+	purpose := b.purpose(f, ctx)
 	lo, ok := intOf(first)
 	hi := lo
 	if ok && extent != cty.NilVal {
@@ -560,6 +560,12 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 func (c *Claim) repeats(other Claim) bool {
 	return c.Listen == other.Listen && c.Direction == other.Direction && c.Proto == other.Proto && c.Ports == other.Ports &&
 		c.Origin == other.Origin && c.Span == other.Span && c.Peer == other.Peer && c.Purpose == other.Purpose && slices.Equal(c.Bind, other.Bind)
+}
+
+// purpose is the words of a block for people, or its name where they are not known.
+func (b *builder) purpose(f *catalog.Fact, ctx *hcl.EvalContext) string {
+	words, _ := textOf(b.value(f.Purpose, ctx))
+	return cmp.Or(words, f.Name)
 }
 
 // zero reports a number 0 of which nobody says that it switches the listener off.

@@ -92,7 +92,7 @@ func (b *builder) off(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext
 	if direction != Listen {
 		return
 	}
-	purpose, _ := textOf(b.value(f.Purpose, ctx))
+	purpose := b.purpose(f, ctx)
 	d := Disabled{Service: b.service.ID, Listen: f.Name, Purpose: purpose}
 	var missing []Because
 	chosen := false

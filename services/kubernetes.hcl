@@ -1,0 +1,179 @@
+# Ports of the nodes of a cluster: node ports of Services, host ports of Pods, and the ports
+# that Pods with the host's network say they have.
+#
+# A node port is forwarded before the INPUT chain sees it, and no socket of the node need
+# listen on it: https://kubernetes.io/docs/reference/networking/virtual-ips/
+#
+# Where a NodePort Service names no node port, the cluster takes a free one of 30000-32767,
+# and no file says which: https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
+
+service "kubernetes" {
+  title     = "Kubernetes"
+  platforms = ["linux", "windows-server"]
+  cites = [
+    "https://kubernetes.io/docs/reference/kubernetes-api/service-resources/service-v1/",
+    "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/",
+  ]
+
+  file "manifest" {
+    format      = "yaml"
+    common_name = true # any file *.yaml
+    accept      = has("apiVersion") && has("kind") || has("*/apiVersion") && has("*/kind")
+    paths = {
+      linux = [
+        "/etc/kubernetes/manifests/*.yaml",
+        "/etc/kubernetes/manifests/*.yml",
+        "/etc/kubelet.d/*.yaml",
+        "/var/lib/rancher/k3s/server/manifests/*.yaml",
+        "/var/lib/rancher/k3s/server/manifests/*.yml",
+        "/var/lib/rancher/rke2/server/manifests/*.yaml",
+        "/var/lib/rancher/rke2/agent/pod-manifests/*.yaml",
+      ]
+    }
+  }
+
+  locals {
+    # A file is one object, or several documents, and a List has objects of its own.
+    tops    = flatten([for n in concat(find(""), find("*")) : has(n, "kind") && has(n, "apiVersion") ? [n] : []])
+    objects = concat(local.tops, flatten([for n in local.tops : find(n, "items/*")]))
+
+    services = [for o in local.objects : o if value(o, "kind") == "Service"]
+    exposed  = [for s in local.services : s if contains(["NodePort", "LoadBalancer"], text(value(s, "spec/type"), "ClusterIP"))]
+    owners   = [for o in local.objects : o if contains(["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"], text(value(o, "kind"), "-"))]
+  }
+
+  each "service" {
+    for_each = local.exposed
+
+    locals {
+      label = text(value(each.value, "metadata/name"), "a Service")
+      fixed = value(each.value, "spec/type") == "NodePort"
+    }
+
+    # A load balancer need not have a node port, and one that it has nobody asks for.
+    listen "node-port" {
+      purpose  = "node port of ${local.label}"
+      for_each = [for p in find(each.value, "spec/ports/*") : p if text(value(p, "protocol"), "TCP") != "SCTP" && (local.fixed || has(p, "nodePort"))]
+      protocol = [text(value(each.value, "protocol"), "TCP")]
+      port     = port(value(each.value, "nodePort"), 0)
+      zero     = "chosen"
+      exposure = "public"
+    }
+  }
+
+  each "pod" {
+    for_each = concat(
+      [for o in local.objects : o if value(o, "kind") == "Pod"],
+      flatten([for o in local.owners : find(o, "spec/template")]),
+      flatten([for o in local.objects : find(o, "spec/jobTemplate/spec/template") if value(o, "kind") == "CronJob"]),
+      flatten([for o in local.objects : find(o, "template") if value(o, "kind") == "PodTemplate"]),
+    )
+
+    locals {
+      ports  = concat(find(each.value, "spec/containers/*/ports/*"), find(each.value, "spec/initContainers/*/ports/*"))
+      usable = [for p in local.ports : p if text(value(p, "protocol"), "TCP") != "SCTP"]
+      shared = truthy(value(each.value, "spec/hostNetwork"), false)
+    }
+
+    listen "host-port" {
+      purpose  = "host port of a Pod"
+      for_each = [for p in local.usable : p if has(p, "hostPort")]
+      protocol = [text(value(each.value, "protocol"), "TCP")]
+      port     = port(value(each.value, "hostPort"), null)
+      bind     = [nonempty(value(each.value, "hostIP"))]
+      exposure = "public"
+    }
+
+    listen "host-network" {
+      purpose  = "port of a Pod in the host's network"
+      for_each = local.shared ? [for p in local.usable : p if !has(p, "hostPort")] : []
+      protocol = [text(value(each.value, "protocol"), "TCP")]
+      port     = port(value(each.value, "containerPort"), null)
+      exposure = "public"
+    }
+  }
+
+  test "a Service" {
+    input = <<-EOT
+      apiVersion: v1
+      kind: Service
+      metadata: {name: sbc}
+      spec:
+        type: NodePort
+        ports:
+          - name: sip
+            port: 5060
+            targetPort: 5060
+            nodePort: 30560
+            protocol: UDP
+          - {name: web, port: 80, nodePort: 30080}
+          - {name: any, port: 81}
+          - {name: gtp, port: 82, nodePort: 30082, protocol: SCTP}
+    EOT
+    expect = [
+      "node-port udp * 30560 config L10",
+      "node-port tcp * 30080 config L12",
+    ]
+  }
+
+  test "inside the cluster only" {
+    input  = <<-EOT
+      apiVersion: v1
+      kind: Service
+      spec:
+        ports:
+          - port: 80
+            nodePort: 30099
+    EOT
+    expect = []
+  }
+
+  test "several documents, and a list" {
+    input = <<-EOT
+      apiVersion: apps/v1
+      kind: DaemonSet
+      spec:
+        template:
+          spec:
+            containers:
+              - name: a
+                ports:
+                  - containerPort: 9000
+                    hostPort: 9009
+                    hostIP: 192.0.2.3
+                  - containerPort: 9001
+      ---
+      # nothing
+      ---
+      apiVersion: v1
+      kind: List
+      items:
+        - apiVersion: v1
+          kind: Pod
+          spec:
+            hostNetwork: true
+            containers:
+              - name: b
+                ports:
+                  - {containerPort: 5060, protocol: UDP}
+                  - {containerPort: 5061, hostPort: 5061}
+        - apiVersion: batch/v1
+          kind: CronJob
+          spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, ports: [{containerPort: 1, hostPort: 7001}]}]}}}}}
+        - apiVersion: v1
+          kind: Service
+          spec:
+            type: LoadBalancer
+            ports:
+              - {port: 443, nodePort: 31443}
+              - {port: 444}
+    EOT
+    expect = [
+      "host-port tcp 192.0.2.3 9009 config L10",
+      "host-network udp * 5060 config L26",
+      "host-port tcp * 5061 config L27",
+      "host-port tcp * 7001 config L30",
+      "node-port tcp * 31443 config L36",
+    ]
+  }
+}
