@@ -16,49 +16,6 @@ service "docker-compose" {
   file "project" {
     format = "compose"
     accept = has("services") && !has("apiVersion")
-    paths = {
-      linux = [
-        "/compose.y*ml",
-        "/compose.*.y*ml",
-        "/docker-compose*.y*ml",
-        "/root/compose.y*ml",
-        "/root/compose.*.y*ml",
-        "/root/docker-compose*.y*ml",
-        "/root/*/compose.y*ml",
-        "/root/*/compose.*.y*ml",
-        "/root/*/docker-compose*.y*ml",
-        "/home/*/compose.y*ml",
-        "/home/*/compose.*.y*ml",
-        "/home/*/docker-compose*.y*ml",
-        "/home/*/*/compose.y*ml",
-        "/home/*/*/compose.*.y*ml",
-        "/home/*/*/docker-compose*.y*ml",
-        "/opt/compose.y*ml",
-        "/opt/compose.*.y*ml",
-        "/opt/docker-compose*.y*ml",
-        "/opt/*/compose.y*ml",
-        "/opt/*/compose.*.y*ml",
-        "/opt/*/docker-compose*.y*ml",
-        "/opt/*/*/compose.y*ml",
-        "/opt/*/*/compose.*.y*ml",
-        "/opt/*/*/docker-compose*.y*ml",
-        "/srv/compose.y*ml",
-        "/srv/compose.*.y*ml",
-        "/srv/docker-compose*.y*ml",
-        "/srv/*/compose.y*ml",
-        "/srv/*/compose.*.y*ml",
-        "/srv/*/docker-compose*.y*ml",
-        "/srv/*/*/compose.y*ml",
-        "/srv/*/*/compose.*.y*ml",
-        "/srv/*/*/docker-compose*.y*ml",
-        "/etc/*/compose.y*ml",
-        "/etc/*/compose.*.y*ml",
-        "/etc/*/docker-compose*.y*ml",
-        "/etc/docker/compose/*/compose.y*ml",
-        "/etc/docker/compose/*/compose.*.y*ml",
-        "/etc/docker/compose/*/docker-compose*.y*ml",
-      ]
-    }
   }
 
   each "service" {

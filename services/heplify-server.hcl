@@ -35,6 +35,11 @@ service "heplify-server" {
     units  = ["heplify-server.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["heplify-server"]
+  }
+
   default "hep" {
     setting = "HEPAddr"
     case {
@@ -53,8 +58,8 @@ service "heplify-server" {
 
   locals {
     yaml = file("yaml")
-    env  = file("env")
-    argv = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    env  = first(file("env"), find(file("container"), "environment")...)
+    argv = command(file("unit"), file("container"))
     unit = flatten([for v in values(file("unit"), "Service/Environment") : words(v, "systemd")])
 
     hep        = text(first(flag(local.argv, "-hepaddr", "--hepaddr"), value(local.env, "HEPLIFYSERVER_HEPADDR"), flag(local.unit, "HEPLIFYSERVER_HEPADDR"), value(local.yaml, "HEPAddr"), value("HEPAddr")), default.hep)
@@ -219,5 +224,19 @@ service "heplify-server" {
       ExecStart=/usr/local/bin/heplify-server -config /etc/heplify-server.toml -heptcpaddr 0.0.0.0:9061
     EOT
     expect = ["hep udp * 9060 default", "hep-tcp tcp * 9061 config L3"]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        hep:
+          image: sipcapture/heplify-server
+          network_mode: host
+          environment:
+            - HEPLIFYSERVER_HEPADDR=192.0.2.7:9061
+            - HEPLIFYSERVER_PROMADDR=:9098
+    EOT
+    expect = ["hep udp 192.0.2.7 9061 config L6", "metrics tcp * 9098 config L7"]
   }
 }

@@ -1,6 +1,9 @@
 # LumenVox Media Server: MRCPv1 over RTSP, MRCPv2 over SIP, media over RTP.
 #
 # No setting binds it to one address, so every listener takes every address.
+#
+# The container MRCP-API is told in its environment, MEDIA_SERVER__*, and may have the file
+# mounted. That the environment wins then is unverified.
 
 service "lumenvox-media-server" {
   title     = "LumenVox Media Server"
@@ -25,6 +28,11 @@ service "lumenvox-media-server" {
         "C:/Program Files/LumenVox/Engine/config/media_server.conf", # where client_property.conf lies
       ]
     }
+  }
+
+  file "container" {
+    format = "compose"
+    images = ["cloud-media-server", "media-server", "mrcp-api"]
   }
 
   version = setting("GLOBAL", "VERSION")
@@ -140,6 +148,47 @@ service "lumenvox-media-server" {
     }
   }
 
+  default "container_mrcp_base" {
+    setting = "MEDIA_SERVER__MRCP_PORT_BASE"
+    case {
+      value = 20000
+      cites = ["https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/OPTIONAL.md", "https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/docker/docker-compose.yml"]
+    }
+  }
+
+  default "container_rtp_base" {
+    setting = "MEDIA_SERVER__RTP_PORT_BASE"
+    case {
+      value = 25000
+      cites = ["https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/OPTIONAL.md", "https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/docker/docker-compose.yml"]
+    }
+  }
+
+  default "management_port" {
+    setting = "MANAGEMENT_ADDRESS"
+    case {
+      value = 8085
+      cites = ["https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/README.md", "https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/OPTIONAL.md"]
+    }
+  }
+
+  default "api_address" {
+    setting = "MEDIA_SERVER__LUMENVOX_API_ADDRESS"
+    case {
+      value = "lumenvox-api.testmachine.com"
+      cites = ["https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/README.md"]
+    }
+  }
+
+  default "api_port" {
+    setting = "MEDIA_SERVER__LUMENVOX_API_PORT"
+    case {
+      value = 443
+      note  = "MEDIA_SERVER__SPEECH_API_PORT before 4.1.2"
+      cites = ["https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/README.md"]
+    }
+  }
+
   default "monitoring_port" {
     setting = "monitoring_port"
     case {
@@ -175,17 +224,27 @@ service "lumenvox-media-server" {
   }
 
   locals {
+    contained = file("container") != null
+    env       = first(find(file("container"), "environment")...)
+
     # num_channels, else a number in mrcp_server_resmax ("auto" is none), else the
     # default of both.
-    channels = number(first(setting("GLOBAL", "num_channels"), numeric(setting("GLOBAL", "mrcp_server_resmax"))), default.channels)
+    channels = number(first(value(local.env, "MEDIA_SERVER__NUM_CHANNELS"), setting("GLOBAL", "num_channels"), numeric(setting("GLOBAL", "mrcp_server_resmax"))), default.channels)
     ports    = option.sizing * local.channels
-    sips     = setting("GLOBAL", "sips_port")
+    sips     = first(value(local.env, "MEDIA_SERVER__SIPS_PORT"), setting("GLOBAL", "sips_port"))
+    sip      = first(value(local.env, "MEDIA_SERVER__SIP_PORT"), setting("GLOBAL", "sip_port"))
+    rtsp     = first(value(local.env, "MEDIA_SERVER__RTSP_PORT"), setting("GLOBAL", "rtsp_port"))
+
+    mrcp_base = first(concat([for d in [default.container_mrcp_base] : d if local.contained], [default.mrcp_base])...)
+    rtp_base  = first(concat([for d in [default.container_rtp_base] : d if local.contained], [default.rtp_base])...)
+
+    management = hostport(value(local.env, "MANAGEMENT_ADDRESS"))
   }
 
   listen "mrcp" {
     purpose  = "MRCP"
     protocol = ["tcp"]
-    first    = port(setting("GLOBAL", "mrcp_server_port_base"), default.mrcp_base)
+    first    = port(first(value(local.env, "MEDIA_SERVER__MRCP_PORT_BASE"), setting("GLOBAL", "mrcp_server_port_base")), local.mrcp_base)
     count    = local.ports
     zero     = "unknown" # 0 is documented to switch off SIP and RTSP only
     exposure = "public"
@@ -194,7 +253,7 @@ service "lumenvox-media-server" {
   listen "rtp" {
     purpose  = "RTP and RTCP"
     protocol = ["udp"]
-    first    = port(setting("GLOBAL", "rtp_server_port_base"), default.rtp_base)
+    first    = port(first(value(local.env, "MEDIA_SERVER__RTP_PORT_BASE"), setting("GLOBAL", "rtp_server_port_base")), local.rtp_base)
     count    = local.ports
     zero     = "unknown"
     exposure = "public"
@@ -204,7 +263,7 @@ service "lumenvox-media-server" {
   listen "sip" {
     purpose  = "SIP (MRCPv2)"
     protocol = ["tcp", "udp"]
-    port     = port(setting("GLOBAL", "sip_port"), default.sip_port)
+    port     = port(local.sip, default.sip_port)
     exposure = "public"
     assigned = ["5060"]
   }
@@ -213,7 +272,7 @@ service "lumenvox-media-server" {
   # media_server.conf was not found, so only a file that says sips_port opens it.
   listen "sips" {
     purpose  = "SIP over TLS (MRCPv2)"
-    when     = local.sips != null
+    when     = local.sips != null || local.contained
     protocol = ["tcp"]
     port     = port(local.sips, default.sips_port)
     exposure = "public"
@@ -223,23 +282,52 @@ service "lumenvox-media-server" {
   listen "rtsp" {
     purpose  = "RTSP (MRCPv1)"
     protocol = ["tcp"]
-    port     = port(setting("GLOBAL", "rtsp_port"), default.rtsp_port)
+    port     = port(local.rtsp, default.rtsp_port)
     exposure = "public"
     assigned = ["554"]
   }
 
   listen "monitoring" {
     purpose  = "monitoring clients"
-    protocol = ["tcp"] # unverified: the protocol is not documented
+    for_each = local.contained && setting("GLOBAL", "monitoring_port") == null ? [] : [1] # unverified that the container has it
+    protocol = ["tcp"]                                                                    # unverified: the protocol is not documented
     port     = port(setting("GLOBAL", "monitoring_port"), default.monitoring_port)
     exposure = "admin"
   }
 
   listen "messaging" {
     purpose  = "messages of the LumenVox Manager"
-    protocol = ["tcp"] # unverified: the protocol is not documented
+    for_each = local.contained && setting("GLOBAL", "messaging_port") == null ? [] : [1] # unverified that the container has it
+    protocol = ["tcp"]                                                                   # unverified: the protocol is not documented
     port     = port(setting("GLOBAL", "messaging_port"), default.messaging_port)
     exposure = "internal"
+  }
+
+  listen "management" {
+    purpose  = "management API (HTTPS)"
+    for_each = local.contained ? [local.management] : []
+    protocol = ["tcp"]
+    port     = port(each.value.port, default.management_port)
+    bind     = [nonempty(each.value.host)]
+    zero     = "unknown"
+    exposure = "admin"
+  }
+
+  connect "api" {
+    purpose  = "LumenVox API"
+    for_each = local.contained ? [first(value(local.env, "MEDIA_SERVER__LUMENVOX_API_PORT"), value(local.env, "MEDIA_SERVER__SPEECH_API_PORT"))] : []
+    protocol = ["tcp"]
+    peer     = text(value(local.env, "MEDIA_SERVER__LUMENVOX_API_ADDRESS"), default.api_address)
+    port     = port(each.value, default.api_port)
+  }
+
+  # OPTIONAL.md says "0 = Disabled, 1 = Enabled" of these, beside a default of 5060: one of
+  # the two is wrong, and a port 1 is what nobody wants.
+  lint "one" {
+    when     = length([for p in [local.sip, local.sips, local.rtsp] : p if text(p, "") == "1"]) > 0
+    severity = "warning"
+    message  = "the port is 1: the documentation of the container calls that \"enabled\", and it is not known which port it opens"
+    help     = "write the number of the port, such as 5060"
   }
 
   lint "channels" {
@@ -338,6 +426,58 @@ service "lumenvox-media-server" {
       "rtsp tcp * 554 default",
       "monitoring tcp * 29900 default",
       "messaging tcp * 7590 default",
+    ]
+  }
+
+  test "the container as shipped" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        cloud-media-server:
+          image: lumenvox/cloud-media-server:4.0
+          network_mode: host
+          environment:
+            - MEDIA_SERVER__SERVER_IP=192.0.2.5
+          ports:
+            - "20000-20200:20000-20200/tcp"
+    EOT
+    expect = [
+      "mrcp tcp * 20000-20399 default",
+      "rtp udp * 25000-25399 default",
+      "sip tcp * 5060 default",
+      "sip udp * 5060 default",
+      "sips tcp * 5061 default",
+      "rtsp tcp * 554 default",
+      "management tcp * 8085 default",
+      "api tcp -> lumenvox-api.testmachine.com 443 default",
+    ]
+  }
+
+  test "the container, everything written" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        media:
+          image: $${REGISTRY:-lumenvox}/cloud-media-server:$${TAG}
+          network_mode: host
+          environment:
+            MEDIA_SERVER__NUM_CHANNELS: 50
+            MEDIA_SERVER__MRCP_PORT_BASE: 21000
+            MEDIA_SERVER__RTP_PORT_BASE: "26000"
+            MEDIA_SERVER__SIP_PORT: 5070
+            MEDIA_SERVER__SIPS_PORT: 0
+            MEDIA_SERVER__RTSP_PORT: 0
+            MEDIA_SERVER__LUMENVOX_API_ADDRESS: api.acme.example
+            MEDIA_SERVER__LUMENVOX_API_PORT: 8443
+            MANAGEMENT_ADDRESS: 127.0.0.1:8086
+    EOT
+    expect = [
+      "mrcp tcp * 21000-21099 config L7",
+      "rtp udp * 26000-26099 config L8",
+      "sip tcp * 5070 config L9",
+      "sip udp * 5070 config L9",
+      "management tcp 127.0.0.1 8086 config L14",
+      "api tcp -> api.acme.example 8443 config L13",
     ]
   }
 }

@@ -37,6 +37,11 @@ service "mediamtx" {
     units  = ["mediamtx.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["mediamtx"]
+  }
+
   default "api" {
     setting = "apiAddress"
     case {
@@ -233,7 +238,7 @@ service "mediamtx" {
   }
 
   locals {
-    env  = file("env")
+    env  = first(file("env"), find(file("container"), "environment")...)
     unit = flatten([for v in values(file("unit"), "Service/Environment") : words(v, "systemd")])
 
     # An old name that is written wins over the new one.
@@ -727,5 +732,25 @@ service "mediamtx" {
       "rtmp tcp * 9202 config L2",
       "srt udp * 9003 config L3",
     ]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        media:
+          image: bluenviron/mediamtx:1
+          network_mode: host
+          environment:
+            MTX_RTSPADDRESS: ":9554"
+            MTX_PROTOCOLS: tcp
+            MTX_RTMP: "no"
+            MTX_HLS: "no"
+            MTX_WEBRTC: "no"
+            MTX_SRT: "no"
+            MTX_MOQ: "no"
+            MTX_SRTLA: "no"
+    EOT
+    expect = ["rtsp tcp * 9554 config L6"]
   }
 }

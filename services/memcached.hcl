@@ -28,6 +28,11 @@ service "memcached" {
     units  = ["memcached*.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["memcached", "memcached-*"]
+  }
+
   default "port" {
     setting = "PORT"
     case {
@@ -47,7 +52,7 @@ service "memcached" {
 
   locals {
     extra = words(value("OPTIONS"), "shell")
-    unit  = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    unit  = command(file("unit"), file("container"))
     # Case tells options apart: -u is a user and -U a port.
     options = flatten([for n in find(file("options"), "*") : concat([name(n)], args(n))])
     # The unit comes last: it passes on what the environment says.
@@ -175,5 +180,20 @@ service "memcached" {
     role   = "unit"
     input  = "[Service]\nExecStart=/usr/bin/memcached -m 64\n"
     expect = ["memcached tcp * 11211 default"]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        cache:
+          image: memcached:1.6-alpine
+          network_mode: host
+          command:
+            - -p
+            - "11500"
+            - -l127.0.0.1
+    EOT
+    expect = ["memcached tcp 127.0.0.1 11500 config L7"]
   }
 }

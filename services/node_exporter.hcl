@@ -17,6 +17,11 @@ service "node_exporter" {
     }
   }
 
+  file "container" {
+    format = "compose"
+    images = ["node-exporter", "node_exporter"]
+  }
+
   default "port" {
     setting = "--web.listen-address"
     case {
@@ -28,7 +33,7 @@ service "node_exporter" {
   locals {
     unit  = words(value("Service/ExecStart"), "systemd")
     env   = flatten([for v in values(file("env"), "*") : words(v, "shell")])
-    words = concat(local.unit, local.env)
+    words = concat(local.unit, local.env, command(file("container")))
 
     # A variable at the end of the command, whose file is not there, may say anything.
     variable = file("env") == null && length(match("(\\$)[A-Za-z0-9_]+\\s*$", value("Service/ExecStart"))) > 0
@@ -125,5 +130,17 @@ service "node_exporter" {
       ARGS="--web.listen-address=0.0.0.0:9106 --web.listen-address=[::]:9107"
     EOT
     expect = ["metrics tcp * 9106 config L1", "metrics tcp * 9107 config L1"]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        exporter:
+          image: quay.io/prometheus/node-exporter:latest
+          network_mode: host
+          command: ["--path.rootfs=/host", "--web.listen-address=:9177"]
+    EOT
+    expect = ["metrics tcp * 9177 config L5"]
   }
 }

@@ -26,6 +26,11 @@ service "prometheus" {
     }
   }
 
+  file "container" {
+    format = "compose"
+    images = ["prometheus"]
+  }
+
   default "port" {
     setting = "--web.listen-address"
     case {
@@ -35,7 +40,7 @@ service "prometheus" {
   }
 
   locals {
-    unit  = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    unit  = command(file("unit"), file("container"))
     env   = flatten([for v in values(file("env"), "*") : words(v, "shell")])
     words = concat(local.unit, local.env)
 
@@ -148,5 +153,19 @@ service "prometheus" {
       ARGS="--web.listen-address=0.0.0.0:9096"
     EOT
     expect = ["web tcp * 9096 config L1"]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        prometheus:
+          image: prom/prometheus
+          network_mode: host
+          command:
+            - --config.file=/etc/prometheus/prometheus.yml
+            - --web.listen-address=127.0.0.1:9191
+    EOT
+    expect = ["web tcp 127.0.0.1 9191 config L7"]
   }
 }

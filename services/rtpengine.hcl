@@ -22,6 +22,11 @@ service "rtpengine" {
     accept = has("Service/ExecStart")
   }
 
+  file "container" {
+    format = "compose"
+    images = ["*rtpengine*"]
+  }
+
   default "port-min" {
     setting = "port-min"
     case {
@@ -48,7 +53,7 @@ service "rtpengine" {
   }
 
   locals {
-    argv    = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    argv    = command(file("unit"), file("container"))
     section = text(flag(local.argv, "--config-section"), "rtpengine") # other sections are presets
     min     = port(first(flag(local.argv, "--port-min", "-m"), setting(local.section, "port-min")), default.port-min)
     max     = port(first(flag(local.argv, "--port-max", "-M"), setting(local.section, "port-max")), default.port-max)
@@ -260,6 +265,30 @@ service "rtpengine" {
       "rtp-interface udp * 20000-20001 config nominal 20000-20005 L6",
       "rtp-interface udp * 20004-20005 config nominal 20000-20005 L6",
       "rtp-interface udp 10.4.0.9 30000-39999 default",
+    ]
+  }
+
+  test "containers, of which one has a network of its own" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        media:
+          image: "registry.example/voice/rtpengine:mr12"
+          network_mode: host
+          command: ["rtpengine", "--interface=10.4.0.8", "-m", "41000", "--port-max=41999"]
+        second:
+          image: acme-rtpengine@sha256:0000
+          network_mode: host
+          entrypoint: /entrypoint.sh
+          command: rtpengine -i 10.4.0.9 --listen-ng 127.0.0.1:$${NG:-2300}
+        other:
+          image: acme/rtpengine
+          command: rtpengine --listen-ng 2400 -i 10.4.0.10
+    EOT
+    expect = [
+      "rtp udp 10.4.0.8 41000-41999 config L5",
+      "rtp udp 10.4.0.9 30000-39999 default",
+      "ng udp 127.0.0.1 2300 config L10",
     ]
   }
 

@@ -28,6 +28,11 @@ service "rtpproxy" {
     units  = ["rtpproxy*.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["*rtpproxy*"]
+  }
+
   default "first" {
     setting = "-m"
     case {
@@ -55,9 +60,9 @@ service "rtpproxy" {
   locals {
     env   = file("environment")
     extra = words(value(local.env, "EXTRA_OPTS"), "shell")
-    unit  = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    unit  = command(file("unit"), file("container"))
     # A file of modules alone does not start the program.
-    started = has(local.env, "*") || has(file("unit"), "Service/ExecStart")
+    started = has(local.env, "*") || has(file("unit"), "Service/ExecStart") || file("container") != null
     control = first(flag(local.extra, "-s"), value(local.env, "CONTROL_SOCK"), flag(local.unit, "-s"))
     address = first(flag(local.extra, "-l"), flag(local.unit, "-l"))
     # Without a transport it is a path.
@@ -116,5 +121,17 @@ service "rtpproxy" {
         -M 45000 -l 10.10.0.1
     EOT
     expect = ["rtp udp 10.10.0.1 35000-45000 default", "control udp 10.10.0.1 22222 default L2"]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        proxy:
+          image: acme/rtpproxy
+          network_mode: host
+          command: -F -f -l 10.10.0.4 -m 46000 -M 46999 -s udp:127.0.0.1:7722
+    EOT
+    expect = ["rtp udp 10.10.0.4 46000-46999 config L5", "control udp 127.0.0.1 7722 config L5"]
   }
 }

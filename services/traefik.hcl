@@ -38,6 +38,11 @@ service "traefik" {
     units  = ["traefik.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["traefik"]
+  }
+
   default "http" {
     setting = "entryPoints"
     case {
@@ -61,7 +66,7 @@ service "traefik" {
     named  = [for n in local.points : lower(name(n))]
 
     # Options are written in any case, and a name alone is a yes.
-    argv     = local.filed ? [] : words(value(file("unit"), "Service/ExecStart"), "systemd")
+    argv     = local.filed ? [] : command(file("unit"), file("container"))
     options  = [for m in [for w in local.argv : match("(?i)^--?entrypoints\\.([^.=]+)\\.address=(.*)$", w)] : m if length(m) > 0]
     http3    = [for m in [for w in local.argv : match("(?i)^--?entrypoints\\.([^.=]+)\\.http3(?:\\.advertisedport=[0-9]+|=true)?$", w)] : lower(m[0]) if length(m) > 0]
     internal = [for m in [for w in local.argv : match("(?i)^--?(api\\.insecure(?:=true)?|ping(?:=true)?|metrics\\.prometheus(?:=true)?|providers\\.rest\\.insecure(?:=true)?)$", w)] : m[0] if length(m) > 0]
@@ -211,5 +216,17 @@ service "traefik" {
       "entry-option udp 10.0.0.5 8443 config L2",
       "internal-default tcp * 8080 default",
     ]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        proxy:
+          image: traefik:v3
+          network_mode: host
+          command: ["--entryPoints.web.address=:8088"]
+    EOT
+    expect = ["entry-option tcp * 8088 config L5"]
   }
 }

@@ -100,8 +100,12 @@ type Lint struct {
 	Help     string
 }
 
-// Lines is the format of a file whose lines the description itself describes.
-const Lines = "lines"
+// Formats that mean something to a description: Lines is that of a file whose lines it
+// describes itself, and the files of Compose are in the same places for everybody.
+const (
+	Lines   = "lines"
+	Compose = "compose"
+)
 
 // FileSpec is one kind of file of a service. The first kind is the main one: each file
 // of it is an instance of the service, and the files of the other kinds are there to be
@@ -118,6 +122,9 @@ type FileSpec struct {
 	Paths map[string][]string
 	// Units are the names of systemd units whose places are among Paths.
 	Units []string
+	// Images are patterns of the names of images: the file is not a whole Compose file but a
+	// container in it that has one of them.
+	Images []string
 	// Layers are patterns of files that are read after this one and override it, in the
 	// order of their names: relative to its folder, or absolute, where "{1}" is what the
 	// first component with a wildcard of the file's own pattern stands for.
@@ -249,6 +256,20 @@ func isUnit(text string) bool {
 	return !strings.ContainsAny(text, "/ ") && (strings.HasSuffix(text, ".service") || strings.HasSuffix(text, ".socket"))
 }
 
+// ComposeFiles are the places of Compose files. Nothing says where a project lies, and
+// people put each into a folder of its own.
+var ComposeFiles = composeFiles()
+
+func composeFiles() []string {
+	var out []string
+	for _, dir := range [...]string{"", "/root", "/root/*", "/home/*", "/home/*/*", "/opt", "/opt/*", "/opt/*/*", "/srv", "/srv/*", "/srv/*/*", "/etc/*", "/etc/docker/compose/*"} {
+		for _, name := range [...]string{"compose.y*ml", "compose.*.y*ml", "docker-compose*.y*ml"} {
+			out = append(out, dir+"/"+name)
+		}
+	}
+	return out
+}
+
 // Exposures are the words that a listener's exposure may be.
 var Exposures = [...]string{"public", "internal", "admin", "loopback"}
 
@@ -344,8 +365,8 @@ func (e *entry) parse() *Service {
 
 // literalPaths are the quoted texts that begin like an absolute path, "/..." or
 // "C:/...", without the root itself, which is no file, and the places of what may be a
-// unit. The paths and samples of a description must be among them, so it need not be parsed to know
-// where its files cannot be.
+// unit or a Compose file. The paths and samples of a description must be among them, so it
+// need not be parsed to know where its files cannot be.
 func literalPaths(raw []byte) []string {
 	var out []string
 	for {
@@ -361,6 +382,8 @@ func literalPaths(raw []byte) []string {
 			out = append(out, text)
 		} else if isUnit(text) {
 			out = append(out, unitPaths(text)...)
+		} else if text == Compose {
+			out = append(out, ComposeFiles...)
 		}
 		raw = rest[end+1:]
 	}

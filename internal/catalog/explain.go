@@ -21,7 +21,7 @@ func (s *Service) Explain() string {
 		fmt.Fprintf(&b, "* %s, read as %s\n", f.Role, f.Format)
 		for _, os := range []string{"linux", "windows"} {
 			for _, p := range f.Paths[os] {
-				if slices.Contains(UnitDirs[:], path.Dir(p)) && len(f.Units) > 0 {
+				if slices.Contains(UnitDirs[:], path.Dir(p)) && len(f.Units) > 0 || len(f.Images) > 0 {
 					continue // said once below
 				}
 				fmt.Fprintf(&b, "  * %s: `%s`\n", os, p)
@@ -29,6 +29,9 @@ func (s *Service) Explain() string {
 		}
 		for _, u := range f.Units {
 			fmt.Fprintf(&b, "  * unit `%s` with its drop-ins, wherever systemd finds it\n", u)
+		}
+		for _, i := range f.Images {
+			fmt.Fprintf(&b, "  * container in a Compose file, with the image `%s` and the network of the host\n", i)
 		}
 		for _, l := range f.Layers {
 			fmt.Fprintf(&b, "  * overridden by `%s`\n", l)

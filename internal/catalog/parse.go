@@ -41,6 +41,7 @@ var Functions = map[string]string{
 	"truthy":       "truthy(text, default): whether the text says yes, true, on or 1; the default when it is null or says neither",
 	"items":        "items(text, separators): the parts of a list, without blanks; none when it is null or empty",
 	"words":        "words(text, \"shell\" or \"systemd\"): the words of a command line",
+	"command":      "command(node, ...): the words of the command lines of units and containers, none of null",
 	"flag":         "flag(words, name, ...): the value of the last of these options of a command line, null without",
 	"flags":        "flags(words, name, ...): the values of all of these options of a command line",
 	"has_flag":     "has_flag(words, name, ...): whether a command line has one of these options",
@@ -229,7 +230,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "samples", "units", "layers", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
+		Attrs: []string{"format", "paths", "samples", "units", "images", "layers", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
 		Blocks: []string{"dialect"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
@@ -278,6 +279,16 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		}
 		spec.Paths["linux"] = append(spec.Paths["linux"], unitPaths(unit)...)
 		spec.Units = append(spec.Units, unit)
+	}
+	for _, image := range p.Strings(b.Body, "images") {
+		if _, err := path.Match(image, ""); err != nil || image == "" || strings.ContainsAny(image, ":@ ") || spec.Format != Compose {
+			p.Error(b.Body.Attributes["images"].Expr.Range(), "write names without a tag, like \"acme*\", in a file with format = \"compose\"", "%q is not the name of an image", image)
+			continue
+		}
+		spec.Images = append(spec.Images, image)
+	}
+	if spec.Format == Compose && len(spec.Paths) == 0 {
+		spec.Paths["linux"] = ComposeFiles
 	}
 	for _, layer := range p.Strings(b.Body, "layers") {
 		if _, err := path.Match(layer, ""); err != nil || layer == "" {

@@ -78,6 +78,7 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	read := documents{}
 	parallel.For(len(found), func(i int) { found[i].load(&read, &tools) })
 	found = withoutCarried(withoutParts(found))
+	found = containers(found)
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
@@ -97,7 +98,7 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 		c := instances[i].main()
 		if copies[c.service] > 1 { // told apart by their main files
 			for k := range r.claims {
-				r.claims[k].Instance = c.file.Name
+				r.claims[k].Instance = c.instance()
 			}
 		}
 		diags = append(diags, r.diags...)
@@ -126,6 +127,7 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	}
 	slices.Sort(inv.Found)
 	slices.SortStableFunc(inv.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	inv.Files = slices.Compact(inv.Files) // a file with two containers of one service
 	slices.SortStableFunc(inv.Claims, func(a, b Claim) int {
 		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Span.Name(), b.Span.Name()), cmp.Compare(a.Span.Start, b.Span.Start),
 			strings.Compare(a.Listen, b.Listen), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Ports.First, b.Ports.First), strings.Compare(a.Peer, b.Peer))
@@ -213,7 +215,7 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 	f, err := c.read()
 	if err != nil {
 		c.file = source.New(c.name, nil)
-		if c.spec.CommonName && !c.said {
+		if c.common() && !c.said {
 			return // a link to another program's unit that is gone
 		}
 		c.known = true
@@ -269,7 +271,7 @@ func (c *candidate) refuse(why diag.List) {
 }
 
 // common reports whether files of other programs have the name of c, too.
-func (c *candidate) common() bool { return c.spec.CommonName || c.sample }
+func (c *candidate) common() bool { return c.spec.CommonName || c.sample || len(c.spec.Images) > 0 }
 
 // unclaimed makes known those files that only have the name of a known one and that no
 // service took: one of them is probably broken. Names that many programs use are left

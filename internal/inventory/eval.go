@@ -209,8 +209,8 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 		return cty.UnknownVal(t).WithMarks(marks)
 	}
 	if plain.IsNull() {
-		if mayStandElsewhere(marks) {
-			return cty.UnknownVal(t).Mark(origin{span: e.doc.Gaps[0], kind: unknown,
+		if gap, open := mayStandElsewhere(marks); open {
+			return cty.UnknownVal(t).Mark(origin{span: gap, kind: unknown,
 				words: "a part of the configuration could not be read, and it may set the value"})
 		}
 		return standIn(t, marks, dflt)
@@ -224,14 +224,14 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	return read(text, v, dflt)
 }
 
-// mayStandElsewhere reports whether what we did not read may say a value.
-func mayStandElsewhere(marks cty.ValueMarks) bool {
+// mayStandElsewhere reports whether what we did not read may say a value, and where that is.
+func mayStandElsewhere(marks cty.ValueMarks) (gap source.Span, open bool) {
 	for m := range marks {
 		if o, ok := m.(origin); ok && o.open {
-			return true
+			return o.span, true
 		}
 	}
-	return false
+	return source.Span{}, false
 }
 
 // standIn is a built-in value in the place of one with the given marks. Where text stands

@@ -36,6 +36,9 @@ type candidate struct {
 	sample  bool // it has a name that the service's file has where it is not installed
 	read    func() (*source.File, error)
 	tree    *source.Tree // for includes; nil for a file that was named by itself
+	// container is the name of the one in a Compose file that belongs to the service, see
+	// containers.
+	container string
 
 	// What load finds.
 	file   *source.File
@@ -63,7 +66,8 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 			} else {
 				names, err = tree.Glob(pattern)
 			}
-			if err != nil && !errors.Is(err, fs.ErrPermission) && firstErr == nil {
+			// A folder of somebody's that has too much in it to look for projects says nothing.
+			if err != nil && !errors.Is(err, fs.ErrPermission) && firstErr == nil && !slices.Contains(catalog.ComposeFiles, pattern) {
 				firstErr = err
 			}
 			found[pattern] = names
@@ -91,7 +95,7 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 					}
 					resolved[real] = true
 				}
-				out = append(out, candidate{name: name, service: s, spec: spec, os: os, certain: true, tree: tree,
+				out = append(out, candidate{name: name, service: s, spec: spec, os: os, certain: len(spec.Images) == 0, tree: tree,
 					read: func() (*source.File, error) { return tree.Read(name) }})
 			}
 		}

@@ -95,6 +95,7 @@ func (t *toolbox) make() map[string]function.Function {
 			return t.e.orDefault(cty.Bool, a[0], a[1], truth), nil
 		}, text, any),
 		"items":        fn(cty.List(cty.String), items, text, text),
+		"command":      more(cty.List(cty.String), own((*evaluator).command), node),
 		"words":        fn(cty.List(cty.String), words, text, text),
 		"flag":         more(cty.String, own((*evaluator).flag), text, list),
 		"flags":        more(cty.List(cty.String), flags, text, list),
@@ -224,7 +225,14 @@ func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
 		missing := e.absence(key)
 		// What is looked for inside a node is not in another file; what is included into
 		// XML stands beside the elements and not inside them.
-		missing.open = len(e.doc.Gaps) > 0 && len(args) == 1 && e.spec.Format != "xml"
+		if len(e.doc.Gaps) > 0 && len(args) == 1 && e.spec.Format != "xml" {
+			missing.open, missing.span = true, e.doc.Gaps[0]
+		}
+		for _, side := range e.sides { // a container's environment may be in a file that is not there
+			if len(args) == 2 && nodeOf(args[0]) == side.Root && len(side.Gaps) > 0 {
+				missing.open, missing.span = true, side.Gaps[0]
+			}
+		}
 		return cty.NullVal(cty.String).Mark(missing), nil
 	}
 	last := nodes[len(nodes)-1]
@@ -717,6 +725,43 @@ func hasFlag(args []cty.Value) (cty.Value, error) {
 	return found, nil
 }
 
+// command are the words of the command lines of units, ExecStart, and of containers.
+func (e *evaluator) command(args []cty.Value) (cty.Value, error) {
+	var out []cty.Value
+	for _, a := range args {
+		n := nodeOf(a)
+		if n == nil {
+			continue
+		}
+		line, _, err := e.selected([]cty.Value{a, cty.StringVal("Service/ExecStart")})
+		if err != nil {
+			return cty.NilVal, err
+		}
+		if len(line) > 0 {
+			cut, err := words([]cty.Value{e.textValue(line[len(line)-1], "ExecStart"), cty.StringVal("systemd")})
+			if err != nil || !cut.IsKnown() {
+				return cut, err
+			}
+			plain, _ := cut.Unmark()
+			out = append(out, plain.AsValueSlice()...)
+		}
+		for _, w := range below(n, "argv") {
+			out = append(out, wordValue(conf.Arg{Text: w.Value, Span: w.ValueSpan}, origin{setting: "command", kind: written}))
+		}
+	}
+	return textList(out), nil
+}
+
+// wordValue is a word of a command line. One that is a variable is not known.
+func wordValue(w conf.Arg, o origin) cty.Value {
+	o.text, o.span = w.Text, w.Span
+	if conf.IsPlaceholder(w.Text) {
+		o.kind, o.words = unknown, "a word of the command line is a variable"
+		return cty.UnknownVal(cty.String).Mark(o)
+	}
+	return cty.StringVal(w.Text).Mark(o)
+}
+
 // words are the words of a command line, each with its own place.
 func words(args []cty.Value) (cty.Value, error) {
 	style := conf.Shell
@@ -742,14 +787,7 @@ func words(args []cty.Value) (cty.Value, error) {
 	}
 	var out []cty.Value
 	for _, w := range conf.Words(plain.AsString(), from.span, style) {
-		o := from
-		o.text, o.span = w.Text, w.Span
-		if conf.IsPlaceholder(w.Text) {
-			o.kind, o.words = unknown, "a word of the command line is a variable"
-			out = append(out, cty.UnknownVal(cty.String).Mark(o))
-			continue
-		}
-		out = append(out, cty.StringVal(w.Text).Mark(o))
+		out = append(out, wordValue(w, from))
 	}
 	return textList(out), nil
 }

@@ -22,7 +22,9 @@ func (in *instance) main() *candidate { return in.parts[0] }
 //
 // An instance has the files of the other kinds too: those that name one of its files, as
 // the command line of a unit names the configuration, or that are named by one of them;
-// and when there are none of a kind, all those of it that name no other instance.
+// and when there are none of a kind, all those of it that name no other instance. A
+// container is an instance of its own, unless it has a main file as a volume: it sees no
+// other file of the host.
 func group(found []candidate) []instance {
 	var order []*catalog.Service
 	of := map[*catalog.Service][]*candidate{}
@@ -38,6 +40,13 @@ func group(found []candidate) []instance {
 	}
 	var out []instance
 	for _, s := range order {
+		var inside []*candidate
+		of[s] = slices.DeleteFunc(of[s], func(c *candidate) bool {
+			if c.container != "" {
+				inside = append(inside, c)
+			}
+			return c.container != ""
+		})
 		lead := leading(s, of[s])
 		var leads, sides []*candidate
 		for _, c := range of[s] {
@@ -49,6 +58,14 @@ func group(found []candidate) []instance {
 		}
 		for _, c := range leads {
 			out = append(out, instance{s, append([]*candidate{c}, beside(c, leads, sides)...)})
+		}
+		own := out[len(out)-len(leads):]
+		for _, c := range inside {
+			if i := slices.IndexFunc(own, func(in instance) bool { return c.mounts(in.main()) }); i >= 0 {
+				own[i].parts = append(own[i].parts, c)
+			} else {
+				out = append(out, instance{s, []*candidate{c}})
+			}
 		}
 	}
 	return out

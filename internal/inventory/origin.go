@@ -20,7 +20,7 @@ type origin struct {
 	// setting is the name of the setting that says the value, or that would.
 	setting string
 	kind    originKind
-	// open says of an absent value that it may stand where we could not look.
+	// open says of an absent value that it may stand where we could not look, which is span.
 	open bool
 	// words are for the label of a default: "35000 in 11.3.100".
 	words string

@@ -1,0 +1,128 @@
+package inventory
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"portolan/internal/conf"
+	"portolan/internal/diag"
+	"portolan/internal/source"
+)
+
+// containers puts in the place of each Compose file of a described service the containers
+// of it that have one of the service's images and the network of the host. The others open
+// no port of the host: those that are published for them are the engine's.
+func containers(found []candidate) []candidate {
+	if !slices.ContainsFunc(found, func(c candidate) bool { return len(c.spec.Images) > 0 }) {
+		return found
+	}
+	var out []candidate
+	for i := range found {
+		c := &found[i]
+		if len(c.spec.Images) == 0 || c.doc == nil {
+			out = append(out, *c)
+			continue
+		}
+		apart := false
+		before := len(out)
+		for _, s := range below(c.doc.Root, "services") {
+			if !c.hasImage(setting(s, "image")) {
+				continue
+			}
+			if setting(s, "network_mode") != "host" {
+				apart = true
+				continue
+			}
+			one := *c
+			one.container = s.Name
+			one.doc = &conf.Document{File: c.doc.File, Root: s, Included: c.doc.Included}
+			for _, gap := range c.doc.Gaps {
+				if within(s, gap) {
+					one.doc.Gaps = append(one.doc.Gaps, gap)
+				}
+			}
+			if len(out) > before { // said once for the file
+				one.diags = nil
+			}
+			out = append(out, one)
+		}
+		if len(out) == before && c.said {
+			why := "it has no container of " + c.service.Title
+			if apart {
+				why = "its container of " + c.service.Title + " has a network of its own, so that only published ports are ports of the host"
+			}
+			c.doc, c.diags = nil, diag.List{unreadable(c.file, why, "ask for docker-compose="+c.name+", which says what is published")}
+			out = append(out, *c)
+		}
+	}
+	return out
+}
+
+// hasImage reports whether an image is one of the service's. A pattern is of the last part
+// of its name, and with slashes of as many.
+func (c *candidate) hasImage(image string) bool {
+	image, _, _ = strings.Cut(image, "@")
+	parts := strings.Split(image, "/")
+	last := &parts[len(parts)-1]
+	*last, _, _ = strings.Cut(*last, ":")
+	return slices.ContainsFunc(c.spec.Images, func(pattern string) bool {
+		n := strings.Count(pattern, "/") + 1
+		if n > len(parts) {
+			return false
+		}
+		ok, _ := path.Match(pattern, strings.Join(parts[len(parts)-n:], "/"))
+		return ok
+	})
+}
+
+// below are the nodes in the sections of n with a name.
+func below(n *conf.Node, name string) []*conf.Node {
+	var out []*conf.Node
+	for _, k := range n.Children {
+		if k.Name == name {
+			out = append(out, k.Children...)
+		}
+	}
+	return out
+}
+
+// setting is the value of the last setting of n with a name, "" without one.
+func setting(n *conf.Node, name string) string {
+	for _, k := range slices.Backward(n.Children) {
+		if k.Name == name {
+			return k.Value
+		}
+	}
+	return ""
+}
+
+// within reports whether a place is that of n, or of something in it.
+func within(n *conf.Node, at source.Span) bool {
+	for _, s := range [...]source.Span{n.NameSpan, n.ValueSpan} {
+		if s.File == at.File && s.Start <= at.Start && at.End <= s.End {
+			return true
+		}
+	}
+	return slices.ContainsFunc(n.Children, func(k *conf.Node) bool { return within(k, at) })
+}
+
+// instance is the name of the instance whose first file is that of c.
+func (c *candidate) instance() string {
+	if c.container != "" {
+		return c.file.Name + ":" + c.container
+	}
+	return c.file.Name
+}
+
+// mounts reports whether a container sees a file, because the file or a folder around it is
+// one of its volumes.
+func (c *candidate) mounts(file *candidate) bool {
+	for _, v := range below(c.doc.Root, "volumes") {
+		source := strings.TrimSuffix(setting(v, "source"), "/")
+		if after, found := strings.CutPrefix("/"+strings.TrimPrefix(file.file.Path, "/"), source); source != "" && found && (after == "" || after[0] == '/') {
+			return true
+		}
+	}
+	return false
+}
