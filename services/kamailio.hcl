@@ -18,6 +18,11 @@ service "kamailio" {
     ]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["kamailio*"]
+  }
+
   default "port" {
     setting = "port"
     case {

@@ -32,7 +32,7 @@ service "lumenvox-media-server" {
 
   file "container" {
     format = "compose"
-    images = ["cloud-media-server", "media-server", "mrcp-api"]
+    images = ["mrcp-api", "cloud-media-server"]
   }
 
   version = setting("GLOBAL", "VERSION")
@@ -317,7 +317,7 @@ service "lumenvox-media-server" {
     purpose  = "LumenVox API"
     for_each = local.contained ? [first(value(local.env, "MEDIA_SERVER__LUMENVOX_API_PORT"), value(local.env, "MEDIA_SERVER__SPEECH_API_PORT"))] : []
     protocol = ["tcp"]
-    peer     = text(value(local.env, "MEDIA_SERVER__LUMENVOX_API_ADDRESS"), default.api_address)
+    peer     = text(first(nonempty(value(local.env, "MEDIA_SERVER__LUMENVOX_API_ADDRESS")), nonempty(value(local.env, "MEDIA_SERVER__SPEECH_API_ADDRESS"))), default.api_address)
     port     = port(each.value, default.api_port)
   }
 
@@ -434,7 +434,7 @@ service "lumenvox-media-server" {
     input = <<-EOT
       services:
         cloud-media-server:
-          image: lumenvox/cloud-media-server:4.0
+          image: $${DOCKER_REGISTRY-}mrcp-api:$${PRODUCT_VERSION-}
           network_mode: host
           environment:
             - MEDIA_SERVER__SERVER_IP=192.0.2.5
@@ -458,7 +458,7 @@ service "lumenvox-media-server" {
     input = <<-EOT
       services:
         media:
-          image: $${REGISTRY:-lumenvox}/cloud-media-server:$${TAG}
+          image: $${REGISTRY}mrcp-api:$${TAG}
           network_mode: host
           environment:
             MEDIA_SERVER__NUM_CHANNELS: 50

@@ -13,6 +13,11 @@ service "mosquitto" {
     }
   }
 
+  file "container" {
+    format = "compose"
+    images = ["eclipse-mosquitto", "mosquitto"]
+  }
+
   default "port" {
     setting = "listener"
     case {

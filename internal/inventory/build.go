@@ -78,7 +78,7 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	read := documents{}
 	parallel.For(len(found), func(i int) { found[i].load(&read, &tools) })
 	found = withoutCarried(withoutParts(found))
-	found = containers(found)
+	found = containers(found, &read, &tools)
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
@@ -318,7 +318,7 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 		side.Gaps = append(side.Gaps, p.doc.Gaps...)
 	}
 	if e.doc == nil {
-		e.doc = &conf.Document{File: in.main().file, Root: &conf.Node{}}
+		e.doc = &conf.Document{File: in.main().file, Root: &conf.Node{}, Gaps: in.main().missing}
 	}
 	box := tools.Get().(*toolbox)
 	defer tools.Put(box)

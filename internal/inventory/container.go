@@ -4,7 +4,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
+	"portolan/internal/catalog"
 	"portolan/internal/conf"
 	"portolan/internal/diag"
 	"portolan/internal/source"
@@ -12,8 +14,9 @@ import (
 
 // containers puts in the place of each Compose file of a described service the containers
 // of it that have one of the service's images and the network of the host. The others open
-// no port of the host: those that are published for them are the engine's.
-func containers(found []candidate) []candidate {
+// no port of the host: those that are published for them are the engine's. Behind a
+// container come the files of the service that it has as volumes.
+func containers(found []candidate, read *documents, tools *sync.Pool) []candidate {
 	if !slices.ContainsFunc(found, func(c candidate) bool { return len(c.spec.Images) > 0 }) {
 		return found
 	}
@@ -35,7 +38,7 @@ func containers(found []candidate) []candidate {
 				continue
 			}
 			one := *c
-			one.container = s.Name
+			one.container = c.file.Name + ":" + s.Name
 			one.doc = &conf.Document{File: c.doc.File, Root: s, Included: c.doc.Included}
 			for _, gap := range c.doc.Gaps {
 				if within(s, gap) {
@@ -45,7 +48,13 @@ func containers(found []candidate) []candidate {
 			if len(out) > before { // said once for the file
 				one.diags = nil
 			}
-			out = append(out, one)
+			volumes := one.volumes(found)
+			for k := range volumes {
+				if volumes[k].load(read, tools); volumes[k].doc == nil {
+					one.missing = append(one.missing, s.NameSpan)
+				}
+			}
+			out = append(append(out, one), volumes...)
 		}
 		if len(out) == before && c.said {
 			why := "it has no container of " + c.service.Title
@@ -66,6 +75,9 @@ func (c *candidate) hasImage(image string) bool {
 	parts := strings.Split(image, "/")
 	last := &parts[len(parts)-1]
 	*last, _, _ = strings.Cut(*last, ":")
+	if i := strings.LastIndexByte(*last, '}'); strings.HasPrefix(*last, "${") { // a registry that is not known
+		*last = (*last)[i+1:]
+	}
 	return slices.ContainsFunc(c.spec.Images, func(pattern string) bool {
 		n := strings.Count(pattern, "/") + 1
 		if n > len(parts) {
@@ -110,9 +122,66 @@ func within(n *conf.Node, at source.Span) bool {
 // instance is the name of the instance whose first file is that of c.
 func (c *candidate) instance() string {
 	if c.container != "" {
-		return c.file.Name + ":" + c.container
+		return c.container
 	}
 	return c.file.Name
+}
+
+// volumes are the files of other kinds that a container has as volumes and that were not
+// found yet. What cannot be read is missing: the container's settings are in it.
+func (c *candidate) volumes(found []candidate) []candidate {
+	var out []candidate
+	for _, v := range below(c.doc.Root, "volumes") {
+		from, target := setting(v, "source"), strings.TrimSuffix(setting(v, "target"), "/")
+		if !path.IsAbs(from) || target == "" {
+			continue
+		}
+		for i := range c.service.Files {
+			spec := &c.service.Files[i]
+			name, exact := seenAt(spec, from, target)
+			if name == "" {
+				continue
+			}
+			var names []string
+			if c.tree != nil {
+				names, _ = c.tree.Glob(name) // what lies outside is missing
+			}
+			if len(names) == 0 && exact {
+				c.missing = append(c.missing, v.NameSpan)
+				c.diags = append(c.diags, diag.Diagnostic{Rule: "unreadable-file", Severity: diag.Warning, Span: v.NameSpan,
+					Message: "the configuration that is mounted here cannot be read", Label: "settings from here are not known",
+					Help: "put the file there, or name the folder that holds the whole host with --root"})
+			}
+			for _, n := range names {
+				if known := func(f candidate) bool {
+					return f.spec == spec && f.doc != nil && strings.TrimLeft(f.file.Path, "/") == strings.TrimLeft(n, "/")
+				}; slices.ContainsFunc(found, known) {
+					continue
+				}
+				out = append(out, candidate{name: n, service: c.service, spec: spec, os: c.os, certain: true, tree: c.tree, container: c.container,
+					read: func() (*source.File, error) { return c.tree.Read(n) }})
+			}
+		}
+	}
+	return out
+}
+
+// seenAt is the name on the host of a file of a kind, when a container has source as
+// target, and whether target is that file itself and not a folder around it; "" when it is
+// neither.
+func seenAt(spec *catalog.FileSpec, source, target string) (name string, exact bool) {
+	if len(spec.Images) > 0 || len(spec.Units) > 0 {
+		return "", false
+	}
+	for _, pattern := range spec.Paths["linux"] {
+		if ok, _ := path.Match(path.Base(pattern), path.Base(target)); ok {
+			return source, true
+		}
+		if below, found := strings.CutPrefix(pattern, target+"/"); found {
+			name = path.Join(source, below)
+		}
+	}
+	return name, false
 }
 
 // mounts reports whether a container sees a file, because the file or a folder around it is

@@ -36,9 +36,10 @@ type candidate struct {
 	sample  bool // it has a name that the service's file has where it is not installed
 	read    func() (*source.File, error)
 	tree    *source.Tree // for includes; nil for a file that was named by itself
-	// container is the name of the one in a Compose file that belongs to the service, see
-	// containers.
+	// container is that of a Compose file to which the file belongs, see containers, and
+	// missing are its volumes that should have been a file of the service.
 	container string
+	missing   []source.Span
 
 	// What load finds.
 	file   *source.File

@@ -229,7 +229,7 @@ func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
 			missing.open, missing.span = true, e.doc.Gaps[0]
 		}
 		for _, side := range e.sides { // a container's environment may be in a file that is not there
-			if len(args) == 2 && nodeOf(args[0]) == side.Root && len(side.Gaps) > 0 {
+			if n := top(args); n != nil && len(side.Gaps) > 0 && (n == side.Root || slices.Contains(side.Root.Children, n)) {
 				missing.open, missing.span = true, side.Gaps[0]
 			}
 		}
@@ -240,6 +240,14 @@ func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
 		e.twice(nodes)
 	}
 	return e.textValue(last, key), nil
+}
+
+// top is the node in which the arguments (node, path) begin, nil for (path).
+func top(args []cty.Value) *conf.Node {
+	if len(args) < 2 || !args[0].Type().Equals(nodeType) {
+		return nil
+	}
+	return nodeOf(args[0])
 }
 
 // twice reports a setting that is said again with another value.

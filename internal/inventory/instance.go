@@ -59,16 +59,31 @@ func group(found []candidate) []instance {
 		for _, c := range leads {
 			out = append(out, instance{s, append([]*candidate{c}, beside(c, leads, sides)...)})
 		}
-		own := out[len(out)-len(leads):]
-		for _, c := range inside {
-			if i := slices.IndexFunc(own, func(in instance) bool { return c.mounts(in.main()) }); i >= 0 {
-				own[i].parts = append(own[i].parts, c)
-			} else {
-				out = append(out, instance{s, []*candidate{c}})
-			}
-		}
+		out = contained(out, out[len(out)-len(leads):], inside)
 	}
 	return out
+}
+
+// contained adds the containers of a service and their volumes to its instances: to the one
+// of a main file that a container has as a volume, or as one more.
+func contained(all, own []instance, inside []*candidate) []instance {
+	for _, c := range inside {
+		if len(c.spec.Images) == 0 {
+			continue
+		}
+		if i := slices.IndexFunc(own, func(in instance) bool { return c.mounts(in.main()) }); i >= 0 {
+			own[i].parts = append(own[i].parts, c)
+			continue
+		}
+		in := instance{service: c.service}
+		for _, v := range inside {
+			if v != c && v.container == c.container {
+				in.parts = append(in.parts, v)
+			}
+		}
+		all = append(all, instance{c.service, append(in.parts, c)})
+	}
+	return all
 }
 
 // leading is the kind of file that each instance of a service has one of.
