@@ -25,6 +25,12 @@ service "livekit-sip" {
     }
   }
 
+  file "container" {
+    format = "compose"
+    images = ["livekit/sip"]
+    bodies = { conf = "SIP_CONFIG_BODY" }
+  }
+
   default "sip" {
     setting = "sip_port"
     case {
@@ -203,6 +209,28 @@ service "livekit-sip" {
       "sip udp * 5060 default L1",
       "sip tcp * 5060 default L1",
       "rtp udp * 15000-20000 config L2",
+    ]
+  }
+
+  test "a container with its file in the environment" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        bridge:
+          image: livekit/sip:v1
+          network_mode: host
+          environment:
+            SIP_CONFIG_BODY: |
+              ws_url: ws://10.0.0.4:7880
+              # sip_port: 5060
+              sip_port: 5074
+              rtp_port: 12000-12999
+    EOT
+    expect = [
+      "livekit tcp -> 10.0.0.4 7880 config L7",
+      "sip udp * 5074 config L9",
+      "sip tcp * 5074 config L9",
+      "rtp udp * 12000-12999 config L10",
     ]
   }
 }

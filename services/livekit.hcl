@@ -32,6 +32,12 @@ service "livekit" {
     units  = ["livekit.service", "livekit-server.service", "livekit@*.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["livekit-server"]
+    bodies = { conf = "LIVEKIT_CONFIG" }
+  }
+
   default "port" {
     setting = "port"
     case {
@@ -97,11 +103,13 @@ service "livekit" {
   }
 
   locals {
-    argv        = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    argv        = command(file("unit"), file("container"))
     asked       = flatten([for a in flags(local.argv, "--bind", "-bind") : items(a, ",")])
     addresses   = length(local.asked) > 0 ? local.asked : values("bind_addresses/*")
-    bind        = length(local.addresses) > 0 ? distinct([for a in local.addresses : wildcard(a)]) : ["*"]
     development = truthy(value("development"), false) || has_flag(local.argv, "--dev", "-dev")
+    keys        = has("keys/*") || has("key_file") || has_flag(local.argv, "--keys", "--key-file") || has(file("container"), "environment/LIVEKIT_KEYS")
+    # Without keys, development is for this host alone: getConfig() of cmd/server/main.go.
+    bind = length(local.addresses) > 0 ? distinct([for a in local.addresses : wildcard(a)]) : local.development && !local.keys ? ["127.0.0.1", "::1"] : ["*"]
 
     # 0 is as if nothing was written.
     said_start  = first(flag(local.argv, "--rtc.port_range_start"), value("rtc/port_range_start"))
@@ -318,7 +326,7 @@ service "livekit" {
         udp_port: 3478
     EOT
     expect = [
-      "http tcp * 7880 default",
+      "http tcp 127.0.0.1,::1 7880 default",
       "ice-tcp tcp * 7881 default",
       "media-shared udp * 7882 default",
       "turn-udp udp * 3478 config L4",
@@ -337,6 +345,26 @@ service "livekit" {
       "media-shared udp * 7901 config L2",
       "ice-tcp tcp * 7902 config L2",
       "redis tcp -> 10.0.0.9 6379 config L2",
+    ]
+  }
+
+  test "a container" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        sfu:
+          image: livekit/livekit-server:v1
+          network_mode: host
+          command: --port 7990
+          environment:
+            - |
+              LIVEKIT_KEYS=devkey: secret
+            - LIVEKIT_CONFIG=
+    EOT
+    expect = [
+      "http tcp * 7990 config L5",
+      "ice-tcp tcp * 7881 default",
+      "media udp * 50000-60000 default",
     ]
   }
 }

@@ -125,6 +125,9 @@ type FileSpec struct {
 	// Images are patterns of the names of images: the file is not a whole Compose file but a
 	// container in it that has one of them.
 	Images []string
+	// Bodies are variables in the environment of the container whose text is a file of
+	// another kind, by its role.
+	Bodies map[string]string
 	// Layers are patterns of files that are read after this one and override it, in the
 	// order of their names: relative to its folder, or absolute, where "{1}" is what the
 	// first component with a wildcard of the file's own pattern stands for.

@@ -230,7 +230,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "samples", "units", "images", "layers", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
+		Attrs: []string{"format", "paths", "samples", "units", "images", "bodies", "layers", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
 		Blocks: []string{"dialect"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Paths: map[string][]string{}}
@@ -286,6 +286,12 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 			continue
 		}
 		spec.Images = append(spec.Images, image)
+	}
+	spec.Bodies = p.stringMap(b.Body, "bodies")
+	for kind := range spec.Bodies {
+		if spec.Images == nil || !slices.ContainsFunc(s.Files, func(f FileSpec) bool { return f.Role == kind }) {
+			p.Error(b.Body.Attributes["bodies"].Expr.Range(), "write { ROLE = \"VARIABLE\" } with the role of a file above, in a file with images", "the bodies of %s have no file %q above", role, kind)
+		}
 	}
 	if spec.Format == Compose && len(spec.Paths) == 0 {
 		spec.Paths["linux"] = ComposeFiles

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"path"
 	"slices"
 	"strings"
@@ -27,8 +28,8 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 			out = append(out, *c)
 			continue
 		}
-		apart := false
-		before := len(out)
+		apart, before := false, len(out)
+		left := maxItems // containers and volumes: a file with more is not one
 		for _, s := range below(c.doc.Root, "services") {
 			if !c.hasImage(setting(s, "image")) {
 				continue
@@ -36,6 +37,11 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 			if setting(s, "network_mode") != "host" {
 				apart = true
 				continue
+			}
+			if left--; left < 0 {
+				out[len(out)-1].diags = append(out[len(out)-1].diags, tooMany(s.NameSpan))
+				out[len(out)-1].missing = append(out[len(out)-1].missing, s.NameSpan)
+				break
 			}
 			one := *c
 			one.container = c.file.Name + ":" + s.Name
@@ -48,13 +54,13 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 			if len(out) > before { // said once for the file
 				one.diags = nil
 			}
-			volumes := one.volumes(found)
-			for k := range volumes {
-				if volumes[k].load(read, tools); volumes[k].doc == nil {
+			files := append(one.volumes(found, &left), one.bodies()...)
+			for k := range files {
+				if files[k].load(read, tools); files[k].doc == nil {
 					one.missing = append(one.missing, s.NameSpan)
 				}
 			}
-			out = append(append(out, one), volumes...)
+			out = append(append(out, one), files...)
 		}
 		if len(out) == before && c.said {
 			why := "it has no container of " + c.service.Title
@@ -128,8 +134,9 @@ func (c *candidate) instance() string {
 }
 
 // volumes are the files of other kinds that a container has as volumes and that were not
-// found yet. What cannot be read is missing: the container's settings are in it.
-func (c *candidate) volumes(found []candidate) []candidate {
+// found yet. What cannot be read is missing: the container's settings are in it. At most
+// left are looked at.
+func (c *candidate) volumes(found []candidate, left *int) []candidate {
 	var out []candidate
 	for _, v := range below(c.doc.Root, "volumes") {
 		from, target := setting(v, "source"), strings.TrimSuffix(setting(v, "target"), "/")
@@ -141,6 +148,10 @@ func (c *candidate) volumes(found []candidate) []candidate {
 			name, exact := seenAt(spec, from, target)
 			if name == "" {
 				continue
+			}
+			if *left--; *left < 0 {
+				c.missing = append(c.missing, v.NameSpan)
+				return out
 			}
 			var names []string
 			if c.tree != nil {
@@ -164,6 +175,56 @@ func (c *candidate) volumes(found []candidate) []candidate {
 		}
 	}
 	return out
+}
+
+// bodies are the files that stand in variables of a container's environment.
+func (c *candidate) bodies() []candidate {
+	var out []candidate
+	for i := range c.service.Files {
+		spec := &c.service.Files[i]
+		var body *conf.Node
+		for _, n := range below(c.doc.Root, "environment") {
+			if name := c.spec.Bodies[spec.Role]; name != "" && n.Name == name {
+				body = n
+			}
+		}
+		if body == nil || strings.TrimSpace(body.Value) == "" {
+			continue
+		}
+		f := alone(body)
+		if f == nil {
+			c.missing = append(c.missing, body.NameSpan)
+			continue
+		}
+		out = append(out, candidate{name: f.Name, service: c.service, spec: spec, os: c.os, certain: true, container: c.container,
+			read: func() (*source.File, error) { return f, nil }})
+	}
+	return out
+}
+
+// maxBody bounds the files of which bodies are taken: each body costs as much.
+const maxBody = 256 << 10
+
+// alone is the file in which a setting stands with nothing else in it: what is found there
+// is at its place in the file. It is nil when the text is not written as it is.
+func alone(n *conf.Node) *source.File {
+	at := n.ValueSpan
+	if len(at.File.Text) > maxBody || strings.Join(strings.Fields(at.Text()), " ") != strings.Join(strings.Fields(n.Value), " ") {
+		return nil
+	}
+	start := bytes.LastIndexByte(at.File.Text[:at.Start], '\n') + 1 // with the blanks before it
+	if len(bytes.TrimSpace(at.File.Text[start:at.Start])) > 0 {
+		start = at.Start
+	}
+	text := bytes.Clone(at.File.Text)
+	for i := range text {
+		if (i < start || i >= at.End) && text[i] != '\n' && text[i] != '\r' {
+			text[i] = ' '
+		}
+	}
+	f := *at.File
+	f.Text, f.Path = text, ""
+	return &f
 }
 
 // seenAt is the name on the host of a file of a kind, when a container has source as
