@@ -628,7 +628,7 @@ func firstOf(args []cty.Value) cty.Value {
 				return last
 			case o.open && open == cty.NilVal:
 				open = a
-			case usual == cty.NilVal && !strings.HasPrefix(o.setting, "-"):
+			case usual == cty.NilVal && o.setting != "" && !strings.HasPrefix(o.setting, "-"):
 				usual = a
 			}
 		}
