@@ -30,6 +30,14 @@ service "rabbitmq" {
     }
   }
 
+  # Debian lets systemd listen for the port mapper.
+  file "epmd" {
+    format = "systemd"
+    paths = {
+      linux = ["/etc/systemd/system/*.wants/epmd.socket"]
+    }
+  }
+
   default "amqp" {
     setting = "listeners.tcp.default"
     case {
@@ -171,8 +179,19 @@ service "rabbitmq" {
   }
 
   # The Erlang port mapper is started with the first node of a host.
+  listen "epmd-socket" {
+    purpose  = "Erlang port mapper, by systemd"
+    for_each = [for t in values(file("epmd"), "Socket/ListenStream") : hostport(t)]
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = [first(each.value.host, "::")]
+    exposure = "internal"
+    assigned = ["4369"]
+  }
+
   listen "epmd" {
     purpose  = "Erlang port mapper"
+    for_each = has(file("epmd"), "Socket") ? [] : ["started by RabbitMQ"]
     protocol = ["tcp"]
     port     = port(value(local.env, "ERL_EPMD_PORT"), default.epmd)
     exposure = "internal"

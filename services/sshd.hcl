@@ -13,6 +13,15 @@ service "sshd" {
     }
   }
 
+  # Where systemd listens for it, as on Ubuntu, the unit says the ports. On later releases a
+  # generator writes those of sshd_config into a drop-in of it.
+  file "socket" {
+    format = "systemd"
+    paths = {
+      linux = ["/etc/systemd/system/*.wants/ssh.socket", "/etc/systemd/system/*.wants/sshd.socket"]
+    }
+  }
+
   default "port" {
     setting = "Port"
     case {
@@ -30,11 +39,28 @@ service "sshd" {
     # AddressFamily takes a family away; the first one counts.
     family = lower(text(first(settings("", "AddressFamily")...), "any"))
     any    = local.family == "inet" ? "0.0.0.0" : (local.family == "inet6" ? "::" : "*")
+
+    # An empty ListenStream forgets those before it.
+    streams = values(file("socket"), "Socket/ListenStream")
+    reset   = max(-1, [for i, t in local.streams : i if t == ""]...)
+    passed  = [for i, t in local.streams : hostport(t) if i > local.reset && !starts_with(t, "/")]
+    own     = !has(file("socket"), "Socket")
+  }
+
+  listen "ssh-socket" {
+    purpose  = "SSH, by systemd"
+    for_each = local.passed
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = [first(each.value.host, "::")]
+    zero     = "unknown"
+    exposure = "admin"
+    assigned = ["22"]
   }
 
   listen "ssh" {
     purpose  = "SSH"
-    for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? local.ports : []
+    for_each = local.own && (length(local.addresses) == 0 || length(local.plain) > 0) ? local.ports : []
     protocol = ["tcp"]
     port     = each.value
     bind     = length(local.plain) > 0 ? local.plain : [local.any]
@@ -46,7 +72,7 @@ service "sshd" {
 
   listen "ssh-address" {
     purpose  = "SSH on one address"
-    for_each = local.exact
+    for_each = local.own ? local.exact : []
     protocol = ["tcp"]
     port     = port(each.value.port, default.port)
     bind     = [each.value.host]
@@ -99,6 +125,14 @@ service "sshd" {
       addressfamily any
     EOT
     expect = ["ssh tcp 0.0.0.0 22 default"]
+  }
+
+  test "systemd listens" {
+    files = {
+      conf   = "Port 2200\n"
+      socket = "[Socket]\nListenStream=22\nListenStream=\nListenStream=192.0.2.6:2201\nAccept=no\n"
+    }
+    expect = ["ssh-socket tcp 192.0.2.6 2201 config L4"]
   }
 
   test "the other family" {
