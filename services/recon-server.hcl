@@ -64,11 +64,30 @@ service "recon-server" {
     }
   }
 
+  default "capture_port" {
+    setting = "CapturePort"
+    case {
+      value = 9060
+      cites = ["https://github.com/resiprocate/resiprocate/blob/020cbf2baa8b043cefb486663fa0152e9084c737/apps/reConServer/reConServer.cxx"]
+    }
+  }
+
+  default "nat_port" {
+    setting = "NatTraversalServerPort"
+    case {
+      value = 3478
+      cites = ["https://github.com/resiprocate/resiprocate/blob/020cbf2baa8b043cefb486663fa0152e9084c737/apps/reConServer/reConServer.cxx"]
+    }
+  }
+
   locals {
     # Without an address it takes one that it finds on the host.
     bind    = [text(nonempty(setting("", "IPAddress")), "auto")]
     numbers = [for n in find("transport*interface") : { number = match("(?i)^transport([0-9]+)interface$", name(n)), interface = value(n, "") }]
     classic = length(local.numbers) == 0
+    capture = nonempty(setting("", "CaptureHost"))
+    nat     = nonempty(setting("", "NatTraversalServerHostname"))
+    mode    = lower(text(setting("", "NatTraversalMode"), "")) # UdpAlloc, TcpAlloc, TlsAlloc, …
     media   = port(setting("", "MediaPortStart"), default.media_port)
   }
 
@@ -156,6 +175,22 @@ service "recon-server" {
     exposure = "public"
   }
 
+  connect "capture" {
+    purpose  = "HEP capture"
+    when     = local.capture != null
+    protocol = ["udp"]
+    peer     = local.capture
+    port     = port(setting("", "CapturePort"), default.capture_port)
+  }
+
+  connect "nat-traversal" {
+    purpose  = "STUN or TURN server"
+    when     = local.nat != null && !contains(["", "none"], local.mode)
+    protocol = [starts_with(local.mode, "tcp") || starts_with(local.mode, "tls") ? "tcp" : "udp"]
+    peer     = local.nat
+    port     = port(setting("", "NatTraversalServerPort"), default.nat_port)
+  }
+
   lint "transport-without-port" {
     when     = length([for n in local.numbers : n if length(match("^(.*):([0-9]+)$", n.interface)) != 2]) > 0
     severity = "warning"
@@ -193,6 +228,22 @@ service "recon-server" {
       "tcp tcp 192.0.2.1 5071 config L3",
       "wss tcp 192.0.2.1 5072 config L6",
       "rtp udp * 20002-20103 config nominal 20001-20102 L7",
+    ]
+  }
+
+  test "what it connects to" {
+    input = <<-EOT
+      Transport1Interface = 192.0.2.1:5060
+      CaptureHost = homer.example
+      NatTraversalMode = TlsAlloc
+      NatTraversalServerHostname = turn.example
+      NatTraversalServerPort = 5350
+    EOT
+    expect = [
+      "transport udp 192.0.2.1 5060 config L1",
+      "capture udp -> homer.example 9060 default",
+      "nat-traversal tcp -> turn.example 5350 config L5",
+      "rtp udp * 17384-17485 default",
     ]
   }
 
