@@ -9,7 +9,7 @@ service "freeswitch-sofia" {
 
   file "conf" {
     format = "freeswitch-xml"
-    accept = has("document") || has("configuration[@name='sofia.conf']") || has("profile/settings/param[@name='sip-ip']") || has("profile/settings/param[@name='sip-port']")
+    accept = !has("*") || has("document") || has("configuration[@name='sofia.conf']") || has("profile/settings/param[@name='sip-ip']") || has("profile/settings/param[@name='sip-port']")
     paths = {
       linux = ["/etc/freeswitch/freeswitch.xml", "/usr/local/freeswitch/conf/freeswitch.xml"]
     }

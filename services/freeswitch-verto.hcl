@@ -42,13 +42,14 @@ service "freeswitch-verto" {
       exposure = "public"
     }
 
-    # The socket that receives is bound to every address and joins the group:
+    # The socket that receives is bound to every IPv4 address and joins the group:
     # mcast/mcast.c, lines 98 to 111. The one that sends has the next port and binds none.
     listen "multicast" {
       purpose  = "Verto events by multicast"
       when     = local.loaded && has(each.value, "param[@name='mcast-ip']")
       protocol = ["udp"]
       port     = port(value(each.value, "param[@name='mcast-port']/@value"), 0)
+      bind     = ["0.0.0.0"]
       exposure = "internal"
     }
   }
@@ -68,7 +69,7 @@ service "freeswitch-verto" {
         </profiles>
       </configuration>
     EOT
-    expect = ["multicast udp * 1340 config L7", "verto tcp 192.0.2.5 8081 config L4", "verto tcp 2001:db8::5 8082 config L5"]
+    expect = ["multicast udp 0.0.0.0 1340 config L7", "verto tcp 192.0.2.5 8081 config L4", "verto tcp 2001:db8::5 8082 config L5"]
   }
 
   test "no binding" {

@@ -9,7 +9,7 @@ service "freeswitch" {
 
   file "conf" {
     format = "freeswitch-xml"
-    accept = has("document") || has("configuration[@name='switch.conf']")
+    accept = !has("*") || has("document") || has("configuration[@name='switch.conf']")
     paths = {
       linux = ["/etc/freeswitch/freeswitch.xml", "/usr/local/freeswitch/conf/freeswitch.xml"]
     }
