@@ -41,8 +41,8 @@ service "asterisk-pjsip" {
 
     listen "sip" {
       purpose  = "SIP"
-      for_each = local.protocol == "tls" ? [] : ["plain"]
-      when     = local.bind != "" && contains(["udp", "tcp"], local.protocol)
+      for_each = contains(["udp", "tcp"], local.protocol) ? ["plain"] : []
+      when     = local.bind != ""
       protocol = [local.protocol]
       port     = port(local.address.port, default.sip_port)
       bind     = [local.address.host]

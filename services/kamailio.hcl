@@ -205,7 +205,7 @@ service "kamailio" {
   }
 
   lint "no-claim-for-protocol" {
-    when     = length([for s in local.sockets : s if length(match("^(?i:(sctp)):", s)) > 0]) > 0
+    when     = first([for s in concat(values("listen"), values("socket/bind"), ["none"]) : first(concat(match("(?i)(?:^|\\s)(sctp:\\S*)", s), [null])...)]...) != null
     severity = "warning"
     message  = "a socket of SCTP is not in the inventory, which is of TCP and UDP"
     help     = "look after it in the firewall yourself"

@@ -191,7 +191,7 @@ service "opensips" {
   }
 
   lint "not-claimed" {
-    when     = length([for s in local.sockets : s if length(match("(?i)^(sctp|smpp|msrps?|ipsec):", s)) > 0]) > 0
+    when     = first([for s in concat(local.sockets, ["none"]) : first(concat(match("(?i)^((?:sctp|smpp|msrps?|ipsec):.*)$", s), [null])...)]...) != null
     severity = "warning"
     message  = "a socket of SCTP, SMPP, MSRP or IPsec is not claimed: its port is not counted"
     help     = "open its port in the firewall by hand"
