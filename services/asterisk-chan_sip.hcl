@@ -104,6 +104,14 @@ service "asterisk-chan_sip" {
     ]
   }
 
+  test "an address with colons and no port" {
+    input  = <<-EOT
+      [general]
+      udpbindaddr=fd00:1::2
+    EOT
+    expect = ["sip udp fd00:1::2 5060 default L2"]
+  }
+
   test "addresses of their own" {
     input  = <<-EOT
       [general]

@@ -133,7 +133,8 @@ service "kamailio" {
 
     listen "sip" {
       purpose  = "SIP"
-      when     = local.proto == "udp" || local.proto == "any" || (local.proto == "tcp" && local.tcp)
+      for_each = contains(["udp", "tcp", "any"], local.proto) ? [local.proto] : []
+      when     = local.proto != "tcp" || local.tcp
       protocol = local.proto == "any" ? (local.tcp ? ["udp", "tcp"] : ["udp"]) : [local.proto]
       port     = port(local.place.port, local.port)
       bind     = local.hosts
@@ -158,7 +159,8 @@ service "kamailio" {
     # src/core/socket_info.c, line 1178.
     listen "sips-next" {
       purpose  = "SIP over TLS"
-      when     = local.proto == "any" && local.tls && local.tcp
+      for_each = local.proto == "any" ? [local.proto] : []
+      when     = local.tls && local.tcp
       protocol = ["tcp"]
       port     = local.place.port == null ? default.tls_port : port(local.place.port, default.tls_port) + 1
       bind     = local.hosts

@@ -102,14 +102,17 @@ service "opensips" {
       short = contains(local.protocols, lower(text(local.parts.host, "")))
       proto = lower(text(local.short ? local.parts.host : local.parts.scheme, "udp"))
       place = local.short ? hostport(local.parts.port) : local.parts
+      # A module for a protocol may have another default: modparam("proto_udp", "udp_port", 5070).
+      said  = [for p in local.params : p[2] if length(p) == 3 && starts_with(p[0], "proto_") && p[1] == "${starts_with(local.proto, "hep") ? "hep" : local.proto}_port"]
+      moved = length(local.said) > 0 ? local.said : [local.place.port]
       bind  = [text(local.place.host, "*")]
     }
 
     listen "sip" {
       purpose  = "SIP"
-      for_each = contains(["udp", "tcp"], local.proto) ? [local.proto] : []
+      for_each = contains(["udp", "tcp"], local.proto) ? local.moved : []
       protocol = [local.proto]
-      port     = port(local.place.port, default.port)
+      port     = port(first(local.place.port, each.value), default.port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "public"
@@ -118,9 +121,9 @@ service "opensips" {
 
     listen "sips" {
       purpose  = "SIP over TLS"
-      for_each = local.proto == "tls" ? [local.proto] : []
+      for_each = local.proto == "tls" ? local.moved : []
       protocol = ["tcp"]
-      port     = port(local.place.port, default.tls_port)
+      port     = port(first(local.place.port, each.value), default.tls_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "public"
@@ -129,9 +132,9 @@ service "opensips" {
 
     listen "ws" {
       purpose  = "SIP over WebSocket"
-      for_each = local.proto == "ws" ? [local.proto] : []
+      for_each = local.proto == "ws" ? local.moved : []
       protocol = ["tcp"]
-      port     = port(local.place.port, default.ws_port)
+      port     = port(first(local.place.port, each.value), default.ws_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "public"
@@ -140,9 +143,9 @@ service "opensips" {
 
     listen "wss" {
       purpose  = "SIP over secure WebSocket"
-      for_each = local.proto == "wss" ? [local.proto] : []
+      for_each = local.proto == "wss" ? local.moved : []
       protocol = ["tcp"]
-      port     = port(local.place.port, default.wss_port)
+      port     = port(first(local.place.port, each.value), default.wss_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "public"
@@ -151,9 +154,9 @@ service "opensips" {
 
     listen "bin" {
       purpose  = "OpenSIPS cluster"
-      for_each = local.proto == "bin" ? [local.proto] : []
+      for_each = local.proto == "bin" ? local.moved : []
       protocol = ["tcp"]
-      port     = port(local.place.port, default.bin_port)
+      port     = port(first(local.place.port, each.value), default.bin_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "internal"
@@ -161,9 +164,9 @@ service "opensips" {
 
     listen "bins" {
       purpose  = "OpenSIPS cluster over TLS"
-      for_each = local.proto == "bins" ? [local.proto] : []
+      for_each = local.proto == "bins" ? local.moved : []
       protocol = ["tcp"]
-      port     = port(local.place.port, default.bins_port)
+      port     = port(first(local.place.port, each.value), default.bins_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "internal"
@@ -171,9 +174,9 @@ service "opensips" {
 
     listen "hep" {
       purpose  = "HEP capture"
-      for_each = contains(["hep_udp", "hep_tcp", "hep_tls"], local.proto) ? [local.proto] : []
+      for_each = contains(["hep_udp", "hep_tcp", "hep_tls"], local.proto) ? local.moved : []
       protocol = local.proto == "hep_udp" ? ["udp"] : ["tcp"]
-      port     = port(local.place.port, default.hep_port)
+      port     = port(first(local.place.port, each.value), default.hep_port)
       bind     = local.bind
       zero     = "unknown"
       exposure = "internal"
@@ -210,6 +213,22 @@ service "opensips" {
     expect = ["sip udp 192.0.2.1 5070 config L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4", "ws tcp 192.0.2.1 80 default L5"]
   }
 
+  test "a module moves the default" {
+    input = <<-EOT
+      socket=udp:192.0.2.1
+      socket=tcp:192.0.2.1
+      socket=udp:192.0.2.1:5071
+      socket=hep_udp:192.0.2.1
+      loadmodule "proto_udp.so"
+      modparam("proto_udp", "udp_port", 5070)
+      modparam("proto_hep", "hep_port", 9070)
+    EOT
+    expect = [
+      "sip udp 192.0.2.1 5070 config L6", "sip tcp 192.0.2.1 5060 default L2", "sip udp 192.0.2.1 5071 config L3",
+      "hep udp 192.0.2.1 9070 config L7",
+    ]
+  }
+
   test "the HTTP interface" {
     input  = <<-EOT
       loadmodule "/usr/lib/opensips/modules/httpd.so"
@@ -225,12 +244,13 @@ service "opensips" {
   test "the module is not loaded" {
     input  = <<-EOT
       socket=hep_udp:192.0.2.1
+      socket=hep_tcp:192.0.2.1:9062
       socket=bins:192.0.2.1
       socket=sctp:192.0.2.1:5060
       #loadmodule "httpd.so"
       loadmodule "mi_http.so"
       modparam("httpd", "port", 8890)
     EOT
-    expect = ["hep udp 192.0.2.1 9060 default L1", "bins tcp 192.0.2.1 5556 default L2"]
+    expect = ["hep udp 192.0.2.1 9060 default L1", "hep tcp 192.0.2.1 9062 config L2", "bins tcp 192.0.2.1 5556 default L3"]
   }
 }
