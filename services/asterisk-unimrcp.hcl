@@ -80,8 +80,7 @@ service "asterisk-unimrcp" {
   }
 
   each "v2" {
-    for_each = local.profiles
-    when     = value(each.value, "version") == "2"
+    for_each = [for p in local.profiles : p if value(p, "version") == "2"]
 
     locals {
       transports = distinct([for t in items(text(value(each.value, "sip-transport"), default.sip_transport), ",") : lower(t) == "udp" ? "udp" : "tcp"])
@@ -108,8 +107,7 @@ service "asterisk-unimrcp" {
   }
 
   each "v1" {
-    for_each = local.profiles
-    when     = value(each.value, "version") == "1"
+    for_each = [for p in local.profiles : p if value(p, "version") == "1"]
 
     connect "rtsp-server" {
       purpose  = "RTSP of the speech server"
@@ -120,8 +118,7 @@ service "asterisk-unimrcp" {
   }
 
   each "rtp" {
-    for_each = local.profiles
-    when     = contains(["1", "2"], first(value(each.value, "version"), ""))
+    for_each = [for p in local.profiles : p if contains(["1", "2"], first(value(p, "version"), ""))]
 
     locals {
       low  = port(value(each.value, "rtp-port-min"), default.rtp_port_min)

@@ -376,10 +376,23 @@ func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[stri
 	for i := range g.Groups {
 		inner := &g.Groups[i]
 		b.repeat(inner.ForEach, ctx, func(ctx *hcl.EvalContext) {
-			if on, known := b.condition(inner.When, ctx); known && on {
+			switch on, known := b.condition(inner.When, ctx); {
+			case known && on:
 				b.group(inner, ctx, locals)
+			case known:
+				b.groupOff(inner, ctx)
 			}
 		})
+	}
+}
+
+// groupOff notes the listeners of a group that is switched off as a whole. Those that the
+// group's own values make are not known.
+func (b *builder) groupOff(g *catalog.Group, ctx *hcl.EvalContext) {
+	for i := range g.Listens {
+		if f := &g.Listens[i]; f.ForEach == nil && len(f.Purpose.Variables()) == 0 {
+			b.off(f, Listen, ctx, b.reasons(g.When, ctx)...)
+		}
 	}
 }
 
