@@ -1,5 +1,5 @@
-# drachtio server. Its command line and its DRACHTIO_ environment variables say the same
-# things and win; they are not read.
+# drachtio server. Its command line says the same things as its file and wins: one contact
+# there replaces all of the file. Its DRACHTIO_ environment variables are not read.
 
 service "drachtio" {
   title     = "drachtio server"
@@ -18,6 +18,13 @@ service "drachtio" {
         "/usr/local/etc/drachtio.conf.xml",
       ]
     }
+  }
+
+  # The options: https://github.com/drachtio/drachtio-server/blob/90f9859ccb2166d977cfe2dc328b9d574dcc796b/src/controller.cpp
+  file "unit" {
+    format = "systemd"
+    units  = ["drachtio*.service"]
+    accept = has("Service/ExecStart")
   }
 
   default "admin_port" {
@@ -70,35 +77,55 @@ service "drachtio" {
 
   locals {
     # The older form, one contact without a list around it, hides the list.
-    written  = length(values("drachtio/sip/contact")) > 0 ? values("drachtio/sip/contact") : values("drachtio/sip/contacts/contact")
-    contacts = length(local.written) > 0 ? local.written : [default.contact]
+    written = length(values("drachtio/sip/contact")) > 0 ? values("drachtio/sip/contact") : values("drachtio/sip/contacts/contact")
+    argv    = words(value(file("unit"), "Service/ExecStart"), "systemd")
+    said    = flags(local.argv, "--contact", "-c")
+    # A unit alone does not say what its configuration has.
+    whole    = has("drachtio") || has_flag(local.argv, "--noconfig")
+    contacts = length(local.said) > 0 ? local.said : length(local.written) > 0 ? local.written : local.whole ? [default.contact] : []
+
+    admin_port = first(flag(local.argv, "--port", "-p"), nonempty(value("drachtio/admin/@port")))
+    admin_tls  = first(flag(local.argv, "--tls-port"), nonempty(value("drachtio/admin/@tls-port")))
+    admin      = [first(flag(local.argv, "--address"), nonempty(value("drachtio/admin")), "*")]
+    scraped    = flag(local.argv, "--prometheus-scrape-port")
+    homer      = flag(local.argv, "--homer")
   }
 
   # The programs that drive the server connect to it over TCP.
   listen "admin" {
     purpose  = "control by applications"
-    when     = has("drachtio/admin")
+    when     = has("drachtio/admin") || local.admin_port != null
     protocol = ["tcp"]
-    port     = port(nonempty(value("drachtio/admin/@port")), default.admin_port)
-    bind     = [first(nonempty(value("drachtio/admin")), "*")]
+    port     = port(local.admin_port, default.admin_port)
+    bind     = local.admin
     exposure = "internal"
   }
 
   listen "admin-tls" {
     purpose  = "control by applications (TLS)"
-    when     = nonempty(value("drachtio/admin/@tls-port")) != null
+    when     = local.admin_tls != null
     protocol = ["tcp"]
-    port     = port(value("drachtio/admin/@tls-port"), 0)
-    bind     = [first(nonempty(value("drachtio/admin")), "*")]
+    port     = port(local.admin_tls, 0)
+    bind     = local.admin
     exposure = "internal"
   }
 
   listen "prometheus" {
     purpose  = "metrics"
-    when     = nonempty(value("drachtio/monitoring/prometheus/@port")) != null
+    when     = local.scraped == null && nonempty(value("drachtio/monitoring/prometheus/@port")) != null
     protocol = ["tcp"]
     port     = port(value("drachtio/monitoring/prometheus/@port"), 0)
     bind     = [first(nonempty(value("drachtio/monitoring/prometheus")), "*")]
+    exposure = "admin"
+  }
+
+  # A port or an address and a port on the command line.
+  listen "prometheus-scrape" {
+    purpose  = "metrics"
+    for_each = local.scraped == null ? [] : [hostport(local.scraped)]
+    protocol = ["tcp"]
+    port     = port(each.value.port, null)
+    bind     = [first(each.value.host, "*")]
     exposure = "admin"
   }
 
@@ -141,9 +168,17 @@ service "drachtio" {
     }
   }
 
+  connect "homer" {
+    purpose  = "HEP capture server"
+    for_each = local.homer == null ? [] : [hostport(local.homer)]
+    protocol = ["udp"]
+    peer     = each.value.host
+    port     = port(each.value.port, default.capture_port)
+  }
+
   connect "capture" {
     purpose  = "HEP capture server"
-    when     = nonempty(value("drachtio/sip/capture-server")) != null
+    when     = local.homer == null && nonempty(value("drachtio/sip/capture-server")) != null
     protocol = ["udp"]
     peer     = value("drachtio/sip/capture-server")
     port     = port(value("drachtio/sip/capture-server/@port"), default.capture_port)
@@ -155,6 +190,50 @@ service "drachtio" {
     protocol = ["tcp"]
     peer     = hostport(each.value).host
     port     = port(hostport(each.value).port, starts_with(each.value, "https:") ? 443 : 80)
+  }
+
+  test "the command line wins" {
+    files = {
+      conf = <<-EOT
+        <drachtio>
+          <admin port="9023" tls-port="9024">192.0.2.1</admin>
+          <sip><contacts><contact>sip:*:5090;transport=udp</contact></contacts></sip>
+          <monitoring><prometheus port="8088">192.0.2.1</prometheus></monitoring>
+        </drachtio>
+      EOT
+      unit = <<-EOT
+        [Service]
+        ExecStart=/usr/local/bin/drachtio --port 9025 --contact sip:192.0.2.1:5070;transport=udp,tcp --external-ip 198.51.100.1 \
+          -c "sips:192.0.2.1:5071;transport=tls" --prometheus-scrape-port 192.0.2.1:8090 --homer 192.0.2.9:9061
+      EOT
+    }
+    expect = [
+      "admin tcp 192.0.2.1 9025 config L2",
+      "admin-tls tcp 192.0.2.1 9024 config L2",
+      "sip udp 192.0.2.1 5070 config L2",
+      "sip tcp 192.0.2.1 5070 config L2",
+      "sips tcp 192.0.2.1 5071 config L3",
+      "prometheus-scrape tcp 192.0.2.1 8090 config L3",
+      "homer udp -> 192.0.2.9 9061 config L3",
+    ]
+  }
+
+  test "a unit alone" {
+    role   = "unit"
+    input  = <<-EOT
+      [Service]
+      ExecStart=/usr/local/bin/drachtio --port=9025 -f /etc/drachtio.conf.xml
+    EOT
+    expect = ["admin tcp * 9025 config L2"]
+  }
+
+  test "no configuration at all" {
+    role   = "unit"
+    input  = <<-EOT
+      [Service]
+      ExecStart=/usr/local/bin/drachtio --noconfig --address 192.0.2.1 --port 9022
+    EOT
+    expect = ["admin tcp 192.0.2.1 9022 config L2", "sip udp * 5060 default", "sip tcp * 5060 default"]
   }
 
   test "one contact, one transport" {
