@@ -25,7 +25,7 @@ service "docker-compose" {
       label = name(each.value)
       host  = value(each.value, "network_mode") == "host" || value(each.value, "network_mode") == "none"
       # Services with a profile start when somebody asks for it.
-      asked  = length(values(each.value, "profiles/*")) == 0
+      asked  = value(each.value, "profiles/*") == null
       copies = first(value(each.value, "scale"), value(each.value, "deploy/replicas")) != "0"
     }
 

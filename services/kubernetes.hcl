@@ -18,6 +18,7 @@ service "kubernetes" {
   file "manifest" {
     format      = "yaml"
     common_name = true # any file *.yaml
+    contains    = ["apiVersion", "kind"]
     accept      = has("apiVersion") && has("kind") || has("*/apiVersion") && has("*/kind")
     paths = {
       linux = [

@@ -139,6 +139,9 @@ type FileSpec struct {
 	// CommonName says that files of other programs have the same name or path: one that Accept
 	// refuses is left alone unless somebody says that it is the service's.
 	CommonName bool
+	// Contains are texts that stand in every file of this kind. One without them is not even
+	// parsed, which counts where a name is as wide as "*.yaml".
+	Contains []string
 	// Accept is true for a file that is what its name says; nil accepts every file.
 	Accept hcl.Expression
 	// Yields is true for a file that is left to another service, which reads the same, unless

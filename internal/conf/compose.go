@@ -23,7 +23,7 @@ import (
 //     what a shell is given with -c is cut into its words.
 //   - "volumes" are in the long form, and the source is an absolute path of the host.
 //   - "network_mode: service:NAME" is the mode of that service, and "profiles" that .env
-//     switches on are left out.
+//     switches on are left out; others have their name.
 //
 // "extends", "include", several documents, the override file beside a file with a default
 // name and the files of COMPOSE_FILE in .env are merged as Compose does
@@ -616,6 +616,9 @@ func (c *compose) finish(s, services *Node) {
 		mode.Value = other.Value
 	}
 	if profiles := child(s, "profiles"); profiles != nil {
+		for _, p := range profiles.Children { // what says that a service is off has a name
+			p.Name = profiles.Name
+		}
 		wanted := strings.Split(c.env["COMPOSE_PROFILES"], ",")
 		on := func(p *Node) bool { return slices.Contains(wanted, p.Value) }
 		if slices.Contains(wanted, "*") || len(profiles.Children) == 0 || slices.ContainsFunc(profiles.Children, on) {

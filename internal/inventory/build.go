@@ -227,6 +227,11 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 		c.refuse(diag.List{unreadable(f, "it is binary: it has zero bytes", "name the configuration file in text form")})
 		return
 	}
+	other := diag.List{unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")}
+	if !c.said && slices.ContainsFunc(c.spec.Contains, func(s string) bool { return !bytes.Contains(f.Text, []byte(s)) }) {
+		c.refuse(other)
+		return
+	}
 	doc, diags, err := read.parse(c.spec, f, c.tree)
 	if err != nil { // the description names a format that does not exist
 		c.known, c.diags = true, diag.List{{Rule: catalog.Rule, Severity: diag.Error, Span: c.service.Span, Message: err.Error()}}
@@ -244,7 +249,7 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 		e.prepare(box)
 		switch {
 		case c.spec.Accept != nil && !e.holds(c.spec.Accept):
-			c.refuse(append(e.diags, unreadable(f, "it does not look like a configuration of "+c.service.Title, "check that it is the right file")))
+			c.refuse(append(e.diags, other...))
 			return
 		case c.spec.Yields != nil && !c.said && e.holds(c.spec.Yields):
 			c.known = false
