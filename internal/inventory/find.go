@@ -216,7 +216,7 @@ func (p *places) inPaths(cat *catalog.Catalog, args []string) ([]candidate, erro
 	for _, arg := range args {
 		if id, name, said := strings.Cut(arg, "="); said && cat.Find(id) != nil {
 			s := cat.Find(id)
-			c := candidate{name: name, service: s, spec: &s.Files[0], certain: true, said: true}
+			c := candidate{name: name, service: s, spec: byEnding(s, name), certain: true, said: true}
 			for _, named := range byName(cat, name) {
 				if named.service == s {
 					c.spec, c.os = named.spec, named.os
@@ -232,6 +232,19 @@ func (p *places) inPaths(cat *catalog.Catalog, args []string) ([]candidate, erro
 		out = append(out, found...)
 	}
 	return distinct(out), nil
+}
+
+// byEnding is the kind of file of a service that a file of a name of its own is: the first
+// one whose files end like it, else the main one.
+func byEnding(s *catalog.Service, name string) *catalog.FileSpec {
+	for i := range s.Files {
+		for _, patterns := range s.Files[i].Paths {
+			if slices.ContainsFunc(patterns, func(p string) bool { return path.Ext(p) != "" && path.Ext(p) == path.Ext(baseOf(name)) }) {
+				return &s.Files[i]
+			}
+		}
+	}
+	return &s.Files[0]
 }
 
 // distinct leaves out files that are named twice, also through links, and samples beside
