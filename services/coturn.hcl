@@ -315,6 +315,20 @@ service "coturn" {
     ]
   }
 
+  test "alternative ports that are written" {
+    input  = <<-EOT
+      listening-port=3480
+      listening-ip=10.5.0.1
+      listening-ip=10.5.0.2
+      rfc5780
+      alt-listening-port=3490
+      no-tcp
+      no-udp-relay
+      no-tcp-relay
+    EOT
+    expect = ["turn-udp udp 10.5.0.1,10.5.0.2 3480 config L1", "alternative udp 10.5.0.1,10.5.0.2 3490 config L5"]
+  }
+
   test "an old release" {
     set   = { release = "4.6" }
     input = <<-EOT

@@ -292,6 +292,22 @@ service "rtpengine" {
     ]
   }
 
+  test "an interface with ports of its own beside those of all" {
+    input  = <<-EOT
+      [rtpengine]
+      interfaces-config = net
+      port-min = 30000
+      port-max = 30999
+      [net-a]
+      address = 10.4.0.8
+      port-min = 20000
+      port-max = 20099
+      [net-b]
+      address = 10.4.0.9
+    EOT
+    expect = ["rtp-interface udp 10.4.0.8 20000-20099 config L7", "rtp-interface udp 10.4.0.9 30000-30999 config L3"]
+  }
+
   test "nothing but a command line" {
     role  = "unit"
     input = <<-EOT

@@ -122,7 +122,7 @@ service "tomcat" {
         <Service name="a"><Connector port="8080"/></Service>
       </Server>
     EOT
-    expect = ["shutdown tcp localhost 8105 config nominal 8005 L1", "http tcp * 8180 config nominal 8080 L1"]
+    expect = ["shutdown tcp localhost 8105 config nominal 8005 L1", "http tcp * 8180 config nominal 8080 L2"]
   }
 
   test "wildcards" {

@@ -697,7 +697,9 @@ func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto 
 func (b *builder) provenance(c *Claim, f *catalog.Fact, first, extent cty.Value) {
 	c.Origin = Default
 	c.Span = b.doc.File.Span(0, 0)
-	placed := false
+	// Of several that had a part in the number, the one that says it is its place: the setting
+	// of an interface and not that of all interfaces.
+	placed, said := false, false
 	for i, v := range []cty.Value{first, extent} {
 		for _, o := range origins(v) {
 			if c.Setting == "" && i == 0 {
@@ -708,6 +710,9 @@ func (b *builder) provenance(c *Claim, f *catalog.Fact, first, extent cty.Value)
 				if o.kind == written {
 					c.Origin = Config
 				}
+			}
+			if i == 0 && !said && o.kind == written && saysNumber(o, c.NominalFirst) {
+				c.Span, said = o.span, true
 			}
 			if o.kind <= basis {
 				because := Because{Span: o.span, Text: o.text}
@@ -738,7 +743,7 @@ func fellBack(number cty.Value) bool {
 	}
 	builtIn := false
 	for _, o := range origins(number) {
-		if m, err := strconv.Atoi(strings.TrimSpace(o.text)); err != nil || m != n {
+		if !saysNumber(o, n) {
 			continue
 		}
 		if o.kind == written {
@@ -747,6 +752,12 @@ func fellBack(number cty.Value) bool {
 		builtIn = builtIn || o.kind == nobody
 	}
 	return builtIn
+}
+
+// saysNumber reports whether the text of an origin is a number.
+func saysNumber(o origin, n int) bool {
+	m, err := strconv.Atoi(strings.TrimSpace(o.text))
+	return err == nil && m == n
 }
 
 // unknown reports a listener whose ports cannot be told.
