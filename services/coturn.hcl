@@ -13,6 +13,12 @@ service "coturn" {
     }
   }
 
+  file "container" {
+    format  = "compose"
+    images  = ["coturn"]
+    options = { "-p" = "listening-port", "-L" = "listening-ip", "-E" = "relay-ip", "-X" = "external-ip" }
+  }
+
   option "release" {
     title   = "the release of coturn, which decides what runs without being asked for"
     default = "4.17"
@@ -387,6 +393,29 @@ service "coturn" {
     expect = [
       "turn-udp udp 10.5.0.1 3478 default", "tcp-proxy tcp 10.5.0.1 3500 config L1",
       "auxiliary-udp udp 10.5.0.3 3501 config L3", "auxiliary-udp udp 2001:db8::5 3502 config L4",
+    ]
+  }
+
+  test "a container" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        turn:
+          image: coturn/coturn:4.6
+          network_mode: host
+          command:
+            - -n
+            - --log-file=stdout
+            - -p
+            - "3479"
+            - --no-tcp
+            - --no-tcp-relay
+            - --min-port=$${MIN:-51000}
+            - --max-port=51999
+    EOT
+    expect = [
+      "turn-udp udp * 3479 config L9",
+      "relay-udp udp * 51000-51999 config L12",
     ]
   }
 }

@@ -13,6 +13,12 @@ service "redis" {
     }
   }
 
+  file "container" {
+    format  = "compose"
+    images  = ["redis", "valkey"]
+    options = {}
+  }
+
   default "port" {
     setting = "port"
     case {
@@ -138,5 +144,17 @@ service "redis" {
       cluster-port 7381
     EOT
     expect = ["redis tcp * 6381 config L3", "cluster-bus tcp * 7381 config L5"]
+  }
+
+  test "a container" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        cache:
+          image: redis:7-alpine
+          network_mode: host
+          command: redis-server --save 60 1 --bind 192.0.2.4 -::1 --port 6399
+    EOT
+    expect = ["redis tcp 192.0.2.4,::1 6399 config L5"]
   }
 }

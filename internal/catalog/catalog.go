@@ -139,6 +139,10 @@ type FileSpec struct {
 	// CommonName says that files of other programs have the same name or path: one that Accept
 	// refuses is left alone unless somebody says that it is the service's.
 	CommonName bool
+	// Options says that the options of the command line of a unit or a container are settings
+	// of the main file, "--name value", and win; it has the names of short ones. Nil says
+	// nothing.
+	Options map[string]string
 	// Contains are texts that stand in every file of this kind. One without them is not even
 	// parsed, which counts where a name is as wide as "*.yaml".
 	Contains []string

@@ -230,7 +230,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"format", "paths", "samples", "units", "images", "bodies", "layers", "contains", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
+		Attrs: []string{"format", "paths", "samples", "units", "images", "bodies", "options", "layers", "contains", "accept", "yields", "default_words", "common_name"}, Required: []string{"format"},
 		Blocks: []string{"dialect"},
 	}, "a file", b.DefRange())
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Contains: p.Strings(b.Body, "contains"), Paths: map[string][]string{}}
@@ -291,6 +291,12 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 	for kind := range spec.Bodies {
 		if spec.Images == nil || !slices.ContainsFunc(s.Files, func(f FileSpec) bool { return f.Role == kind }) {
 			p.Error(b.Body.Attributes["bodies"].Expr.Range(), "write { ROLE = \"VARIABLE\" } with the role of a file above, in a file with images", "the bodies of %s have no file %q above", role, kind)
+		}
+	}
+	if a := b.Body.Attributes["options"]; a != nil {
+		spec.Options = p.stringMap(b.Body, "options")
+		if spec.Images == nil && spec.Units == nil || len(s.Files) == 0 {
+			p.Error(a.Expr.Range(), "write it behind the main file, in a file with units or images", "%s has no command line whose options could be settings of another file", role)
 		}
 	}
 	if spec.Format == Compose && len(spec.Paths) == 0 {

@@ -325,6 +325,11 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	if e.doc == nil {
 		e.doc = &conf.Document{File: in.main().file, Root: &conf.Node{}, Gaps: in.main().missing}
 	}
+	for _, p := range in.parts {
+		if p.spec.Options != nil {
+			e.doc = withOptions(e.doc, p)
+		}
+	}
 	box := tools.Get().(*toolbox)
 	defer tools.Put(box)
 	e.prepare(box)
