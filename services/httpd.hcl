@@ -71,6 +71,28 @@ service "httpd" {
     }
   }
 
+  # <IfVersion >= 2.4>: the release is not told here, and it is new enough for what anybody
+  # asks of it. https://httpd.apache.org/docs/2.4/mod/mod_version.html
+  each "version" {
+    for_each = [for v in find("**/IfVersion") : v if length(match("^(>)", text(first(args(v)...), ""))) > 0]
+
+    each "inner" {
+      for_each = find(each.value, "Listen")
+
+      listen "http-version" {
+        purpose  = "HTTP"
+        for_each = length(args(each.value)) > 0 ? [args(each.value)[0]] : []
+        protocol = ["tcp"]
+        port     = port(hostport(each.value).port, null)
+        bind     = [text(hostport(each.value).host, "*")]
+        zero     = "unknown"
+        exposure = "public"
+        assigned = ["80", "443"]
+        share    = "httpd"
+      }
+    }
+  }
+
   # <IfDefine NAME>: what -D defines on the command line is not told here.
   each "define" {
     for_each = find("IfDefine")
@@ -118,5 +140,18 @@ service "httpd" {
       #Listen 12.34.56.78:80
     EOT
     expect = []
+  }
+
+  test "a release" {
+    input  = <<-EOT
+      Listen 8081
+      <IfVersion >= 2.4>
+        Listen 8082
+      </IfVersion>
+      <IfVersion < 2.2>
+        Listen 8083
+      </IfVersion>
+    EOT
+    expect = ["http tcp * 8081 config L1", "http-version tcp * 8082 config L3"]
   }
 }
