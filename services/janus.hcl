@@ -346,17 +346,23 @@ service "janus" {
     for_each = [for m in find(local.stream, "*") : m if value(m, "type") == "rtp"]
 
     locals {
-      audio = truthy(value(each.value, "audio"), false) ? concat(values(each.value, "audioport"), values(each.value, "audiortcpport")) : []
-      video = truthy(value(each.value, "video"), false) ? concat(values(each.value, "videoport*"), values(each.value, "videortcpport")) : []
-      data  = truthy(value(each.value, "data"), false) ? values(each.value, "dataport") : []
-      ports = concat(values(each.value, "media/*/port*"), values(each.value, "media/*/rtcpport"))
+      # A medium is received from its group, or by its interface, or from anywhere.
+      audio_at = first(nonempty(value(each.value, "audiomcast")), nonempty(value(each.value, "audioiface")), "*")
+      video_at = first(nonempty(value(each.value, "videomcast")), nonempty(value(each.value, "videoiface")), "*")
+      data_at  = first(nonempty(value(each.value, "dataiface")), "*")
+
+      audio = truthy(value(each.value, "audio"), false) ? [for p in concat(values(each.value, "audioport"), values(each.value, "audiortcpport")) : { port = p, at = local.audio_at }] : []
+      video = truthy(value(each.value, "video"), false) ? [for p in concat(values(each.value, "videoport*"), values(each.value, "videortcpport")) : { port = p, at = local.video_at }] : []
+      data  = truthy(value(each.value, "data"), false) ? [for p in values(each.value, "dataport") : { port = p, at = local.data_at }] : []
+      list  = flatten([for m in find(each.value, "media/*") : [for p in concat(values(m, "port*"), values(m, "rtcpport")) : { port = p, at = first(nonempty(value(m, "mcast")), nonempty(value(m, "iface")), "*") }]])
     }
 
     listen "stream" {
       purpose  = "source of a stream"
-      for_each = [for p in concat(local.audio, local.video, local.data, local.ports) : p if p != "0"]
+      for_each = [for p in concat(local.audio, local.video, local.data, local.list) : p if p.port != "0"]
       protocol = ["udp"]
-      port     = port(each.value, null)
+      port     = port(each.value.port, null)
+      bind     = [each.value.at]
       exposure = "internal"
     }
   }
@@ -482,5 +488,27 @@ service "janus" {
       }
     EOT
     expect = ["ws tcp eth1 8188 default"]
+  }
+
+  test "groups and interfaces of streams" {
+    role   = "streaming"
+    input  = <<-EOT
+      one: {
+        type = "rtp"
+        audio = true
+        audioport = 5110
+        audiomcast = "239.7.7.7"
+        audioiface = "eth1"
+        video = true
+        videoport = 5112
+        videoiface = "eth1"
+        videomcast = ""
+      }
+      two: {
+        type = "rtp"
+        media = ({ type = "audio", port = 5120, mcast = "239.7.7.8" })
+      }
+    EOT
+    expect = ["stream udp 239.7.7.7 5110 config L4", "stream udp eth1 5112 config L8", "stream udp 239.7.7.8 5120 config L14"]
   }
 }
