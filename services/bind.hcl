@@ -13,6 +13,15 @@ service "bind" {
     }
   }
 
+  # What named is started with: named(8).
+  file "env" {
+    format = "env"
+    accept = has("OPTIONS")
+    paths = {
+      linux = ["/etc/default/named", "/etc/default/bind9", "/etc/sysconfig/named"]
+    }
+  }
+
   default "port" {
     setting = "port"
     case {
@@ -62,7 +71,11 @@ service "bind" {
   }
 
   locals {
-    everywhere = port(value("options/port"), default.port)
+    # A port on the command line wins, and a family may be taken away there.
+    options    = words(value(file("env"), "OPTIONS"), "shell")
+    four       = !has_flag(local.options, "-6")
+    six        = !has_flag(local.options, "-4")
+    everywhere = port(first(flag(local.options, "-p"), value("options/port")), default.port)
     acls       = [for a in find("acl") : a if length(args(a)) > 0]
     acl_names  = [for a in local.acls : args(a)[0]]
   }
@@ -70,7 +83,7 @@ service "bind" {
   # Without listen-on it is every address of IPv4, without listen-on-v6 every one of IPv6.
   listen "dns-default" {
     purpose  = "DNS"
-    when     = !has("options/listen-on")
+    when     = local.four && !has("options/listen-on")
     protocol = ["udp", "tcp"]
     port     = local.everywhere
     bind     = ["0.0.0.0"]
@@ -82,7 +95,7 @@ service "bind" {
 
   listen "dns-default-v6" {
     purpose  = "DNS"
-    when     = !has("options/listen-on-v6")
+    when     = local.six && !has("options/listen-on-v6")
     protocol = ["udp", "tcp"]
     port     = local.everywhere
     bind     = ["::"]
@@ -94,11 +107,11 @@ service "bind" {
   }
 
   each "list" {
-    for_each = concat(find("options/listen-on"), find("options/listen-on-v6"))
+    for_each = concat(local.four ? find("options/listen-on") : [], local.six ? find("options/listen-on-v6") : [])
 
     locals {
-      four = lower(name(each.value)) == "listen-on"
-      any  = local.four ? "0.0.0.0" : "::"
+      v4   = lower(name(each.value)) == "listen-on"
+      any  = local.v4 ? "0.0.0.0" : "::"
       tls  = has_flag(args(each.value), "tls") && flag(args(each.value), "tls") != "none"
       http = has_flag(args(each.value), "http")
       port = flag(args(each.value), "port")
@@ -106,7 +119,7 @@ service "bind" {
       named = flatten([for n in find(each.value, "*") : contains(local.acl_names, name(n)) ? flatten([for a in local.acls : [for m in find(a, "*") : name(m)] if args(a)[0] == name(n)]) : [name(n)]])
       # "none" and what begins with "!" is not listened on, nor are addresses of the other
       # family. Which addresses of the host are in a network, no file tells: any may be.
-      members = [for m in local.named : m if m != "none" && !starts_with(m, "!") && (contains(["any", "localhost", "localnets"], m) || local.four == (length(match("(:)", m)) == 0))]
+      members = [for m in local.named : m if m != "none" && !starts_with(m, "!") && (contains(["any", "localhost", "localnets"], m) || local.v4 == (length(match("(:)", m)) == 0))]
       bind    = distinct([for m in local.members : contains(["any", "localhost", "localnets"], m) || length(match("(/)", m)) > 0 ? local.any : m])
     }
 
@@ -156,7 +169,7 @@ service "bind" {
     when     = !has("controls")
     protocol = ["tcp"]
     port     = default.control_port
-    bind     = ["127.0.0.1", "::1"]
+    bind     = concat(local.four ? ["127.0.0.1"] : [], local.six ? ["::1"] : [])
     exposure = "loopback"
     assigned = ["953"]
   }
@@ -253,5 +266,21 @@ service "bind" {
       "dns udp 0.0.0.0 5301 config L5", "dns tcp 0.0.0.0 5301 config L5",
       "dns udp 2001:db8::1 5302 config L7", "dns tcp 2001:db8::1 5302 config L7",
     ]
+  }
+
+  test "the command line" {
+    files = {
+      conf = "options { listen-on port 5301 { any; }; listen-on-v6 { any; }; port 5300; };\ncontrols { };\n"
+      env  = "OPTIONS=\"-u bind -4 -p 5399\"\n"
+    }
+    expect = ["dns udp 0.0.0.0 5301 config L1", "dns tcp 0.0.0.0 5301 config L1"]
+  }
+
+  test "a port on the command line" {
+    files = {
+      conf = "options { port 5300; };\n"
+      env  = "OPTIONS=\"-6 -p 5399\"\n"
+    }
+    expect = ["dns-default-v6 udp :: 5399 config L1", "dns-default-v6 tcp :: 5399 config L1", "control-default tcp ::1 953 default"]
   }
 }
