@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,9 @@ func inNamespaces(t *testing.T, file string) {
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), inside+"="+t.TempDir()+"\n"+file)
+	// The signal comes when the thread ends that has started the process: prctl(2).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: Namespaces, Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
