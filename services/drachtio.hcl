@@ -1,5 +1,5 @@
-# drachtio server. Its command line says the same things as its file and wins: one contact
-# there replaces all of the file. Its DRACHTIO_ environment variables are not read.
+# drachtio server. Its command line and its DRACHTIO_ environment variables say the same
+# things as the file and win: usage() and getEnv() of src/controller.cpp.
 
 service "drachtio" {
   title     = "drachtio server"
@@ -20,11 +20,15 @@ service "drachtio" {
     }
   }
 
-  # The options: https://github.com/drachtio/drachtio-server/blob/90f9859ccb2166d977cfe2dc328b9d574dcc796b/src/controller.cpp
   file "unit" {
     format = "systemd"
-    units  = ["drachtio*.service"]
     accept = has("Service/ExecStart")
+    units  = ["drachtio*.service"]
+  }
+
+  file "container" {
+    format = "compose"
+    images = ["drachtio-server"]
   }
 
   default "admin_port" {
@@ -78,26 +82,30 @@ service "drachtio" {
   locals {
     # The older form, one contact without a list around it, hides the list.
     written = length(values("drachtio/sip/contact")) > 0 ? values("drachtio/sip/contact") : values("drachtio/sip/contacts/contact")
-    argv    = words(value(file("unit"), "Service/ExecStart"), "systemd")
-    said    = flags(local.argv, "--contact", "-c")
-    # A unit alone does not say what its configuration has.
-    whole    = has("drachtio") || has_flag(local.argv, "--noconfig")
-    contacts = length(local.said) > 0 ? local.said : length(local.written) > 0 ? local.written : local.whole ? [default.contact] : []
+    argv    = command(file("unit"), file("container"))
+    env     = first(find(file("container"), "environment")...)
+    # A unit that names another file does not say what that has.
+    whole    = has("drachtio") || file("container") != null || has_flag(local.argv, "--noconfig") || !has_flag(local.argv, "-f", "--file")
+    asked    = flags(local.argv, "--contact", "-c")
+    contacts = length(local.asked) > 0 ? local.asked : length(local.written) > 0 ? local.written : local.whole ? [default.contact] : []
 
-    admin_port = first(flag(local.argv, "--port", "-p"), nonempty(value("drachtio/admin/@port")))
-    admin_tls  = first(flag(local.argv, "--tls-port"), nonempty(value("drachtio/admin/@tls-port")))
-    admin      = [first(flag(local.argv, "--address"), nonempty(value("drachtio/admin")), "*")]
-    scraped    = flag(local.argv, "--prometheus-scrape-port")
+    # Without a file the server takes all it is not told from its defaults.
+    started    = has("drachtio/admin") || file("unit") != null || file("container") != null
+    admin      = first(flag(local.argv, "--address"), value(local.env, "DRACHTIO_ADMIN_ADDRESS"), nonempty(value("drachtio/admin")))
+    admin_port = first(flag(local.argv, "--port", "-p"), value(local.env, "DRACHTIO_ADMIN_TCP_PORT"), nonempty(value("drachtio/admin/@port")))
+    admin_tls  = first(flag(local.argv, "--tls-port"), value(local.env, "DRACHTIO_ADMIN_TLS_PORT"), nonempty(value("drachtio/admin/@tls-port")))
+    scraped    = hostport(first(flag(local.argv, "--prometheus-scrape-port"), value(local.env, "DRACHTIO_PROMETHEUS_SCRAPE_PORT")))
     homer      = flag(local.argv, "--homer")
+    prometheus = first(local.scraped.port, nonempty(value("drachtio/monitoring/prometheus/@port")))
   }
 
   # The programs that drive the server connect to it over TCP.
   listen "admin" {
     purpose  = "control by applications"
-    when     = has("drachtio/admin") || local.admin_port != null
+    when     = local.started
     protocol = ["tcp"]
     port     = port(local.admin_port, default.admin_port)
-    bind     = local.admin
+    bind     = [first(local.admin, "*")]
     exposure = "internal"
   }
 
@@ -106,26 +114,16 @@ service "drachtio" {
     when     = local.admin_tls != null
     protocol = ["tcp"]
     port     = port(local.admin_tls, 0)
-    bind     = local.admin
+    bind     = [first(local.admin, "*")]
     exposure = "internal"
   }
 
   listen "prometheus" {
     purpose  = "metrics"
-    when     = local.scraped == null && nonempty(value("drachtio/monitoring/prometheus/@port")) != null
+    when     = local.prometheus != null
     protocol = ["tcp"]
-    port     = port(value("drachtio/monitoring/prometheus/@port"), 0)
-    bind     = [first(nonempty(value("drachtio/monitoring/prometheus")), "*")]
-    exposure = "admin"
-  }
-
-  # A port or an address and a port on the command line.
-  listen "prometheus-scrape" {
-    purpose  = "metrics"
-    for_each = local.scraped == null ? [] : [hostport(local.scraped)]
-    protocol = ["tcp"]
-    port     = port(each.value.port, null)
-    bind     = [first(each.value.host, "*")]
+    port     = port(local.prometheus, 0)
+    bind     = [first(local.scraped.host, nonempty(value("drachtio/monitoring/prometheus")), "*")]
     exposure = "admin"
   }
 
@@ -213,7 +211,7 @@ service "drachtio" {
       "sip udp 192.0.2.1 5070 config L2",
       "sip tcp 192.0.2.1 5070 config L2",
       "sips tcp 192.0.2.1 5071 config L3",
-      "prometheus-scrape tcp 192.0.2.1 8090 config L3",
+      "prometheus tcp 192.0.2.1 8090 config L3",
       "homer udp -> 192.0.2.9 9061 config L3",
     ]
   }
@@ -289,6 +287,39 @@ service "drachtio" {
       "admin tcp 127.0.0.1 9022 config L2",
       "sip udp * 5060 default L4",
       "sip tcp * 5060 default L4",
+    ]
+  }
+
+  test "a container" {
+    role  = "container"
+    input = <<-EOT
+      services:
+        sip:
+          image: drachtio/drachtio-server:0.8
+          network_mode: host
+          command: drachtio --contact "sip:10.0.0.5:5072;transport=udp,tcp" --loglevel info --port 9032
+          environment:
+            DRACHTIO_ADMIN_ADDRESS: 127.0.0.1
+            DRACHTIO_ADMIN_TCP_PORT: 9033
+            DRACHTIO_PROMETHEUS_SCRAPE_PORT: 0.0.0.0:8099
+    EOT
+    expect = [
+      "sip udp 10.0.0.5 5072 config L5",
+      "sip tcp 10.0.0.5 5072 config L5",
+      "admin tcp 127.0.0.1 9032 config L5",
+      "prometheus tcp 0.0.0.0 8099 config L9",
+    ]
+  }
+
+  test "the command line and the file" {
+    files = {
+      conf = "<drachtio><admin port='9022'>127.0.0.1</admin><sip><contact>sip:*</contact></sip></drachtio>\n"
+      unit = "[Service]\nExecStart=/usr/local/bin/drachtio --contact sip:10.0.0.6;transport=tcp --tls-port 9024\n"
+    }
+    expect = [
+      "sip tcp 10.0.0.6 5060 default L2",
+      "admin tcp 127.0.0.1 9022 config L1",
+      "admin-tls tcp 127.0.0.1 9024 config L2",
     ]
   }
 }
