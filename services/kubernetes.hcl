@@ -40,7 +40,7 @@ service "kubernetes" {
 
     services = [for o in local.objects : o if value(o, "kind") == "Service"]
     exposed  = [for s in local.services : s if contains(["NodePort", "LoadBalancer"], text(value(s, "spec/type"), "ClusterIP"))]
-    owners   = [for o in local.objects : o if contains(["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"], text(value(o, "kind"), "-"))]
+    owners   = ["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job", "DeploymentConfig", "Rollout"]
   }
 
   each "service" {
@@ -62,23 +62,36 @@ service "kubernetes" {
     }
   }
 
+  # What asks a node whether it has a Pod of the Service, see externalTrafficPolicy.
+  listen "health-check" {
+    purpose  = "health check of a load balancer"
+    for_each = [for s in local.exposed : s if has(s, "spec/healthCheckNodePort")]
+    protocol = ["tcp"]
+    port     = port(value(each.value, "spec/healthCheckNodePort"), 0)
+    exposure = "internal"
+  }
+
   each "pod" {
-    for_each = concat(
-      [for o in local.objects : o if value(o, "kind") == "Pod"],
-      flatten([for o in local.owners : find(o, "spec/template")]),
-      flatten([for o in local.objects : find(o, "spec/jobTemplate/spec/template") if value(o, "kind") == "CronJob"]),
-      flatten([for o in local.objects : find(o, "template") if value(o, "kind") == "PodTemplate"]),
-    )
+    for_each = local.objects
 
     locals {
-      ports  = concat(find(each.value, "spec/containers/*/ports/*"), find(each.value, "spec/initContainers/*/ports/*"))
+      kind = text(value(each.value, "kind"), "-")
+      specs = concat(
+        [for n in find(each.value, "spec") : n if local.kind == "Pod"],
+        [for n in find(each.value, "spec/template/spec") : n if contains(local.owners, local.kind)],
+        [for n in find(each.value, "spec/jobTemplate/spec/template/spec") : n if local.kind == "CronJob"],
+        [for n in find(each.value, "template/spec") : n if local.kind == "PodTemplate"],
+      )
+      wanted = value(each.value, "spec/replicas") != "0"
+      ports  = flatten([for s in local.specs : concat(find(s, "containers/*/ports/*"), find(s, "initContainers/*/ports/*"))])
       usable = [for p in local.ports : p if text(value(p, "protocol"), "TCP") != "SCTP"]
-      shared = truthy(value(each.value, "spec/hostNetwork"), false)
+      shared = length([for s in local.specs : s if truthy(value(s, "hostNetwork"), false)]) > 0
     }
 
     listen "host-port" {
       purpose  = "host port of a Pod"
       for_each = [for p in local.usable : p if has(p, "hostPort")]
+      when     = local.wanted
       protocol = [text(value(each.value, "protocol"), "TCP")]
       port     = port(value(each.value, "hostPort"), null)
       bind     = [nonempty(value(each.value, "hostIP"))]
@@ -88,6 +101,7 @@ service "kubernetes" {
     listen "host-network" {
       purpose  = "port of a Pod in the host's network"
       for_each = local.shared ? [for p in local.usable : p if !has(p, "hostPort")] : []
+      when     = local.wanted
       protocol = [text(value(each.value, "protocol"), "TCP")]
       port     = port(value(each.value, "containerPort"), null)
       exposure = "public"
@@ -168,6 +182,12 @@ service "kubernetes" {
             ports:
               - {port: 443, nodePort: 31443}
               - {port: 444}
+            healthCheckNodePort: 31500
+        - apiVersion: apps/v1
+          kind: Deployment
+          spec:
+            replicas: 0
+            template: {spec: {containers: [{name: d, ports: [{containerPort: 1, hostPort: 7002}]}]}}
     EOT
     expect = [
       "host-port tcp 192.0.2.3 9009 config L10",
@@ -175,6 +195,7 @@ service "kubernetes" {
       "host-port tcp * 5061 config L27",
       "host-port tcp * 7001 config L30",
       "node-port tcp * 31443 config L36",
+      "health-check tcp * 31500 config L38",
     ]
   }
 }
