@@ -54,6 +54,7 @@ type entry struct {
 	id      string
 	file    *source.File
 	paths   []string // every text in it that looks like an absolute path
+	images  []string // every text in a list of images
 	service *Service // nil until it is parsed, or when it has no service
 	diags   diag.List
 	parsed  bool
@@ -308,7 +309,7 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			if len(raw) > MaxSize {
 				return nil, nil, fmt.Errorf("%s: larger than %d KiB, the most that a description may have", name, MaxSize>>10)
 			}
-			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join("services", name), raw), paths: literalPaths(raw)}
+			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join("services", name), raw), paths: literalPaths(raw), images: literalImages(raw)}
 			cat.add(e)
 			if i > 0 {
 				eager = append(eager, e)
@@ -326,7 +327,11 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 func (c *Catalog) byBase() *baseNames {
 	n := &baseNames{exact: map[string][]*entry{}}
 	for _, e := range c.entries {
-		for _, p := range e.paths {
+		paths := e.paths
+		if len(e.images) > 0 {
+			paths = slices.Concat(paths, ComposeFiles)
+		}
+		for _, p := range paths {
 			base := strings.ToLower(path.Base(p))
 			if strings.ContainsAny(base, `*?[\`) {
 				n.wild = append(n.wild, wildName{base, e})
@@ -392,10 +397,31 @@ func literalPaths(raw []byte) []string {
 			out = append(out, text)
 		} else if isUnit(text) {
 			out = append(out, unitPaths(text)...)
-		} else if text == Compose {
-			out = append(out, ComposeFiles...)
+		} else if text == Compose && !bytes.HasPrefix(bytes.TrimLeft(rest[end+1:], " \t\r\n"), []byte("images")) {
+			out = append(out, ComposeFiles...) // a container may be in one, see literalImages
 		}
 		raw = rest[end+1:]
+	}
+}
+
+// literalImages are the quoted texts in lists of images.
+func literalImages(raw []byte) []string {
+	var out []string
+	for {
+		_, rest, found := bytes.Cut(raw, []byte("images"))
+		if !found {
+			return out
+		}
+		raw = rest
+		if rest, found = bytes.CutPrefix(bytes.TrimLeft(rest, " \t"), []byte("=")); !found {
+			continue
+		}
+		list, _, _ := bytes.Cut(rest, []byte("]"))
+		for i, text := range bytes.Split(list, []byte{'"'}) {
+			if i%2 == 1 {
+				out = append(out, string(text))
+			}
+		}
 	}
 }
 
@@ -409,13 +435,13 @@ func (c *Catalog) Find(id string) *Service {
 	return nil
 }
 
-// Where are the services one of whose paths may satisfy there, in order of ids. Texts of
-// a description that only look like paths are tried too, so a service may be returned
-// without reason, but none is left out.
-func (c *Catalog) Where(there func(pattern string) bool) []*Service {
+// Where are the services one of whose paths may satisfy there, or one of whose images runs,
+// in order of ids. Texts of a description that only look like paths are tried too, so a
+// service may be returned without reason, but none is left out.
+func (c *Catalog) Where(there, runs func(pattern string) bool) []*Service {
 	var hits []*entry
 	for _, e := range c.entries {
-		if slices.ContainsFunc(e.paths, there) {
+		if slices.ContainsFunc(e.paths, there) || slices.ContainsFunc(e.images, runs) {
 			hits = append(hits, e)
 		}
 	}

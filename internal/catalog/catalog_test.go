@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -54,15 +55,41 @@ const whole = `service "x" {
 }
 `
 
+func none(string) bool { return false }
+
+// TestWhereImagesRun: a description with containers is looked at where one of its images
+// runs, and by the names of Compose files.
+func TestWhereImagesRun(t *testing.T) {
+	cat, diags := load(t, strings.Replace(whole, "  default \"port\"", `  file "container" {
+    format  = "compose"
+    images  = ["acme*", "x/y"]
+    options = { "-p" = "p" }
+  }
+  default "port"`, 1))
+	if diags != "" {
+		t.Fatal(diags)
+	}
+	var asked []string
+	found := cat.Where(none, func(image string) bool { asked = append(asked, image); return image == "x/y" })
+	if len(found) != 1 || found[0].ID != "x" || !slices.Equal(asked, []string{"acme*", "x/y"}) {
+		t.Errorf("asked for %q, found %v", asked, found)
+	}
+	for _, base := range []string{"docker-compose.prod.yml", "compose.yaml"} {
+		if named := cat.Named(base); len(named) != 1 || named[0].Files[1].Options["-p"] != "p" {
+			t.Errorf("%s is a file of %v", base, named)
+		}
+	}
+}
+
 func TestWholeDescription(t *testing.T) {
 	cat, diags := load(t, whole)
 	if diags != "" || len(cat.IDs()) != 2 || cat.Find("x") == nil || cat.Find("y") != nil {
 		t.Fatalf("%v\n%s", cat.IDs(), diags)
 	}
-	if found := cat.Where(func(p string) bool { return p == "/etc/x.conf" }); len(found) != 2 {
+	if found := cat.Where(func(p string) bool { return p == "/etc/x.conf" }, none); len(found) != 2 {
 		t.Errorf("%d services have the path", len(found))
 	}
-	if found := cat.Where(func(p string) bool { return p == "/etc/y.conf" }); len(found) != 0 {
+	if found := cat.Where(func(p string) bool { return p == "/etc/y.conf" }, none); len(found) != 0 {
 		t.Errorf("%d services have another path", len(found))
 	}
 	if names := cat.Listeners("x"); len(names["x"]) != 1 || names["ours"] == nil || len(names["ours"]) != 0 {
@@ -119,6 +146,10 @@ func TestMistakes(t *testing.T) {
 		{"exposure = \"public\"\n  }", "exposure = \"public\"\n  }\n  test \"t\" {\n expect = []\n files = { env = \"\" }\n }", `the test "t" has a file "env", and the service has none of that name`},
 		{"exposure = \"public\"\n  }", "exposure = \"public\"\n  }\n  test \"t\" {\n expect = []\n files = { conf = 1 }\n }", `conf of files is not a text`},
 		{`  file "conf" {`, "  file \"conf\" {\n    size = 1", `a file has no attribute "size"`},
+		{`format = "lumenvox"`, "format = \"lumenvox\"\n    images = [\"acme\"]", `"acme" is not the name of an image`},
+		{`format = "lumenvox"`, "format = \"compose\"\n    images = [\"acme:1\"]", `"acme:1" is not the name of an image`},
+		{`format = "lumenvox"`, "format = \"lumenvox\"\n    options = {}", `conf has no command line whose options could be settings`},
+		{`  default "port"`, "  file \"c\" {\n    format = \"compose\"\n    images = [\"a\"]\n    bodies = { con = \"X\" }\n  }\n  default \"port\"", `the bodies of c have no file "con" above`},
 	} {
 		_, diags := load(t, strings.Replace(whole, c.old, c.new, 1))
 		if !strings.Contains(diags, c.want) {

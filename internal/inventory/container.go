@@ -74,6 +74,45 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 	return out
 }
 
+// maxTexts bounds what is looked through for images before any file is parsed.
+const maxTexts = 32 << 20
+
+// composeTexts are the texts of all Compose files of a tree, with what their variables are.
+func composeTexts(tree *source.Tree, look func(pattern string) bool, found map[string][]string) []byte {
+	var out []byte
+	for _, pattern := range catalog.ComposeFiles {
+		if !look(pattern) {
+			continue
+		}
+		for _, name := range found[pattern] {
+			for _, n := range [...]string{name, path.Join(path.Dir(name), ".env")} {
+				if f, err := tree.Read(n); err == nil {
+					out = append(append(out, f.Text...), '\n')
+				}
+				if len(out) > maxTexts {
+					return []byte("include") // there may be anything
+				}
+			}
+		}
+	}
+	return out
+}
+
+// mayRun reports whether one of the texts may name an image: most descriptions with a
+// container need not be parsed for a host with other containers. What they include may name any.
+func mayRun(texts []byte, image string) bool {
+	if len(texts) == 0 {
+		return false
+	}
+	longest := ""
+	for _, part := range strings.FieldsFunc(image, func(r rune) bool { return strings.ContainsRune(`*?[]/\\`, r) }) {
+		if len(part) > len(longest) {
+			longest = part
+		}
+	}
+	return bytes.Contains(texts, []byte(longest)) || bytes.Contains(texts, []byte("include")) || bytes.Contains(texts, []byte("extends"))
+}
+
 // hasImage reports whether an image is one of the service's. A pattern is of the last part
 // of its name, and with slashes of as many.
 func (c *candidate) hasImage(image string) bool {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
@@ -76,7 +77,9 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 		return len(names) > 0
 	}
 	var out []candidate
-	for _, s := range cat.Where(look) {
+	texts := sync.OnceValue(func() []byte { return composeTexts(tree, look, found) })
+	runs := func(image string) bool { return mayRun(texts(), image) }
+	for _, s := range cat.Where(look, runs) {
 		for i := range s.Files {
 			spec := &s.Files[i]
 			var names []string
