@@ -22,6 +22,15 @@ service "sshd" {
     }
   }
 
+  # What sshd is started with: sshd(8). The file has other options for other systems.
+  file "env" {
+    format = "env"
+    accept = has("SSHD_OPTS") || has("OPTIONS")
+    paths = {
+      linux = ["/etc/default/ssh", "/etc/sysconfig/sshd"]
+    }
+  }
+
   default "port" {
     setting = "Port"
     case {
@@ -31,13 +40,17 @@ service "sshd" {
   }
 
   locals {
+    # Ports of the command line take the place of all Port lines.
+    options = words(first(value(file("env"), "SSHD_OPTS"), value(file("env"), "OPTIONS")), "shell")
+    said    = concat(flags(local.options, "-p"), flatten([for o in flags(local.options, "-o") : match("^(?i:port)\\s*[= ]\\s*(.*)$", o)]))
+
     # Every Port line counts. An address with a port of its own ignores them.
-    ports     = length(settings("", "Port")) > 0 ? [for p in settings("", "Port") : port(p, default.port)] : [port(setting("", "Port"), default.port)]
+    ports     = length(local.said) > 0 ? [for p in local.said : port(p, default.port)] : (length(settings("", "Port")) > 0 ? [for p in settings("", "Port") : port(p, default.port)] : [port(setting("", "Port"), default.port)])
     addresses = [for a in settings("", "ListenAddress") : hostport(a)]
     plain     = [for a in local.addresses : a.host if a.port == null]
     exact     = [for a in local.addresses : a if a.port != null]
     # AddressFamily takes a family away; the first one counts.
-    family = lower(text(first(settings("", "AddressFamily")...), "any"))
+    family = has_flag(local.options, "-4") ? "inet" : has_flag(local.options, "-6") ? "inet6" : lower(text(first(settings("", "AddressFamily")...), "any"))
     any    = local.family == "inet" ? "0.0.0.0" : (local.family == "inet6" ? "::" : "*")
 
     # An empty ListenStream forgets those before it.
@@ -141,5 +154,21 @@ service "sshd" {
       AddressFamily inet6
     EOT
     expect = ["ssh tcp :: 22022 config L1"]
+  }
+
+  test "ports of the command line" {
+    files = {
+      conf = "Port 22\nListenAddress 10.1.0.5\nListenAddress 10.1.0.6:2200\n"
+      env  = "SSHD_OPTS=\"-p 2299 -o Port=2298\"\n"
+    }
+    expect = ["ssh tcp 10.1.0.5 2299 config L1", "ssh tcp 10.1.0.5 2298 config L1", "ssh-address tcp 10.1.0.6 2200 config L3"]
+  }
+
+  test "a family of the command line" {
+    files = {
+      conf = "UsePAM yes\n"
+      env  = "OPTIONS=-4\n"
+    }
+    expect = ["ssh tcp 0.0.0.0 22 default"]
   }
 }
