@@ -13,6 +13,15 @@ service "chronyd" {
     }
   }
 
+  # What chronyd is started with: chronyd(8).
+  file "env" {
+    format = "env"
+    accept = has("DAEMON_OPTS") || has("OPTIONS")
+    paths = {
+      linux = ["/etc/default/chrony", "/etc/sysconfig/chronyd"]
+    }
+  }
+
   default "port" {
     setting = "port"
     case {
@@ -38,6 +47,11 @@ service "chronyd" {
   }
 
   locals {
+    # A family may be taken away on the command line.
+    options = words(first(value(file("env"), "DAEMON_OPTS"), value(file("env"), "OPTIONS")), "shell")
+    v4      = !has_flag(local.options, "-6")
+    v6      = !has_flag(local.options, "-4")
+
     # Of each family the last address counts; a path is a socket in the file system.
     served4  = [for a in values("bindaddress") : a if length(match("(:)", a)) == 0]
     served6  = [for a in values("bindaddress") : a if length(match("(:)", a)) > 0]
@@ -46,7 +60,7 @@ service "chronyd" {
     anywhere = length(values("bindaddress")) == 0
     last4    = concat(["0.0.0.0"], local.served4)
     last6    = concat(["::"], local.served6)
-    binds    = local.anywhere ? ["*"] : [local.last4[length(local.served4)], local.last6[length(local.served6)]]
+    binds    = local.anywhere && local.v4 && local.v6 ? ["*"] : concat(local.v4 ? [local.last4[length(local.served4)]] : [], local.v6 ? [local.last6[length(local.served6)]] : [])
     # Time is served on the families that an allow line is about; one without an address
     # is about both: NCR_AddAccessRestriction() of ncr_core.c, and seen with 4.3.
     allowed  = values("allow")
@@ -57,8 +71,8 @@ service "chronyd" {
     peers  = concat([for n in find("peer") : args(n)[0] if length(args(n)) > 0], [for n in find("broadcast") : args(n)[1] if length(args(n)) > 1])
     peers4 = [for p in local.peers : p if length(match("(:)", p)) == 0]
     peers6 = [for p in local.peers : p if length(match("([:g-zG-Z])", p)) > 0]
-    serve4 = length(local.everyone) + length(local.four) + length(local.peers4) > 0
-    serve6 = length(local.everyone) + length(local.six) + length(local.peers6) > 0
+    serve4 = local.v4 && length(local.everyone) + length(local.four) + length(local.peers4) > 0
+    serve6 = local.v6 && length(local.everyone) + length(local.six) + length(local.peers6) > 0
     # With the server's port as its own it asks from the server's socket, which is open then.
     asks   = value("acquisitionport")
     shared = local.asks != null && number(local.asks, 0) == port(value("port"), default.port)
@@ -70,7 +84,7 @@ service "chronyd" {
 
   listen "ntp" {
     purpose  = "NTP"
-    when     = value("allow") != null || value("peer") != null || value("broadcast") != null || local.shared
+    when     = (value("allow") != null || value("peer") != null || value("broadcast") != null) && (local.serve4 || local.serve6) || local.shared
     protocol = ["udp"]
     port     = port(value("port"), default.port)
     bind     = local.shared || local.serve4 && local.serve6 ? local.binds : concat(local.serve4 ? [local.last4[length(local.served4)]] : [], local.serve6 ? [local.last6[length(local.served6)]] : [])
@@ -86,7 +100,7 @@ service "chronyd" {
     for_each = local.asks == null || local.shared ? [] : [local.asks]
     protocol = ["udp"]
     port     = port(each.value, null)
-    bind     = length(values("bindacqaddress")) == 0 ? ["*"] : [local.from4[length(local.from4) - 1], local.from6[length(local.from6) - 1]]
+    bind     = length(values("bindacqaddress")) == 0 && local.v4 && local.v6 ? ["*"] : concat(local.v4 ? [local.from4[length(local.from4) - 1]] : [], local.v6 ? [local.from6[length(local.from6) - 1]] : [])
     v6only   = true
     exposure = "internal"
   }
@@ -107,7 +121,7 @@ service "chronyd" {
     purpose  = "commands of chronyc"
     protocol = ["udp"]
     port     = port(value("cmdport"), default.cmdport)
-    bind     = [local.cmd4[length(local.command4)], local.cmd6[length(local.command6)]]
+    bind     = concat(local.v4 ? [local.cmd4[length(local.command4)]] : [], local.v6 ? [local.cmd6[length(local.command6)]] : [])
     v6only   = true
     exposure = "loopback"
     assigned = ["323"]
@@ -195,5 +209,13 @@ service "chronyd" {
       cmdport 0
     EOT
     expect = ["ntp udp * 123 default"]
+  }
+
+  test "a family of the command line" {
+    files = {
+      conf = "allow\nbindaddress 2001:db8::7\n"
+      env  = "DAEMON_OPTS=\"-F 1 -4\"\n"
+    }
+    expect = ["ntp udp 0.0.0.0 123 default", "command udp 127.0.0.1 323 default"]
   }
 }
