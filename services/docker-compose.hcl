@@ -39,6 +39,7 @@ service "docker-compose" {
       bind     = [nonempty(value(each.value, "host_ip"))]
       zero     = "chosen"
       exposure = "public"
+      assigned = ["1-1023"] # what is behind it is not said, so it is on no wrong port
     }
   }
 

@@ -96,6 +96,7 @@ service "kubernetes" {
       port     = port(value(each.value, "hostPort"), null)
       bind     = [nonempty(value(each.value, "hostIP"))]
       exposure = "public"
+      assigned = ["1-1023"] # what is behind it is not said, so it is on no wrong port
     }
 
     listen "host-network" {
@@ -105,6 +106,7 @@ service "kubernetes" {
       protocol = [text(value(each.value, "protocol"), "TCP")]
       port     = port(value(each.value, "containerPort"), null)
       exposure = "public"
+      assigned = ["1-1023"] # what is behind it is not said, so it is on no wrong port
     }
   }
 

@@ -21,6 +21,11 @@ service "vosk-server" {
     units       = ["vosk-server.service", "vosk.service", "vosk@*.service"]
   }
 
+  file "container" {
+    format = "compose"
+    images = ["alphacep/kaldi-*", "vosk-server"]
+  }
+
   default "port" {
     setting = "VOSK_SERVER_PORT"
     case {
@@ -47,17 +52,18 @@ service "vosk-server" {
 
   locals {
     unit = flatten([for v in values(file("unit"), "Service/Environment") : words(v, "systemd")])
-    port = first(value("VOSK_SERVER_PORT"), flag(local.unit, "VOSK_SERVER_PORT"))
+    env  = first(find(file("container"), "environment")...)
+    port = first(value("VOSK_SERVER_PORT"), flag(local.unit, "VOSK_SERVER_PORT"), value(local.env, "VOSK_SERVER_PORT"))
 
     # A program that the unit starts, or that nobody shows.
-    grpc = length(match("(grpc|stt_serve)r?", value(file("unit"), "Service/ExecStart"))) > 0
+    grpc = length(match("(grpc|stt_serve)r?", first(value(file("unit"), "Service/ExecStart"), value(file("container"), "image")))) > 0
   }
 
   listen "recognition" {
     purpose  = "speech recognition"
     protocol = ["tcp"]
     port     = port(local.port, local.grpc ? default.grpc : default.port)
-    bind     = [text(first(value("VOSK_SERVER_INTERFACE"), flag(local.unit, "VOSK_SERVER_INTERFACE")), default.bind)]
+    bind     = [text(first(value("VOSK_SERVER_INTERFACE"), flag(local.unit, "VOSK_SERVER_INTERFACE"), value(local.env, "VOSK_SERVER_INTERFACE")), default.bind)]
     exposure = "internal"
     zero     = "chosen"
   }
@@ -92,5 +98,20 @@ service "vosk-server" {
       ExecStart=/usr/bin/python3 /opt/vosk-server/grpc/stt_server.py
     EOT
     expect = ["recognition tcp 0.0.0.0 5001 default"]
+  }
+
+  test "containers" {
+    role   = "container"
+    input  = <<-EOT
+      services:
+        de:
+          image: alphacep/kaldi-de:latest
+          network_mode: host
+          environment: ["VOSK_SERVER_PORT=2705"]
+        rpc:
+          image: alphacep/kaldi-grpc-en
+          network_mode: host
+    EOT
+    expect = ["recognition tcp 0.0.0.0 2705 config L5", "recognition tcp 0.0.0.0 5001 default"]
   }
 }

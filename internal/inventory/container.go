@@ -248,7 +248,7 @@ const maxBody = 256 << 10
 // is at its place in the file. It is nil when the text is not written as it is.
 func alone(n *conf.Node) *source.File {
 	at := n.ValueSpan
-	if len(at.File.Text) > maxBody || strings.Join(strings.Fields(at.Text()), " ") != strings.Join(strings.Fields(n.Value), " ") {
+	if at.File == nil || len(at.File.Text) > maxBody || strings.Join(strings.Fields(at.Text()), " ") != strings.Join(strings.Fields(n.Value), " ") {
 		return nil
 	}
 	start := bytes.LastIndexByte(at.File.Text[:at.Start], '\n') + 1 // with the blanks before it
