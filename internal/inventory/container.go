@@ -242,7 +242,7 @@ func (c *candidate) bodies() []candidate {
 }
 
 // maxBody bounds the files of which bodies are taken: each body costs as much.
-const maxBody = 256 << 10
+const maxBody = 64 << 10
 
 // alone is the file in which a setting stands with nothing else in it: what is found there
 // is at its place in the file. It is nil when the text is not written as it is.
