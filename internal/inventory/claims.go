@@ -1,0 +1,381 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"portolan/internal/catalog"
+	"portolan/internal/diag"
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// builder makes the claims of one instance.
+type builder struct {
+	*evaluator
+	claims   []Claim
+	disabled []Disabled
+	partial  bool
+	scopes   []scope // the groups around what is being built, the outermost first
+}
+
+// group makes the claims of a group and of those inside it.
+func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[string]cty.Value) {
+	locals := b.locals(g, ctx, outside)
+	b.scopes = append(b.scopes, scope{g.Locals, ctx})
+	defer func() { b.scopes = b.scopes[:len(b.scopes)-1] }()
+	for i := range g.Listens {
+		b.fact(&g.Listens[i], Listen, ctx)
+	}
+	for i := range g.Connects {
+		b.fact(&g.Connects[i], Connect, ctx)
+	}
+	for i := range g.Groups {
+		inner := &g.Groups[i]
+		b.repeat(inner.ForEach, ctx, func(ctx *hcl.EvalContext) {
+			switch on, known := b.condition(inner.When, ctx); {
+			case known && on:
+				b.group(inner, ctx, locals)
+			case known:
+				b.groupOff(inner, ctx)
+			}
+		})
+	}
+}
+
+// groupOff notes the listeners of a group that is switched off as a whole. Those that the
+// group's own values make are not known.
+func (b *builder) groupOff(g *catalog.Group, ctx *hcl.EvalContext) {
+	for i := range g.Listens {
+		if f := &g.Listens[i]; f.ForEach == nil && len(f.Purpose.Variables()) == 0 {
+			b.off(f, Listen, ctx, b.reasons(g.When, ctx)...)
+		}
+	}
+}
+
+// maxItems bounds how often one block is repeated.
+const maxItems = 500
+
+// tooMany is the finding that a list is longer than we follow.
+func tooMany(at source.Span) diag.Diagnostic {
+	return diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Span: at,
+		Message: fmt.Sprintf("more than %d of one kind; the rest is not looked at", maxItems), Help: "check that it is the right file"}
+}
+
+// repeat calls do for every item of a list, or once without one.
+func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl.EvalContext)) {
+	if over == nil {
+		do(ctx)
+		return
+	}
+	v := b.value(over, ctx)
+	list, _ := v.Unmark()
+	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
+		b.partial = true
+		made := origins(v)
+		if len(made) > 0 && !slices.ContainsFunc(made, func(o origin) bool { return o.kind == reported }) {
+			b.say(made[0].span, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Label: "not read",
+				Message: fmt.Sprintf("a list is not known, or has more than %d parts: what it opens or connects to is not known", maxItems), Help: "check that it is the right file"})
+		}
+		return
+	}
+	for i, item := range list.AsValueSlice() {
+		if i == maxItems {
+			b.partial = true
+			b.diags = append(b.diags, tooMany(b.doc.File.Span(0, 0)))
+			return
+		}
+		inner := ctx.NewChild()
+		inner.Variables = map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"value": item, "index": cty.NumberIntVal(int64(i))})}
+		if outer, ok := lookup(ctx, "local"); ok {
+			inner.Variables["local"] = outer
+		}
+		do(inner)
+	}
+}
+
+// lookup finds a variable in a context or around it.
+func lookup(ctx *hcl.EvalContext, name string) (cty.Value, bool) {
+	for c := ctx; c != nil; c = c.Parent() {
+		if v, ok := c.Variables[name]; ok {
+			return v, true
+		}
+	}
+	return cty.NilVal, false
+}
+
+// condition is whether a condition holds; known is false when that cannot be told.
+func (b *builder) condition(when hcl.Expression, ctx *hcl.EvalContext) (on, known bool) {
+	if when == nil {
+		return true, true
+	}
+	v, _ := b.value(when, ctx).Unmark()
+	if v.IsNull() || !v.IsKnown() || v.Type() != cty.Bool {
+		b.partial = true
+		return false, false
+	}
+	return v.True(), true
+}
+
+// fact makes the claims of one listen or connect block.
+func (b *builder) fact(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
+	b.repeat(f.ForEach, ctx, func(ctx *hcl.EvalContext) { b.once(f, direction, ctx) })
+}
+
+// lints reports the mistakes that only this service can make.
+func (b *builder) lints() {
+	for _, l := range b.service.Lints {
+		v := b.value(l.When, b.ctx)
+		plain, _ := v.Unmark()
+		if !plain.IsKnown() || plain.IsNull() || plain.Type() != cty.Bool || plain.False() {
+			continue
+		}
+		severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
+		message, _ := textOf(b.value(l.Message, b.ctx))
+		at := b.doc.File.Span(0, 0)
+		for _, o := range origins(v) {
+			if o.kind == written {
+				at = o.span
+				break
+			}
+		}
+		b.diags = append(b.diags, diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: at, Message: b.service.ID + ": " + message, Help: l.Help})
+	}
+}
+
+// once makes the claims of one block for one item.
+func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
+	if f.When != nil {
+		on, known := b.condition(f.When, ctx)
+		if !known {
+			return
+		}
+		if !on {
+			b.off(f, direction, ctx, b.reasons(f.When, ctx)...)
+			return
+		}
+	}
+	var first, extent cty.Value
+	switch {
+	case f.Port != nil:
+		first = b.value(f.Port, ctx)
+	case f.Count != nil:
+		first, extent = b.value(f.First, ctx), b.value(f.Count, ctx)
+	default:
+		first, extent = b.value(f.First, ctx), b.value(f.Last, ctx)
+	}
+	purpose := b.purpose(f, ctx)
+	lo, ok := intOf(first)
+	hi := lo
+	if ok && extent != cty.NilVal {
+		var n int
+		if n, ok = intOf(extent); f.Count != nil {
+			hi = lo + n - 1
+		} else {
+			hi = n
+		}
+	}
+	if !ok {
+		b.unknown(purpose, f, first, extent)
+		return
+	}
+	if lo == 0 || hi < lo {
+		switch f.Zero {
+		case "unknown":
+			b.zero(purpose, first, extent)
+			return
+		case "chosen":
+			b.chosen(purpose, f, first)
+			return
+		}
+	}
+	if lo == 0 || hi < lo {
+		b.off(f, direction, ctx, first)
+		return // switched off, or of no size
+	}
+	claim := Claim{
+		Service: b.service.ID, Listen: f.Name, Purpose: purpose, Direction: direction,
+		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share, V6Only: f.V6Only,
+	}
+	if f.Nominal != nil {
+		claim.NominalFirst, claim.NominalLast = b.bounds(f.Nominal, ctx, lo, hi)
+	}
+	b.provenance(&claim, f, first, extent)
+	for _, a := range f.Assigned {
+		s, _ := port.Parse(a) // checked by the catalogue
+		claim.Assigned = claim.Assigned.Union(s)
+	}
+	if direction == Connect {
+		if claim.Peer, ok = textOf(b.value(f.Peer, ctx)); !ok {
+			b.partial = true
+			return
+		}
+		if f.Source != nil {
+			from, to := b.bounds(f.Source, ctx, 0, 0)
+			claim.Source = clamp(from, to)
+		}
+	} else {
+		claim.Bind = b.binds(f, ctx)
+	}
+	for _, proto := range b.protocols(f, ctx) {
+		for _, r := range port.Of(clamp(lo, hi)).Minus(b.except(f, ctx)).Ranges() {
+			claim.Proto, claim.Ports = proto, r
+			if claim.Origin == Config || !slices.ContainsFunc(b.claims, claim.repeats) {
+				b.claims = append(b.claims, claim)
+			}
+		}
+	}
+}
+
+// repeats reports whether other is the same socket or connection by the same default at the
+// same place, said again: it is the same one.
+func (c *Claim) repeats(other Claim) bool {
+	return c.Listen == other.Listen && c.Direction == other.Direction && c.Proto == other.Proto && c.Ports == other.Ports &&
+		c.Origin == other.Origin && c.Span == other.Span && c.Peer == other.Peer && c.Purpose == other.Purpose && slices.Equal(c.Bind, other.Bind)
+}
+
+// purpose is the words of a block for people, or its name where they are not known.
+func (b *builder) purpose(f *catalog.Fact, ctx *hcl.EvalContext) string {
+	words, _ := textOf(b.value(f.Purpose, ctx))
+	return cmp.Or(words, f.Name)
+}
+
+// zero reports a number 0 of which nobody says that it switches the listener off.
+func (b *builder) zero(purpose string, first, extent cty.Value) {
+	b.partial = true
+	v := first
+	if n, _ := intOf(first); n != 0 {
+		v = extent
+	}
+	at, name := placeOf(v)
+	b.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error,
+		Message: fmt.Sprintf("%s is 0, and what that means for %s is not documented", name, purpose), Help: "write a number of at least 1"})
+}
+
+// chosen reports a listener on a port that the system chooses, another at every start.
+func (b *builder) chosen(purpose string, f *catalog.Fact, first cty.Value) {
+	b.partial = true
+	at, label, help := b.doc.File.Span(0, 0), "", "set a port"
+	for _, o := range origins(first) {
+		if o.kind == written || o.kind == builtin {
+			at, label = o.span, "the system chooses"
+		}
+		if o.setting != "" {
+			help = "set " + o.setting + " to a port"
+		}
+	}
+	b.diags = append(b.diags, diag.Diagnostic{Rule: "os-chosen-port", Severity: diag.Warning, Span: at, Label: label,
+		Message: fmt.Sprintf("%s of %s listens on a port that the system chooses at every start", purpose, b.service.ID), Help: help})
+}
+
+// bounds are the two numbers of a list, and lo and hi where they are not known.
+func (b *builder) bounds(of hcl.Expression, ctx *hcl.EvalContext, lo, hi int) (int, int) {
+	list, _ := b.value(of, ctx).Unmark()
+	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() || list.LengthInt() != 2 {
+		return lo, hi
+	}
+	bounds := list.AsValueSlice()
+	first, ok1 := intOf(bounds[0])
+	last, ok2 := intOf(bounds[1])
+	if !ok1 || !ok2 {
+		return lo, hi
+	}
+	return first, last
+}
+
+// except are the ports of a range that are not used.
+func (b *builder) except(f *catalog.Fact, ctx *hcl.EvalContext) port.Set {
+	if f.Except == nil {
+		return port.Set{}
+	}
+	var ranges []port.Range
+	list, _ := b.value(f.Except, ctx).Unmark()
+	if !list.IsNull() && list.IsKnown() && list.CanIterateElements() {
+		for _, v := range list.AsValueSlice() {
+			if n, ok := intOf(v); ok && n >= 0 && n <= port.Max {
+				ranges = append(ranges, port.Single(uint16(n)))
+			}
+		}
+	}
+	return port.Of(ranges...)
+}
+
+func clamp(lo, hi int) port.Range {
+	return port.Range{First: uint16(min(max(lo, 0), port.Max)), Last: uint16(min(max(hi, 0), port.Max))}
+}
+
+// binds are the addresses of a listener, every address when it says none.
+func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) []string {
+	if f.Bind == nil {
+		return []string{"*"}
+	}
+	var out []string
+	list, _ := b.value(f.Bind, ctx).Unmark()
+	if !list.IsNull() && list.IsKnown() && list.CanIterateElements() {
+		for _, v := range list.AsValueSlice() {
+			if s, ok := textOf(v); ok && s != "" {
+				out = append(out, s)
+			}
+		}
+	}
+	if len(out) == 0 { // an address that is not known may be any
+		return []string{"*"}
+	}
+	return out
+}
+
+func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto {
+	var out []port.Proto
+	list, _ := b.value(f.Protocol, ctx).Unmark()
+	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
+		b.partial = true
+		return nil
+	}
+	for _, v := range list.AsValueSlice() {
+		s, _ := textOf(v)
+		p, err := port.ParseProto(s)
+		if err != nil {
+			b.diags = append(b.diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error, Span: f.Span,
+				Message: fmt.Sprintf("listener %s of %s: %s", f.Name, b.service.ID, err)})
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// unknown reports a listener whose ports cannot be told.
+func (b *builder) unknown(purpose string, f *catalog.Fact, values ...cty.Value) {
+	b.partial = true
+	at, reason := b.doc.File.Span(0, 0), ""
+	for _, v := range values {
+		list := origins(v)
+		for _, o := range list {
+			if o.kind == reported {
+				return
+			}
+			if o.kind == unknown && reason == "" {
+				reason = o.words
+				for _, place := range list {
+					if place.kind == builtin || place.kind == written {
+						at = place.span
+						break
+					}
+				}
+				if o.span.HasLine() && o.span.File != b.service.Source { // a word that is a variable
+					at = o.span
+				}
+			}
+		}
+	}
+	if reason == "" {
+		reason = "a value it depends on is not known"
+	}
+	b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: at,
+		Message: fmt.Sprintf("the ports of %s of %s are not known", purpose, b.service.ID), Label: "not guessed",
+		Notes: []string{reason}, Help: "write the number into the file"})
+}
