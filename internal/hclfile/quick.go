@@ -488,7 +488,11 @@ func (q *quick) object() (hclsyntax.Expression, bool) {
 			return nil, false
 		}
 		q.space(false)
-		value, ok := q.value()
+		read := q.value
+		if strings.HasPrefix(q.text[q.at:], "<<") {
+			read = q.expression
+		}
+		value, ok := read()
 		if !ok {
 			return nil, false
 		}
