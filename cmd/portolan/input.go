@@ -63,7 +63,7 @@ func (a *app) catalogue(in *input) (*catalog.Catalog, error) {
 		if info, err := os.Stat(in.services); err != nil || !info.IsDir() {
 			return nil, usage("--services %s: not a folder", in.services)
 		}
-		theirs = append(theirs, os.DirFS(in.services))
+		theirs = append(theirs, catalog.Folder{FS: os.DirFS(in.services), Name: filepath.ToSlash(in.services)})
 	}
 	cat, diags, err := catalog.Load(services.FS, theirs...)
 	if err != nil {

@@ -58,6 +58,7 @@ type entry struct {
 	service *Service // nil until it is parsed, or when it has no service
 	diags   diag.List
 	parsed  bool
+	theirs  bool // it is the operator's
 }
 
 // Service is one description.
@@ -284,11 +285,19 @@ func composeFiles() []string {
 // Exposures are the words that a listener's exposure may be.
 var Exposures = [...]string{"public", "internal", "admin", "loopback"}
 
+// Folder is a folder of descriptions that the operator named.
+type Folder struct {
+	fs.FS
+	Name string // as it was named
+}
+
 // Load reads the descriptions *.hcl of every file system in turn; a later description
 // replaces an earlier one with the same id, which is the name of its file. The first
 // file system is ours and is parsed as it is needed; mistakes in it are found by tests.
 // The others are the operator's: they are parsed at once, and the findings are about
 // them. The error says that a file could not be read.
+//
+// A description is known by its path: below the name of a Folder, else below "services".
 func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	cat := &Catalog{}
 	var diags diag.List
@@ -301,6 +310,10 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 		if len(names) == 0 {
 			return nil, nil, errors.New("no service descriptions (*.hcl) found")
 		}
+		dir := "services"
+		if f, ok := fsys.(Folder); ok {
+			dir = f.Name
+		}
 		for _, name := range names {
 			raw, err := fs.ReadFile(fsys, name)
 			if err != nil {
@@ -309,9 +322,10 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			if len(raw) > MaxSize {
 				return nil, nil, fmt.Errorf("%s: larger than %d KiB, the most that a description may have", name, MaxSize>>10)
 			}
-			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join("services", name), raw), paths: literalPaths(raw), images: literalImages(raw)}
+			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join(dir, name), raw), paths: literalPaths(raw), images: literalImages(raw)}
 			cat.add(e)
 			if i > 0 {
+				e.theirs = true
 				eager = append(eager, e)
 			}
 		}
@@ -472,6 +486,17 @@ func (c *Catalog) All() ([]*Service, diag.List) {
 		diags = append(diags, e.diags...)
 	}
 	return out, diags
+}
+
+// Theirs are the services that the operator described, in order of ids.
+func (c *Catalog) Theirs() []*Service {
+	var theirs []*entry
+	for _, e := range c.entries {
+		if e.theirs {
+			theirs = append(theirs, e)
+		}
+	}
+	return described(theirs)
 }
 
 // IDs are the ids of all services, ascending.

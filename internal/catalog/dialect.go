@@ -46,14 +46,14 @@ func (p *parser) format(spec *FileSpec, b *hclsyntax.Block) {
 // dialect reads the switches of a line format.
 func (p *parser) dialect(b *hclsyntax.Block) *conf.Dialect {
 	p.Check(b.Body, hclfile.Shape{
-		Attrs: []string{"comments", "inline", "inline_blank", "delimiters", "blank", "run", "sections", "opens", "bare", "words", "quotes", "doubled",
+		Attrs: []string{"comments", "inline", "inline_blank", "delimiters", "blank", "run", "sections", "opens", "blocks", "bare", "words", "quotes", "doubled",
 			"escapes", "escape_keep", "escape_bare", "continuation"},
 		Blocks: []string{"include"},
 	}, "a dialect", b.DefRange())
 	d := &conf.Dialect{
 		Comments: p.String(b.Body, "comments"), Inline: p.String(b.Body, "inline"), InlineBlank: p.Bool(b.Body, "inline_blank"),
 		Delimiters: p.String(b.Body, "delimiters"), Blank: p.Bool(b.Body, "blank"), Run: p.Bool(b.Body, "run"),
-		Sections: p.Bool(b.Body, "sections"), Opens: p.Strings(b.Body, "opens"), Words: p.Bool(b.Body, "words"),
+		Sections: p.Bool(b.Body, "sections"), Opens: p.Strings(b.Body, "opens"), Blocks: p.Bool(b.Body, "blocks"), Words: p.Bool(b.Body, "words"),
 		Quotes: p.String(b.Body, "quotes"), Doubled: p.Bool(b.Body, "doubled"),
 		Escapes: p.String(b.Body, "escapes"), EscapeKeep: p.Bool(b.Body, "escape_keep"), EscapeBare: p.Bool(b.Body, "escape_bare"),
 		Bare:         choice(p, b.Body, "bare", bares),
@@ -78,6 +78,9 @@ func (p *parser) dialect(b *hclsyntax.Block) *conf.Dialect {
 	}
 	if d.Delimiters == "" && !d.Blank {
 		p.Error(b.DefRange(), "add delimiters = \"=\", or blank = true", "the dialect does not say what stands between key and value")
+	}
+	if d.Blocks && (d.Sections || len(d.Opens) > 0) {
+		p.Error(b.DefRange(), "say one of sections, opens and blocks", "the dialect has blocks, and sections that nothing ends")
 	}
 	return d
 }

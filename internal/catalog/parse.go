@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/big"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"portolan/internal/conf"
 	"portolan/internal/diag"
 	"portolan/internal/hclfile"
 	"portolan/internal/port"
@@ -25,7 +27,7 @@ const Rule = "description"
 // path begins there; otherwise it begins at the top of the main file. See conf.Path.
 var Functions = map[string]string{
 	"find":         "find(path) or find(node, path): the nodes a path selects, in order",
-	"value":        "value(path) or value(node, path): the text of the last node a path selects, null when there is none",
+	"value":        "value(path) or value(node, path): the text of the last node a path selects, null when there is none; value(node) is that of the node",
 	"values":       "values(path) or values(node, path): the texts of all nodes a path selects, in order",
 	"latest":       "latest(path) or latest(node, path): the texts of all nodes a path selects, of each name only the last",
 	"has":          "has(path) or has(node, path): whether a path selects a node",
@@ -72,7 +74,7 @@ var Functions = map[string]string{
 
 // parse reads the service of one file, which is named like it.
 func parse(f *source.File, id string) (*Service, diag.List) {
-	p := &parser{hclfile.Reader{File: f, Rule: Rule}, literalPaths(f.Text)}
+	p := &parser{Reader: hclfile.Reader{File: f, Rule: Rule}, paths: literalPaths(f.Text)}
 	body := p.Parse()
 	p.Check(body, hclfile.Shape{Blocks: []string{"service"}}, "a description", body.SrcRange)
 	var service *Service
@@ -96,7 +98,16 @@ func parse(f *source.File, id string) (*Service, diag.List) {
 
 type parser struct {
 	hclfile.Reader
-	paths []string // see literalPaths
+	paths []string    // see literalPaths
+	roles []roleAsked // that expressions ask for
+	// listens are the names of the listeners so far: a policy and a test know them by these.
+	listens []string
+}
+
+// roleAsked is the role in a call of the function file.
+type roleAsked struct {
+	role string
+	at   hcl.Range
 }
 
 func (p *parser) service(b *hclsyntax.Block) *Service {
@@ -143,10 +154,24 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 			p.test(s, inner)
 		}
 	}
+	for _, asked := range p.roles {
+		if roles := s.roles(); len(roles) > 0 && !slices.Contains(roles, asked.role) {
+			p.Error(asked.at, "add file \""+asked.role+"\" { format = … paths = … }", "the service has no file %q%s", asked.role, hclfile.Suggest(asked.role, roles))
+		}
+	}
 	if len(s.Files) == 0 {
 		p.Error(b.DefRange(), "add file \"conf\" { format = … paths = … }", "service %s names no file", id)
 	}
 	return s
+}
+
+// roles are the roles of the files of a service.
+func (s *Service) roles() []string {
+	out := make([]string, len(s.Files))
+	for i, f := range s.Files {
+		out[i] = f.Role
+	}
+	return out
 }
 
 // group reads the locals, the facts and the groups of a body. Locals come first: facts
@@ -170,6 +195,11 @@ func (p *parser) group(body *hclsyntax.Body, sc scope) Group {
 		switch inner.Type {
 		case "listen":
 			g.Listens = p.fact(g.Listens, inner, sc, true)
+			if name := inner.Labels; len(name) == 1 && slices.Contains(p.listens, name[0]) {
+				p.Error(inner.LabelRanges[0], "give it another name, or repeat one block with for_each", "there is a listener %q already", name[0])
+			} else {
+				p.listens = append(p.listens, name...)
+			}
 		case "connect":
 			g.Connects = p.fact(g.Connects, inner, sc, false)
 		case "each":
@@ -309,7 +339,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		}
 		spec.Layers = append(spec.Layers, layer)
 	}
-	if len(spec.Paths) == 0 {
+	if b.Body.Attributes["paths"] == nil && len(spec.Paths) == 0 {
 		p.Error(b.DefRange(), "add paths = { linux = [\"/etc/…\"] }, or units = [\"…\"]", "the file %s says no paths", role)
 	}
 	s.Files = append(s.Files, spec)
@@ -359,6 +389,14 @@ func (p *parser) defaultBlock(s *Service, b *hclsyntax.Block) {
 			Since: p.String(c.Body, "since"), Before: p.String(c.Body, "before"), OS: p.String(c.Body, "os"), Value: value,
 			Note: p.String(c.Body, "note"), Cites: p.Strings(c.Body, "cites"), Span: at,
 		})
+		for _, name := range []string{"since", "before"} {
+			if text := p.String(c.Body, name); text != "" && (text[0] < '0' || text[0] > '9') {
+				p.Error(c.Body.Attributes[name].Expr.Range(), "write numbers with dots, such as \"2.0\"", "%s is no version: %q", name, text)
+			}
+		}
+		if os := p.String(c.Body, "os"); os != "" && os != "linux" && os != "windows" {
+			p.Error(c.Body.Attributes["os"].Expr.Range(), "", "os knows linux and windows, not %q", os)
+		}
 	}
 	if len(d.Cases) == 0 {
 		p.Error(b.DefRange(), "add case { value = … cites = […] }", "the default %s has no case", name)
@@ -447,7 +485,7 @@ func (p *parser) test(s *Service, b *hclsyntax.Block) {
 		p.Error(b.DefRange(), "add input = the text of the main file, or files = { ROLE = text }", "the test %q has no file", name)
 	}
 	for role := range t.Files {
-		if !slices.ContainsFunc(s.Files, func(f FileSpec) bool { return f.Role == role }) {
+		if roles := s.roles(); len(roles) > 0 && !slices.Contains(roles, role) {
 			p.Error(b.DefRange(), "", "the test %q has a file %q, and the service has none of that name", name, role)
 		}
 	}
@@ -559,7 +597,42 @@ func (p *parser) expression(e hclsyntax.Expression, sc scope) {
 	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
 		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && Functions[call.Name] == "" {
 			p.Error(call.NameRange, "", "there is no function %q%s", call.Name, hclfile.Suggest(call.Name, slices.Sorted(maps.Keys(Functions))))
+		} else if ok {
+			p.call(call)
 		}
 		return nil
 	})
+}
+
+// call checks those arguments of a call that are written out.
+func (p *parser) call(call *hclsyntax.FunctionCallExpr) {
+	literal := func(i int) (string, bool) {
+		if i < 0 || i >= len(call.Args) {
+			return "", false
+		}
+		t, ok := call.Args[i].(*hclsyntax.TemplateExpr)
+		if !ok || !t.IsStringLiteral() {
+			return "", false
+		}
+		v, _ := t.Value(nil) // a literal has nothing that could fail
+		return v.AsString(), true
+	}
+	switch last := len(call.Args) - 1; call.Name {
+	case "find", "value", "values", "latest", "has", "section":
+		if text, ok := literal(last); ok {
+			if _, err := conf.ParsePath(text); err != nil {
+				p.Error(call.Args[last].Range(), "", "%s", err)
+			}
+		}
+	case "match":
+		if text, ok := literal(0); ok {
+			if _, err := regexp.Compile(text); err != nil {
+				p.Error(call.Args[0].Range(), "write it as RE2 has it, and a backslash as \\\\", "%s", err)
+			}
+		}
+	case "file":
+		if role, ok := literal(0); ok {
+			p.roles = append(p.roles, roleAsked{role, call.Args[0].Range()})
+		}
+	}
 }

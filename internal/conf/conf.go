@@ -84,7 +84,6 @@ func Formats() []Format { return formats() }
 var formats = sync.OnceValue(func() []Format {
 	return slices.Concat([]Format{
 		{"lumenvox", "LumenVox .conf: sections, key = value, # comments, ; is data", parseLumenvox},
-		{"keyword", "keyword and words on a line, # comments, Include, Match (sshd_config)", parseKeyword},
 		{"asterisk", "Asterisk: [section](template), key = value, => and +=, ; comments, #include", parseAsterisk},
 		{"systemd", "systemd units: repeated sections and keys, \\ continues", parseSystemd},
 		{"env", "environment files: KEY=value with shell quotes (/etc/default, .env)", parseEnv},

@@ -15,6 +15,8 @@ import (
 //     order of the file. Settings before any section are the root's.
 //   - "key = value" is a setting. A key that stands alone has the value that the dialect
 //     gives it, at an empty place behind the key.
+//   - "NAME WORDS {" is a section up to "}", in dialects with blocks: Args are the words, and
+//     Value is all of them as written.
 //   - In dialects with words, the words behind the key are Args, and Value is all of them
 //     as written.
 //   - An included file stands in the place of its directive, which itself is no node. A
@@ -41,6 +43,9 @@ type Dialect struct {
 	Sections, SectionFirst bool
 	// Opens are keywords, in any case, that begin a section which runs to the next of them.
 	Opens []string
+	// Blocks says that a "{" at the end of a line begins a section, named by what stands before
+	// it, and that a line "}" ends it. They stand inside each other.
+	Blocks bool
 	// Bare says what a key means that stands alone.
 	Bare Bare
 	// Words says that values are words between blanks.
@@ -101,12 +106,17 @@ type lineScan struct {
 	count   int // words
 }
 
+// maxBlocks bounds how deep blocks stand inside each other.
+const maxBlocks = 100
+
 // maxArgs bounds the words of one document.
 const maxArgs = 5 * MaxNodes
 
 // file reads f. Settings before any section go to top.
 func (s *lineScan) file(f *source.File, top *Node, depth int) {
 	r, section, split := s.r, top, false
+	var around []*Node // the sections that the open block stands in, the outermost first
+	var opened source.Span
 	for l := range s.logicals(f) {
 		l.text = bytes.TrimRight(l.text, blanks)
 		at := l.span(0, len(l.text))
@@ -127,6 +137,26 @@ func (s *lineScan) file(f *source.File, top *Node, depth int) {
 		}
 		if end := s.comment(l.text); end < len(l.text) {
 			l.text = bytes.TrimRight(l.text[:end], blanks)
+		}
+		if s.Blocks && string(l.text) == "}" {
+			if len(around) == 0 {
+				r.report(broken(at, "a \"}\" that closes nothing", "remove it"))
+				continue
+			}
+			section, around = around[len(around)-1], around[:len(around)-1]
+			continue
+		}
+		if s.Blocks && l.text[len(l.text)-1] == '{' {
+			block := s.block(l)
+			switch {
+			case len(around) < maxBlocks:
+				section.Children = append(section.Children, block)
+			case len(around) == maxBlocks:
+				r.doc.Gaps = append(r.doc.Gaps, at)
+				r.report(broken(at, fmt.Sprintf("more than %d blocks inside each other; what is in it is not read", maxBlocks), "is this the right file?"))
+			}
+			around, section, opened = append(around, section), block, at
+			continue
 		}
 		if inc, rest, ok := s.directive(l); ok {
 			into := s.root
@@ -157,6 +187,21 @@ func (s *lineScan) file(f *source.File, top *Node, depth int) {
 			section.Children = append(section.Children, node)
 		}
 	}
+	if len(around) > 0 {
+		r.report(ambiguous(opened, "the block is not closed", "it is read up to the end of the file", "write \"}\" on a line below it"))
+	}
+}
+
+// block reads "NAME WORDS {".
+func (s *lineScan) block(l logical) *Node {
+	from, to := l.trim(0, len(l.text)-1)
+	end := from
+	for end < to && !blank(l.text[end]) {
+		end++
+	}
+	rest, _ := l.trim(end, to)
+	return &Node{Kind: Section, Name: string(l.text[from:end]), NameSpan: l.span(from, end),
+		Value: string(l.text[rest:to]), ValueSpan: l.span(rest, to), Args: s.words(l, rest, to)}
 }
 
 // header reads "[NAME]", nil when it is broken.
@@ -215,6 +260,11 @@ func (s *lineScan) setting(l logical, at source.Span) *Node {
 	}
 	if name == 0 {
 		s.r.report(broken(at, "the line has a value but no key", "begin it with a key, or make it a comment"))
+		return nil
+	}
+	if i := bytes.IndexByte(l.text[:name], '{'); i >= 0 && s.Blocks {
+		s.r.doc.Gaps = append(s.r.doc.Gaps, at)
+		s.r.report(broken(at, "a block on one line", "put what stands behind \"{\", and the \"}\", on lines of their own"))
 		return nil
 	}
 	node := &Node{Kind: Setting, Name: s.plain(l.text[:name]), NameSpan: l.span(0, name)}

@@ -38,6 +38,7 @@ func FuzzDialect(f *testing.F) {
 			Comments: comments, Inline: inline, InlineBlank: on(0), Delimiters: delimiters, Blank: on(1) || delimiters == "", Run: on(2), Sections: on(3),
 			Bare: Bare(switches >> 4 & 3 % 3), Words: on(6), Quotes: quotes, Doubled: on(7), Escapes: escapes, EscapeKeep: on(8), EscapeBare: on(9),
 			Continuation: Continuation(switches >> 10 & 3), Includes: []Include{{Keyword: word, Need: Need(switches >> 12 & 3 % 3), Inside: on(14)}},
+			Blocks: on(16),
 		}
 		if on(15) {
 			d.Opens = []string{word + "s"}

@@ -46,6 +46,9 @@ func ParsePath(s string) (Path, error) {
 			inside, more, closed := strings.Cut(brackets, "]")
 			key, value, equals := strings.Cut(inside, "=")
 			t := test{key: strings.ToLower(key), value: strings.Trim(value, "'")}
+			if closed && strings.HasPrefix(value, "'") != (len(value) > 1 && strings.HasSuffix(value, "'")) {
+				return nil, fmt.Errorf("path %q: [%s] has a quote that is not closed", s, inside)
+			}
 			if !equals {
 				if _, err := fmt.Sscanf(inside, "%d", &t.index); err != nil {
 					return nil, fmt.Errorf("path %q: [%s] is neither a number nor key='value'", s, inside)

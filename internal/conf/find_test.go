@@ -2,6 +2,7 @@ package conf
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -28,6 +29,23 @@ func TestFindSlashes(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestParsePathRefuses holds what is no path.
+func TestParsePathRefuses(t *testing.T) {
+	for path, want := range map[string]string{
+		"a//b":     "empty step",
+		"a[0":      "not closed",
+		"a[x]":     "neither a number",
+		"a[@x='1]": "a quote that is not closed",
+		"a[@x=1']": "a quote that is not closed",
+		"a[@x=']":  "a quote that is not closed",
+		"a\\":      "syntax error",
+	} {
+		if _, err := ParsePath(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func parseKeyword(r *reader) *Node {
 // from. Values are as written in the words that follow the keyword.
 func keywordFormats() []Format {
 	return []Format{
-		{"keyword", "keyword and words on a line, # comments, Include (sshd_config)", parseKeyword},
+		{"keyword", "keyword and words on a line, # comments, Include, Match (sshd_config)", parseKeyword},
 		// https://redis.io/docs/latest/operate/oss_and_stack/management/config-file/ and
 		// sdssplitargs in https://github.com/redis/redis, src/sds.c. Relative includes start
 		// in the working directory of the server, which is not known; the folder of the

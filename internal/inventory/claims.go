@@ -74,9 +74,12 @@ func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl
 	}
 	v := b.value(over, ctx)
 	list, _ := v.Unmark()
-	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
+	if !b.list(over, "for_each", v) || list.IsNull() || !list.IsKnown() {
 		b.partial = true
 		made := origins(v)
+		if list.IsKnown() {
+			made = nil // a mistake of the description
+		}
 		if len(made) > 0 && !slices.ContainsFunc(made, func(o origin) bool { return o.kind == reported }) {
 			b.say(made[0].span, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Label: "not read",
 				Message: fmt.Sprintf("a list is not known, or has more than %d parts: what it opens or connects to is not known", maxItems), Help: "check that it is the right file"})
@@ -114,11 +117,52 @@ func (b *builder) condition(when hcl.Expression, ctx *hcl.EvalContext) (on, know
 		return true, true
 	}
 	v, _ := b.value(when, ctx).Unmark()
-	if v.IsNull() || !v.IsKnown() || v.Type() != cty.Bool {
+	if !b.is(when, "when", v, cty.Bool, "compare it with something, or read it with truthy(text, default)") || v.IsNull() || !v.IsKnown() {
 		b.partial = true
 		return false, false
 	}
 	return v.True(), true
+}
+
+// is reports whether a value has the type that the description must give it. Another one is
+// a mistake of the description, whatever the file says.
+func (e *evaluator) is(expr hcl.Expression, what string, v cty.Value, want cty.Type, help string) bool {
+	got := v.Type()
+	if got == want {
+		return true
+	}
+	if got != cty.DynamicPseudoType { // an expression that failed, or null
+		e.mistake(expr, fmt.Sprintf("%s is %s and not %s", what, kind(got), kind(want)), help)
+	}
+	return false
+}
+
+// list is like is for lists of anything.
+func (e *evaluator) list(expr hcl.Expression, what string, v cty.Value) bool {
+	switch t := v.Type(); {
+	case t.IsListType() || t.IsTupleType() || t.IsSetType():
+		return true
+	case t != cty.DynamicPseudoType:
+		e.mistake(expr, what+" is "+kind(t)+" and not a list", "write it in [ ], or split it with items(text, separators)")
+	}
+	return false
+}
+
+// kind is a type in the words of docs/services.md.
+func kind(t cty.Type) string {
+	switch {
+	case t == cty.String:
+		return "a text"
+	case t == cty.Number:
+		return "a number"
+	case t == cty.Bool:
+		return "true or false"
+	case t.Equals(nodeType):
+		return "a node"
+	case t.IsListType() || t.IsTupleType() || t.IsSetType():
+		return "a list"
+	}
+	return "an object"
 }
 
 // fact makes the claims of one listen or connect block.
@@ -167,6 +211,16 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		first, extent = b.value(f.First, ctx), b.value(f.Count, ctx)
 	default:
 		first, extent = b.value(f.First, ctx), b.value(f.Last, ctx)
+	}
+	for _, n := range []struct {
+		expr hcl.Expression
+		name string
+		v    cty.Value
+	}{{f.Port, "port", first}, {f.First, "first", first}, {f.Count, "count", extent}, {f.Last, "last", extent}} {
+		if n.expr != nil && n.v != cty.NilVal && !b.is(n.expr, n.name, n.v, cty.Number, "read it with port(text, default)") && n.v.Type() != cty.DynamicPseudoType {
+			b.partial = true
+			return
+		}
 	}
 	purpose := b.purpose(f, ctx)
 	lo, ok := intOf(first)
@@ -275,7 +329,7 @@ func (b *builder) chosen(purpose string, f *catalog.Fact, first cty.Value) {
 // bounds are the two numbers of a list, and lo and hi where they are not known.
 func (b *builder) bounds(of hcl.Expression, ctx *hcl.EvalContext, lo, hi int) (int, int) {
 	list, _ := b.value(of, ctx).Unmark()
-	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() || list.LengthInt() != 2 {
+	if !b.list(of, "this pair of numbers", list) || list.IsNull() || !list.IsKnown() || list.LengthInt() != 2 {
 		return lo, hi
 	}
 	bounds := list.AsValueSlice()
@@ -294,7 +348,7 @@ func (b *builder) except(f *catalog.Fact, ctx *hcl.EvalContext) port.Set {
 	}
 	var ranges []port.Range
 	list, _ := b.value(f.Except, ctx).Unmark()
-	if !list.IsNull() && list.IsKnown() && list.CanIterateElements() {
+	if b.list(f.Except, "except", list) && !list.IsNull() && list.IsKnown() {
 		for _, v := range list.AsValueSlice() {
 			if n, ok := intOf(v); ok && n >= 0 && n <= port.Max {
 				ranges = append(ranges, port.Single(uint16(n)))
@@ -315,7 +369,7 @@ func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) []string {
 	}
 	var out []string
 	list, _ := b.value(f.Bind, ctx).Unmark()
-	if !list.IsNull() && list.IsKnown() && list.CanIterateElements() {
+	if b.list(f.Bind, "bind", list) && !list.IsNull() && list.IsKnown() {
 		for _, v := range list.AsValueSlice() {
 			if s, ok := textOf(v); ok && s != "" {
 				out = append(out, s)
@@ -331,7 +385,7 @@ func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) []string {
 func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto {
 	var out []port.Proto
 	list, _ := b.value(f.Protocol, ctx).Unmark()
-	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
+	if !b.list(f.Protocol, "protocol", list) || list.IsNull() || !list.IsKnown() {
 		b.partial = true
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"portolan/internal/catalog"
@@ -44,7 +45,7 @@ func (e *evaluator) prepare(tools *toolbox) {
 // holds asks a content test of the description.
 func (e *evaluator) holds(test hcl.Expression) bool {
 	v, _ := e.value(test, e.ctx).Unmark()
-	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True()
+	return e.is(test, "this", v, cty.Bool, "ask the file: section(name), has(path)") && v.IsKnown() && !v.IsNull() && v.True()
 }
 
 // evaluate works out the defaults and the options.
@@ -91,14 +92,28 @@ func (e *evaluator) value(expr hcl.Expression, ctx *hcl.EvalContext) cty.Value {
 			if d.Subject != nil {
 				r = *d.Subject
 			}
-			e.diags = append(e.diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error,
+			found := diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error,
 				Span:    e.service.Source.Span(r.Start.Byte, r.End.Byte),
 				Message: fmt.Sprintf("the description of %s fails for %s: %s", e.service.ID, e.doc.File.Name, strings.ToLower(d.Summary)),
-				Help:    firstLine(d.Detail)})
+				Help:    firstLine(d.Detail)}
+			if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && catalog.Functions[call.CalledFunctionName()] != "" {
+				found.Notes = []string{catalog.Functions[call.CalledFunctionName()]}
+			}
+			if d.Summary == "Invalid index" {
+				found.Help = "the list may have no such item: write first(LIST...) for the first one or null"
+			}
+			e.diags = append(e.diags, found)
 			return cty.DynamicVal.Mark(origin{kind: reported})
 		}
 	}
 	return v
+}
+
+// mistake reports what is wrong with an expression of the description.
+func (e *evaluator) mistake(expr hcl.Expression, message, help string) {
+	r := expr.Range()
+	e.diags = append(e.diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error, Span: e.service.Source.Span(r.Start.Byte, r.End.Byte),
+		Message: fmt.Sprintf("the description of %s fails for %s: %s", e.service.ID, e.doc.File.Name, message), Help: help})
 }
 
 // firstLine is what a person can use of an error of the evaluation.

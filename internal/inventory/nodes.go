@@ -31,6 +31,14 @@ func settingPath(args []cty.Value) cty.Value {
 // step of the path.
 func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	from := e.doc.Root
+	if len(args) == 1 {
+		if plain, _ := args[0].Unmark(); plain.Type().Equals(nodeType) { // a node alone is itself
+			if n := nodeOf(plain); n != nil {
+				return []*conf.Node{n}, n.Name, nil
+			}
+			return nil, "", nil
+		}
+	}
 	if len(args) == 2 {
 		plain, _ := args[0].Unmark()
 		if plain.IsNull() || !plain.IsKnown() {
