@@ -7,31 +7,56 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portolan/internal/catalog"
+	"portolan/internal/diag"
 	"portolan/internal/hclfile"
+	"portolan/internal/inventory"
+	"portolan/internal/report"
+	"portolan/internal/source"
 	"portolan/lint"
 )
 
 func (a *app) explainCommand() *cobra.Command {
 	var in input
+	var test bool
+	var tree string
 	cmd := &cobra.Command{
 		Use:   "explain [NAME]",
 		Short: "print what a rule or a service is about",
 		Long: `Explain prints the page of a rule: what it finds, why that is wrong, how to fix it,
 and an example. Of a service it prints the files and settings that are read and the
 defaults that are assumed, with their sources. Without a name it lists the rules and the
-services.`,
+services.
+
+For those who describe a service: --test runs the tests in the description NAME, or in all
+of --services DIR; --tree FORMAT prints the paths and values that a description sees in a
+file. FORMAT is a format, or SERVICE or SERVICE.ROLE for the format of its file.
+
+Exit codes: 0 fine; 1 a test fails, or a description has none; 2 usage; 3 could not do it.`,
 		Example: `  portolan explain ephemeral-overlap
-  portolan explain lumenvox-media-server`,
+  portolan explain lumenvox-media-server
+  portolan explain --services mine --test acme-gateway
+  portolan explain --tree yaml acme.yml`,
 		ValidArgsFunction: cobra.FixedCompletions(lint.Names(), cobra.ShellCompDirectiveNoFileComp),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			showTree := cmd.Flags().Changed("tree")
+			switch {
+			case showTree && test:
+				return usage("--tree and --test do not go together")
+			case showTree && len(args) != 1:
+				return usage("--tree FORMAT takes the name of one file")
+			case len(args) > 1:
 				return usage("explain takes one name, of a rule or of a service")
 			}
 			cat, err := a.catalogue(&in)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if len(args) == 0 {
+			case showTree:
+				return a.printTree(cat, tree, args[0])
+			case test:
+				return a.tryDescriptions(cat, args, in.services != "")
+			case len(args) == 0:
 				_, err := fmt.Fprintf(a.stdout, "rules:\n  %s\n\nservices:\n  %s\n", strings.Join(lint.Names(), "\n  "), strings.Join(cat.IDs(), "\n  "))
 				if err != nil {
 					return fmt.Errorf("writing the list: %w", err)
@@ -54,5 +79,103 @@ services.`,
 		},
 	}
 	cmd.Flags().StringVar(&in.services, "services", "", "add or override descriptions of services from `DIR`")
+	cmd.Flags().BoolVar(&test, "test", false, "run the tests in the description of a service")
+	cmd.Flags().StringVar(&tree, "tree", "", "print what a description sees in a file of this `FORMAT`")
 	return cmd
+}
+
+// tryDescriptions runs the tests of the named service, or of all the operator's, or of all.
+func (a *app) tryDescriptions(cat *catalog.Catalog, names []string, theirs bool) error {
+	var services []*catalog.Service
+	switch {
+	case len(names) > 0:
+		s := cat.Find(names[0])
+		if s == nil {
+			return usage("there is no service %q%s; portolan explain without a name lists them", names[0], hclfile.Suggest(names[0], cat.IDs()))
+		}
+		services = append(services, s)
+	case theirs:
+		services = cat.Theirs()
+	default:
+		services, _ = cat.All() // ours, without mistakes
+	}
+	var out strings.Builder
+	var found diag.List
+	failed, all := 0, 0
+	for _, s := range services {
+		if len(s.Tests) == 0 {
+			failed++
+			fmt.Fprintf(&out, "FAIL %s carries no test (%s)\n", s.ID, s.Span)
+		}
+		for i := range s.Tests {
+			test := &s.Tests[i]
+			all++
+			trial, err := inventory.Try(s, test)
+			if err != nil {
+				return err
+			}
+			if trial.Passed() {
+				fmt.Fprintf(&out, "ok   %s %q\n", s.ID, test.Name)
+				continue
+			}
+			failed++
+			fmt.Fprintf(&out, "FAIL %s %q (%s)\n", s.ID, test.Name, test.Span)
+			for _, line := range trial.Missing {
+				fmt.Fprintf(&out, "  - %s\n", report.Printable(line))
+			}
+			for _, line := range trial.Extra {
+				fmt.Fprintf(&out, "  + %s\n", report.Printable(line))
+			}
+			if len(trial.Missing)+len(trial.Extra) == 0 {
+				out.WriteString("  the claims are right, and an expression of the description fails\n")
+			}
+			found = append(found, trial.Diags...)
+		}
+	}
+	if failed > 0 {
+		out.WriteString("- is expected and not claimed, + is claimed and not expected\n")
+	}
+	if _, err := io.WriteString(a.stdout, out.String()); err != nil {
+		return fmt.Errorf("writing the results: %w", err)
+	}
+	if len(found) > 0 { // what the tests that failed met
+		if err := report.Text(a.stderr, found, a.dress(a.stderr)); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return &exitError{code: exitFindings}
+	}
+	return nil
+}
+
+// printTree prints the paths and values of a file.
+func (a *app) printTree(cat *catalog.Catalog, format, name string) error {
+	f, err := source.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	doc, diags, err := inventory.ReadAs(cat, format, f)
+	if err != nil {
+		return usage("--tree: %w", err)
+	}
+	for _, gap := range doc.Gaps {
+		diags = append(diags, diag.Diagnostic{Rule: "unreadable-file", Severity: diag.Warning, Span: gap, Message: "what belongs here is not in the tree", Label: "not read"})
+	}
+	var out strings.Builder
+	for row := range doc.Rows() {
+		fmt.Fprintf(&out, "%s\t%s", row.At, report.Printable(row.Path))
+		if row.Value != "" {
+			fmt.Fprintf(&out, "\t%s", report.Printable(row.Value))
+		}
+		out.WriteByte('\n')
+	}
+	if _, err := io.WriteString(a.stdout, out.String()); err != nil {
+		return fmt.Errorf("writing the tree: %w", err)
+	}
+	if len(diags) == 0 {
+		return nil
+	}
+	diags.Sort()
+	return report.Text(a.stderr, diags, a.dress(a.stderr))
 }

@@ -2,14 +2,12 @@ package inventory_test
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"portolan/internal/catalog"
 	"portolan/internal/inventory"
-	"portolan/internal/source"
 	"portolan/services"
 )
 
@@ -33,30 +31,20 @@ func runTests(t *testing.T, s *catalog.Service) {
 	if len(s.Tests) == 0 {
 		t.Errorf("%s carries no test", s.ID)
 	}
-	for _, test := range s.Tests {
+	for i := range s.Tests {
+		test := &s.Tests[i]
 		t.Run(s.ID+"/"+test.Name, func(t *testing.T) {
-			files := map[string]*source.File{}
-			for role, text := range test.Files {
-				files[role] = source.New(role, []byte(text))
-			}
-			inv, diags, err := inventory.ReadFiles(s, files, test.Set)
+			trial, err := inventory.Try(s, test)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, d := range diags {
-				if d.Rule == catalog.Rule { // a purpose that fails changes no claim
+			if !trial.Passed() {
+				t.Errorf("%s\nmissing %q\nnot expected %q", test.Span, trial.Missing, trial.Extra)
+			}
+			for _, d := range trial.Diags {
+				if d.Rule == catalog.Rule {
 					t.Errorf("%s: %s (%s)", d.Span, d.Message, d.Help)
 				}
-			}
-			var got []string
-			for _, c := range inv.Claims {
-				got = append(got, c.Describe())
-			}
-			want := slices.Clone(test.Expect)
-			slices.Sort(got)
-			slices.Sort(want)
-			if !slices.Equal(got, want) {
-				t.Errorf("%s\ngot  %q\nwant %q", test.Span, got, want)
 			}
 		})
 	}
