@@ -197,9 +197,9 @@ func plural(n int, word string) string {
 // IsPlaceholder reports whether value still is a template: text that some tool will
 // replace before the service sees it, so what it will be is not known. Known are
 // {{ x }} (Jinja, Go, mustache), <%= x %> (ERB), @X@ and @@X@@ (autoconf and others),
-// ${X}, %(x)s, $(command), $env(X) and $def(X) (Kamailio).
+// ${X}, %(x)s, $(command), $env(X) and $def(X) (Kamailio), $__env{X} and $__file{X} (Grafana).
 func IsPlaceholder(value string) bool {
-	for _, p := range [...]struct{ open, close string }{{"{{", "}}"}, {"<%", "%>"}, {"${", "}"}, {"%(", ")s"}, {"$(", ")"}, {"$env(", ")"}, {"$def(", ")"}} {
+	for _, p := range [...]struct{ open, close string }{{"{{", "}}"}, {"<%", "%>"}, {"${", "}"}, {"%(", ")s"}, {"$(", ")"}, {"$env(", ")"}, {"$__env{", "}"}, {"$__file{", "}"}, {"$def(", ")"}} {
 		if _, rest, found := strings.Cut(value, p.open); found && strings.Contains(rest, p.close) {
 			return true
 		}

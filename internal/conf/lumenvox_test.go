@@ -230,7 +230,7 @@ func fuzz(format string) func(*testing.T, []byte) {
 }
 
 func TestIsPlaceholder(t *testing.T) {
-	for _, s := range []string{"{{ sip_port }}", "<%= @mrcp_server_ip %>", "@SIP_PORT@", "@@Port@@", "${SIP_PORT}", "5${X}60", "%(port)s", "$(hostname -i)", "udp:$env(IP):5060", "$def(PORT)"} {
+	for _, s := range []string{"{{ sip_port }}", "<%= @mrcp_server_ip %>", "@SIP_PORT@", "@@Port@@", "$__env{PORT}", "$__file{/run/x}", "${SIP_PORT}", "5${X}60", "%(port)s", "$(hostname -i)", "udp:$env(IP):5060", "$def(PORT)"} {
 		if !IsPlaceholder(s) {
 			t.Errorf("%q is a placeholder", s)
 		}
