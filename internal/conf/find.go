@@ -12,8 +12,9 @@ import (
 //     (path.Match). The items of a list have no name and match "*".
 //   - "**" is any number of levels.
 //   - "@id" is an attribute of an XML element.
-//   - "param[@name='sip-port']" is a child one of whose own children has that value, and
-//     "server[0]" the first of those that match, counted from 0.
+//   - "param[@name='sip-port']" is a child one of whose own children has that value,
+//     "service[.='lmtp']" one that has it itself, and "server[0]" the first of those that
+//     match, counted from 0.
 type Path []step
 
 type step struct {
@@ -22,7 +23,7 @@ type step struct {
 	tests []test
 }
 
-// test is one [key='value'], or one [n] with key "".
+// test is one [key='value'], where key "." is the node itself, or one [n] with key "".
 type test struct {
 	key, value string
 	index      int
@@ -143,7 +144,7 @@ func passes(n *Node, tests []test) bool {
 		if t.key == "" {
 			continue
 		}
-		ok := false
+		ok := t.key == "." && n.Value == t.value
 		for _, c := range n.Children {
 			ok = ok || strings.EqualFold(c.Name, t.key) && c.Value == t.value
 		}

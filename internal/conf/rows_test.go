@@ -43,6 +43,18 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
+// TestOwnValue selects by the value of the node itself.
+func TestOwnValue(t *testing.T) {
+	doc, _ := Dialect{Delimiters: "=", Blocks: true}.Parse(source.New("f", []byte("s a {\n p = 1\n}\ns b {\n p = 2\n}\ns b {\n p = 3\n}\n")), nil)
+	p, err := ParsePath("s[.='b']/p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := p.Find(doc.Root); len(found) != 2 || found[0].Value != "2" || found[1].Value != "3" {
+		t.Errorf("%d nodes", len(found))
+	}
+}
+
 // TestRows takes the paths of a listing at their word.
 func TestRows(t *testing.T) {
 	doc, _, err := Parse("yaml", source.New("f.yml", []byte("a:\n  - b: 1\n  - b: 2\n    c: [x, y]\nd: {e: z}\n")), nil)

@@ -32,7 +32,11 @@ func settingPath(args []cty.Value) cty.Value {
 func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	from := e.doc.Root
 	if len(args) == 1 {
-		if plain, _ := args[0].Unmark(); plain.Type().Equals(nodeType) { // a node alone is itself
+		plain, _ := args[0].Unmark()
+		if plain.Type() == cty.DynamicPseudoType { // HCL tries the "if" of a list without an item
+			return nil, "", nil
+		}
+		if plain.Type().Equals(nodeType) { // a node alone is itself
 			if n := nodeOf(plain); n != nil {
 				return []*conf.Node{n}, n.Name, nil
 			}
