@@ -36,6 +36,9 @@ func (c *candidate) layered(read *documents, doc *conf.Document) *conf.Document 
 	}
 	whole := doc
 	for _, name := range names {
+		if info, err := c.tree.Stat(name); err == nil && info.IsDir() {
+			continue
+		}
 		f, err := c.tree.Read(name)
 		if err != nil {
 			c.diags = append(c.diags, unreadable(source.New(name, nil), why(err), "make it a readable text file, or remove it"))

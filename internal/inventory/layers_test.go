@@ -171,6 +171,7 @@ func TestLayersAndInstances(t *testing.T) {
 			"etc/acme/1/conf.d/a.conf":     "[a]\nport = 13\n",
 			"etc/acme/2/acme.conf":         "[a]\nport = 21\n",
 			"etc/acme/2/conf.d/z.conf":     "[a]\nport = 22\n",
+			"etc/acme/2/conf.d/q.conf/x":   "[a]\nport = 99\n", // a folder is no layer
 			"var/lib/acme/2/auto.conf":     "[a]\nport = 23\n",
 			"var/lib/acme/3/auto.conf":     "[a]\nport = 33\n",
 			"etc/acme/2/conf.d/z.conf.bak": "[a]\nport = 24\n",
