@@ -231,7 +231,7 @@ func (s *lineScan) directive(l logical) (Include, []Arg, bool) {
 		if from < to && strings.IndexByte(s.Delimiters, l.text[from]) >= 0 {
 			from, to = l.trim(from+1, to)
 		}
-		if s.Words {
+		if s.Words && !inc.Endings { // an ending may stand behind a blank
 			return inc, s.words(l, from, to), true
 		}
 		text, inner, end := s.value(l, from, to)

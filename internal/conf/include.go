@@ -20,6 +20,10 @@ type Include struct {
 	// NoDots says that the directive names a folder, and that files whose names have a dot or
 	// end with "~" are not read from it.
 	NoDots bool
+	// Endings says that the directive names a folder and, behind commas, which of its files are
+	// read: "*.conf" those that end so, ".bak" none that ends so; never hidden ones and
+	// copies that editors leave, "a~" and "#a#".
+	Endings bool
 	// Base is the folder where relative names start; "" is that of the including file.
 	Base string
 	Need Need
@@ -89,6 +93,11 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 	if in.r.includes++; in.r.includes > MaxIncludes { // looking costs, too
 		return nil, errManyFiles
 	}
+	var endings []string
+	if inc.Endings {
+		words := strings.Split(pattern, ",")
+		pattern, endings = strings.TrimSpace(words[0]), words[1:]
+	}
 	if !path.IsAbs(pattern) {
 		base := inc.Base
 		if base == "" {
@@ -97,7 +106,7 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 		pattern = path.Join("/", base, pattern)
 	}
 	plain := !strings.ContainsAny(pattern, `*?[\`)
-	if inc.Dir != "" || inc.NoDots {
+	if inc.Dir != "" || inc.NoDots || inc.Endings {
 		if _, err := in.r.tree.Stat(pattern); err != nil && inc.Need != NeedNothing {
 			return nil, err
 		}
@@ -111,10 +120,36 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 			return err == nil && info.IsDir() || strings.Contains(base, ".") || strings.HasSuffix(base, "~")
 		})
 	}
+	if inc.Endings {
+		names = slices.DeleteFunc(names, func(name string) bool {
+			info, err := in.r.tree.Stat(name)
+			return err == nil && info.IsDir() || !chosen(path.Base(name), endings)
+		})
+	}
 	if err == nil && len(names) == 0 && (inc.Need == NeedMatch || inc.Need == NeedFile && plain) {
 		err = fs.ErrNotExist
 	}
 	return names, err
+}
+
+// chosen reports whether Endings read a file of that name.
+func chosen(base string, endings []string) bool {
+	if base[0] == '.' || strings.HasSuffix(base, "~") || base[0] == '#' && strings.HasSuffix(base, "#") {
+		return false
+	}
+	wanted, found := false, false
+	for _, e := range endings {
+		e = strings.TrimSpace(e)
+		only, starred := strings.CutPrefix(e, "*")
+		switch {
+		case only == "": // nothing between two commas, or any ending
+		case starred:
+			wanted, found = true, found || strings.HasSuffix(base, only)
+		case strings.HasSuffix(base, e):
+			return false
+		}
+	}
+	return found || !wanted
 }
 
 // read is the file of that name.

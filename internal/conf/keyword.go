@@ -42,5 +42,10 @@ func keywordFormats() []Format {
 		{"squid", "keyword and words on a line, # comments also behind a blank, include",
 			Dialect{Comments: "#", Inline: "#", InlineBlank: true, Blank: true, Bare: BareEmpty, Words: true, Quotes: `"`,
 				Includes: []Include{{Keyword: "include"}}}.parse},
+		// dnsmasq(8): https://thekelleys.org.uk/dnsmasq/docs/dnsmasq-man.html. Inside quotes a
+		// backslash stands before what it gives a meaning, and "#" begins no comment.
+		{"dnsmasq", "option or option=value, # comments also behind a blank, conf-file, conf-dir",
+			Dialect{Comments: "#", Inline: "#", InlineBlank: true, Delimiters: "=", Bare: BareTrue, Words: true, Quotes: `"`, Escapes: "bnrt",
+				Includes: []Include{{Keyword: "conf-file", Base: "/"}, {Keyword: "conf-dir", Base: "/", Endings: true}}}.parse},
 	}
 }

@@ -182,10 +182,13 @@ func baseOf(name string) string {
 func byName(cat *catalog.Catalog, name string) []candidate {
 	base := baseOf(name)
 	folder := strings.ToLower(path.Base(path.Dir(filepath.ToSlash(name))))
-	fits := func(pattern string) bool {
+	fits := func(spec *catalog.FileSpec, pattern string) bool {
 		pattern = strings.ToLower(pattern)
 		ok, _ := path.Match(path.Base(pattern), base)
-		if ok && strings.Contains(path.Base(pattern), "*") && strings.HasSuffix(path.Dir(pattern), ".d") { // the folder's name tells
+		// Where the name says nothing, that of the folder tells. The endings of units say what
+		// they are.
+		nothing := strings.HasPrefix(path.Base(pattern), "*") && spec.Accept == nil && spec.Format != "systemd"
+		if ok && (nothing || strings.Contains(path.Base(pattern), "*") && strings.HasSuffix(path.Dir(pattern), ".d")) {
 			ok, _ = path.Match(path.Base(path.Dir(pattern)), folder)
 		}
 		return ok
@@ -193,14 +196,15 @@ func byName(cat *catalog.Catalog, name string) []candidate {
 	var out []candidate
 	for _, s := range cat.Named(base) {
 		for i := range s.Files {
+			fit := func(pattern string) bool { return fits(&s.Files[i], pattern) }
 			var systems []string
 			for system, patterns := range s.Files[i].Paths {
-				if slices.ContainsFunc(patterns, fits) {
+				if slices.ContainsFunc(patterns, fit) {
 					systems = append(systems, system)
 				}
 			}
 			sample := len(systems) == 0
-			if sample && !slices.ContainsFunc(s.Files[i].Samples, fits) {
+			if sample && !slices.ContainsFunc(s.Files[i].Samples, fit) {
 				continue
 			}
 			c := candidate{name: name, service: s, spec: &s.Files[i], sample: sample}

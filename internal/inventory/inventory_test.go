@@ -216,6 +216,9 @@ func TestNamesOfSamples(t *testing.T) {
 		{"basic.conf", "ServerType standalone\nPort 2121\n", "proftpd"},
 		{"rsyslog.d/50-x.conf", "input(type=\"imtcp\" port=\"1514\")\n", "rsyslog"},
 		{"other.d/50-x.conf", "input(type=\"imtcp\" port=\"1514\")\n", ""},
+		// Nor does one that may be called anything where nothing looks into it.
+		{"dnsmasq/lan.conf", "interface=virbr7\n", "dnsmasq"},
+		{"other/lan.conf", "interface=virbr7\n", ""},
 		{"xinetd.d/relay", "service relay\n{\n disable = yes\n}\n", "xinetd"},
 		{"relay", "service relay\n{\n disable = yes\n}\n", ""},
 	} {
