@@ -237,6 +237,10 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		b.unknown(purpose, f, first, extent)
 		return
 	}
+	if f.Last != nil && lo != 0 && hi != 0 && hi < lo {
+		b.backwards(purpose, lo, hi, first, extent)
+		return
+	}
 	if lo == 0 || hi < lo {
 		switch f.Zero {
 		case "unknown":
@@ -308,6 +312,19 @@ func (b *builder) zero(purpose string, first, extent cty.Value) {
 	at, name := placeOf(v)
 	b.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error,
 		Message: fmt.Sprintf("%s is 0, and what that means for %s is not documented", name, purpose), Help: "write a number of at least 1"})
+}
+
+// backwards reports a range that ends before it begins. What a service makes of that is in
+// its description, if it is known: then the bounds are mended there.
+func (b *builder) backwards(purpose string, lo, hi int, first, extent cty.Value) {
+	b.partial = true
+	v := extent
+	if made := origins(extent); len(made) == 0 || made[0].kind != written {
+		v = first
+	}
+	at, _ := placeOf(v)
+	b.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error,
+		Message: fmt.Sprintf("%s of %s ends at %d, before it begins at %d", purpose, b.service.ID, hi, lo), Help: "write the smaller port first"})
 }
 
 // chosen reports a listener on a port that the system chooses, another at every start.

@@ -427,3 +427,18 @@ func TestInstances(t *testing.T) {
 		t.Errorf("instances are %v", seen)
 	}
 }
+
+// TestBackwards: a range that ends before it begins is a finding, and neither off nor
+// turned around.
+func TestBackwards(t *testing.T) {
+	inv, diags, err := inventory.Read(ours(t), host(map[string]string{"etc/turnserver.conf": "min-port=60000\nmax-port=50000\n"}), "", nil)
+	if err != nil || len(diags) != 1 || diags[0].Rule != "out-of-range-value" || diags[0].Span.String() != "etc/turnserver.conf:2:10" ||
+		!strings.Contains(diags[0].Message, "ends at 50000, before it begins at 60000") {
+		t.Errorf("%v %+v", err, diags)
+	}
+	for _, d := range inv.Disabled {
+		if strings.HasPrefix(d.Listen, "relay") {
+			t.Errorf("%s is off because of %+v", d.Listen, d.Because)
+		}
+	}
+}
