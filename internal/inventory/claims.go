@@ -388,6 +388,9 @@ func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) []string {
 	list, _ := b.value(f.Bind, ctx).Unmark()
 	if b.list(f.Bind, "bind", list) && !list.IsNull() && list.IsKnown() {
 		for _, v := range list.AsValueSlice() {
+			if t := v.Type(); t != cty.String && t != cty.DynamicPseudoType {
+				b.mistake(f.Bind, "an address of bind is "+kind(t)+" and not a text", "write addresses as texts")
+			}
 			if s, ok := textOf(v); ok && s != "" {
 				out = append(out, s)
 			}
@@ -407,11 +410,15 @@ func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto 
 		return nil
 	}
 	for _, v := range list.AsValueSlice() {
+		if plain, _ := v.Unmark(); !plain.IsKnown() { // a template, which a finding is about
+			b.partial = true
+			continue
+		}
 		s, _ := textOf(v)
 		p, err := port.ParseProto(s)
 		if err != nil {
-			b.diags = append(b.diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error, Span: f.Span,
-				Message: fmt.Sprintf("listener %s of %s: %s", f.Name, b.service.ID, err)})
+			b.partial = true
+			b.mistake(f.Protocol, err.Error(), "")
 			continue
 		}
 		out = append(out, p)

@@ -218,25 +218,28 @@ func (e *evaluator) say(at source.Span, d diag.Diagnostic) {
 
 // orDefault is dflt when v is null or a word that stands for the built-in value, and
 // what read makes of its text otherwise.
-func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text string, v, dflt cty.Value) cty.Value) cty.Value {
+func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text string, v, dflt cty.Value) cty.Value) (cty.Value, error) {
+	if got := dflt.Type(); got != t && got != cty.DynamicPseudoType && !dflt.IsNull() {
+		return cty.NilVal, fmt.Errorf("the default is %s and not %s", kind(got), kind(t))
+	}
 	plain, marks := v.Unmark()
 	if !plain.IsKnown() {
-		return cty.UnknownVal(t).WithMarks(marks)
+		return cty.UnknownVal(t).WithMarks(marks), nil
 	}
 	if plain.IsNull() {
 		if gap, open := mayStandElsewhere(marks); open {
 			return cty.UnknownVal(t).Mark(origin{span: gap, kind: unknown,
-				words: "a part of the configuration could not be read, and it may set the value"})
+				words: "a part of the configuration could not be read, and it may set the value"}), nil
 		}
-		return standIn(t, marks, dflt)
+		return standIn(t, marks, dflt), nil
 	}
 	text := plain.AsString()
 	for _, w := range e.spec.DefaultWords {
 		if strings.EqualFold(text, w) {
-			return standIn(t, marks, dflt)
+			return standIn(t, marks, dflt), nil
 		}
 	}
-	return read(text, v, dflt)
+	return read(text, v, dflt), nil
 }
 
 // mayStandElsewhere reports whether what we did not read may say a value, and where that is.

@@ -61,7 +61,7 @@ func (t *toolbox) make() map[string]function.Function {
 	number := func(limit int) impl {
 		return func(a []cty.Value) (cty.Value, error) {
 			e := t.e
-			return e.orDefault(cty.Number, a[0], a[1], func(s string, v, _ cty.Value) cty.Value { return e.number(s, v, limit) }), nil
+			return e.orDefault(cty.Number, a[0], a[1], func(s string, v, _ cty.Value) cty.Value { return e.number(s, v, limit) })
 		}
 	}
 	return map[string]function.Function{
@@ -83,10 +83,10 @@ func (t *toolbox) make() map[string]function.Function {
 		"port":    fn(cty.Number, number(port.Max), text, any),
 		"number":  fn(cty.Number, number(1<<30), text, any),
 		"text": fn(cty.String, func(a []cty.Value) (cty.Value, error) {
-			return t.e.orDefault(cty.String, a[0], a[1], func(_ string, v, _ cty.Value) cty.Value { return v }), nil
+			return t.e.orDefault(cty.String, a[0], a[1], func(_ string, v, _ cty.Value) cty.Value { return v })
 		}, text, any),
 		"truthy": fn(cty.Bool, func(a []cty.Value) (cty.Value, error) {
-			return t.e.orDefault(cty.Bool, a[0], a[1], truth), nil
+			return t.e.orDefault(cty.Bool, a[0], a[1], truth)
 		}, text, any),
 		"items":        fn(cty.List(cty.String), items, text, text),
 		"command":      more(cty.List(cty.String), own((*evaluator).command), node),
