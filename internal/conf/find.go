@@ -20,6 +20,7 @@ type Path []step
 type step struct {
 	name  string // pattern in lower case
 	deep  bool   // "**"
+	plain bool   // the pattern has no wildcards
 	tests []test
 }
 
@@ -29,14 +30,20 @@ type test struct {
 	index      int
 }
 
+// maxSteps bounds the steps of a path; no tree that a reader makes is that deep on purpose.
+const maxSteps = 64
+
 // ParsePath reads a path. The error says what is wrong with it.
 func ParsePath(s string) (Path, error) {
 	var p Path
 	for rest := s; rest != ""; {
+		if len(p) == maxSteps {
+			return nil, fmt.Errorf("path %.40q… has more than %d steps", s, maxSteps)
+		}
 		var part string
 		part, rest = cutStep(rest)
 		name, brackets, _ := strings.Cut(part, "[")
-		st := step{name: strings.ToLower(name), deep: name == "**"}
+		st := step{name: strings.ToLower(name), deep: name == "**", plain: !strings.ContainsAny(name, `*?\`)}
 		if name == "" {
 			return nil, fmt.Errorf("path %q has an empty step", s)
 		}
@@ -85,20 +92,36 @@ func cutStep(s string) (step, rest string) {
 	return s, ""
 }
 
-// Find are the nodes below n that p selects, in the order of the tree. The empty path
-// selects n itself.
+// Find are the nodes below n that p selects, in the order of the tree, each once. The
+// empty path selects n itself.
 func (p Path) Find(n *Node) []*Node {
-	found := []*Node{n}
+	found, _ := p.Search(n)
+	return found
+}
+
+// Search is Find, and says how many nodes it had to look at.
+func (p Path) Search(n *Node) (found []*Node, looked int) {
+	found = []*Node{n}
+	deep := false
 	for _, st := range p {
 		var next []*Node
-		for _, f := range found {
-			if st.deep {
-				next = descend(next, f, 0)
-				continue
+		if st.deep {
+			var seen map[*Node]bool
+			if deep { // of the nodes one may be inside another
+				seen = map[*Node]bool{}
 			}
+			for _, f := range found {
+				next = descend(next, f, 0, seen)
+			}
+			deep, found = true, next
+			looked += len(next)
+			continue
+		}
+		for _, f := range found {
 			from := len(next)
+			looked += len(f.Children)
 			for _, c := range f.Children {
-				if ok, _ := path.Match(st.name, stepName(c.Name)); ok && passes(c, st.tests) {
+				if st.named(c.Name) && st.passes(c, &looked) {
 					next = append(next, c)
 				}
 			}
@@ -115,36 +138,50 @@ func (p Path) Find(n *Node) []*Node {
 		}
 		found = next
 	}
-	return found
+	return found, looked
 }
 
-// stepName is a name as steps are matched with it. A "/" in it, as in 10.0.0.0/8, would end
-// what "*" stands for, and no step has one.
-func stepName(name string) string {
-	return strings.ReplaceAll(strings.ToLower(name), "/", "\x00")
+// named reports whether a step is for nodes of a name. A "/" in it, as in 10.0.0.0/8, would
+// end what "*" stands for, and no step has one.
+func (st *step) named(name string) bool {
+	if st.plain {
+		return strings.EqualFold(st.name, name)
+	}
+	if st.name == "*" {
+		return true
+	}
+	ok, _ := path.Match(st.name, strings.ReplaceAll(strings.ToLower(name), "/", "\x00"))
+	return ok
 }
 
 // maxFindDepth bounds "**"; readers bound the depth of trees far below it.
 const maxFindDepth = 1000
 
-// descend appends n and everything below it.
-func descend(to []*Node, n *Node, depth int) []*Node {
+// descend appends n and everything below it, without what was seen before.
+func descend(to []*Node, n *Node, depth int, seen map[*Node]bool) []*Node {
+	if seen != nil {
+		if seen[n] {
+			return to
+		}
+		seen[n] = true
+	}
 	to = append(to, n)
 	if depth < maxFindDepth {
 		for _, c := range n.Children {
-			to = descend(to, c, depth+1)
+			to = descend(to, c, depth+1, seen)
 		}
 	}
 	return to
 }
 
 // passes asks the key='value' tests of a step.
-func passes(n *Node, tests []test) bool {
-	for _, t := range tests {
+func (st *step) passes(n *Node, looked *int) bool {
+	for _, t := range st.tests {
 		if t.key == "" {
 			continue
 		}
 		ok := t.key == "." && n.Value == t.value
+		*looked += len(n.Children)
 		for _, c := range n.Children {
 			ok = ok || strings.EqualFold(c.Name, t.key) && c.Value == t.value
 		}

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -47,5 +48,31 @@ func TestParsePathRefuses(t *testing.T) {
 		if _, err := ParsePath(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
+	}
+}
+
+// TestFindDeep follows "**" many times through a deep tree: each node comes once, in the
+// order of the tree, and the work is the steps times the nodes.
+func TestFindDeep(t *testing.T) {
+	root, depth := &Node{}, 300
+	for n, i := root, 0; i < depth; i++ {
+		n.Children = []*Node{{Name: "a", Children: []*Node{{Name: "b"}}}, {Name: fmt.Sprint(i)}}
+		n = n.Children[0]
+	}
+	for path, want := range map[string]int{
+		"**": 1 + 3*depth - (depth - 1), "**/**": 1 + 3*depth - (depth - 1), "**/a": depth, "**/a/**/b": 1, "**/**/**/7": 1, "**/a/**/a": depth - 1,
+		strings.Repeat("**/", 62) + "7": 1,
+	} {
+		p, err := ParsePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, looked := p.Search(root)
+		if len(found) != want || looked > len(p)*3*depth {
+			t.Errorf("%.20s: %d nodes, want %d, after looking at %d", path, len(found), want, looked)
+		}
+	}
+	if _, err := ParsePath(strings.Repeat("**/", 64) + "7"); err == nil {
+		t.Error("a path of 65 steps is none")
 	}
 }
