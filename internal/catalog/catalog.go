@@ -315,12 +315,9 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			dir = f.Name
 		}
 		for _, name := range names {
-			raw, err := fs.ReadFile(fsys, name)
+			raw, err := read(fsys, name)
 			if err != nil {
-				return nil, nil, err
-			}
-			if len(raw) > MaxSize {
-				return nil, nil, fmt.Errorf("%s: larger than %d KiB, the most that a description may have", name, MaxSize>>10)
+				return nil, nil, fmt.Errorf("%s: %w", name, err)
 			}
 			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join(dir, name), raw), paths: literalPaths(raw), images: literalImages(raw)}
 			cat.add(e)
@@ -336,6 +333,25 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	}
 	cat.names = sync.OnceValue(cat.byBase)
 	return cat, diags, nil
+}
+
+// read reads a description. What is no file is not opened: a pipe never ends, nor does a
+// device.
+func read(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	switch {
+	case err != nil:
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, err
+	case info.Size() > MaxSize:
+		return nil, fmt.Errorf("larger than %d KiB, the most that a description may have", MaxSize>>10)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
+	return fs.ReadFile(fsys, name)
 }
 
 func (c *Catalog) byBase() *baseNames {

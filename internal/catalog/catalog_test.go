@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,6 +210,31 @@ func TestDeepNesting(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyFilesAreRead: what is called like a description and is no file, or is far too
+// large, is refused before it is opened.
+func TestOnlyFilesAreRead(t *testing.T) {
+	for want, file := range map[string]*fstest.MapFile{
+		"x.hcl: it is not a regular file":                                  {Mode: fs.ModeNamedPipe | 0o644},
+		"x.hcl: larger than 128 KiB, the most that a description may have": {Data: make([]byte, MaxSize+1)},
+	} {
+		if _, _, err := Load(fstest.MapFS{"ours.hcl": {Data: []byte(whole)}}, unopened{fstest.MapFS{"x.hcl": file}}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// unopened opens nothing but folders.
+type unopened struct{ fstest.MapFS }
+
+func (u unopened) Open(name string) (fs.File, error) {
+	if strings.HasSuffix(name, ".hcl") {
+		return nil, fs.ErrInvalid
+	}
+	return u.MapFS.Open(name)
+}
+
+func (u unopened) ReadFile(name string) ([]byte, error) { return nil, fs.ErrInvalid }
 
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(whole))
