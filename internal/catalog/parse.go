@@ -563,7 +563,8 @@ func newScope(s *Service) scope {
 	return sc
 }
 
-// expression checks that every name an expression uses is there to be used.
+// expression checks that every name an expression uses is there to be used, and makes it
+// pay from the budget of whoever evaluates it.
 func (p *parser) expression(e hclsyntax.Expression, sc scope) {
 	for _, t := range e.Variables() {
 		known, what := []string(nil), ""
@@ -602,6 +603,7 @@ func (p *parser) expression(e hclsyntax.Expression, sc scope) {
 		}
 		return nil
 	})
+	meter(e)
 }
 
 // call checks those arguments of a call that are written out.

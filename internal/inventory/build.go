@@ -174,12 +174,13 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	b := &builder{evaluator: e}
 	b.group(&in.service.Group, b.ctx, nil)
 	b.lints()
+	over := b.spent() // which may be said only now
 	out := result{status: Whole, claims: b.claims, disabled: b.disabled, diags: e.diags}
 	gaps := len(e.doc.Gaps)
 	for _, side := range e.sides {
 		gaps += len(side.Gaps)
 	}
-	if b.partial || gaps > 0 { // what was not read may open more
+	if b.partial || gaps > 0 || over { // what was not read may open more
 		out.status = Partial
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -20,7 +21,8 @@ type builder struct {
 	claims   []Claim
 	disabled []Disabled
 	partial  bool
-	scopes   []scope // the groups around what is being built, the outermost first
+	scopes   []scope         // the groups around what is being built, the outermost first
+	defaults map[socket]bool // claims that rest on a default
 }
 
 // group makes the claims of a group and of those inside it.
@@ -87,6 +89,9 @@ func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl
 		return
 	}
 	for i, item := range list.AsValueSlice() {
+		if b.spent() {
+			return
+		}
 		if i == maxItems {
 			b.partial = true
 			b.diags = append(b.diags, tooMany(b.doc.File.Span(0, 0)))
@@ -282,18 +287,37 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	for _, proto := range b.protocols(f, ctx) {
 		for _, r := range port.Of(clamp(lo, hi)).Minus(b.except(f, ctx)).Ranges() {
 			claim.Proto, claim.Ports = proto, r
-			if claim.Origin == Config || !slices.ContainsFunc(b.claims, claim.repeats) {
+			if b.budget.Spend(priceClaim); b.spent() {
+				return
+			}
+			if claim.Origin == Config || b.fresh(&claim) {
 				b.claims = append(b.claims, claim)
 			}
 		}
 	}
 }
 
-// repeats reports whether other is the same socket or connection by the same default at the
-// same place, said again: it is the same one.
-func (c *Claim) repeats(other Claim) bool {
-	return c.Listen == other.Listen && c.Direction == other.Direction && c.Proto == other.Proto && c.Ports == other.Ports &&
-		c.Origin == other.Origin && c.Span == other.Span && c.Peer == other.Peer && c.Purpose == other.Purpose && slices.Equal(c.Bind, other.Bind)
+// socket is what tells claims that rest on defaults from each other.
+type socket struct {
+	listen, purpose, peer, binds string
+	direction                    Direction
+	proto                        port.Proto
+	ports                        port.Range
+	span                         source.Span
+}
+
+// fresh reports whether a claim that rests on a default is not the same socket or connection
+// by the same default at the same place, said again: then it is the same one.
+func (b *builder) fresh(c *Claim) bool {
+	s := socket{c.Listen, c.Purpose, c.Peer, strings.Join(c.Bind, " "), c.Direction, c.Proto, c.Ports, c.Span}
+	if b.defaults[s] {
+		return false
+	}
+	if b.defaults == nil {
+		b.defaults = map[socket]bool{}
+	}
+	b.defaults[s] = true
+	return true
 }
 
 // purpose is the words of a block for people, or its name where they are not known.

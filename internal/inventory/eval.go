@@ -33,13 +33,30 @@ type evaluator struct {
 	said     map[source.Span]bool // values a finding was made about
 	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
 	paths    map[string]conf.Path // parsed paths
+	budget   catalog.Budget       // of all its expressions
+	over     bool                 // the budget is used up, and a finding says so
 }
+
+// maxWork is the budget of one instance. The real files that we know take up to 10,000, and
+// one with 500 of everything, the most that is followed, some 100,000 to a million. It is
+// spent in about a second.
+const maxWork = 2_000_000
+
+// What is paid for beside the values of expressions.
+const (
+	sourceUnit  = 4  // bytes of an expression for the price of one value
+	nodesUnit   = 32 // nodes that a path looks at
+	priceClaim  = 16
+	priceReason = 8 // a step on the way to why something is off
+)
 
 // prepare makes the functions ready, which is all that a content test needs.
 func (e *evaluator) prepare(tools *toolbox) {
 	e.said, e.touched, e.paths = map[source.Span]bool{}, map[*conf.Node]bool{}, map[string]conf.Path{}
 	e.version = cty.NullVal(cty.String)
-	e.ctx = &hcl.EvalContext{Functions: tools.lend(e), Variables: map[string]cty.Value{}}
+	e.budget = catalog.Budget{Left: maxWork, Over: cty.DynamicVal.Mark(origin{kind: reported})}
+	name, budget := e.budget.Variable()
+	e.ctx = &hcl.EvalContext{Functions: tools.lend(e), Variables: map[string]cty.Value{name: budget}}
 }
 
 // holds asks a content test of the description.
@@ -85,7 +102,15 @@ func (e *evaluator) locals(g *catalog.Group, ctx *hcl.EvalContext, outside map[s
 // value evaluates an expression. An expression that fails is a mistake in the
 // description: it is reported there, and its value is not known.
 func (e *evaluator) value(expr hcl.Expression, ctx *hcl.EvalContext) cty.Value {
+	if e.spent() {
+		return e.budget.Over
+	}
+	r := expr.Range()
+	e.budget.Spend(1 + (r.End.Byte-r.Start.Byte)/sourceUnit)
 	v, diags := expr.Value(ctx)
+	if e.spent() { // what came of it is not the whole
+		return e.budget.Over
+	}
 	for _, d := range diags {
 		if d.Severity == hcl.DiagError {
 			r := expr.Range()
@@ -114,6 +139,17 @@ func (e *evaluator) mistake(expr hcl.Expression, message, help string) {
 	r := expr.Range()
 	e.diags = append(e.diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error, Span: e.service.Source.Span(r.Start.Byte, r.End.Byte),
 		Message: fmt.Sprintf("the description of %s fails for %s: %s", e.service.ID, e.doc.File.Name, message), Help: help})
+}
+
+// spent reports whether the budget is used up, and says so once.
+func (e *evaluator) spent() bool {
+	if e.budget.Spent() && !e.over {
+		e.over = true
+		e.diags = append(e.diags, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Span: e.doc.File.Span(0, 0),
+			Message: fmt.Sprintf("%s comes to more than is worked out for %s: some of its ports are not known", e.doc.File.Name, e.service.ID),
+			Help:    "check that it is the right file"})
+	}
+	return e.over
 }
 
 // firstLine is what a person can use of an error of the evaluation.

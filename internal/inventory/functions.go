@@ -111,7 +111,7 @@ func (t *toolbox) make() map[string]function.Function {
 		"trim_suffix": fn(cty.String, trim(strings.CutSuffix, func(string, string) int { return 0 }), text, text),
 		"length":      stdlib.LengthFunc,
 		"concat":      stdlib.ConcatFunc,
-		"distinct":    stdlib.DistinctFunc,
+		"distinct":    t.squared(stdlib.DistinctFunc),
 		"flatten":     stdlib.FlattenFunc,
 		"contains":    stdlib.ContainsFunc,
 		"lower":       stdlib.LowerFunc,
@@ -120,6 +120,22 @@ func (t *toolbox) make() map[string]function.Function {
 		"ceil":        stdlib.CeilFunc,
 		"floor":       stdlib.FloorFunc,
 	}
+}
+
+// squared is a function of a list that compares each item with all others, and costs so.
+func (t *toolbox) squared(f function.Function) function.Function {
+	return function.New(&function.Spec{Params: f.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) { return f.ReturnTypeForValues(args) },
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			n := 0
+			if args[0].IsKnown() {
+				n = args[0].LengthInt()
+			}
+			if t.e.budget.Spend(n * n / nodesUnit); t.e.budget.Spent() {
+				return t.e.budget.Over, nil
+			}
+			return f.Call(args)
+		}})
 }
 
 // truth reads the words by which services say yes and no; any other word is the default.

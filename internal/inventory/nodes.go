@@ -58,6 +58,9 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 		return nil, "", errors.New("give a path, or a node and a path")
 	}
 	text, ok := textOf(args[0])
+	if e.budget.Spent() {
+		return nil, "", nil
+	}
 	if !ok {
 		return nil, "", errors.New("the path must be a text")
 	}
@@ -65,7 +68,9 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return p.Find(from), settingName(text), nil
+	nodes, looked := p.Search(from)
+	e.budget.Spend(looked / nodesUnit)
+	return nodes, settingName(text), nil
 }
 
 // namedStep is the step of a path to an element that says in an attribute which setting

@@ -21,6 +21,10 @@ type scope struct {
 // person who reads why a listener is off wants "enabled = no", and not every setting that
 // was looked at.
 func (b *builder) reasons(e hcl.Expression, ctx *hcl.EvalContext) []cty.Value {
+	if b.spent() {
+		return nil
+	}
+	b.budget.Spend(priceReason)
 	switch e := e.(type) {
 	case *hclsyntax.ParenthesesExpr:
 		return b.reasons(e.Expression, ctx)
