@@ -69,6 +69,21 @@ func (a *app) catalogue(in *input) (*catalog.Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
+	if theirs := cat.Theirs(); len(theirs) > 0 {
+		platforms, err := a.platformFacts()
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range theirs {
+			for _, name := range s.Platforms { // without facts it would be judged by nothing
+				if _, ok := platforms.Facts(name); !ok {
+					diags = append(diags, diag.Diagnostic{Rule: catalog.Rule, Severity: diag.Error, Span: s.Span,
+						Message: fmt.Sprintf("%s runs on a platform %q that is not known%s", s.ID, name, hclfile.Suggest(name, platforms.IDs())),
+						Help:    "platforms are " + strings.Join(platforms.IDs(), ", ")})
+				}
+			}
+		}
+	}
 	return cat, a.refuse(diags, "the descriptions of services have errors")
 }
 

@@ -95,7 +95,7 @@ func (s *Service) facts(b *strings.Builder, g *Group, where string) {
 			for _, e := range []struct {
 				name string
 				expr hcl.Expression
-			}{{"protocol", f.Protocol}, {"port", f.Port}, {"first", f.First}, {"count", f.Count}, {"last", f.Last}, {"bind", f.Bind}, {"peer", f.Peer}, {"source", f.Source}, {"when", f.When}} {
+			}{{"for_each", f.ForEach}, {"protocol", f.Protocol}, {"port", f.Port}, {"first", f.First}, {"count", f.Count}, {"last", f.Last}, {"bind", f.Bind}, {"peer", f.Peer}, {"source", f.Source}, {"when", f.When}} {
 				if e.expr != nil {
 					fmt.Fprintf(b, "  * %s = `%s`\n", e.name, s.text(e.expr))
 				}
