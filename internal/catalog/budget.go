@@ -90,9 +90,9 @@ func budgetOf(ctx *hcl.EvalContext) *Budget {
 	return nil
 }
 
-// meter makes the parts of an expression pay that are evaluated many times, or whose values
-// become parts of greater ones.
-func meter(e hclsyntax.Expression) {
+// meter makes the parts of one node of an expression pay that are evaluated many times, or
+// whose values become parts of greater ones.
+func meter(n hclsyntax.Node) {
 	pay := func(part *hclsyntax.Expression) {
 		switch e := (*part).(type) {
 		case nil, *paid, *hclsyntax.LiteralValueExpr:
@@ -104,36 +104,32 @@ func meter(e hclsyntax.Expression) {
 		}
 		*part = &paid{hclsyntax.ParenthesesExpr{Expression: *part, SrcRange: (*part).Range()}}
 	}
-	// The visitor has nothing to report.
-	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
-		switch e := n.(type) {
-		case *hclsyntax.ForExpr:
-			pay(&e.CollExpr)
-			pay(&e.KeyExpr)
-			pay(&e.ValExpr)
-			pay(&e.CondExpr)
-		case *hclsyntax.SplatExpr:
-			pay(&e.Source)
-			pay(&e.Each)
-		case *hclsyntax.TemplateExpr:
-			for i := range e.Parts {
-				pay(&e.Parts[i])
-			}
-		case *hclsyntax.TemplateJoinExpr:
-			pay(&e.Tuple)
-		case *hclsyntax.TupleConsExpr:
-			for i := range e.Exprs {
-				pay(&e.Exprs[i])
-			}
-		case *hclsyntax.ObjectConsExpr:
-			for i := range e.Items {
-				pay(&e.Items[i].ValueExpr)
-			}
-		case *hclsyntax.FunctionCallExpr:
-			for i := range e.Args {
-				pay(&e.Args[i])
-			}
+	switch e := n.(type) {
+	case *hclsyntax.ForExpr:
+		pay(&e.CollExpr)
+		pay(&e.KeyExpr)
+		pay(&e.ValExpr)
+		pay(&e.CondExpr)
+	case *hclsyntax.SplatExpr:
+		pay(&e.Source)
+		pay(&e.Each)
+	case *hclsyntax.TemplateExpr:
+		for i := range e.Parts {
+			pay(&e.Parts[i])
 		}
-		return nil
-	})
+	case *hclsyntax.TemplateJoinExpr:
+		pay(&e.Tuple)
+	case *hclsyntax.TupleConsExpr:
+		for i := range e.Exprs {
+			pay(&e.Exprs[i])
+		}
+	case *hclsyntax.ObjectConsExpr:
+		for i := range e.Items {
+			pay(&e.Items[i].ValueExpr)
+		}
+	case *hclsyntax.FunctionCallExpr:
+		for i := range e.Args {
+			pay(&e.Args[i])
+		}
+	}
 }

@@ -58,6 +58,7 @@ type entry struct {
 	service *Service // nil until it is parsed, or when it has no service
 	diags   diag.List
 	parsed  bool
+	strict  bool // every literal in it is checked, too: for those that people write
 	theirs  bool // it is the operator's
 }
 
@@ -323,6 +324,7 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			cat.add(e)
 			if i > 0 {
 				e.theirs = true
+				e.strict = true
 				eager = append(eager, e)
 			}
 		}
@@ -403,7 +405,7 @@ func parseAll(entries []*entry) {
 func (e *entry) parse() *Service {
 	if !e.parsed {
 		e.parsed = true
-		e.service, e.diags = parse(e.file, e.id)
+		e.service, e.diags = parse(e.file, e.id, e.strict)
 	}
 	return e.service
 }
@@ -423,11 +425,15 @@ func literalPaths(raw []byte) []string {
 		if end < 0 {
 			return out
 		}
-		if text := string(rest[:end]); strings.HasPrefix(text, "/") && len(text) > 1 || len(text) > 3 && text[1:3] == ":/" {
-			out = append(out, text)
-		} else if isUnit(text) {
-			out = append(out, unitPaths(text)...)
-		} else if text == Compose && !bytes.HasPrefix(bytes.TrimLeft(rest[end+1:], " \t\r\n"), []byte("images")) {
+		switch text := rest[:end]; { // most are no path, and need no copy
+		case len(text) > 1 && text[0] == '/' || len(text) > 3 && text[1] == ':' && text[2] == '/':
+			out = append(out, string(text))
+		case bytes.HasSuffix(text, []byte("t")) || bytes.HasSuffix(text, []byte("e")):
+			if isUnit(string(text)) {
+				out = append(out, unitPaths(string(text))...)
+			}
+		}
+		if string(rest[:end]) == Compose && !bytes.HasPrefix(bytes.TrimLeft(rest[end+1:], " \t\r\n"), []byte("images")) {
 			out = append(out, ComposeFiles...) // a container may be in one, see literalImages
 		}
 		raw = rest[end+1:]
@@ -494,6 +500,9 @@ func described(entries []*entry) []*Service {
 func (c *Catalog) All() ([]*Service, diag.List) {
 	var out []*Service
 	var diags diag.List
+	for _, e := range c.entries {
+		e.strict = true
+	}
 	parseAll(c.entries)
 	for _, e := range c.entries {
 		if e.service != nil {

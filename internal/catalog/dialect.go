@@ -31,12 +31,12 @@ func (p *parser) format(spec *FileSpec, b *hclsyntax.Block) {
 	if a == nil {
 		return
 	}
-	names := []string{Lines}
-	for _, f := range conf.Formats() {
-		names = append(names, f.Name)
-	}
 	switch lines := spec.Format == Lines; {
-	case !slices.Contains(names, spec.Format):
+	case !lines && !slices.ContainsFunc(conf.Formats(), func(f conf.Format) bool { return f.Name == spec.Format }):
+		names := []string{Lines}
+		for _, f := range conf.Formats() {
+			names = append(names, f.Name)
+		}
 		p.Error(a.Expr.Range(), "formats are "+strings.Join(names, ", "), "there is no format %q%s", spec.Format, hclfile.Suggest(spec.Format, names))
 	case lines != (spec.Dialect != nil):
 		p.Error(a.Expr.Range(), "write format = \"lines\" and dialect { … }, or neither", "the format %q and a dialect do not go together", spec.Format)

@@ -73,8 +73,8 @@ var Functions = map[string]string{
 }
 
 // parse reads the service of one file, which is named like it.
-func parse(f *source.File, id string) (*Service, diag.List) {
-	p := &parser{Reader: hclfile.Reader{File: f, Rule: Rule}, paths: literalPaths(f.Text)}
+func parse(f *source.File, id string, strict bool) (*Service, diag.List) {
+	p := &parser{Reader: hclfile.Reader{File: f, Rule: Rule}, paths: literalPaths(f.Text), strict: strict}
 	body := p.Parse()
 	p.Check(body, hclfile.Shape{Blocks: []string{"service"}}, "a description", body.SrcRange)
 	var service *Service
@@ -102,6 +102,7 @@ type parser struct {
 	roles []roleAsked // that expressions ask for
 	// listens are the names of the listeners so far: a policy and a test know them by these.
 	listens []string
+	strict  bool // see entry
 }
 
 // roleAsked is the role in a call of the function file.
@@ -594,16 +595,17 @@ func (p *parser) expression(e hclsyntax.Expression, sc scope) {
 			p.Error(t.SourceRange(), "", "there is no %s %q before this place%s", what, name, hclfile.Suggest(name, known))
 		}
 	}
-	// Walk never returns diagnostics of its own here: the visitor reports.
+	// Walk never returns diagnostics of its own here: the visitor reports. Nodes are looked at
+	// before they are made to pay.
 	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
 		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && Functions[call.Name] == "" {
 			p.Error(call.NameRange, "", "there is no function %q%s", call.Name, hclfile.Suggest(call.Name, slices.Sorted(maps.Keys(Functions))))
 		} else if ok {
 			p.call(call)
 		}
+		meter(n)
 		return nil
 	})
-	meter(e)
 }
 
 // call checks those arguments of a call that are written out.
@@ -621,13 +623,13 @@ func (p *parser) call(call *hclsyntax.FunctionCallExpr) {
 	}
 	switch last := len(call.Args) - 1; call.Name {
 	case "find", "value", "values", "latest", "has", "section":
-		if text, ok := literal(last); ok {
+		if text, ok := literal(last); ok && p.strict {
 			if _, err := conf.ParsePath(text); err != nil {
 				p.Error(call.Args[last].Range(), "", "%s", err)
 			}
 		}
 	case "match":
-		if text, ok := literal(0); ok {
+		if text, ok := literal(0); ok && p.strict {
 			if _, err := regexp.Compile(text); err != nil {
 				p.Error(call.Args[0].Range(), "write it as RE2 has it, and a backslash as \\\\", "%s", err)
 			}

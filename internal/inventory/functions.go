@@ -22,12 +22,13 @@ var rangeType = cty.Object(map[string]cty.Type{"first": cty.String, "last": cty.
 // A toolbox is the functions of catalog.Functions for one evaluator at a time. Making them
 // takes longer than most descriptions, so they are lent to one after the other.
 type toolbox struct {
-	e         *evaluator // who has it now
+	e         *evaluator                // who has it now
+	patterns  map[string]*regexp.Regexp // compiled regular expressions
 	functions map[string]function.Function
 }
 
 func newToolbox() *toolbox {
-	t := &toolbox{}
+	t := &toolbox{patterns: map[string]*regexp.Regexp{}}
 	t.functions = t.make()
 	return t
 }
@@ -97,7 +98,7 @@ func (t *toolbox) make() map[string]function.Function {
 		"hostport":     fn(hostPortType, hostport, text),
 		"range":        fn(rangeType, rangeOf, text),
 		"service_port": fn(cty.String, own((*evaluator).servicePort), text, text),
-		"match":        fn(cty.List(cty.String), match, text, text),
+		"match":        fn(cty.List(cty.String), t.match, text, text),
 		"nonempty":     fn(cty.String, nonempty, text),
 		"wildcard":     fn(cty.String, wildcard, text),
 		"numeric":      fn(cty.String, numeric, text),
@@ -307,14 +308,21 @@ func rangeOf(args []cty.Value) (cty.Value, error) {
 }
 
 // match are the groups of a regular expression (RE2), each with its own place.
-func match(args []cty.Value) (cty.Value, error) {
+func (t *toolbox) match(args []cty.Value) (cty.Value, error) {
 	pattern, ok := textOf(args[0])
 	if !ok {
 		return cty.NilVal, errors.New("the regular expression must be a text")
 	}
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return cty.NilVal, err
+	re := t.patterns[pattern]
+	if re == nil {
+		var err error
+		if re, err = regexp.Compile(pattern); err != nil {
+			return cty.NilVal, err
+		}
+		if len(t.patterns) > 1000 { // a description may put patterns together
+			clear(t.patterns)
+		}
+		t.patterns[pattern] = re
 	}
 	text, ok := textOf(args[1]) // what is not known matches nothing: one template does not hide a list
 	m := re.FindStringSubmatchIndex(text)
