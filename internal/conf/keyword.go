@@ -38,9 +38,10 @@ func keywordFormats() []Format {
 		{"mosquitto", "keyword and words on a line, # comments, include_dir; listener and connection begin sections",
 			Dialect{Comments: "#", Blank: true, Bare: BareEmpty, Words: true, Opens: []string{"listener", "connection"},
 				Includes: []Include{{Keyword: "include_dir", Dir: ".conf"}}}.parse},
-		// https://www.squid-cache.org/Doc/config/.
-		{"squid", "keyword and words on a line, # comments also behind a blank, include",
-			Dialect{Comments: "#", Inline: "#", InlineBlank: true, Blank: true, Bare: BareEmpty, Words: true, Quotes: `"`,
+		// https://www.squid-cache.org/Doc/config/. That a backslash joins lines was seen with
+		// 5.7 of Debian 12. What stands between "if" and "endif" is read whatever the condition.
+		{"squid", "keyword and words on a line, # comments also behind a blank, \\ continues, include",
+			Dialect{Comments: "#", Inline: "#", InlineBlank: true, Blank: true, Bare: BareEmpty, Words: true, Quotes: `"`, Continuation: Backslash,
 				Includes: []Include{{Keyword: "include"}}}.parse},
 		// dnsmasq(8): https://thekelleys.org.uk/dnsmasq/docs/dnsmasq-man.html. Inside quotes a
 		// backslash stands before what it gives a meaning, and "#" begins no comment.
