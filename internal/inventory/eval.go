@@ -191,7 +191,7 @@ func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 	if !known {
 		why = "the default of " + d.Setting + " depends on the version, and the file does not say its version"
 	}
-	return cty.UnknownVal(cty.Number).Mark(origin{span: d.Span, kind: unknown, words: why, setting: d.Setting})
+	return cty.DynamicVal.Mark(origin{span: d.Span, kind: unknown, words: why, setting: d.Setting})
 }
 
 // inVersions reports whether a version is one that a case speaks of.
@@ -314,6 +314,9 @@ func standIn(t cty.Type, marks cty.ValueMarks, dflt cty.Value) cty.Value {
 			m = o
 		}
 		own[m] = struct{}{}
+	}
+	if !value.IsKnown() { // of no type, see defaultValue
+		value = cty.UnknownVal(t)
 	}
 	return value.WithMarks(own)
 }
