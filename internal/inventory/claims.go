@@ -23,6 +23,7 @@ type builder struct {
 	partial  bool
 	scopes   []scope         // the groups around what is being built, the outermost first
 	defaults map[socket]bool // claims that rest on a default
+	asked    []string        // defaults that undecided reported
 }
 
 // group makes the claims of a group and of those inside it.
@@ -201,6 +202,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	if f.When != nil {
 		on, known := b.condition(f.When, ctx)
 		if !known {
+			b.undecided(b.value(f.When, ctx))
 			return
 		}
 		if !on {
@@ -448,6 +450,20 @@ func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto 
 		out = append(out, p)
 	}
 	return out
+}
+
+// undecided reports, once for each, the defaults that nobody documents and that decide whether
+// listeners are there.
+func (b *builder) undecided(v cty.Value) {
+	for _, o := range origins(v) {
+		if o.kind != unknown || o.span.File != b.service.Source || slices.Contains(b.asked, o.setting) {
+			continue
+		}
+		b.asked = append(b.asked, o.setting)
+		b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: b.doc.File.Span(0, 0),
+			Message: fmt.Sprintf("which listeners of %s are there is not known", b.service.ID), Label: "not guessed",
+			Notes: []string{o.words}, Help: "write " + o.setting + " into the file"})
+	}
 }
 
 // unknown reports a listener whose ports cannot be told.
