@@ -52,6 +52,7 @@ var Functions = map[string]string{
 	"range":        "range(text): an object with first and last of a-b, a:b or a,b, the same for a single number; null parts without",
 	"match":        "match(regex, text): the parts in parentheses, none when the text does not match",
 	"first":        "first(a, b, ...): the first that is not null",
+	"last":         "last(a, b, ...): the last that is not null",
 	"nonempty":     "nonempty(text): the text, null when it is empty",
 	"wildcard":     "wildcard(text): the address; \"*\" when it is null, empty, 0.0.0.0 or ::, for programs that then listen on every address of both families",
 	"numeric":      "numeric(text): the text when it begins with a number, null otherwise",

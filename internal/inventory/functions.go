@@ -107,6 +107,9 @@ func (t *toolbox) make() map[string]function.Function {
 		"first": function.New(&function.Spec{VarParam: &any,
 			Type: func(args []cty.Value) (cty.Type, error) { return firstOf(args).Type(), nil },
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return firstOf(args), nil }}),
+		"last": function.New(&function.Spec{VarParam: &any,
+			Type: func(args []cty.Value) (cty.Type, error) { return lastOf(args).Type(), nil },
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return lastOf(args), nil }}),
 		"starts_with": fn(cty.Bool, startsWith, text, text),
 		"trim_prefix": fn(cty.String, trim(strings.CutPrefix, func(s, cut string) int { return len(cut) }), text, text),
 		"trim_suffix": fn(cty.String, trim(strings.CutSuffix, func(string, string) int { return 0 }), text, text),
@@ -425,4 +428,11 @@ func trim(cut func(s, part string) (string, bool), offset func(s, part string) i
 		}
 		return sub(args[0], offset(text, part), left), nil
 	}
+}
+
+// lastOf is the last value that is not null.
+func lastOf(args []cty.Value) cty.Value {
+	args = slices.Clone(args)
+	slices.Reverse(args)
+	return firstOf(args)
 }
