@@ -3,6 +3,7 @@ package lint
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"portolan/internal/diag"
@@ -17,13 +18,53 @@ type clash struct {
 	shared port.Set
 }
 
+// victim is a listener whose ports machines hand out to others.
+type victim struct {
+	claim   *inventory.Claim
+	clashes []clash
+}
+
+// spared reports whether each of the machines spares a part of the ports: somebody knew of
+// the problem.
+func (v *victim) spared() bool {
+	return !slices.ContainsFunc(v.clashes, func(x clash) bool { return !x.on.spares(v.claim) })
+}
+
+// spares reports whether m is told to spare some of the ports of c.
+func (m *machine) spares(c *inventory.Claim) bool {
+	return slices.ContainsFunc(m.Reserved, func(r host.Reserved) bool { return r.Ports.Intersect(port.Of(c.Ports)).Len() > 0 }) ||
+		slices.ContainsFunc(m.Excluded, func(e host.Excluded) bool {
+			return e.Administered && e.Proto == c.Proto && e.Ports.Overlaps(c.Ports)
+		})
+}
+
 // ephemeralOverlap finds listeners whose ports a system hands out by itself, per
-// protocol, without the ports it is told to spare.
+// protocol.
 func ephemeralOverlap(p *Pass) {
-	type victim struct {
-		claim   *inventory.Claim
-		clashes []clash
+	reportVictims(p, false, func(c *inventory.Claim, clashes []clash) string {
+		return subject(c) + " overlaps the ephemeral ports " + rangesOf(c, clashes)
+	})
+}
+
+// ephemeralPartlyReserved finds those of which a part is spared and a part is not: the
+// list of somebody who counted wrong, or the range of a service that grew.
+func ephemeralPartlyReserved(p *Pass) {
+	reportVictims(p, true, func(c *inventory.Claim, clashes []clash) string {
+		return subject(c) + " is reserved in part: " + few(leftOf(clashes)) + " may still be handed out to any program"
+	})
+}
+
+// leftOf are the ports that at least one of the machines hands out.
+func leftOf(clashes []clash) port.Set {
+	var left port.Set
+	for _, x := range clashes {
+		left = left.Union(x.shared)
 	}
+	return left
+}
+
+// reportVictims reports the victims of which a part is spared, or those of which none is.
+func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash) string) {
 	var victims []victim
 	// Writing ip_local_reserved_ports replaces the whole list
 	// (https://www.kernel.org/doc/Documentation/networking/ip-sysctl.rst), so the advice
@@ -50,9 +91,12 @@ func ephemeralOverlap(p *Pass) {
 	}
 
 	for _, v := range victims {
+		if v.spared() != spared {
+			continue
+		}
 		c := v.claim
 		d := diag.Diagnostic{
-			Message: subject(c) + " overlaps the ephemeral ports " + rangesOf(c, v.clashes),
+			Message: message(c, v.clashes),
 			Span:    c.Span,
 			Label:   label(c, sharedWords(v.clashes)),
 			Notes:   nominalNote(c),

@@ -29,10 +29,12 @@ type Rule struct {
 // Rules are all rules a finding can name. Nobody changes it.
 var Rules = [...]Rule{
 	{"ephemeral-overlap", "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
+	{"ephemeral-partly-reserved", "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
 	{"excluded-range", "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
 	{"port-overlap", "two listeners of one host want the same port", diag.Error, portOverlap},
 	{"range-overflow", "a range of ports runs past 65535", diag.Error, rangeOverflow},
 	{"reserved-port", "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},
+	{"shared-range", "listeners of one process take their ports from the same range", diag.Info, sharedRange},
 	{"odd-rtp-base", "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
 
 	{"allow-opens-nothing", "an allow of the policy opens no port on this host", diag.Warning, nil},

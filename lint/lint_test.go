@@ -132,7 +132,7 @@ error[ephemeral-overlap]: RTP 32000-32768/udp of media overlaps the ephemeral po
 		{"just above", claims{rtp(61000, 61399)}, hosts{linux()}, ""},
 		{"reserved", claims{rtp(35000, 35399)}, hosts{reserving(linux(), "35000-35399")}, ""},
 		{"the tail is not reserved", claims{rtp(35000, 35399)}, hosts{reserving(linux(), "35000-35197,35199", "22")}, `
-error[ephemeral-overlap]: RTP 35000-35399/udp of media overlaps the ephemeral ports 32768-60999 of linux
+error[ephemeral-partly-reserved]: RTP 35000-35399/udp of media is reserved in part: 35198,35200-35399 may still be handed out to any program
   at etc/media.conf:1:12 35000: 201 ports shared
   note: net.ipv4.ip_local_port_range is 32768 60999 (proc/range:1)
   note: net.ipv4.ip_local_reserved_ports spares 199 of 400 ports (proc/reserved:1)

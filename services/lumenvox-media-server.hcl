@@ -238,13 +238,16 @@ service "lumenvox-media-server" {
     mrcp_base = first(concat([for d in [default.container_mrcp_base] : d if local.contained], [default.mrcp_base])...)
     rtp_base  = first(concat([for d in [default.container_rtp_base] : d if local.contained], [default.rtp_base])...)
 
+    mrcp_first = port(first(value(local.env, "MEDIA_SERVER__MRCP_PORT_BASE"), setting("GLOBAL", "mrcp_server_port_base")), local.mrcp_base)
+    rtp_first  = port(first(value(local.env, "MEDIA_SERVER__RTP_PORT_BASE"), setting("GLOBAL", "rtp_server_port_base")), local.rtp_base)
+
     management = hostport(value(local.env, "MANAGEMENT_ADDRESS"))
   }
 
   listen "mrcp" {
     purpose  = "MRCP"
     protocol = ["tcp"]
-    first    = port(first(value(local.env, "MEDIA_SERVER__MRCP_PORT_BASE"), setting("GLOBAL", "mrcp_server_port_base")), local.mrcp_base)
+    first    = local.mrcp_first
     count    = local.ports
     zero     = "unknown" # 0 is documented to switch off SIP and RTSP only
     exposure = "public"
@@ -253,7 +256,7 @@ service "lumenvox-media-server" {
   listen "rtp" {
     purpose  = "RTP and RTCP"
     protocol = ["udp"]
-    first    = port(first(value(local.env, "MEDIA_SERVER__RTP_PORT_BASE"), setting("GLOBAL", "rtp_server_port_base")), local.rtp_base)
+    first    = local.rtp_first
     count    = local.ports
     zero     = "unknown"
     exposure = "public"
@@ -328,6 +331,15 @@ service "lumenvox-media-server" {
     severity = "warning"
     message  = "the port is 1: the documentation of the container calls that \"enabled\", and it is not known which port it opens"
     help     = "write the number of the port, such as 5060"
+  }
+
+  # Legal, because one is TCP and the other UDP, and still advised against:
+  # https://www.lumenvox.com/knowledgebase/index.php?/article/AA-01912/0/
+  lint "same-numbers" {
+    when     = local.mrcp_first < local.rtp_first + local.ports && local.rtp_first < local.mrcp_first + local.ports
+    severity = "info"
+    message  = "the ranges of MRCP and RTP have numbers in common: they do not meet, because one is TCP and the other UDP, but the vendor advises against it"
+    help     = "keep the two ranges apart, with room for more channels"
   }
 
   lint "channels" {
