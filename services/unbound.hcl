@@ -1,5 +1,6 @@
 # Unbound, a resolver. Without an interface it serves this host only. Which protocol a port speaks
-# is decided by its number: tls-port and https-port take no UDP (services/listen_dnsport.c). Whether
+# is decided by its number: tls-port and https-port take no UDP (services/listen_dnsport.c); releases such as
+# 1.17.1 of Debian 12 take plain UDP there too, and no file tells the release. Whether
 # it was built with QUIC no file tells: UDP on quic-port is claimed where somebody wrote the option.
 
 service "unbound" {
@@ -131,7 +132,7 @@ service "unbound" {
     purpose  = "remote control by unbound-control"
     protocol = ["tcp"]
     when     = truthy(value("remote-control/control-enable"), false)
-    for_each = length(values("remote-control/control-interface")) > 0 ? [for a in values("remote-control/control-interface") : a if !starts_with(a, "/")] : ["127.0.0.1", "::1"]
+    for_each = length(values("remote-control/control-interface")) > 0 ? [for a in values("remote-control/control-interface") : a if !starts_with(a, "/")] : concat(local.v4 ? ["127.0.0.1"] : [], local.v6 ? ["::1"] : [])
     port     = port(value("remote-control/control-port"), default.control)
     bind     = [each.value]
     v6only   = true
@@ -161,6 +162,20 @@ service "unbound" {
       peer     = match("^([^@#]*)", each.value)[0]
       port     = port(first(match("@([0-9]+)", each.value)...), 853)
     }
+  }
+
+  test "one family" {
+    input = <<-EOT
+      server:
+        do-ip4: no
+      remote-control:
+        control-enable: yes
+    EOT
+    expect = [
+      "control tcp ::1 8953 default",
+      "dns tcp ::1 53 default",
+      "dns udp ::1 53 default",
+    ]
   }
 
   test "nothing written" {

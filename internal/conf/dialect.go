@@ -175,7 +175,7 @@ func (s *lineScan) file(f *source.File, top *Node, depth int) {
 		case node == nil:
 		case node.Kind == Section:
 			section = node
-			top.Children = append(top.Children, node)
+			s.root.Children = append(s.root.Children, node) // also from inside another: nothing else ends that
 		default:
 			if split && !r.full(at) {
 				section, split = &Node{Kind: Section, Name: section.Name, NameSpan: section.NameSpan}, false

@@ -232,6 +232,9 @@ func TestLineIncludes(t *testing.T) {
 		"itself": {"redis", "etc/redis/loop.conf", "include loop.conf\n", "", "unreadable-file@1:9 gap@1:9"},
 		"mosquitto": {"mosquitto", "etc/m/m.conf", "listener 1\ninclude_dir /etc/m/d\na b\n",
 			"[listener]@1:1 1@1:10 <1>@1:10\n  a=b@3:1 3:3 <b>@3:3\n[listener]@etc/m/d/l.conf:1:1 2@etc/m/d/l.conf:1:10 <2>@etc/m/d/l.conf:1:10\n", ""},
+		"keyword: a section of a file that another includes": {"keyword", "etc/ssh/sshd_config", "Match all\nInclude sshd_config.d/*.conf\nq r\n",
+			"[Match]@1:1 all@1:7 <all>@1:7\n  Port=1@etc/ssh/sshd_config.d/10.conf:1:1 etc/ssh/sshd_config.d/10.conf:1:6 <1>@etc/ssh/sshd_config.d/10.conf:1:6\n  q=r@3:1 3:3 <r>@3:3\n" +
+				"[Match]@etc/ssh/sshd_config.d/10.conf:2:1 all@etc/ssh/sshd_config.d/10.conf:2:7 <all>@etc/ssh/sshd_config.d/10.conf:2:7\n  X=y@etc/ssh/sshd_config.d/10.conf:3:3 etc/ssh/sshd_config.d/10.conf:3:5 <y>@etc/ssh/sshd_config.d/10.conf:3:5\n", ""},
 		"dnsmasq: a folder": {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd\n", "a=1@etc/dd/a.bak:1:1 etc/dd/a.bak:1:3 <1>@etc/dd/a.bak:1:3\n" +
 			"b=1@etc/dd/b.conf:1:1 etc/dd/b.conf:1:3 <1>@etc/dd/b.conf:1:3\nc=1@etc/dd/c:1:1 etc/dd/c:1:3 <1>@etc/dd/c:1:3\n", ""},
 		"dnsmasq: one ending":      {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd/, *.conf\n", "b=1@etc/dd/b.conf:1:1 etc/dd/b.conf:1:3 <1>@etc/dd/b.conf:1:3\n", ""},
