@@ -1,6 +1,9 @@
 # OpenVPN: a server or a client for each file. What is in files of its own may stand between
 # <tag> and </tag>; nothing in a key or a certificate looks like an option. A client over TCP
 # does not listen. One over UDP keeps its own port before 2.7 and none since (Changes.rst).
+#
+# Held against OpenVPN 2.6.14 of Debian 12: without a family it takes that of the other end, and
+# where there is none, IPv4 alone; udp6 and tcp6 take both. Of port and lport the last counts.
 
 service "openvpn" {
   title     = "OpenVPN"
@@ -56,12 +59,15 @@ service "openvpn" {
     server = has("server") || has("server-bridge") || value("mode") == "server"
     pull   = has("client") || has("pull")
     bound  = has("lport") || has("bind") || has("local")
-    port   = first(value("lport"), value("port"))
+    port   = last(concat([value("port")], [for n in find("*port") : value(n) if contains(["port", "lport"], lower(name(n)))])...)
+    rport  = last(concat([value("port")], [for n in find("*port") : value(n) if contains(["port", "rport"], lower(name(n)))])...)
 
     # "tcp" is the server's or the client's half of it.
     udp     = starts_with(local.proto, "udp")
     listens = local.udp || length(match("(server)$", local.proto)) > 0 || local.server && length(match("(client)$", local.proto)) == 0
-    any     = length(match("^...(4)", local.proto)) > 0 ? "0.0.0.0" : "*"
+    far     = [for r in find("remote") : r if length(match("^([0-9.]+)$", text(first(args(r)...), ""))) == 0]
+    four    = length(match("^...(4)", local.proto)) > 0 || length(local.far) == 0 && length(match("^...(6)", local.proto)) == 0
+    any     = local.four ? "0.0.0.0" : "*"
     proxied = has("socks-proxy") && local.udp
     where   = length(values("local")) > 0 ? values("local") : ["*"]
   }
@@ -106,13 +112,21 @@ service "openvpn" {
     purpose  = "the other end"
     protocol = [starts_with(length(args(each.value)) > 2 ? args(each.value)[2] : local.proto, "tcp") ? "tcp" : "udp"]
     peer     = args(each.value)[0]
-    port     = port(length(args(each.value)) > 1 ? args(each.value)[1] : first(value("rport"), value("port")), default.port)
+    port     = port(length(args(each.value)) > 1 ? args(each.value)[1] : local.rport, default.port)
   }
 
   test "nothing written" {
     input = "dev tun\nserver 192.0.2.0 255.255.255.0\n;port 1195\n"
     expect = [
-      "tunnel udp * 1194 default",
+      "tunnel udp 0.0.0.0 1194 default",
+    ]
+  }
+
+  test "the last port counts, and both families" {
+    input = "dev tun\nproto udp6\nsecret acme.key\nport 1211\nlport 1212\nport 1213\nrport 1214\nremote 192.0.2.9\n"
+    expect = [
+      "tunnel udp * 1213 config L6",
+      "server udp -> 192.0.2.9 1214 config L7",
     ]
   }
 
@@ -139,7 +153,7 @@ service "openvpn" {
   test "several addresses" {
     input = "dev tun\nserver 192.0.2.0 255.255.255.0\nport 1202\nlocal 192.0.2.1\nlocal * 1203 tcp\nlocal 2001:db8::1 1204\n"
     expect = [
-      "tunnel tcp * 1203 config L5",
+      "tunnel tcp 0.0.0.0 1203 config L5",
       "tunnel udp 192.0.2.1 1202 config L3",
       "tunnel udp 2001:db8::1 1204 config L6",
     ]
