@@ -138,6 +138,7 @@ func TestMistakes(t *testing.T) {
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiter = \"=\"\n }", `a dialect has no attribute "delimiter"; did you mean "delimiters"?`},
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \"=\"\n bare = \"tru\"\n }", `bare cannot be "tru"; did you mean "true"?`},
 		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \"=\"\n include \"i\" {\n need = \"all\"\n }\n }", `need cannot be "all"`},
+		{`format = "lumenvox"`, "format = \"lines\"\n    dialect {\n delimiters = \"=\"\n include \"i\" {\n folder = \"\"\n }\n }", `folder has no ending`},
 		{`format = "lumenvox"`, "format = \"ini\"\n    units = [\"x.service\"]", `"x.service" is not the name of a unit`},
 		{`format = "lumenvox"`, "format = \"systemd\"\n    units = [\"/etc/x.service\"]", `"/etc/x.service" is not the name of a unit`},
 		{`format = "lumenvox"`, "format = \"ini\"\n    layers = [\"[\"]", `"[" is not a pattern of files`},

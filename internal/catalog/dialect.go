@@ -71,6 +71,9 @@ func (p *parser) dialect(b *hclsyntax.Block) *conf.Dialect {
 			continue
 		}
 		p.Check(inner.Body, hclfile.Shape{Attrs: []string{"folder", "base", "need", "inside"}}, "an include", inner.DefRange())
+		if a := inner.Body.Attributes["folder"]; a != nil && p.String(inner.Body, "folder") == "" {
+			p.Error(a.Expr.Range(), "write \"*\" for all files of the folder", "folder has no ending")
+		}
 		d.Includes = append(d.Includes, conf.Include{
 			Keyword: keyword, Dir: p.String(inner.Body, "folder"), Base: p.String(inner.Body, "base"),
 			Need: choice(p, inner.Body, "need", needs), Inside: p.Bool(inner.Body, "inside"),

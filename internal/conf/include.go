@@ -113,17 +113,11 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 		pattern, plain = path.Join(pattern, "*"+inc.Dir), false
 	}
 	names, err := in.r.tree.Glob(pattern)
-	if inc.NoDots {
+	if inc.Dir != "" || inc.NoDots || inc.Endings {
 		names = slices.DeleteFunc(names, func(name string) bool {
 			info, err := in.r.tree.Stat(name)
 			base := path.Base(name)
-			return err == nil && info.IsDir() || strings.Contains(base, ".") || strings.HasSuffix(base, "~")
-		})
-	}
-	if inc.Endings {
-		names = slices.DeleteFunc(names, func(name string) bool {
-			info, err := in.r.tree.Stat(name)
-			return err == nil && info.IsDir() || !chosen(path.Base(name), endings)
+			return err == nil && info.IsDir() || inc.NoDots && (strings.Contains(base, ".") || strings.HasSuffix(base, "~")) || inc.Endings && !chosen(base, endings)
 		})
 	}
 	if err == nil && len(names) == 0 && (inc.Need == NeedMatch || inc.Need == NeedFile && plain) {

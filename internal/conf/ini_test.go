@@ -214,6 +214,7 @@ func TestLineIncludes(t *testing.T) {
 		"etc/pg/conf.d/x.conf": "port = 7\ninclude 'y.inc'\n", "etc/pg/conf.d/y.inc": "a = 1\n",
 		"etc/redis/loop.conf": "port 1\ninclude loop.conf\n",
 		"etc/dd/b.conf":       "b=1\n", "etc/dd/a.bak": "a=1\n", "etc/dd/c": "c=1\n", "etc/dd/.h.conf": "h=1\n", "etc/dd/#x.conf#": "x=1\n", "etc/dd/y.conf~": "y=1\n", "etc/dd/sub/z.conf": "z=1\n",
+		"etc/cd/a.conf": "a 1\n", "etc/cd/b.conf/c": "b 1\n",
 		"etc/m/d/l.conf": "listener 2\n", "etc/sems/etc/p.conf": "p=1\n",
 	}
 	for name, c := range map[string]struct{ format, file, in, want, rules string }{
@@ -237,11 +238,12 @@ func TestLineIncludes(t *testing.T) {
 				"[Match]@etc/ssh/sshd_config.d/10.conf:2:1 all@etc/ssh/sshd_config.d/10.conf:2:7 <all>@etc/ssh/sshd_config.d/10.conf:2:7\n  X=y@etc/ssh/sshd_config.d/10.conf:3:3 etc/ssh/sshd_config.d/10.conf:3:5 <y>@etc/ssh/sshd_config.d/10.conf:3:5\n", ""},
 		"dnsmasq: a folder": {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd\n", "a=1@etc/dd/a.bak:1:1 etc/dd/a.bak:1:3 <1>@etc/dd/a.bak:1:3\n" +
 			"b=1@etc/dd/b.conf:1:1 etc/dd/b.conf:1:3 <1>@etc/dd/b.conf:1:3\nc=1@etc/dd/c:1:1 etc/dd/c:1:3 <1>@etc/dd/c:1:3\n", ""},
-		"dnsmasq: one ending":      {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd/, *.conf\n", "b=1@etc/dd/b.conf:1:1 etc/dd/b.conf:1:3 <1>@etc/dd/b.conf:1:3\n", ""},
-		"dnsmasq: no such endings": {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=etc/dd,.bak,.conf\n", "c=1@etc/dd/c:1:1 etc/dd/c:1:3 <1>@etc/dd/c:1:3\n", ""},
-		"dnsmasq: both":            {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd,*.conf,.conf,*.bak,\n", "a=1@etc/dd/a.bak:1:1 etc/dd/a.bak:1:3 <1>@etc/dd/a.bak:1:3\n", ""},
-		"dnsmasq: not there":       {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/none,*.conf\nconf-file=/none\n", "", "unreadable-file@1:10 unreadable-file@2:11 gap@1:10 gap@2:11"},
-		"chrony: no folder":        {"chrony", "etc/chrony.conf", "confdir /none\ninclude /etc/*.none\ninclude /none\n", "", "unreadable-file@3:9 gap@3:9"},
+		"dnsmasq: one ending":              {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd/, *.conf\n", "b=1@etc/dd/b.conf:1:1 etc/dd/b.conf:1:3 <1>@etc/dd/b.conf:1:3\n", ""},
+		"dnsmasq: no such endings":         {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=etc/dd,.bak,.conf\n", "c=1@etc/dd/c:1:1 etc/dd/c:1:3 <1>@etc/dd/c:1:3\n", ""},
+		"dnsmasq: both":                    {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/etc/dd,*.conf,.conf,*.bak,\n", "a=1@etc/dd/a.bak:1:1 etc/dd/a.bak:1:3 <1>@etc/dd/a.bak:1:3\n", ""},
+		"dnsmasq: not there":               {"dnsmasq", "etc/dnsmasq.conf", "conf-dir=/none,*.conf\nconf-file=/none\n", "", "unreadable-file@1:10 unreadable-file@2:11 gap@1:10 gap@2:11"},
+		"chrony: a folder among the files": {"chrony", "etc/chrony.conf", "confdir /etc/cd\n", "a=1@etc/cd/a.conf:1:1 etc/cd/a.conf:1:3 <1>@etc/cd/a.conf:1:3\n", ""},
+		"chrony: no folder":                {"chrony", "etc/chrony.conf", "confdir /none\ninclude /etc/*.none\ninclude /none\n", "", "unreadable-file@3:9 gap@3:9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			doc, diags := lineParse(lineKind(t, c.format), c.file, c.in, lineTree(files))
