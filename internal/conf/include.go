@@ -46,6 +46,10 @@ const (
 // included twice counted twice.
 const maxIncluded = 4 * source.MaxFileSize
 
+// maxFound bounds the files that the patterns of one document stand for, whether or not
+// they are read: each is looked at, once for each pattern.
+const maxFound = 10 * MaxIncludes
+
 var (
 	errManyFiles = errors.New("too many files are included, or too large ones")
 	errCycle     = errors.New("the file includes itself")
@@ -55,6 +59,8 @@ var (
 type includer struct {
 	r     *reader
 	size  int
+	found int                 // names that patterns stand for
+	globs map[string][]string // by pattern
 	known map[string]*source.File
 	stack []string // names of the included files that are being read
 }
@@ -112,7 +118,7 @@ func (in *includer) names(inc Include, f *source.File, pattern string) ([]string
 		}
 		pattern, plain = path.Join(pattern, "*"+inc.Dir), false
 	}
-	names, err := in.r.tree.Glob(pattern)
+	names, err := in.glob(pattern)
 	if inc.Dir != "" || inc.NoDots || inc.Endings {
 		names = slices.DeleteFunc(names, func(name string) bool {
 			info, err := in.r.tree.Stat(name)
@@ -144,6 +150,26 @@ func chosen(base string, endings []string) bool {
 		}
 	}
 	return found || !wanted
+}
+
+// glob are the files that a pattern stands for. Files that include each other ask for the
+// same ones again and again.
+func (in *includer) glob(pattern string) ([]string, error) {
+	if names, known := in.globs[pattern]; known {
+		return slices.Clone(names), nil
+	}
+	if in.found > maxFound {
+		return nil, errManyFiles
+	}
+	names, err := in.r.tree.Glob(pattern)
+	in.found += len(names)
+	if err == nil {
+		if in.globs == nil {
+			in.globs = map[string][]string{}
+		}
+		in.globs[pattern] = slices.Clone(names)
+	}
+	return names, err
 }
 
 // read is the file of that name.
