@@ -76,9 +76,12 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	results := make([]result, len(instances))
 	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], &tools) })
 	var diags diag.List
+	files := map[File][]int{} // where they are in inv.Files
 	for i := range found {
 		diags = append(diags, found[i].diags...)
 		if found[i].known {
+			f := File{Name: found[i].file.Name, Service: found[i].service.ID}
+			files[f] = append(files[f], len(inv.Files))
 			inv.Files = append(inv.Files, File{Name: found[i].file.Name, Service: found[i].service.ID, Status: Unreadable})
 		}
 	}
@@ -96,13 +99,12 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 		diags = append(diags, r.diags...)
 		inv.Claims = append(inv.Claims, r.claims...)
 		inv.Disabled = append(inv.Disabled, r.disabled...)
-		for k := range inv.Files {
-			f := &inv.Files[k]
-			if f.Service != c.service.ID {
+		for _, part := range instances[i].parts {
+			if part.doc == nil {
 				continue
 			}
-			for _, part := range instances[i].parts {
-				if part.doc != nil && part.file.Name == f.Name && f.Status != Partial {
+			for _, k := range files[File{Name: part.file.Name, Service: c.service.ID}] {
+				if f := &inv.Files[k]; f.Status != Partial {
 					f.Status = r.status
 				}
 			}
@@ -175,6 +177,10 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	b.group(&in.service.Group, b.ctx, nil)
 	b.lints()
 	over := b.spent() // which may be said only now
+	if in.cut {
+		over = true
+		e.diags = append(e.diags, tooMany(e.doc.File.Span(0, 0)))
+	}
 	out := result{status: Whole, claims: b.claims, disabled: b.disabled, diags: e.diags}
 	gaps := len(e.doc.Gaps)
 	for _, side := range e.sides {

@@ -130,13 +130,10 @@ func (t *toolbox) make() map[string]function.Function {
 func (t *toolbox) squared(f function.Function) function.Function {
 	return function.New(&function.Spec{Params: f.Params(),
 		Type: func(args []cty.Value) (cty.Type, error) { return f.ReturnTypeForValues(args) },
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			n := 0
-			if args[0].IsKnown() {
-				n = args[0].LengthInt()
-			}
+		Impl: func(args []cty.Value, result cty.Type) (cty.Value, error) {
+			n := args[0].LengthInt()
 			if t.e.budget.Spend(n * n / nodesUnit); t.e.budget.Spent() {
-				return t.e.budget.Over, nil
+				return cty.UnknownVal(result), nil
 			}
 			return f.Call(args)
 		}})

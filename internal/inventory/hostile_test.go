@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"portolan/internal/catalog"
+	"portolan/internal/diag"
 	"portolan/internal/inventory"
 	"portolan/internal/port"
 	"portolan/internal/source"
@@ -46,6 +50,7 @@ func TestBudget(t *testing.T) {
 		"objects in objects":   {body: "locals {\n m = { for a in " + list + " : a => { for b in " + list + " : b => { for c in " + list + " : c => a } } }\n}\n"},
 		"templates in lists":   {body: "locals {\n m = [for a in " + list + " : \"%{for b in " + list + "}%{for c in " + list + "}${b}%{endfor}%{endfor}\"]\n}\n"},
 		"splats":               {body: "locals {\n l = " + list + "\n m = local.l" + strings.Repeat("[*]", 4000) + "\n}\n"},
+		"distinct, of fewer":   {body: "locals {\n l0 = " + list + "\n l1 = concat(" + strings.Repeat("local.l0, ", 17) + "[])\n l2 = distinct(local.l1)\n}\n"},
 		"distinct":             {body: "locals {\n l0 = " + list + "\n l1 = concat(" + strings.Repeat("local.l0, ", 60) + "[])\n l2 = distinct(local.l1)\n}\n"},
 		"repetitions":          {body: each(each(each(listen("1 + each.index") + "}\n")))},
 		"listeners":            {body: strings.Repeat(listen("1 + each.index")+"for_each = "+list+"\n}\n", 500)},
@@ -83,6 +88,38 @@ func TestBudget(t *testing.T) {
 				t.Errorf("%d findings that it is too much, %s, %d claims", over, inv.Files[0].Status, len(inv.Claims))
 			}
 		})
+	}
+}
+
+// TestManyFilesBeside: files of other kinds that belong to no main file in particular are
+// parts of each, up to a limit that is said.
+func TestManyFilesBeside(t *testing.T) {
+	for units, cut := range map[int]bool{20: false, 600: true} {
+		dir := t.TempDir()
+		write := func(name, text string) {
+			t.Helper()
+			name = filepath.Join(dir, filepath.FromSlash(name))
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("a/rtpengine.conf", "[rtpengine]\nlisten-ng=127.0.0.1:2301\n")
+		write("b/rtpengine.conf", "[rtpengine]\nlisten-ng=127.0.0.1:2302\n")
+		for i := range units {
+			write(fmt.Sprintf("%d/rtpengine.service", i), fmt.Sprintf("[Service]\nExecStart=/usr/bin/rtpengine --listen-http=%d\n", 3000+i))
+		}
+		inv, diags, err := inventory.ReadPaths(ours(t), []string{dir}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return strings.HasPrefix(d.Message, "more than 500") })
+		main := inv.Files[slices.IndexFunc(inv.Files, func(f inventory.File) bool { return strings.HasSuffix(f.Name, "rtpengine.conf") })]
+		if said != cut || (main.Status == inventory.Partial) != cut {
+			t.Errorf("%d units: said %v, the main file is %s", units, said, main.Status)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
 
 	"portolan/internal/catalog"
 )
@@ -12,6 +13,7 @@ import (
 type instance struct {
 	service *catalog.Service
 	parts   []*candidate // the main file first, if there is one
+	cut     bool         // there are more parts than are looked at
 }
 
 func (in *instance) main() *candidate { return in.parts[0] }
@@ -56,8 +58,21 @@ func group(found []candidate) []instance {
 				sides = append(sides, c)
 			}
 		}
+		linked := links(leads, sides)
+		free := sides
+		if len(leads) > 1 {
+			taken := map[*candidate]bool{}
+			for p := range linked {
+				taken[p.side] = true
+			}
+			free = slices.DeleteFunc(slices.Clone(sides), func(c *candidate) bool { return taken[c] })
+		}
 		for _, c := range leads {
-			out = append(out, instance{s, append([]*candidate{c}, beside(c, leads, sides)...)})
+			in := instance{service: s, parts: append([]*candidate{c}, beside(c, linked, sides, free)...)}
+			if in.cut = len(in.parts) > maxItems; in.cut {
+				in.parts = in.parts[:maxItems]
+			}
+			out = append(out, in)
 		}
 		out = contained(out, out[len(out)-len(leads):], inside)
 	}
@@ -81,7 +96,7 @@ func contained(all, own []instance, inside []*candidate) []instance {
 				in.parts = append(in.parts, v)
 			}
 		}
-		all = append(all, instance{c.service, append(in.parts, c)})
+		all = append(all, instance{service: c.service, parts: append(in.parts, c)})
 	}
 	return all
 }
@@ -104,49 +119,113 @@ func leading(s *catalog.Service, files []*candidate) *catalog.FileSpec {
 	return lead
 }
 
-// beside are the files of other kinds that belong to a leading file.
-func beside(lead *candidate, leads, sides []*candidate) []*candidate {
+// beside are the files of other kinds that belong to a leading file. Free are those that no
+// leading file has to do with.
+func beside(lead *candidate, linked map[pair]bool, sides, free []*candidate) []*candidate {
 	var out []*candidate
 	for i := range lead.service.Files {
 		spec := &lead.service.Files[i]
-		var linked, free []*candidate
+		own := false
 		for _, c := range sides {
-			switch {
-			case c.spec != spec:
-			case linkedTo(c, lead):
-				linked = append(linked, c)
-			case len(leads) == 1 || !slices.ContainsFunc(leads, func(l *candidate) bool { return linkedTo(c, l) }):
-				free = append(free, c)
+			if c.spec == spec && linked[pair{lead, c}] {
+				out, own = append(out, c), true
 			}
 		}
-		if len(linked) == 0 {
-			linked = free
+		if own {
+			continue
 		}
-		out = append(out, linked...)
+		for _, c := range free {
+			if c.spec == spec {
+				out = append(out, c)
+			}
+		}
 	}
 	return out
 }
 
-// linkedTo reports whether one of two files names the other by its path.
-func linkedTo(a, b *candidate) bool {
-	return names(a, b) || names(b, a)
-}
+// pair is a leading file and one of another kind.
+type pair struct{ lead, side *candidate }
 
-func names(a, b *candidate) bool {
-	for _, text := range a.texts() {
-		for rest := text; ; {
-			_, after, found := bytes.Cut(rest, []byte("/"+b.file.Path))
-			if !found {
-				break
-			}
-			// A longer path is another file.
-			if len(after) == 0 || !strings.ContainsRune("-_./@%", rune(after[0])) && !letterOrDigit(after[0]) {
-				return true
-			}
-			rest = after
+// links are the pairs of files of which one names the other by its path. Each text is read
+// once, however many files there are.
+func links(leads, sides []*candidate) map[pair]bool {
+	out := map[pair]bool{}
+	for side, named := range named(sides, leads) {
+		for _, lead := range named {
+			out[pair{lead, side}] = true
 		}
 	}
-	return false
+	for lead, named := range named(leads, sides) {
+		for _, side := range named {
+			out[pair{lead, side}] = true
+		}
+	}
+	return out
+}
+
+// named are the files of others whose paths stand in the text of each file.
+func named(files, others []*candidate) map[*candidate][]*candidate {
+	at, odd := map[string][]*candidate{}, []*candidate(nil)
+	sizes := map[int]bool{}
+	for _, o := range others {
+		name := "/" + o.file.Path
+		if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII || !partOfPath(byte(r)) }) {
+			odd = append(odd, o)
+			continue
+		}
+		at[name] = append(at[name], o)
+		sizes[len(name)] = true
+	}
+	out := map[*candidate][]*candidate{}
+	for _, f := range files {
+		seen := map[*candidate]bool{}
+		add := func(os []*candidate) {
+			for _, o := range os {
+				if !seen[o] {
+					seen[o] = true
+					out[f] = append(out[f], o)
+				}
+			}
+		}
+		for _, text := range f.texts() {
+			end := len(text) // of the row of bytes that may be in a path
+			for i := len(text) - 1; i >= 0; i-- {
+				switch {
+				case !partOfPath(text[i]):
+					end = i
+				case text[i] == '/' && sizes[end-i]:
+					add(at[string(text[i:end])])
+				}
+			}
+			for _, o := range odd {
+				if says(text, "/"+o.file.Path) {
+					add([]*candidate{o})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// says reports whether a path stands in a text, and not only as the beginning of a longer
+// one.
+func says(text []byte, name string) bool {
+	for rest := text; ; {
+		_, after, found := bytes.Cut(rest, []byte(name))
+		if !found {
+			return false
+		}
+		if len(after) == 0 || !partOfPath(after[0]) {
+			return true
+		}
+		rest = after
+	}
+}
+
+// partOfPath reports whether a path goes on with a byte. With others, such as a comma, it
+// may end.
+func partOfPath(c byte) bool {
+	return letterOrDigit(c) || strings.IndexByte("-_./@%", c) >= 0
 }
 
 func letterOrDigit(c byte) bool {

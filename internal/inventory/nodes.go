@@ -69,7 +69,7 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 		return nil, "", err
 	}
 	nodes, looked := p.Search(from)
-	e.budget.Spend(looked / nodesUnit)
+	e.budget.Spend(1 + looked/nodesUnit)
 	return nodes, settingName(text), nil
 }
 
