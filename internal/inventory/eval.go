@@ -295,7 +295,13 @@ func mayStandElsewhere(marks cty.ValueMarks) (gap source.Span, open bool) {
 func standIn(t cty.Type, marks cty.ValueMarks, dflt cty.Value) cty.Value {
 	value, own := dflt.Unmark()
 	if value.IsNull() {
-		return cty.UnknownVal(t).WithMarks(marks).Mark(origin{kind: unknown, words: "it is not set, and its default is not documented"})
+		why := "it is not set, and its default is not documented"
+		for m := range marks {
+			if o, ok := m.(origin); ok && o.kind == written { // such as a name of a port that nobody knows
+				why = "what is written says none, and its default is not documented"
+			}
+		}
+		return cty.UnknownVal(t).WithMarks(marks).Mark(origin{kind: unknown, words: why})
 	}
 	own = maps.Clone(own)
 	if own == nil { // a literal in the description
