@@ -24,12 +24,8 @@ func Read(cat *catalog.Catalog, tree *source.Tree, root string, opts Options) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := inTree(cat, tree, os)
-	if err != nil {
-		return nil, nil, err
-	}
 	inv := &Inventory{Root: root, OS: os}
-	diags, err := inv.build(found, opts)
+	diags, err := inv.build(inTree(cat, tree, os), opts)
 	return inv, diags, err
 }
 

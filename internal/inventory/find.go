@@ -53,9 +53,9 @@ type candidate struct {
 }
 
 // inTree are the files of a host at the paths that the catalogue knows.
-func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, error) {
+func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 	found := map[string][]string{} // by pattern
-	var firstErr error
+	failed := map[string]error{}
 	look := func(pattern string) bool {
 		if (pattern[0] == '/') != (os == "linux") {
 			return false
@@ -69,12 +69,12 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 				names, err = tree.Glob(pattern)
 			}
 			// A folder of somebody's that has too much in it to look for projects says nothing.
-			if err != nil && !errors.Is(err, fs.ErrPermission) && firstErr == nil && !slices.Contains(catalog.ComposeFiles, pattern) {
-				firstErr = err
+			if err != nil && !errors.Is(err, fs.ErrPermission) && !slices.Contains(catalog.ComposeFiles, pattern) {
+				failed[pattern] = err
 			}
 			found[pattern] = names
 		}
-		return len(names) > 0
+		return len(names) > 0 || failed[pattern] != nil
 	}
 	var out []candidate
 	texts := sync.OnceValue(func() []byte { return composeTexts(tree, look, found) })
@@ -86,6 +86,10 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 			for _, pattern := range spec.Paths[os] {
 				look(pattern)
 				names = append(names, found[pattern]...)
+				if err := failed[pattern]; err != nil { // whether it has such a file is not known
+					out = append(out, candidate{name: strings.TrimLeft(pattern, "/"), service: s, spec: spec, os: os, certain: true, said: true,
+						read: func() (*source.File, error) { return nil, err }})
+				}
 			}
 			slices.Sort(names)
 			if spec.Format == "systemd" {
@@ -104,7 +108,7 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) ([]candidate, er
 			}
 		}
 	}
-	return out, firstErr
+	return out
 }
 
 // OSOf tells the system of a tree by its top folder: "windows" or "linux".

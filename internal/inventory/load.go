@@ -91,7 +91,11 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 			return // a link to another program's unit that is gone
 		}
 		c.known = true
-		c.diags = diag.List{unreadable(c.file, why(err), "make it a readable text file, or leave it out")}
+		help := "make it a readable text file, or leave it out"
+		if errors.Is(err, source.ErrTooMany) {
+			help = "name the file itself, as " + c.service.ID + "=PATH"
+		}
+		c.diags = diag.List{unreadable(c.file, why(err), help)}
 		return
 	}
 	c.file, c.known = f, c.certain

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"portolan/internal/diag"
 	"portolan/internal/inventory"
 	"portolan/internal/source"
 )
@@ -52,5 +53,24 @@ func TestOnlyWantedFilesAreOpened(t *testing.T) {
 	slices.Sort(host.names)
 	if want := []string{"etc/redis/redis.conf", "etc/ssh/sshd_config"}; !slices.Equal(slices.Compact(host.names), want) {
 		t.Errorf("opened %s, want %q", strings.Join(host.names, ", "), want)
+	}
+}
+
+// TestFullFolder: a folder with too much in it hides what is in it and nothing else.
+func TestFullFolder(t *testing.T) {
+	files := fstest.MapFS{"etc/ssh/sshd_config": {Data: []byte("Port 2222\n")}}
+	for i := range 10_001 {
+		files[fmt.Sprintf("opt/p%d", i)] = &fstest.MapFile{}
+	}
+	inv, diags, err := inventory.Read(ours(t), source.NewTree(files), "", nil)
+	if err != nil || len(inv.Claims) != 1 || inv.Claims[0].Service != "sshd" {
+		t.Fatal(err, inv)
+	}
+	hidden := inventory.File{Name: "opt/cairo*/config/cairo-config.xml", Service: "cairo-mrcp", Status: inventory.Unreadable}
+	said := slices.ContainsFunc(diags, func(d diag.Diagnostic) bool {
+		return d.Message == hidden.Name+" cannot be read: more than 10000 files and folders to look at" && d.Help == "name the file itself, as cairo-mrcp=PATH"
+	})
+	if !slices.Contains(inv.Files, hidden) || !said {
+		t.Errorf("files %v, findings %v", inv.Files, diags)
 	}
 }

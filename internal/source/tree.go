@@ -23,6 +23,7 @@ const (
 // Errors that callers turn into findings.
 var (
 	ErrTooLarge   = fmt.Errorf("larger than %d MiB", MaxFileSize>>20)
+	ErrTooMany    = fmt.Errorf("more than %d files and folders to look at", maxGlob)
 	ErrNotRegular = errors.New("not a regular file")
 	ErrLinks      = errors.New("too many symbolic links")
 	ErrOutside    = errors.New("it lies outside the folder that was named")
@@ -305,7 +306,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 			}
 			for _, name := range names {
 				if seen++; seen > maxGlob {
-					return nil, fmt.Errorf("more than %d files for %s", maxGlob, pattern)
+					return nil, ErrTooMany
 				}
 				ok, err := path.Match(part, name)
 				if err != nil {
