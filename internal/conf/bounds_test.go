@@ -23,7 +23,7 @@ var boundShapes = map[string]string{
 // TestBounds holds every format to time and memory that grow with the text and not with
 // what it says.
 func TestBounds(t *testing.T) {
-	const size = 1 << 17
+	const size = 1 << 16
 	for _, f := range Formats() {
 		t.Run(f.Name, func(t *testing.T) {
 			for name, unit := range boundShapes {

@@ -60,6 +60,7 @@ func TestBudget(t *testing.T) {
 		"paths from each node": {body: "locals {\n m = [for a in find(\"api/*\") : length(find(\"**/*\"))]\n}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			text := "service \"acme\" {\n title = \"A\"\n platforms = [\"linux\"]\n file \"conf\" {\n format = \"lumenvox\"\n paths = { linux = [\"/etc/acme.conf\"] }\n }\n" + c.body + listen("7000") + "}\n}\n"
 			for i := 0; strings.Contains(text, `listen "x"`); i++ { // each has a name of its own
 				text = strings.Replace(text, `listen "x"`, fmt.Sprintf(`listen "x%d"`, i), 1)
