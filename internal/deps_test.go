@@ -35,6 +35,7 @@ floor 2: languages
 internal/hclfile:    diag source
 internal/conf:       diag source
 internal/report:     diag source
+internal/edit:       diag source
 
 floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
@@ -53,7 +54,7 @@ render:              addr diag port ruleset templates
 internal/verify:     addr port ruleset source
 
 floor 7: the front door
-cmd/portolan:        catalog compile diag hclfile host inventory lint parallel policies policy render report ruleset services source verify
+cmd/portolan:        catalog compile diag edit hclfile host inventory lint parallel policies policy render report ruleset services source verify
 
 beside the house, for tests
 internal/kernel:

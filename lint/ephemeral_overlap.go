@@ -118,6 +118,7 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 			}
 		}
 		d.Help = or(ways...)
+		d.Fixes = p.fixes(c, ways[1:]...)
 		p.report(d)
 	}
 }

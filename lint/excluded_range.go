@@ -57,13 +57,14 @@ func excludedRange(p *Pass) {
 		}
 		lost := port.Of(shared...).Intersect(port.Of(c.Ports))
 		notes = append(notes, "binding an excluded port fails with error 10013, although nothing listens on it")
-		ways = append(slices.Compact(ways), p.moveWords(c))
+		ways = slices.Compact(ways)
 		p.report(diag.Diagnostic{
 			Message: subject(c) + " meets the excluded ports " + few(lost) + " of " + and(names),
 			Span:    c.Span,
 			Label:   label(c, count(lost.Len(), "port")+" excluded"),
 			Notes:   append(nominalNote(c), notes...),
-			Help:    or(ways...),
+			Help:    or(append(slices.Clip(ways), p.moveWords(c))...),
+			Fixes:   p.fixes(c, ways...),
 		})
 	}
 }

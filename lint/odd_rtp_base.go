@@ -15,11 +15,13 @@ func oddRTPBase(p *Pass) {
 		if !c.Pairs || c.NominalFirst%2 == 0 {
 			continue
 		}
-		way := ""
+		var way string
+		var fixes []diag.Fix
 		if first, ok := p.evenNeighbour(c); ok && c.Setting != "" {
-			way = "set " + c.Setting + " to " + strconv.Itoa(first)
+			fixes = p.moveFix(c, first)
+			way = fixes[0].Title
 		} else {
-			way = p.moveWords(c)
+			way, fixes = p.moveWords(c), p.fixes(c)
 		}
 		p.report(diag.Diagnostic{
 			Message: subject(c) + " begins at the odd port " + strconv.Itoa(c.NominalFirst),
@@ -27,6 +29,7 @@ func oddRTPBase(p *Pass) {
 			Label:   label(c, "RTP takes even ports"),
 			Notes:   []string{"RTP uses an even port and RTCP the next one (RFC 3550 section 11)"},
 			Help:    or(way, "begin the range at an even port"),
+			Fixes:   fixes,
 		})
 	}
 }

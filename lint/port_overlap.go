@@ -51,14 +51,16 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 	d.Label = label(c, sharedPorts(shared))
 	// Somebody wrote one of the numbers: that is the one to change.
 	way := ""
+	var moved *inventory.Claim
 	for _, written := range []bool{true, false} {
 		for _, o := range append([]*inventory.Claim{c}, partners...) {
 			if way == "" && (o.Origin == inventory.Config) == written {
-				way = p.moveWords(o)
+				way, moved = p.moveWords(o), o
 			}
 		}
 	}
 	d.Help = or(way, "bind them to different addresses")
+	d.Fixes = p.fixes(moved)
 	return d
 }
 

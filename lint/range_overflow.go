@@ -19,6 +19,7 @@ func rangeOverflow(p *Pass) {
 			Span:    c.Span,
 			Label:   label(c, count(c.NominalLast-max(port.Max, c.NominalFirst-1), "port")+" above 65535"),
 			Help:    or(p.moveWords(c), "ask for fewer ports"),
+			Fixes:   p.fixes(c),
 		}
 		if c.Ports.Len() == 0 || c.NominalFirst > port.Max {
 			d.Notes = append(d.Notes, "no port of it exists")

@@ -359,6 +359,10 @@ func (a *app) checkPolicy(f *source.File, words string, cat *catalog.Catalog) (*
 // dress says how findings are printed on w: in color for a person at a terminal, unless
 // NO_COLOR is set (https://no-color.org).
 func (a *app) dress(w any) report.Options {
+	return report.Options{Color: a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(w)}
+}
+
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	return report.Options{Color: ok && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))}
+	return ok && term.IsTerminal(int(f.Fd()))
 }

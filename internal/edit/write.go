@@ -1,0 +1,111 @@
+package edit
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+
+	"portolan/internal/source"
+)
+
+// ErrReadOnly is a file that its owner has made read-only.
+var ErrReadOnly = errors.New("the file is read-only")
+
+// Write changes the file name below root, which is no symbolic link. The new content is
+// written beside it, put on the disk, and takes the place of the old in one step, so that
+// whoever looks sees all of the one or all of the other. Mode and owner stay. After an
+// error the file is as it was.
+func (c *Change) Write(root *os.Root, name string) error {
+	err := c.write(root, name)
+	var pe *fs.PathError
+	var le *os.LinkError
+	switch { // the name of a temporary file says nothing to anybody
+	case errors.As(err, &pe):
+		err = pe.Err
+	case errors.As(err, &le):
+		err = le.Err
+	}
+	return err
+}
+
+func (c *Change) write(root *os.Root, name string) error {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return ErrChanged
+	}
+	if info.Mode().Perm()&0o222 == 0 { // to the superuser the system says nothing
+		return ErrReadOnly
+	}
+	// A rename does not ask whether the file may be written, so we do.
+	may, err := root.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer may.Close()
+	raw, err := io.ReadAll(io.LimitReader(may, source.MaxFileSize+1))
+	if err != nil {
+		return err
+	}
+	changed, err := c.Bytes(raw)
+	if err != nil {
+		return err
+	}
+	temp, f, err := beside(root, name)
+	if err != nil {
+		return err
+	}
+	defer func() { // after the rename there is nothing of this name
+		_ = root.Remove(temp)
+	}()
+	if err := fill(f, changed, info); err != nil {
+		return err
+	}
+	// Somebody may have written it meanwhile; the rename below would undo that.
+	now, err := root.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if latest, err := root.Lstat(name); err != nil || !os.SameFile(info, latest) || !bytes.Equal(raw, now) {
+		return ErrChanged
+	}
+	if err := root.Rename(temp, name); err != nil {
+		return err
+	}
+	return sync(root, path.Dir(name))
+}
+
+// beside makes a new file in the folder of name, which only we may read.
+func beside(root *os.Root, name string) (string, *os.File, error) {
+	for i := 0; ; i++ {
+		temp := path.Join(path.Dir(name), "."+path.Base(name)+".portolan"+strconv.Itoa(i))
+		f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil || !errors.Is(err, fs.ErrExist) || i >= 100 {
+			return temp, f, err
+		}
+	}
+}
+
+// fill writes a new file and gives it mode and owner of the old one.
+func fill(f *os.File, content []byte, old fs.FileInfo) error {
+	_, err := f.Write(content)
+	if err == nil {
+		err = own(f, old)
+	}
+	if err == nil { // after the owner: a change of owner takes setuid bits away
+		err = f.Chmod(old.Mode())
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}

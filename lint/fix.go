@@ -1,0 +1,110 @@
+package lint
+
+import (
+	"slices"
+	"strconv"
+
+	"portolan/internal/diag"
+	"portolan/internal/inventory"
+	"portolan/internal/source"
+)
+
+// moveFix is the fix that makes c begin at first, as the advice has it. It is
+//   - display where nobody wrote the number in a way that we can change: it comes from the
+//     catalogue, or from more than the one number;
+//   - unsafe for a single port, which clients elsewhere dial by its number, and where
+//     another claim has the same number for a reason: the edit would move that too, or
+//     leave it behind;
+//   - safe for a range, whose ports peers are told in each call.
+func (p *Pass) moveFix(c *inventory.Claim, first int) []diag.Fix {
+	fix := diag.Fix{Title: "set " + c.Setting + " to " + strconv.Itoa(first), Safety: diag.Display}
+	edits := moveEdits(c, first)
+	if edits == nil {
+		return []diag.Fix{fix}
+	}
+	fix.Edits, fix.Safety = edits, diag.Safe
+	if spread(c) == 1 || p.entangled(c, edits) {
+		fix.Safety = diag.Unsafe
+	}
+	return []diag.Fix{fix}
+}
+
+// moveEdits writes first, and the last port where somebody wrote that too; nil when the
+// text at one of the places is not the number that it stands for.
+func moveEdits(c *inventory.Claim, first int) []diag.Edit {
+	if !c.Span.HasLine() {
+		return nil
+	}
+	by := first - c.NominalFirst
+	text := c.Span.Text()
+	if !isNumber(text, c.NominalFirst) && !(text == "default" && isDefault(c, c.Span)) {
+		return nil
+	}
+	edits := []diag.Edit{{Span: c.Span, New: strconv.Itoa(first)}}
+	if spread(c) == 1 {
+		return edits
+	}
+	for _, b := range c.Because {
+		if b.Span == c.Span || !b.Span.HasLine() || b.Default != "" {
+			continue
+		}
+		last := b.Span.Text()
+		n, err := strconv.Atoi(last)
+		switch {
+		case err != nil || n <= c.NominalFirst: // a count, a mode
+		case isNumber(last, c.NominalLast) && b.Span.File == c.Span.File:
+			edits = append(edits, diag.Edit{Span: b.Span, New: strconv.Itoa(c.NominalLast + by)})
+		default: // a bound that the sockets do not reach, or one in another file
+			return nil
+		}
+	}
+	return edits
+}
+
+// isNumber reports whether text is n in plain decimal digits.
+func isNumber(text string, n int) bool { return text == strconv.Itoa(n) }
+
+// isDefault reports whether the text at s stands for a default of the catalogue.
+func isDefault(c *inventory.Claim, s source.Span) bool {
+	return slices.ContainsFunc(c.Because, func(b inventory.Because) bool { return b.Span == s && b.Default != "" })
+}
+
+// entangled reports whether another claim depends on what the edits change: it is
+// computed from the same text, or it connects to the ports.
+func (p *Pass) entangled(c *inventory.Claim, edits []diag.Edit) bool {
+	for i := range p.Inventory.Claims {
+		o := &p.Inventory.Claims[i]
+		if o.Direction == inventory.Connect {
+			if o.Proto == c.Proto && o.Ports.Overlaps(c.Ports) && c.Ports.Len() > 0 {
+				return true
+			}
+			continue
+		}
+		if listenerOf(o) == listenerOf(c) {
+			continue
+		}
+		for _, e := range edits {
+			if o.Span == e.Span || slices.ContainsFunc(o.Because, func(b inventory.Because) bool { return b.Span == e.Span }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fixes are what can be done about c: the move that the advice proposes, and ways that
+// are shown only, such as commands for the system.
+func (p *Pass) fixes(c *inventory.Claim, ways ...string) []diag.Fix {
+	var out []diag.Fix
+	if c != nil && c.Setting != "" {
+		if first, ok := p.move(c); ok {
+			out = p.moveFix(c, first)
+		}
+	}
+	for _, w := range ways {
+		if w != "" {
+			out = append(out, diag.Fix{Title: w, Safety: diag.Display})
+		}
+	}
+	return out
+}
