@@ -48,6 +48,7 @@ var Rules = [...]Rule{
 	{"out-of-range-value", "a number is outside what its setting can mean", diag.Error, nil},
 	{"policy", "a policy has a mistake", diag.Error, nil},
 	{"service-setting", "a service has a setting that its own documentation warns of", diag.Warning, nil},
+	{"sysctl-shadowed", "a setting of the kernel is replaced by a later line before it counts", diag.Warning, nil},
 	{"template-value", "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
 	{"unknown-capture", "a captured file holds no output that is known", diag.Warning, nil},
 	{"unknown-default", "a setting is left to a default that nobody knows", diag.Warning, nil},

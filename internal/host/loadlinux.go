@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"portolan/internal/diag"
 	"portolan/internal/port"
@@ -18,13 +17,18 @@ import (
 // the list of procps only, see sysctl(8)).
 var sysctlDirs = [...]string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
 
+// lastConf is read after all files of sysctlDirs (sysctl(8)).
+const lastConf = "etc/sysctl.conf"
+
 // linux puts into facts what the files say: live values before captured ones, and
 // these before the settings for the boot.
 func (l *loader) linux(facts *Facts, captured []Setting) {
+	boot := l.boot()
+	l.diags = append(l.diags, shadowed(boot)...)
 	s := settler{l, []func() []Setting{
 		l.live,
 		func() []Setting { return captured },
-		sync.OnceValue(l.boot), // looked at only for what the others do not know
+		func() []Setting { return boot },
 	}}
 	if start, _, ok := settle(s, unprivilegedPortHead, ParseUnprivilegedPortStart, "the built-in default"); ok {
 		facts.UnprivilegedStart, facts.From = start, fromFiles
@@ -122,9 +126,13 @@ func (l *loader) boot() []Setting {
 	slices.Sort(bases)
 	var out []Setting
 	for _, base := range bases {
+		// Distributions link 99-sysctl.conf to a file that procps reads once more at the end.
+		if target, err := l.tree.Resolve(chosen[base]); err == nil && target == lastConf {
+			continue
+		}
 		out = append(out, l.conf(chosen[base])...)
 	}
-	return append(out, l.conf("etc/sysctl.conf")...)
+	return append(out, l.conf(lastConf)...)
 }
 
 // conf are the settings of one file. A link to /dev/null is how a file of a lower
@@ -138,4 +146,63 @@ func (l *loader) conf(name string) []Setting {
 		return nil
 	}
 	return ParseSysctlConf(f)
+}
+
+// shadowed finds what somebody wrote into etc and a later line takes back at boot: each
+// assignment replaces the one before, lists too. A file of a package that etc overrides
+// is how it should be, and a list that the later one holds loses nothing.
+func shadowed(boot []Setting) diag.List {
+	var out diag.List
+	for _, key := range linuxKeys {
+		winner, ok := last(boot, key)
+		if !ok || !valid(winner) { // the kernel refuses it, which is reported where it is used
+			continue
+		}
+		for _, s := range boot {
+			if s.Key != key || s.Value == winner.Value || !strings.HasPrefix(s.Value.File.Name, "etc/") || !valid(s) ||
+				slices.Equal(strings.Fields(s.Value.Text()), strings.Fields(winner.Value.Text())) {
+				continue
+			}
+			d := diag.Diagnostic{
+				Rule: RuleShadowed, Severity: diag.Warning, Span: s.Value,
+				Message: fmt.Sprintf("%s is set again in %s, and the later line wins", key, place(winner.Value)),
+				Related: []diag.Related{{Span: winner.Value, Message: "this one counts at boot"}},
+				Help:    "keep one of the two lines",
+			}
+			if key == localReservedPorts {
+				mine, _ := ParseLocalReservedPorts(s.Value.Text())
+				theirs, _ := ParseLocalReservedPorts(winner.Value.Text())
+				lost := mine.Minus(theirs)
+				if lost.IsEmpty() {
+					continue
+				}
+				d.Label = lost.String() + " " + areNot(lost) + " reserved"
+				d.Notes = []string{"the lists of several lines are not added up: each replaces the one before"}
+				d.Help = fmt.Sprintf("set %s to %s in %s, and remove this line", key, mine.Union(theirs), winner.Value.File.Name)
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func areNot(s port.Set) string {
+	if s.Len() == 1 {
+		return "is not"
+	}
+	return "are not"
+}
+
+// valid reports whether the kernel takes the value of a setting of Linux.
+func valid(s Setting) bool {
+	var err error
+	switch value := s.Value.Text(); s.Key {
+	case localPortRange:
+		_, err = ParseLocalPortRange(value)
+	case localReservedPorts:
+		_, err = ParseLocalReservedPorts(value)
+	case unprivilegedPortHead:
+		_, err = ParseUnprivilegedPortStart(value)
+	}
+	return err == nil
 }
