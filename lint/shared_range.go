@@ -6,15 +6,16 @@ import (
 	"portolan/internal/port"
 )
 
-// sharedRange finds ranges that listeners of one process have in common. Each of them
-// binds one port at a time, so it works; but what one of them has bound the others do not
-// have, and the range is smaller than each setting says.
+// sharedRange finds ranges for calls that listeners of one process have in common. Each of
+// them binds two ports at a time, so it works; but what one of them has bound the others do
+// not have, and the range is smaller than each setting says. Listeners that share their
+// sockets for good, such as those of ICE, lose nothing.
 func sharedRange(p *Pass) {
 	type process struct{ service, instance, share string }
 	for _, proto := range port.Protos {
 		before := map[process][]*inventory.Claim{}
 		for _, c := range ascending(p.listeners, proto) {
-			if c.Share == "" || c.Ports.Len() == 1 {
+			if c.Share == "" || !c.Pairs || c.Ports.Len() == 1 {
 				continue
 			}
 			of := process{c.Service, c.Instance, c.Share}

@@ -62,6 +62,7 @@ service "haproxy" {
           v6only   = true
           exposure = "public"
           share    = "haproxy"
+          assigned = ["1-1023"] # what it stands in front of may be anything
         }
 
         listen "stats" {
