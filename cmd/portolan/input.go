@@ -197,9 +197,11 @@ func (a *app) read(ctx context.Context, in *input, paths []string, facts bool) (
 			return nil, err
 		}
 		f.hosts, f.diags = hosts, append(f.diags, diags...)
+		whole := source.New(cmp.Or(in.root, "this machine"), nil)
+		whole.Given = true
 		for i := range hosts {
 			if len(hosts[i].Ephemeral) == 0 {
-				f.diags = append(f.diags, diag.Diagnostic{Rule: host.RuleBroken, Severity: diag.Warning, Span: source.New(cmp.Or(in.root, "this machine"), nil).Span(0, 0),
+				f.diags = append(f.diags, diag.Diagnostic{Rule: host.RuleBroken, Severity: diag.Warning, Span: whole.Span(0, 0),
 					Message: "the system of this host is not known, and so are the ports that it hands out: overlaps with them are not found",
 					Help:    "name its platform with --platform, or its facts with --host"})
 			}

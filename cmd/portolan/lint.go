@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -31,12 +32,17 @@ that peers are told in each call, and nothing else says the number. The number o
 single port is known to clients elsewhere, so such a move is advice only. Each file is
 replaced as a whole, and all bytes around the number stay.
 
+Formats for code hosts (sarif, github, gitlab, junit) name files from the working
+directory: run them at the top of the repository. What they say and the exit code are
+the same in every format.
+
 Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 3 could not do it.`,
 		Example: `  portolan lint
   portolan lint --root testdata/hosts/ivr-01
   portolan lint --root testdata/hosts/ivr-01 --diff
-  portolan lint media_server.conf --platform linux,windows-server --format json`,
+  portolan lint media_server.conf --platform linux,windows-server --format json
+  portolan lint --root hosts/ivr-01 --format sarif > portolan.sarif`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := report.Lookup(format)
 			if err != nil {
@@ -68,8 +74,8 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 			}
 			if showDiff {
 				err = a.showDiff(list)
-			} else if err = f.Write(a.stdout, list, a.dress(a.stdout)); err != nil {
-				err = fmt.Errorf("writing the findings: %w", err)
+			} else {
+				err = a.writeFindings(f, &in, args, list, limit)
 			}
 			if err != nil {
 				return err
@@ -83,7 +89,7 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 	in.inventoryFlags(cmd)
 	in.hostFlags(cmd)
 	in.policyFlag(cmd)
-	cmd.Flags().StringVar(&format, "format", report.Formats[0].Name, "text or json")
+	cmd.Flags().StringVar(&format, "format", report.Formats[0].Name, report.Names())
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "exit with 1 for findings of this severity and above: error, warning, info or none")
 	cmd.Flags().BoolVar(&fix, "fix", false, "change the files of the safe fixes, then report what is left")
 	cmd.Flags().BoolVar(&showDiff, "diff", false, "print what --fix would change as a patch, and no findings")
@@ -102,4 +108,32 @@ func (a *app) judge(ctx context.Context, in *input, paths []string) (diag.List, 
 	list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone})...)
 	list.Sort()
 	return list, nil
+}
+
+// writeFindings prints findings about what a command speaks of.
+func (a *app) writeFindings(f report.Format, in *input, paths []string, list diag.List, limit diag.Severity) error {
+	root := in.root
+	if root == "" && len(paths) == 0 {
+		root = a.liveRoot()
+	}
+	o := a.dress(a.stdout)
+	o.Version, o.Rules, o.Limit = version, rulePages(), limit
+	var err error
+	if o.Dir, err = os.Getwd(); err != nil {
+		return err
+	}
+	if err := f.Write(a.stdout, report.One(report.Host{Root: root, Findings: list}), o); err != nil {
+		return fmt.Errorf("writing the findings: %w", err)
+	}
+	return nil
+}
+
+// rulePages are all rules with their pages, for formats that carry them along.
+func rulePages() []report.Rule {
+	out := make([]report.Rule, len(lint.Rules))
+	for i, r := range lint.Rules {
+		page, _ := lint.Explain(r.Name)
+		out[i] = report.Rule{Name: r.Name, Summary: r.Summary, Page: page, Severity: r.Severity}
+	}
+	return out
 }

@@ -1,10 +1,14 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"path/filepath"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -16,15 +20,14 @@ import (
 // The words of the object that JSON writes. Fields are only ever added; a change of
 // meaning is a new version.
 type (
-	jsonReport struct {
-		Version  int           `json:"version"`
-		Findings []jsonFinding `json:"findings"`
-		Summary  jsonSummary   `json:"summary"`
-	}
 	jsonSummary struct {
 		Error   int `json:"error"`
 		Warning int `json:"warning"`
 		Info    int `json:"info"`
+	}
+	jsonHost struct {
+		Root string `json:"root"`
+		jsonSummary
 	}
 	jsonFinding struct {
 		Rule     string `json:"rule"`
@@ -35,6 +38,7 @@ type (
 		Notes   []string      `json:"notes"`
 		Help    string        `json:"help"`
 		Fixes   []jsonFix     `json:"fixes"`
+		Root    string        `json:"root,omitempty"` // only where there are many hosts
 	}
 	jsonPlace struct {
 		File      string `json:"file"`
@@ -58,42 +62,112 @@ type (
 	}
 )
 
-// JSON writes one object, version 1. Lines and columns count from 1, columns in
+// JSON writes the findings of one host, see writeJSON.
+func JSON(w io.Writer, l diag.List, o Options) error { return writeJSON(w, One(Host{Findings: l}), o) }
+
+// writeJSON writes one object, version 1. Lines and columns count from 1, columns in
 // characters, and the end is the place just after the last character; all four are 0
 // where no line exists. An empty list is [] and never null. Bytes that are not UTF-8
-// become U+FFFD, which is all that JSON can say. Options change nothing.
-func JSON(w io.Writer, l diag.List, _ Options) error {
-	report := jsonReport{
-		Version:  1,
-		Findings: make([]jsonFinding, len(l)),
-		Summary:  jsonSummary{l.Count(diag.Error), l.Count(diag.Warning), l.Count(diag.Info)},
-	}
-	for i, d := range l {
-		report.Findings[i] = jsonFinding{
-			Rule:      d.Rule,
-			Severity:  d.Severity.String(),
-			Message:   d.Message,
-			jsonPlace: placeOf(d.Span),
-			Related:   each(d.Related, func(r diag.Related) jsonRelated { return jsonRelated{placeOf(r.Span), r.Message} }),
-			Notes:     append([]string{}, d.Notes...),
-			Help:      d.Help,
-			Fixes: each(d.Fixes, func(f diag.Fix) jsonFix {
-				return jsonFix{f.Title, f.Safety.String(), each(f.Edits, func(e diag.Edit) jsonEdit {
-					return jsonEdit{placeOf(e.Span), e.New}
-				})}
-			}),
+// become U+FFFD, which is all that JSON can say. Where there are many hosts, each finding
+// names its host as its root, and each host has a line that counts its findings.
+func writeJSON(w io.Writer, hosts iter.Seq[Host], o Options) error {
+	out := objects{w: bufio.NewWriter(w)}
+	out.text("{\n  \"version\": 1,\n  \"findings\": ")
+	var all counts
+	var each []jsonHost
+	out.list("  ", func(item func(any)) {
+		for h := range hosts {
+			var of counts
+			of.add(h.Findings)
+			for i, n := range of {
+				all[i] += n
+			}
+			root := ""
+			if o.Fleet {
+				root = filepath.ToSlash(h.Root)
+				each = append(each, jsonHost{root, summaryOf(&of)})
+			}
+			for i := range h.Findings {
+				item(jsonOf(&h.Findings[i], root))
+			}
 		}
+	})
+	if o.Fleet {
+		out.text(",\n  \"hosts\": ")
+		out.list("  ", func(item func(any)) {
+			for _, h := range each {
+				item(h)
+			}
+		})
 	}
+	out.text(",\n  \"summary\": ")
+	out.value("  ", summaryOf(&all))
+	out.text("\n}\n")
+	return out.end()
+}
+
+func summaryOf(c *counts) jsonSummary {
+	return jsonSummary{c[diag.Error], c[diag.Warning], c[diag.Info]}
+}
+
+func jsonOf(d *diag.Diagnostic, root string) jsonFinding {
+	return jsonFinding{
+		Rule:      d.Rule,
+		Severity:  d.Severity.String(),
+		Message:   d.Message,
+		jsonPlace: placeOf(d.Span),
+		Related:   each(d.Related, func(r diag.Related) jsonRelated { return jsonRelated{placeOf(r.Span), r.Message} }),
+		Notes:     append([]string{}, d.Notes...),
+		Help:      d.Help,
+		Fixes: each(d.Fixes, func(f diag.Fix) jsonFix {
+			return jsonFix{f.Title, f.Safety.String(), each(f.Edits, func(e diag.Edit) jsonEdit {
+				return jsonEdit{placeOf(e.Span), e.New}
+			})}
+		}),
+		Root: root,
+	}
+}
+
+// objects writes JSON piece by piece, so that a report of many hosts needs the memory of
+// one. The buffer remembers the first error of the writer until end.
+type objects struct {
+	w   *bufio.Writer
+	err error // of the encoder
+}
+
+func (o *objects) text(s string) { o.w.WriteString(s) }
+
+// value writes v, indented by two blanks a level; lines behind the first begin with
+// indent.
+func (o *objects) value(indent string, v any) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(report); err != nil {
-		return err
+	enc.SetIndent(indent, "  ")
+	if err := enc.Encode(v); err != nil && o.err == nil {
+		o.err = err
 	}
-	_, err := w.Write(escape(b.Bytes()))
-	return err
+	o.w.Write(escape(bytes.TrimSuffix(b.Bytes(), []byte{'\n'})))
 }
+
+// list writes the items that fill hands to its argument, one after the other.
+func (o *objects) list(indent string, fill func(item func(any))) {
+	n := 0
+	o.text("[")
+	fill(func(v any) {
+		if n++; n > 1 {
+			o.text(",")
+		}
+		o.text("\n" + indent + "  ")
+		o.value(indent+"  ", v)
+	})
+	if n > 0 {
+		o.text("\n" + indent)
+	}
+	o.text("]")
+}
+
+func (o *objects) end() error { return cmp.Or(o.err, o.w.Flush()) }
 
 func placeOf(s source.Span) jsonPlace {
 	a, z := s.Position(), s.EndPosition()

@@ -7,40 +7,139 @@ package report
 import (
 	"fmt"
 	"io"
+	"iter"
+	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"portolan/internal/diag"
+	"portolan/internal/source"
 )
 
-// Options say how findings are dressed. The zero value is plain text.
+// Options say how findings are dressed. The zero value is plain text about one host.
 type Options struct {
 	Color bool // write ANSI colours (ECMA-48 SGR); what they mean is always said in words too
+	// Fleet says that many hosts are reported: each is named, and a summary counts them.
+	Fleet bool
+	// Dir is the working directory. Formats for programs that look the files up write
+	// paths from there.
+	Dir string
+	// Version is the version of this program.
+	Version string
+	// Rules are what is known of the rules that findings may name.
+	Rules []Rule
+	// Limit is the lowest severity that counts as a failure, where a format knows that word.
+	Limit diag.Severity
 }
 
-// A Format writes findings in one language. Write keeps the order of the list; its
-// error is the writer's.
+// A Rule is what people can read about findings of one kind.
+type Rule struct {
+	Name     string
+	Summary  string // one sentence without its full stop
+	Page     string // in Markdown
+	Severity diag.Severity
+}
+
+// rule is the rule of that name; one that is not known has its name alone.
+func (o *Options) rule(name string) Rule {
+	if i := slices.IndexFunc(o.Rules, func(r Rule) bool { return r.Name == name }); i >= 0 {
+		return o.Rules[i]
+	}
+	return Rule{Name: name}
+}
+
+// A Host is the findings of one host, or of files that were named by themselves.
+type Host struct {
+	// Root is the folder that the names of its files are below, as people gave it; "" when
+	// the names are from the working directory themselves.
+	Root     string
+	Findings diag.List
+}
+
+// One is a single host for a Format.
+func One(h Host) iter.Seq[Host] { return func(yield func(Host) bool) { yield(h) } }
+
+// path is where a file is found from dir, with forward slashes: relative when it lies
+// below dir.
+func (h *Host) path(f *source.File, dir string) string {
+	name := filepath.ToSlash(f.Name)
+	if h.Root != "" && !f.Given {
+		name = path.Join(filepath.ToSlash(h.Root), name)
+	}
+	if dir = filepath.ToSlash(dir); dir != "" {
+		name = strings.TrimPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+	}
+	return path.Clean(name)
+}
+
+// Fingerprints name the findings of h, see diag.List; each file is meant by its path from
+// dir.
+func (h *Host) Fingerprints(dir string) []string {
+	return h.Findings.Fingerprints(func(f *source.File) string { return h.path(f, dir) })
+}
+
+// A Format writes findings in one language. Write takes one host after the other and keeps
+// none, so that their number does not matter; it keeps their order and that of their
+// findings. Its error is the writer's.
 type Format struct {
 	Name    string // what people type
 	Summary string // what it is, for help texts
-	Write   func(io.Writer, diag.List, Options) error
+	Write   func(io.Writer, iter.Seq[Host], Options) error
 }
 
 // Formats are all formats; the first is the default. Nobody changes it.
 var Formats = [...]Format{
-	{"text", "source lines with the wrong part marked, for people", Text},
-	{"json", "one object, version 1, for programs", JSON},
+	{"text", "source lines with the wrong part marked, for people", writeText},
+	{"json", "one object, version 1, for programs", writeJSON},
+	{"sarif", "SARIF 2.1.0, for code scanning", writeSARIF},
+	{"github", "annotations of a GitHub workflow", writeGitHub},
+	{"gitlab", "a Code Quality report of GitLab", writeGitLab},
+	{"junit", "JUnit XML, for continuous integration", writeJUnit},
+}
+
+// Names are the names of all formats, as a sentence has them.
+func Names() string {
+	var names []string
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // Lookup finds a format by its exact name. An unknown name is an error that lists
 // the choices.
 func Lookup(name string) (Format, error) {
-	names := make([]string, len(Formats))
-	for i, f := range Formats {
+	for _, f := range Formats {
 		if f.Name == name {
 			return f, nil
 		}
-		names[i] = f.Name
 	}
-	last := len(names) - 1
-	return Format{}, fmt.Errorf("format %q is not known: use %s or %s", name, strings.Join(names[:last], ", "), names[last])
+	return Format{}, fmt.Errorf("format %q is not known: use %s", name, Names())
+}
+
+// counts are numbers of findings, by severity.
+type counts [diag.Error + 1]int
+
+func (c *counts) add(l diag.List) {
+	for i := range l {
+		c[l[i].Severity]++
+	}
+}
+
+// words are the parts of a finding that are not its message, a line each, for formats
+// that have one text for everything.
+func words(d *diag.Diagnostic) []string {
+	lines := []string{Printable(d.Message)}
+	if d.Label != "" {
+		lines = append(lines, "here: "+Printable(d.Label))
+	}
+	for _, n := range d.Notes {
+		lines = append(lines, "note: "+Printable(n))
+	}
+	if d.Help != "" {
+		lines = append(lines, "help: "+Printable(d.Help))
+	}
+	return lines
 }

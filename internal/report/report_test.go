@@ -3,9 +3,11 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"flag"
 	"io"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -84,30 +86,39 @@ func samples(t testing.TB) map[string]diag.List {
 
 func TestGolden(t *testing.T) {
 	for name, list := range samples(t) {
-		for suffix, o := range map[string]Options{".text": {}, ".ansi": {Color: true}, ".json": {}} {
-			format := Text
-			if suffix == ".json" {
-				format = JSON
-			}
-			var got bytes.Buffer
-			if err := format(&got, list, o); err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join("testdata", name+suffix)
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got.String()); d != "" {
-				t.Errorf("%s (-want +got):\n%s", file, d)
-			}
+		for _, f := range Formats {
+			golden(t, name+"."+f.Name, f, One(Host{Root: "hosts/a", Findings: list}), Options{Limit: diag.Warning, Version: "1.0"})
 		}
+		golden(t, name+".ansi", Formats[0], One(Host{Findings: list}), Options{Color: true})
+	}
+	fleet := samples(t)
+	hosts := slices.Values([]Host{{"hosts/a", fleet["design"]}, {"hosts/b", nil}, {"hosts/c", fleet["related"][:1]}})
+	for _, f := range Formats {
+		golden(t, "fleet."+f.Name, f, hosts, Options{Fleet: true, Limit: diag.Warning})
+	}
+}
+
+// golden holds what a format writes against a file.
+func golden(t *testing.T, name string, f Format, hosts iter.Seq[Host], o Options) {
+	t.Helper()
+	o.Rules = []Rule{{"ephemeral-overlap", "a listener uses ports that the system hands out", "# ephemeral-overlap\n", diag.Error}}
+	var got bytes.Buffer
+	if err := f.Write(&got, hosts, o); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got.String()); d != "" {
+		t.Errorf("%s (-want +got):\n%s", file, d)
 	}
 }
 
@@ -210,7 +221,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestWriteErrorsAreReturned(t *testing.T) {
 	for _, f := range Formats {
-		if err := f.Write(brokenWriter{}, samples(t)["design"], Options{}); !errors.Is(err, io.ErrClosedPipe) {
+		if err := f.Write(brokenWriter{}, One(Host{Findings: samples(t)["design"]}), Options{}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: %v", f.Name, err)
 		}
 	}
@@ -293,9 +304,32 @@ func FuzzReport(f *testing.F) {
 		if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && unprintable(r) && r != utf8.RuneError }); i >= 0 {
 			t.Fatalf("unprintable at %d of %q", i, b.String())
 		}
-		var back jsonReport
+		var back struct{ Findings []jsonFinding }
 		if err := json.Unmarshal(b.Bytes(), &back); err != nil {
 			t.Fatal(err)
+		}
+		for _, f := range Formats[2:] {
+			b.Reset()
+			if err := f.Write(&b, One(Host{Root: words, Findings: list}), Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && unprintable(r) && r != utf8.RuneError }); i >= 0 {
+				t.Fatalf("%s: unprintable at %d of %q", f.Name, i, b.String())
+			}
+			switch f.Name {
+			case "github":
+				if lines := strings.Count(b.String(), "\n"); lines != 1 || !strings.HasPrefix(b.String(), "::") {
+					t.Fatalf("%d lines: words forged some\n%s", lines, b.String())
+				}
+			case "junit":
+				if err := xml.Unmarshal(b.Bytes(), new(struct{})); err != nil {
+					t.Fatalf("%v\n%s", err, b.String())
+				}
+			default:
+				if !json.Valid(b.Bytes()) {
+					t.Fatalf("%s: %s", f.Name, b.String())
+				}
+			}
 		}
 		if utf8.ValidString(words) && back.Findings[0].Message != words {
 			t.Fatalf("message %q came back as %q", words, back.Findings[0].Message)

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
+	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -11,23 +14,62 @@ import (
 	"portolan/internal/source"
 )
 
-// Text writes findings for people: the message, the place, its source line with the
-// wrong part marked, related places, notes and help. A last line counts the findings.
-func Text(w io.Writer, l diag.List, o Options) error {
-	p := printer{bufio.NewWriter(w), o.Color}
-	for i := range l {
-		p.finding(&l[i])
-		p.line()
+// Text writes the findings of one host for people.
+func Text(w io.Writer, l diag.List, o Options) error { return writeText(w, One(Host{Findings: l}), o) }
+
+// writeText writes findings for people: the message, the place, its source line with the
+// wrong part marked, related places, notes and help. A last line counts the findings. Of
+// many hosts those with findings are counted too, and the others are only a number.
+func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
+	p := printer{out: bufio.NewWriter(w), color: o.Color}
+	var all counts
+	total, clean := 0, 0
+	for h := range hosts {
+		total++
+		if p.below = ""; o.Fleet {
+			p.below = h.Root
+		}
+		var of counts
+		of.add(h.Findings)
+		for i, n := range of {
+			all[i] += n
+		}
+		for i := range h.Findings {
+			p.finding(&h.Findings[i])
+			p.line()
+		}
+		switch {
+		case !o.Fleet:
+		case len(h.Findings) == 0:
+			clean++
+		default:
+			p.line(p.paint(bold, Printable(filepath.ToSlash(h.Root))), ": ", of.String())
+			p.line()
+		}
 	}
-	p.line(summary(l))
+	switch {
+	case !o.Fleet:
+		p.line(all.String())
+	case clean == total:
+		p.line(number(total, "host"), ": no findings")
+	default:
+		p.line(number(total, "host"), ", ", strconv.Itoa(total-clean), " with findings: ", all.String())
+	}
 	return p.out.Flush()
 }
 
-// summary is "2 errors, 1 warning", or "no findings".
-func summary(l diag.List) string {
+func number(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return strconv.Itoa(n) + " " + word
+}
+
+// String is "2 errors, 1 warning", or "no findings".
+func (c *counts) String() string {
 	var parts []string
 	for _, s := range [...]diag.Severity{diag.Error, diag.Warning, diag.Info, diag.Invalid} {
-		n := l.Count(s)
+		n := c[s]
 		word := s.String()
 		if n > 1 && (s == diag.Error || s == diag.Warning) { // the others are no nouns
 			word += "s"
@@ -65,6 +107,7 @@ func styleOf(s diag.Severity) string {
 type printer struct {
 	out   *bufio.Writer
 	color bool
+	below string // the root of the host, in front of the names of its files
 }
 
 func (p *printer) line(parts ...string) {
@@ -116,7 +159,11 @@ func gutter(d *diag.Diagnostic) string {
 // become a note.
 func (p *printer) place(gutter, arrow string, s source.Span, mark, style, words string) {
 	if !s.IsZero() {
-		p.line(gutter, p.paint(boldBlue, arrow), " ", Printable(s.String()))
+		at := s.String()
+		if p.below != "" && !s.File.Given {
+			at = path.Join(filepath.ToSlash(p.below), at)
+		}
+		p.line(gutter, p.paint(boldBlue, arrow), " ", Printable(at))
 	}
 	if !s.HasLine() {
 		if words != "" {

@@ -21,6 +21,9 @@ type File struct {
 	Text []byte
 	// Encoding says how Text was stored; the zero value is UTF8.
 	Encoding Encoding
+	// Given says that Name is a path from the working directory, as an operator gave it,
+	// also where other names are below the root of a host.
+	Given bool
 
 	lines []int // offset of the first byte of each line; filled by New
 }

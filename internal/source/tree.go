@@ -352,5 +352,7 @@ func ReadFile(name string) (*File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	return New(name, raw), nil
+	file := New(name, raw)
+	file.Given = true
+	return file, nil
 }
