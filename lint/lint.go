@@ -31,6 +31,7 @@ var Rules = [...]Rule{
 	{"ephemeral-overlap", "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
 	{"ephemeral-partly-reserved", "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
 	{"excluded-range", "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
+	{"nodeport-overlap", "a listener uses ports that Kubernetes gives to Services", diag.Warning, nodeportOverlap},
 	{"port-overlap", "two listeners of one host want the same port", diag.Error, portOverlap},
 	{"range-overflow", "a range of ports runs past 65535", diag.Error, rangeOverflow},
 	{"reserved-port", "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},

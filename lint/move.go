@@ -59,6 +59,9 @@ func (p *Pass) move(c *inventory.Claim) (int, bool) {
 	members := p.moves.members[l]
 	free := port.All().Minus(p.moves.taken)
 	for _, m := range p.machinesOf(c) {
+		if m.NodePorts.Ports.First > 0 {
+			free = free.Minus(port.Of(m.NodePorts.Ports))
+		}
 		for _, o := range members {
 			free = free.Minus(m.handsOut[o.Proto]).Minus(m.refused[o.Proto])
 		}

@@ -28,6 +28,9 @@ type Facts struct {
 	Reserved []Reserved
 	// Excluded are Windows' port exclusions.
 	Excluded []Excluded
+	// NodePorts are the ports that Kubernetes gives to Services on every node; the zero
+	// value where there is no Kubernetes, or its range is not known.
+	NodePorts NodePorts
 	// UnprivilegedStart is the first port a process without privilege may bind
 	// (Linux's ip_unprivileged_port_start); -1 when it is not known.
 	UnprivilegedStart int
@@ -75,6 +78,13 @@ type Excluded struct {
 	// and binding them fails with error 10013.
 	Administered bool
 	From         string
+}
+
+// NodePorts is the range from which Kubernetes takes node ports. Nothing listens there:
+// packets are sent on before they come to a socket.
+type NodePorts struct {
+	Ports port.Range // inclusive
+	From  string     // where it was read, or the file that says that Kubernetes is there
 }
 
 // EphemeralPorts are all ports the system may hand out for proto in any family,

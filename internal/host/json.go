@@ -24,6 +24,7 @@ type factsJSON struct {
 	Ephemeral         []ephemeralJSON `json:"ephemeral"`
 	Reserved          []reservedJSON  `json:"reserved"`
 	Excluded          []excludedJSON  `json:"excluded"`
+	NodePorts         *nodePortsJSON  `json:"node_ports,omitempty"`
 }
 
 // portsJSON is a range of one protocol and family. Pointers tell what is missing.
@@ -44,6 +45,11 @@ type excludedJSON struct {
 	portsJSON
 	Administered bool   `json:"administered"`
 	From         string `json:"from"`
+}
+
+type nodePortsJSON struct {
+	Ports string `json:"ports"`
+	From  string `json:"from"`
 }
 
 type reservedJSON struct {
@@ -72,6 +78,9 @@ func (f *Facts) JSON() ([]byte, error) {
 	}
 	for _, x := range f.Excluded {
 		w.Excluded = append(w.Excluded, excludedJSON{writePorts(x.Proto, x.Family, x.Ports), x.Administered, x.From})
+	}
+	if n := f.NodePorts; n.Ports.First > 0 {
+		w.NodePorts = &nodePortsJSON{n.Ports.String(), n.From}
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -128,6 +137,13 @@ func (w *factsJSON) facts() (Facts, error) {
 		if f.UnprivilegedStart = *w.UnprivilegedStart; f.UnprivilegedStart < -1 || f.UnprivilegedStart > port.Max {
 			return Facts{}, fmt.Errorf("unprivileged_start is %d: use a port from 0 to %d, or -1 when it is not known", f.UnprivilegedStart, port.Max)
 		}
+	}
+	if n := w.NodePorts; n != nil {
+		r, ok := nodePortRange(n.Ports)
+		if !ok {
+			return Facts{}, fmt.Errorf("node_ports is %s: use a range of ports such as 30000-32767", quote(n.Ports))
+		}
+		f.NodePorts = NodePorts{r, n.From}
 	}
 	for i, e := range w.Ephemeral {
 		proto, r, err := e.read()

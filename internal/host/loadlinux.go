@@ -23,6 +23,7 @@ const lastConf = "etc/sysctl.conf"
 // linux puts into facts what the files say: live values before captured ones, and
 // these before the settings for the boot.
 func (l *loader) linux(facts *Facts, captured []Setting) {
+	facts.NodePorts = l.nodePorts()
 	boot := l.boot()
 	l.diags = append(l.diags, shadowed(boot)...)
 	s := settler{l, []func() []Setting{
