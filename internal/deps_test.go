@@ -36,6 +36,7 @@ internal/hclfile:    diag source
 internal/conf:       diag source
 internal/report:     diag source
 internal/edit:       diag source
+internal/solve:      port
 
 floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
@@ -46,7 +47,7 @@ floor 4: what is claimed
 internal/inventory:  catalog conf diag parallel port source
 
 floor 5: what follows
-lint:                diag host inventory port source
+lint:                diag host inventory port solve source
 internal/compile:    addr diag inventory policy port ruleset source
 
 floor 6: firewalls

@@ -100,13 +100,23 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
 	}
 	p.moves = newMoves(p.listeners)
+	p.check()
+	if p.moves.failed {
+		if m, ok := p.together(); ok { // the same findings, with advice for all
+			p.moves, p.found = m, nil
+			p.check()
+		}
+	}
+	p.found.Sort()
+	return p.found
+}
+
+func (p *Pass) check() {
 	for i := range Rules {
 		if p.rule = &Rules[i]; p.rule.Check != nil {
 			p.rule.Check(p)
 		}
 	}
-	p.found.Sort()
-	return p.found
 }
 
 func newMachine(f *host.Facts) machine {

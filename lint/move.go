@@ -1,11 +1,13 @@
 package lint
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 
 	"portolan/internal/inventory"
 	"portolan/internal/port"
+	"portolan/internal/solve"
 	"portolan/internal/source"
 )
 
@@ -15,6 +17,8 @@ type moves struct {
 	taken   port.Set // by a listener of any protocol, or by an earlier proposal
 	members map[listener][]*inventory.Claim
 	given   map[listener]int
+	asked   []*inventory.Claim // one of each listener for which a rule wanted a move
+	failed  bool               // one of them got none
 }
 
 // listener is what one setting moves: its claims differ in nothing but the protocol.
@@ -56,17 +60,11 @@ func (p *Pass) move(c *inventory.Claim) (int, bool) {
 	if len(p.moves.given) >= maxMoves {
 		return 0, false
 	}
-	members := p.moves.members[l]
-	free := port.All().Minus(p.moves.taken)
-	for _, m := range p.machinesOf(c) {
-		if m.NodePorts.Ports.First > 0 {
-			free = free.Minus(port.Of(m.NodePorts.Ports))
-		}
-		for _, o := range members {
-			free = free.Minus(m.handsOut[o.Proto]).Minus(m.refused[o.Proto])
-		}
+	if len(p.moves.asked) <= maxMoves && !slices.ContainsFunc(p.moves.asked, func(o *inventory.Claim) bool { return listenerOf(o) == l }) {
+		p.moves.asked = append(p.moves.asked, c)
 	}
-	first, ok := search(free.Ranges(), c)
+	first, ok := search(p.free(c).Ranges(), c)
+	p.moves.failed = p.moves.failed || !ok
 	if ok {
 		p.moves.given[l] = first
 		r, _ := moved(c, first)
@@ -74,6 +72,54 @@ func (p *Pass) move(c *inventory.Claim) (int, bool) {
 	}
 	return first, ok
 }
+
+// free are the ports that the listener of c may have on all its machines.
+func (p *Pass) free(c *inventory.Claim) port.Set {
+	free := port.All().Minus(p.moves.taken)
+	for _, m := range p.machinesOf(c) {
+		if m.NodePorts.Ports.First > 0 {
+			free = free.Minus(port.Of(m.NodePorts.Ports))
+		}
+		for _, o := range p.moves.members[listenerOf(c)] {
+			free = free.Minus(m.handsOut[o.Proto]).Minus(m.refused[o.Proto])
+		}
+	}
+	return free
+}
+
+// together finds places for all listeners that rules want to move, where one by one some
+// got none: round numbers near to where each is now cut the room that a wide range needs.
+// It is false where there are no places for all, and then each keeps what it got.
+func (p *Pass) together() (moves, bool) {
+	m := newMoves(p.listeners)
+	asked := p.moves.asked
+	if len(asked) > maxMoves {
+		return m, false
+	}
+	p.moves.taken = m.taken
+	system := port.Of(port.Range{Last: firstUserPort - 1})
+	items := make([]solve.Item, len(asked))
+	for i, c := range asked {
+		items[i] = solve.Item{Len: spread(c), Offset: c.NominalFirst - lowest(c), Free: p.free(c).Minus(system)}
+		if c.Pairs || spread(c) > 1 {
+			items[i].Step = 2
+		}
+	}
+	firsts, verdict := solve.Place(items)
+	if verdict != solve.Placed {
+		return m, false
+	}
+	for i, c := range asked {
+		first := firsts[i] + items[i].Offset
+		r, _ := moved(c, first)
+		m.given[listenerOf(c)] = first
+		m.taken = m.taken.Union(port.Of(r))
+	}
+	return m, true
+}
+
+// lowest is the first port that c writes or opens.
+func lowest(c *inventory.Claim) int { return min(c.NominalFirst, int(c.Ports.First)) }
 
 // search tries assigned ports, then round numbers before less round ones, and near ones
 // before far ones.

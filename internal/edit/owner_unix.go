@@ -24,13 +24,11 @@ func own(f *os.File, old fs.FileInfo) error {
 	return f.Chown(int(was.Uid), int(was.Gid))
 }
 
-// sync puts the names of a folder on the disk. Some file systems cannot, and then the
-// rename is as safe as they make it.
-func sync(root *os.Root, dir string) error {
-	d, err := root.Open(dir)
-	if err != nil {
-		return err
+// sync puts the names of a folder on the disk. Where that cannot be, in a folder that we
+// may not list or on a file system that has no such thing, the change is made all the same.
+func sync(root *os.Root, dir string) {
+	if d, err := root.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
 	}
-	_ = d.Sync()
-	return d.Close()
 }
