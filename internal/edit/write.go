@@ -48,8 +48,10 @@ func (c *Change) write(root *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	defer may.Close()
 	raw, err := io.ReadAll(io.LimitReader(may, source.MaxFileSize+1))
+	if closed := may.Close(); err == nil { // Windows renames nothing over an open file
+		err = closed
+	}
 	if err != nil {
 		return err
 	}
