@@ -292,6 +292,10 @@ type Folder struct {
 	Name string // as it was named
 }
 
+// Stat describes a file without opening it, as the file system below does: an embedded one
+// would lose that.
+func (f Folder) Stat(name string) (fs.FileInfo, error) { return fs.Stat(f.FS, name) }
+
 // Load reads the descriptions *.hcl of every file system in turn; a later description
 // replaces an earlier one with the same id, which is the name of its file. The first
 // file system is ours and is parsed as it is needed; mistakes in it are found by tests.

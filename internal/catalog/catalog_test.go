@@ -219,7 +219,7 @@ func TestOnlyFilesAreRead(t *testing.T) {
 		"x.hcl: it is not a regular file":                                  {Mode: fs.ModeNamedPipe | 0o644},
 		"x.hcl: larger than 128 KiB, the most that a description may have": {Data: make([]byte, MaxSize+1)},
 	} {
-		if _, _, err := Load(fstest.MapFS{"ours.hcl": {Data: []byte(whole)}}, unopened{fstest.MapFS{"x.hcl": file}}); err == nil || err.Error() != want {
+		if _, _, err := Load(fstest.MapFS{"ours.hcl": {Data: []byte(whole)}}, Folder{FS: unopened{fstest.MapFS{"x.hcl": file}}, Name: "mine"}); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
