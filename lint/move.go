@@ -132,7 +132,7 @@ func search(free []port.Range, c *inventory.Claim) (int, bool) {
 		i := sort.Search(len(free), func(i int) bool { return free[i].Last >= r.Last })
 		return i < len(free) && free[i].First <= r.First
 	}
-	if spread(c) == 1 {
+	if spread(c) == 1 && !c.Assigned.Contains(c.Ports.First) { // DNS on 53 does not belong on 443 instead
 		best := -1
 		for _, r := range c.Assigned.Ranges() {
 			first := int(r.First)
