@@ -36,12 +36,21 @@ type input struct {
 	policy    string
 	services  string
 	set       []string
+
+	// What was loaded once for many hosts; nil loads it.
+	catalog *catalog.Catalog
+	known   *host.Platforms
 }
 
 // inventoryFlags are the flags of commands that read configuration.
 func (in *input) inventoryFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&in.root, "root", "", "read a host's files below `DIR`")
+	in.serviceFlags(cmd)
+}
+
+// serviceFlags are the flags about services.
+func (in *input) serviceFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&in.root, "root", "", "read a host's files below `DIR`")
 	f.StringVar(&in.services, "services", "", "add or override descriptions of services from `DIR`")
 	f.StringArrayVar(&in.set, "set", nil, "choose an option of a service, `SERVICE.OPTION=VALUE`")
 }
@@ -58,6 +67,9 @@ func (in *input) policyFlag(cmd *cobra.Command) {
 
 // catalogue loads the built-in descriptions and those of --services.
 func (a *app) catalogue(in *input) (*catalog.Catalog, error) {
+	if in.catalog != nil {
+		return in.catalog, nil
+	}
 	var theirs []fs.FS
 	if in.services != "" {
 		if info, err := os.Stat(in.services); err != nil || !info.IsDir() {
@@ -269,8 +281,11 @@ func (a *app) platformFacts() (host.Platforms, error) {
 // hosts are the machines to judge for: those that flags name, else the one whose files
 // are read, else, for files by themselves, every platform that their services run on.
 func (a *app) hosts(ctx context.Context, in *input, tree *source.Tree, inv *inventory.Inventory) ([]host.Facts, diag.List, error) {
-	platforms, err := a.platformFacts()
-	if err != nil {
+	var platforms host.Platforms
+	var err error
+	if in.known != nil {
+		platforms = *in.known
+	} else if platforms, err = a.platformFacts(); err != nil {
 		return nil, nil, err
 	}
 	var out []host.Facts

@@ -57,9 +57,9 @@ type entry struct {
 	images  []string // every text in a list of images
 	service *Service // nil until it is parsed, or when it has no service
 	diags   diag.List
-	parsed  bool
-	strict  bool // every literal in it is checked, too: for those that people write
-	theirs  bool // it is the operator's
+	once    sync.Once // of parsing: many hosts may be read at once
+	strict  bool      // every literal in it is checked, too: for those that people write
+	theirs  bool      // it is the operator's
 }
 
 // Service is one description.
@@ -407,10 +407,7 @@ func parseAll(entries []*entry) {
 }
 
 func (e *entry) parse() *Service {
-	if !e.parsed {
-		e.parsed = true
-		e.service, e.diags = parse(e.file, e.id, e.strict)
-	}
+	e.once.Do(func() { e.service, e.diags = parse(e.file, e.id, e.strict) })
 	return e.service
 }
 

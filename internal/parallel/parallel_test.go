@@ -1,6 +1,10 @@
 package parallel
 
-import "testing"
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+)
 
 func TestForDoesEachOnce(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 1000} {
@@ -10,6 +14,38 @@ func TestForDoesEachOnce(t *testing.T) {
 			if times != 1 {
 				t.Errorf("%d of %d was done %d times", i, n, times)
 			}
+		}
+	}
+}
+
+// TestInOrder lets early calls be the slow ones: what comes is in order all the same, and
+// no call runs far ahead.
+func TestInOrder(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 1000} {
+		var begun atomic.Int64
+		want := 0
+		for got := range InOrder(n, func(i int) int {
+			begun.Add(1)
+			for range (n - i) % 7 {
+				runtime.Gosched()
+			}
+			return i
+		}) {
+			if got != want {
+				t.Fatalf("%d came where %d should", got, want)
+			}
+			want++
+			if ahead := int(begun.Load()) - want; ahead > 6*runtime.GOMAXPROCS(0) {
+				t.Fatalf("%d calls ahead", ahead)
+			}
+		}
+		if want != n {
+			t.Errorf("%d of %d came", want, n)
+		}
+	}
+	for got := range InOrder(1000, func(i int) int { return i }) {
+		if got == 3 {
+			break
 		}
 	}
 }
