@@ -56,6 +56,7 @@ type candidate struct {
 func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 	found := map[string][]string{} // by pattern
 	failed := map[string]error{}
+	there := folders{tree, map[string]map[string]bool{}}
 	look := func(pattern string) bool {
 		if (pattern[0] == '/') != (os == "linux") {
 			return false
@@ -63,9 +64,10 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 		names, looked := found[pattern]
 		if !looked {
 			var err error
-			if os == "windows" {
+			switch {
+			case os == "windows":
 				names, err = globWindows(tree, pattern)
-			} else {
+			case there.may(pattern):
 				names, err = tree.Glob(pattern)
 			}
 			// A folder of somebody's that has too much in it to look for projects says nothing.
