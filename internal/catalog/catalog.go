@@ -52,7 +52,8 @@ type wildName struct {
 // entry is one description, parsed or not yet.
 type entry struct {
 	id      string
-	file    *source.File
+	name    string // of its file, for people
+	raw     []byte
 	paths   []string // every text in it that looks like an absolute path
 	images  []string // every text in a list of images
 	service *Service // nil until it is parsed, or when it has no service
@@ -324,7 +325,7 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", name, err)
 			}
-			e := &entry{id: strings.TrimSuffix(name, ".hcl"), file: source.New(path.Join(dir, name), raw), paths: literalPaths(raw), images: literalImages(raw)}
+			e := &entry{id: strings.TrimSuffix(name, ".hcl"), name: path.Join(dir, name), raw: raw, paths: literalPaths(raw), images: literalImages(raw)}
 			cat.add(e)
 			if i > 0 {
 				e.theirs = true
@@ -407,7 +408,7 @@ func parseAll(entries []*entry) {
 }
 
 func (e *entry) parse() *Service {
-	e.once.Do(func() { e.service, e.diags = parse(e.file, e.id, e.strict) })
+	e.once.Do(func() { e.service, e.diags = parse(source.New(e.name, e.raw), e.id, e.strict) })
 	return e.service
 }
 
