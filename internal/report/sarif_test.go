@@ -86,14 +86,14 @@ func TestPaths(t *testing.T) {
 		file      *source.File
 		uri, base string
 	}{
-		{"hosts/a", "/work", file, "hosts/a/etc/a%20b.conf", "%SRCROOT%"},
-		{"./hosts/a/", "/work", file, "hosts/a/etc/a%20b.conf", "%SRCROOT%"},
-		{"/work/hosts/a", "/work", file, "hosts/a/etc/a%20b.conf", "%SRCROOT%"},
-		{"/workshop/a", "/work", file, "file:///workshop/a/etc/a%20b.conf", ""},
-		{"/", "/work", file, "file:///etc/a%20b.conf", ""},
-		{"", "/work", file, "etc/a%20b.conf", "%SRCROOT%"},
-		{"hosts/a", "/work", given, "portolan.hcl", "%SRCROOT%"},
-		{"C:/hosts", "/work", file, "file:///C:/hosts/etc/a%20b.conf", ""},
+		{"hosts/a", "/builds", file, "hosts/a/etc/a%20b.conf", "%SRCROOT%"},
+		{"./hosts/a/", "/builds", file, "hosts/a/etc/a%20b.conf", "%SRCROOT%"},
+		{"/builds/hosts/a", "/builds", file, "hosts/a/etc/a%20b.conf", "%SRCROOT%"},
+		{"/buildshop/a", "/builds", file, "file:///buildshop/a/etc/a%20b.conf", ""},
+		{"/", "/builds", file, "file:///etc/a%20b.conf", ""},
+		{"", "/builds", file, "etc/a%20b.conf", "%SRCROOT%"},
+		{"hosts/a", "/builds", given, "portolan.hcl", "%SRCROOT%"},
+		{"C:/hosts", "/builds", file, "file:///C:/hosts/etc/a%20b.conf", ""},
 	} {
 		h := Host{Root: c.root}
 		if got := sarifURI(c.file, &h, c.dir); got.URI != c.uri || got.Base != c.base {
