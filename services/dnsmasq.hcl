@@ -137,7 +137,7 @@ service "dnsmasq" {
     purpose  = "DNS server"
     protocol = ["udp", "tcp"]
     peer     = each.value[1]
-    port     = port(nonempty(each.value[3]), 53)
+    port     = port(nonempty(each.value[3]), default.dns)
   }
 
   test "nothing written" {

@@ -152,7 +152,7 @@ service "unbound" {
       purpose  = "a server that is asked"
       protocol = ["udp", "tcp"]
       peer     = match("^([^@#]*)", each.value)[0]
-      port     = port(first(match("@([0-9]+)", each.value)...), 53)
+      port     = port(first(match("@([0-9]+)", each.value)...), default.port)
     }
 
     connect "upstream-tls" {
@@ -160,7 +160,7 @@ service "unbound" {
       purpose  = "a server that is asked over TLS"
       protocol = ["tcp"]
       peer     = match("^([^@#]*)", each.value)[0]
-      port     = port(first(match("@([0-9]+)", each.value)...), 853)
+      port     = port(first(match("@([0-9]+)", each.value)...), default.tls)
     }
   }
 
