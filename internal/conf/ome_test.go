@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"portolan/internal/source"
@@ -28,4 +30,24 @@ func TestOMEVariables(t *testing.T) {
 			t.Errorf("%s: %q and %q, want %q", text, port.Value, port.Children[0].Value, want)
 		}
 	}
+}
+
+func FuzzOME(f *testing.F) {
+	root, names := xmlCorpus(f, "ovenmediaengine")
+	for _, name := range names {
+		if text, err := os.ReadFile(filepath.Join(root, name)); err == nil && len(text) < 20_000 {
+			f.Add(text)
+		}
+	}
+	f.Add([]byte("<Server><Bind><Port>${env:A:${env:B:1-2}}</Port><Port x='${env:C:3}'>${env:</Port></Bind></Server>"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		doc, diags, err := Parse("ome-xml", source.New("f.xml", raw), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if xmlCheck(t, doc) > MaxNodes {
+			t.Fatal("too many nodes")
+		}
+		xmlFinished(t, diags)
+	})
 }
