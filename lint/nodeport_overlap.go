@@ -1,9 +1,6 @@
 package lint
 
 import (
-	"net/netip"
-	"slices"
-
 	"portolan/internal/diag"
 	"portolan/internal/port"
 )
@@ -12,7 +9,7 @@ import (
 // until a Service is given the port: then its packets never come to the listener.
 func nodeportOverlap(p *Pass) {
 	for _, c := range p.listeners {
-		if c.Service == "kubernetes" || !slices.ContainsFunc(c.Sockets(), beyondLoopback) {
+		if c.Service == "kubernetes" || c.OnLoopback() {
 			continue
 		}
 		for _, m := range p.machinesOf(c) {
@@ -33,10 +30,4 @@ func nodeportOverlap(p *Pass) {
 			break
 		}
 	}
-}
-
-// beyondLoopback reports whether an address is reached from other machines.
-func beyondLoopback(bind string) bool {
-	a, err := netip.ParseAddr(bind)
-	return bind != "localhost" && (err != nil || !a.IsLoopback())
 }

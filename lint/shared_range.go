@@ -39,7 +39,7 @@ func sharedRange(p *Pass) {
 	}
 }
 
-// place names the other listener of a service: by its line, because the name is the same.
+// place names a listener without its service, for a sentence that has named the service.
 func place(c *inventory.Claim) string {
 	return listenerName(c) + " " + c.Ports.String() + "/" + c.Proto.String()
 }
