@@ -5,7 +5,6 @@
 package addr
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -292,11 +291,4 @@ func (s Set) String() string {
 		}
 	}
 	return b.String()
-}
-
-// Compare orders sets for output: by their ranges, then by length.
-func Compare(a, b Set) int {
-	return slices.CompareFunc(a.ranges, b.ranges, func(x, y Range) int {
-		return cmp.Or(x.First.Compare(y.First), x.Last.Compare(y.Last))
-	})
 }
