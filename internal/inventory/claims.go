@@ -241,7 +241,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		}
 	}
 	if !ok {
-		b.unknown(purpose, f, first, extent)
+		b.unknown(purpose, first, extent)
 		return
 	}
 	if f.Last != nil && lo != 0 && hi != 0 && hi < lo {
@@ -254,7 +254,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 			b.zero(purpose, first, extent)
 			return
 		case "chosen":
-			b.chosen(purpose, f, first)
+			b.chosen(purpose, first)
 			return
 		}
 	}
@@ -354,7 +354,7 @@ func (b *builder) backwards(purpose string, lo, hi int, first, extent cty.Value)
 }
 
 // chosen reports a listener on a port that the system chooses, another at every start.
-func (b *builder) chosen(purpose string, f *catalog.Fact, first cty.Value) {
+func (b *builder) chosen(purpose string, first cty.Value) {
 	b.partial = true
 	at, label, help := b.doc.File.Span(0, 0), "", "set a port"
 	for _, o := range origins(first) {
@@ -467,7 +467,7 @@ func (b *builder) undecided(v cty.Value) {
 }
 
 // unknown reports a listener whose ports cannot be told.
-func (b *builder) unknown(purpose string, f *catalog.Fact, values ...cty.Value) {
+func (b *builder) unknown(purpose string, values ...cty.Value) {
 	b.partial = true
 	at, reason := b.doc.File.Span(0, 0), ""
 	for _, v := range values {

@@ -277,8 +277,8 @@ func seenAt(spec *catalog.FileSpec, source, target string) (name string, exact b
 		if ok, _ := path.Match(path.Base(pattern), path.Base(target)); ok {
 			return source, true
 		}
-		if below, found := strings.CutPrefix(pattern, target+"/"); found {
-			name = path.Join(source, below)
+		if rest, found := strings.CutPrefix(pattern, target+"/"); found {
+			name = path.Join(source, rest)
 		}
 	}
 	return name, false
