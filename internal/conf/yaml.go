@@ -169,12 +169,12 @@ func (y *yamlReader) node(n *yaml.Node, name string, at source.Span, depth int) 
 		return section
 	}
 	seen := structuredNames{}
-	var merges []*yaml.Node
 	taken := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if yamlMerge(n.Content[i]) {
-			merges = append(merges, n.Content[i+1])
-		} else if key, _, ok := y.key(n.Content[i]); ok {
+			continue
+		}
+		if key, _, ok := y.key(n.Content[i]); ok {
 			taken[key] = true
 		}
 	}
