@@ -19,6 +19,7 @@ import (
 // used again for another.
 type Rule struct {
 	Name     string
+	Trouble  Trouble       // what goes wrong when nobody mends it
 	Summary  string        // one sentence without its full stop, as on the rule's page
 	Severity diag.Severity // of its findings, unless the page says when another
 	// Check reports its findings through the Pass. It is nil for a rule whose findings
@@ -26,34 +27,64 @@ type Rule struct {
 	Check func(*Pass)
 }
 
+// Trouble is what goes wrong where a rule finds something: the word by which people look
+// for a rule whose name they do not know. The zero value is none.
+type Trouble uint8
+
+// The troubles, in the order of the index of all rules.
+const (
+	_          Trouble = iota
+	NowAndThen         // a call in hundreds fails, and nothing says why
+	NoStart            // a service does not start, or does not get its port
+	NotFound           // a peer looks for a service where it is not
+	Strangers          // somebody gets in who should not
+	Firewall           // the firewall is not what its policy seems to say
+	Misread            // a file does not say what it seems to say
+	Unknown            // Portolan does not know enough to judge
+)
+
+// Troubles are all troubles as an index has them.
+var Troubles = [...]struct {
+	Trouble Trouble
+	Words   string
+}{
+	{NowAndThen, "some calls fail, now and then"},
+	{NoStart, "a service does not start, or does not get its port"},
+	{NotFound, "a peer does not find a service"},
+	{Strangers, "somebody gets in who should not"},
+	{Firewall, "the firewall is not what its policy seems to say"},
+	{Misread, "a file does not say what it seems to say"},
+	{Unknown, "something is not known, so it is not judged"},
+}
+
 // Rules are all rules a finding can name. Nobody changes it.
 var Rules = [...]Rule{
-	{"ephemeral-overlap", "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
-	{"ephemeral-partly-reserved", "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
-	{"excluded-range", "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
-	{"nodeport-overlap", "a listener uses ports that Kubernetes gives to Services", diag.Warning, nodeportOverlap},
-	{"port-overlap", "two listeners of one host want the same port", diag.Error, portOverlap},
-	{"range-overflow", "a range of ports runs past 65535", diag.Error, rangeOverflow},
-	{"reserved-port", "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},
-	{"shared-range", "listeners of one process take their ports from the same range", diag.Info, sharedRange},
-	{"odd-rtp-base", "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
+	{"ephemeral-overlap", NowAndThen, "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
+	{"ephemeral-partly-reserved", NowAndThen, "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
+	{"excluded-range", NoStart, "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
+	{"nodeport-overlap", NowAndThen, "a listener uses ports that Kubernetes gives to Services", diag.Warning, nodeportOverlap},
+	{"port-overlap", NoStart, "two listeners of one host want the same port", diag.Error, portOverlap},
+	{"range-overflow", NoStart, "a range of ports runs past 65535", diag.Error, rangeOverflow},
+	{"reserved-port", NoStart, "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},
+	{"shared-range", NowAndThen, "listeners of one process take their ports from the same range", diag.Info, sharedRange},
+	{"odd-rtp-base", NowAndThen, "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
 
-	{"allow-opens-nothing", "an allow of the policy opens no port on this host", diag.Warning, nil},
-	{"ambiguous-line", "two readers understand a line differently", diag.Warning, nil},
-	{"broken-fact", "a fact of the host cannot be read", diag.Warning, nil},
-	{"broken-line", "a line is no comment, no section and no setting", diag.Warning, nil},
-	{"cannot-express", "a firewall cannot say what the policy asks for", diag.Error, nil},
-	{"description", "the description of a service is wrong", diag.Error, nil},
-	{"number-spelling", "a number is written in a way that people misread", diag.Info, nil},
-	{"os-chosen-port", "a listener has another port at every start", diag.Warning, nil},
-	{"out-of-range-value", "a number is outside what its setting can mean", diag.Error, nil},
-	{"policy", "a policy has a mistake", diag.Error, nil},
-	{"service-setting", "a service has a setting that its own documentation warns of", diag.Warning, nil},
-	{"sysctl-shadowed", "a setting of the kernel is replaced by a later line before it counts", diag.Warning, nil},
-	{"template-value", "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
-	{"unknown-capture", "a captured file holds no output that is known", diag.Warning, nil},
-	{"unknown-default", "a setting is left to a default that nobody knows", diag.Warning, nil},
-	{"unreadable-file", "a file of a known service cannot be read", diag.Error, nil},
+	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},
+	{"ambiguous-line", Misread, "two readers understand a line differently", diag.Warning, nil},
+	{"broken-fact", Unknown, "a fact of the host cannot be read", diag.Warning, nil},
+	{"broken-line", Misread, "a line is no comment, no section and no setting", diag.Warning, nil},
+	{"cannot-express", Firewall, "a firewall cannot say what the policy asks for", diag.Error, nil},
+	{"description", Unknown, "the description of a service is wrong", diag.Error, nil},
+	{"number-spelling", Misread, "a number is written in a way that people misread", diag.Info, nil},
+	{"os-chosen-port", NotFound, "a listener has another port at every start", diag.Warning, nil},
+	{"out-of-range-value", Misread, "a number is outside what its setting can mean", diag.Error, nil},
+	{"policy", Firewall, "a policy has a mistake", diag.Error, nil},
+	{"service-setting", Misread, "a service has a setting that its own documentation warns of", diag.Warning, nil},
+	{"sysctl-shadowed", Misread, "a setting of the kernel is replaced by a later line before it counts", diag.Warning, nil},
+	{"template-value", Unknown, "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
+	{"unknown-capture", Unknown, "a captured file holds no output that is known", diag.Warning, nil},
+	{"unknown-default", Unknown, "a setting is left to a default that nobody knows", diag.Warning, nil},
+	{"unreadable-file", Unknown, "a file of a known service cannot be read", diag.Error, nil},
 }
 
 // A Pass is what one rule sees.
