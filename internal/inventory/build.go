@@ -72,9 +72,18 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	results := make([]result, len(instances))
 	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], &tools) })
 	var diags diag.List
+	used := map[*candidate]bool{}
+	for _, in := range instances {
+		for _, part := range in.parts {
+			used[part] = true
+		}
+	}
 	files := map[File][]int{} // where they are in inv.Files
 	for i := range found {
 		diags = append(diags, found[i].diags...)
+		if c := &found[i]; c.known && c.doc != nil && !used[c] {
+			diags = append(diags, lonely(c))
+		}
 		if found[i].known {
 			f := File{Name: found[i].file.Name, Service: found[i].service.ID}
 			files[f] = append(files[f], len(inv.Files))
@@ -124,6 +133,14 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	})
 	diags.Sort()
 	return slices.CompactFunc(diags, sameFinding), nil // of a file that several services read
+}
+
+// lonely says that a file of c belongs to no instance, such as a unit whose command line
+// names a configuration that was not found, beside one that was.
+func lonely(c *candidate) diag.Diagnostic {
+	return diag.Diagnostic{Rule: "unreadable-file", Severity: diag.Warning, Span: c.file.Span(0, 0),
+		Message: c.file.Name + " goes with no configuration of " + c.service.Title + " that was found, so the ports of what it starts are not known",
+		Help:    "name the configuration that it uses as " + c.service.ID + "=PATH"}
 }
 
 // sameFinding reports whether two findings say the same about the same text.
