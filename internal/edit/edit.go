@@ -20,6 +20,9 @@ type Change struct {
 	Edits []diag.Edit // ascending, and they do not overlap
 }
 
+// Creates reports whether the file is a new one.
+func (c *Change) Creates() bool { return len(c.Edits) == 1 && c.Edits[0].Create }
+
 // Safe are the first safe fix of each finding, by file in the order of their names, and how
 // many findings they mend. Findings that want the same edit share it. A fix of which an
 // edit meets that of an earlier one, and is another, is left out as a whole: the next run
@@ -71,6 +74,7 @@ var ErrChanged = errors.New("the file has changed since it was read: run again")
 
 // Bytes is raw, the bytes that the file was decoded from, after the change. Every byte
 // outside the edits stays, also a byte order mark and what is not valid in its encoding.
+// Of a new file there are no bytes yet.
 func (c *Change) Bytes(raw []byte) ([]byte, error) {
 	text, enc := source.Decode(raw)
 	if enc != c.File.Encoding || !bytes.Equal(text, c.File.Text) {
