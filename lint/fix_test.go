@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/fstest"
 
 	"golang.org/x/tools/txtar"
 
@@ -37,11 +38,17 @@ func TestFixes(t *testing.T) {
 			hosts++
 			for i := range changes {
 				c := &changes[i]
-				raw, err := c.Bytes(tree[c.File.Path].Data)
+				old := &fstest.MapFile{}
+				if !c.Creates() {
+					old = tree[c.File.Path]
+				} else if tree[c.File.Path] != nil {
+					t.Fatalf("%s, host %s: %s is there already", name, folder, c.File.Path)
+				}
+				raw, err := c.Bytes(old.Data)
 				if err != nil {
 					t.Fatal(err)
 				}
-				tree[c.File.Path].Data = raw
+				tree[c.File.Path] = &fstest.MapFile{Data: raw}
 			}
 			after := look(t, platforms, tree)
 			if len(after) > len(before)-mended {

@@ -15,7 +15,12 @@ func subject(c *inventory.Claim) string {
 
 // subjectAt names a claim with other numbers than its sockets.
 func subjectAt(c *inventory.Claim, ports string) string {
-	s := listenerName(c) + " " + ports + "/" + c.Proto.String() + " of " + c.Service
+	return subjectOf(c, ports+"/"+c.Proto.String())
+}
+
+// subjectOf names a claim with other numbers and protocols.
+func subjectOf(c *inventory.Claim, ports string) string {
+	s := listenerName(c) + " " + ports + " of " + c.Service
 	if c.Instance != "" {
 		s += " " + c.Instance
 	}
