@@ -18,18 +18,16 @@ const maxCovered = 8
 
 // covered is what one line of a tuned range covers.
 type covered struct {
-	on        *machine
-	by        *host.Ephemeral
-	claims    []*inventory.Claim
-	listeners []listener
+	on     *machine
+	by     *host.Ephemeral
+	claims []*inventory.Claim
 }
 
 // ephemeralCoversListener finds the line that lets a system hand out more than it does by
 // default, and with that the ports of listeners. One line is the reason for all of them.
 func ephemeralCoversListener(p *Pass) {
-	victims, lists := p.victims()
 	var all []*covered
-	for _, v := range victims {
+	for _, v := range p.victims {
 		by := v.tuning()
 		if by == nil || v.spared() {
 			continue
@@ -39,17 +37,10 @@ func ephemeralCoversListener(p *Pass) {
 			i = len(all)
 			all = append(all, &covered{on: v.clashes[0].on, by: by})
 		}
-		all[i].add(v.claim)
+		all[i].claims = append(all[i].claims, v.claim)
 	}
 	for _, c := range all {
-		p.reportCovered(c, lists[c.on])
-	}
-}
-
-func (c *covered) add(claim *inventory.Claim) {
-	c.claims = append(c.claims, claim)
-	if l := listenerOf(claim); !slices.Contains(c.listeners, l) {
-		c.listeners = append(c.listeners, l)
+		p.reportCovered(c, p.lists[c.on])
 	}
 }
 
@@ -77,9 +68,10 @@ func (v *victim) tuning() *host.Ephemeral {
 }
 
 func (p *Pass) reportCovered(c *covered, list port.Set) {
-	what := "the ports of " + strconv.Itoa(len(c.listeners)) + " listeners"
-	if len(c.listeners) == 1 {
-		what = c.name(c.listeners[0])
+	names := subjects(c.claims)
+	what := "the ports of " + strconv.Itoa(len(names)) + " listeners"
+	if len(names) == 1 {
+		what = names[0].words
 	}
 	setting := c.by.Setting
 	d := diag.Diagnostic{
@@ -88,12 +80,12 @@ func (p *Pass) reportCovered(c *covered, list port.Set) {
 		Label:   c.by.Untuned.String() + " by default",
 		Notes:   c.notes(),
 	}
-	for i, l := range c.listeners {
+	for i, n := range names {
 		if i == maxCovered {
-			d.Notes = append(d.Notes, "and "+count(len(c.listeners)-maxCovered, "further listener"))
+			d.Notes = append(d.Notes, "and "+count(len(names)-maxCovered, "further listener"))
 			break
 		}
-		d.Related = append(d.Related, diag.Related{Span: l.span, Message: c.name(l)})
+		d.Related = append(d.Related, diag.Related{Span: n.span, Message: n.words})
 	}
 	narrow := p.narrow(c)
 	way := c.spare(list)
@@ -105,24 +97,6 @@ func (p *Pass) reportCovered(c *covered, list port.Set) {
 	}
 	d.Fixes = p.fixes(nil, way)
 	p.reportWishing(d, wishes...)
-}
-
-// name is "SIP 5060/tcp and udp of kamailio".
-func (c *covered) name(l listener) string {
-	var first *inventory.Claim
-	var others []string
-	for _, o := range c.claims {
-		if listenerOf(o) != l {
-			continue
-		}
-		if first == nil {
-			first = o
-		} else if o.Ports == first.Ports && o.Proto != first.Proto {
-			others = append(others, o.Proto.String())
-		}
-	}
-	ports := first.Ports.String() + "/" + and(append([]string{first.Proto.String()}, slices.Compact(others)...))
-	return subjectOf(first, ports)
 }
 
 func (c *covered) ports() port.Set {

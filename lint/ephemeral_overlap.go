@@ -63,10 +63,11 @@ func leftOf(clashes []clash) port.Set {
 	return left
 }
 
-// victims are all of them, in order of the inventory, and for each machine the ports that it
-// must spare for all together: writing ip_local_reserved_ports replaces the whole list
+// findVictims are all of them, in order of the inventory, and for each machine of one of them
+// or of a list that does not count, the ports that it must spare for all together: writing
+// ip_local_reserved_ports replaces the whole list
 // (https://www.kernel.org/doc/Documentation/networking/ip-sysctl.rst).
-func (p *Pass) victims() (victims []victim, lists map[*machine]port.Set) {
+func (p *Pass) findVictims() (victims []victim, lists map[*machine]port.Set) {
 	reserve := map[*machine][]port.Range{}
 	for _, c := range p.listeners {
 		v := victim{claim: c}
@@ -78,6 +79,12 @@ func (p *Pass) victims() (victims []victim, lists map[*machine]port.Set) {
 		}
 		if len(v.clashes) > 0 {
 			victims = append(victims, v)
+		}
+	}
+	for i := range p.machines {
+		m := &p.machines[i]
+		for _, x := range m.Shadowed {
+			reserve[m] = append(reserve[m], x.Lost.Ranges()...)
 		}
 	}
 	lists = map[*machine]port.Set{}
@@ -96,8 +103,7 @@ func (p *Pass) victims() (victims []victim, lists map[*machine]port.Set) {
 // reportVictims reports the victims of which a part is spared, or those of which none is.
 // A single port that only a tuned range covers is the subject of another rule.
 func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash) string) {
-	victims, lists := p.victims()
-	for _, v := range victims {
+	for _, v := range p.victims {
 		if v.spared() != spared || v.tuning() != nil {
 			continue
 		}
@@ -122,7 +128,7 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 				where = " on " + x.on.name
 			}
 			d.Notes = append(d.Notes, ephemeralNotes(c, x.on, where)...)
-			way := spare(c, x.on, lists[x.on])
+			way := spare(c, x.on, p.lists[x.on])
 			if way == "" {
 				continue
 			}

@@ -97,6 +97,8 @@ type Pass struct {
 
 	listeners []*inventory.Claim // those with a port, in order of the inventory
 	machines  []machine          // of Hosts, in their order
+	victims   []victim
+	lists     map[*machine]port.Set // what to reserve, see findVictims
 	moves     moves
 	options   Options
 	rule      *Rule
@@ -132,6 +134,7 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 	for i := range hosts {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
 	}
+	p.victims, p.lists = p.findVictims()
 	p.moves = newMoves(p.listeners)
 	p.check()
 	if p.moves.failed {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"portolan/internal/diag"
+	"portolan/internal/host"
 	"portolan/internal/inventory"
 	"portolan/internal/port"
 	"portolan/internal/source"
@@ -91,13 +92,13 @@ func (m *machine) reserve(list port.Set, claims []*inventory.Claim) (diag.Fix, b
 	at := m.ReservedAt
 	if at.New != nil {
 		return diag.Fix{
-			Title:  "set " + reserved + " to " + few(list) + " in the new file " + at.New.Name,
+			Title:  "set " + reserved + " to " + few(list) + in(at),
 			Safety: diag.Safe,
 			Edits:  []diag.Edit{{Span: at.New.Span(0, 0), New: dropIn(text, claims), Create: true}},
 		}, true
 	}
 	return diag.Fix{
-		Title:  "set " + reserved + " to " + few(list) + " in " + at.Name(),
+		Title:  "set " + reserved + " to " + few(list) + in(at),
 		Safety: diag.Safe,
 		Edits:  []diag.Edit{{Span: at.Value, New: spaced(at.Value, text)}},
 	}, true
@@ -130,18 +131,13 @@ func dropIn(list string, claims []*inventory.Claim) string {
 	var b strings.Builder
 	b.WriteString("# Written by portolan lint --fix: ports of services, which the system must not hand out to\n" +
 		"# other programs. The line replaces the whole list, so it has what was reserved before, too.\n")
-	var names []string
-	for _, c := range claims {
-		if name := commented(subject(c)); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for i, name := range names {
+	names := subjects(claims)
+	for i, n := range names {
 		if i == most {
 			fmt.Fprintf(&b, "#   and %d more\n", len(names)-most)
 			break
 		}
-		b.WriteString("#   " + name + "\n")
+		b.WriteString("#   " + commented(n.words) + "\n")
 	}
 	b.WriteString(reserved + " = " + list + "\n")
 	return b.String()
@@ -157,16 +153,29 @@ func commented(s string) string {
 	}, s)
 }
 
+// in is " in etc/sysctl.d/10-net.conf", or the same of a file that is not there yet.
+func in(at *host.ReservedList) string {
+	if at.New != nil {
+		return " in the new file " + at.New.Name
+	}
+	return " in " + at.Value.Name()
+}
+
 // reserveWords is advice to reserve ports on m. list is everything that m must spare.
 func reserveWords(ports port.Set, m *machine, list port.Set) string {
 	where := ""
 	if at := m.ReservedAt; at != nil && !at.Counts { // a file changes nothing before it is read
-		where = " in " + at.Name() + " and run sysctl --system"
+		where = in(at) + " and run sysctl --system"
 	}
-	switch n := len(list.Ranges()); {
-	case where == "" && list.Equal(ports):
+	if where == "" && list.Equal(ports) {
 		return "reserve " + few(list) + " in " + reserved
-	case n <= 12:
+	}
+	return listWords(ports, list, where)
+}
+
+// listWords is advice to write list, or to add ports to it where it is too long to type.
+func listWords(ports, list port.Set, where string) string {
+	if len(list.Ranges()) <= 12 {
 		return "set " + reserved + " to " + list.String() + where
 	}
 	return "add " + few(ports) + " to " + reserved + where

@@ -22,20 +22,18 @@ func sysctlShadowed(p *Pass) {
 				p.report(d)
 				continue
 			}
-			p.reportWishing(lostPorts(d, m, &x))
+			p.reportWishing(p.lostPorts(d, m, &x))
 		}
 	}
 }
 
 // lostPorts says of a list what is not in the later one.
-func lostPorts(d diag.Diagnostic, m *machine, x *host.Shadowed) (diag.Diagnostic, wish) {
+func (p *Pass) lostPorts(d diag.Diagnostic, m *machine, x *host.Shadowed) (diag.Diagnostic, wish) {
 	d.Label = few(x.Lost) + " " + plural(x.Lost.Len(), "is", "are") + " not reserved"
 	d.Notes = []string{"the lists of several lines are not added up: each replaces the one before"}
-	file := x.By.Name()
-	all := x.Lost
-	if at := m.ReservedAt; at != nil {
-		file, all = at.Name(), all.Union(at.Ports)
+	d.Help = "write one list with the ports of both lines"
+	if m.ReservedAt != nil {
+		d.Help = listWords(x.Lost, p.lists[m], in(m.ReservedAt)) + ", and remove this line"
 	}
-	d.Help = fmt.Sprintf("set %s to %s in %s, and remove this line", x.Setting, all, file)
 	return d, wish{on: m, ports: x.Lost, words: d.Help, boot: true}
 }

@@ -96,14 +96,6 @@ type ReservedList struct {
 	Counts bool
 }
 
-// Name is the file in which the list belongs.
-func (l *ReservedList) Name() string {
-	if l.New != nil {
-		return l.New.Name
-	}
-	return l.Value.Name()
-}
-
 // Shadowed is a setting that a line of etc gives a value, and By another.
 type Shadowed struct {
 	Setting string
