@@ -104,7 +104,7 @@ func (p *Pass) findVictims() (victims []victim, lists map[*machine]port.Set) {
 // A single port that only a tuned range covers is the subject of another rule.
 func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash) string) {
 	for _, v := range p.victims {
-		if v.spared() != spared || v.tuning() != nil {
+		if v.spared() != spared || !spared && v.tuning() != nil {
 			continue
 		}
 		c := v.claim

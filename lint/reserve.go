@@ -167,15 +167,18 @@ func reserveWords(ports port.Set, m *machine, list port.Set) string {
 	if at := m.ReservedAt; at != nil && !at.Counts { // a file changes nothing before it is read
 		where = in(at) + " and run sysctl --system"
 	}
-	if where == "" && list.Equal(ports) {
-		return "reserve " + few(list) + " in " + reserved
+	if where == "" && list.Equal(ports) && typed(list) {
+		return "reserve " + list.String() + " in " + reserved
 	}
 	return listWords(ports, list, where)
 }
 
-// listWords is advice to write list, or to add ports to it where it is too long to type.
+// typed reports whether people would copy a list by hand.
+func typed(list port.Set) bool { return len(list.Ranges()) <= 12 }
+
+// listWords is advice to write list, or to add ports to it where it is too long for that.
 func listWords(ports, list port.Set, where string) string {
-	if len(list.Ranges()) <= 12 {
+	if typed(list) {
 		return "set " + reserved + " to " + list.String() + where
 	}
 	return "add " + few(ports) + " to " + reserved + where
