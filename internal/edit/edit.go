@@ -44,18 +44,32 @@ func Safe(list diag.List) ([]Change, int) {
 	}
 	var out []Change
 	for file, list := range edits {
-		slices.SortFunc(list, func(a, b diag.Edit) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
+		slices.SortStableFunc(list, func(a, b diag.Edit) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
 		out = append(out, Change{file, list})
 	}
 	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.File.Name, b.File.Name) })
 	return out, mended
 }
 
-// quarrels reports whether e and one of the others want different things of one text.
+// quarrels reports whether e and one of the others want different things of one text. New
+// lines at one place, or behind a text that changes, all find room.
 func quarrels(e diag.Edit, others []diag.Edit) bool {
 	return slices.ContainsFunc(others, func(o diag.Edit) bool {
-		return o != e && o.Span.Start <= e.Span.End && e.Span.Start <= o.Span.End
+		switch {
+		case o == e || o.Span.End < e.Span.Start || e.Span.End < o.Span.Start:
+			return false
+		case o.Span.End == e.Span.Start && addsLines(e) && (addsLines(o) || o.Span.Start < o.Span.End),
+			e.Span.End == o.Span.Start && addsLines(o) && (addsLines(e) || e.Span.Start < e.Span.End):
+			return false
+		}
+		return true
 	})
+}
+
+// addsLines reports whether e puts whole lines between others.
+func addsLines(e diag.Edit) bool {
+	return e.Span.Start == e.Span.End && !e.Create &&
+		(strings.HasSuffix(e.New, "\n") || strings.HasPrefix(e.New, "\n") || strings.HasPrefix(e.New, "\r\n"))
 }
 
 // Text is the text of the file after the change.

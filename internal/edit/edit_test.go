@@ -31,6 +31,19 @@ func TestSafe(t *testing.T) {
 	if changes, mended := Safe(diag.List{fixed(diag.Safe, n.Edits[0]), fixed(diag.Safe, n.Edits[0])}); mended != 2 || len(changes) != 1 || !changes[0].Creates() || string(changes[0].Text()) != "new\n" {
 		t.Errorf("a new file: %d mended: %+v", mended, changes)
 	}
+	for text, want := range map[string]string{"x = 5\n": "x = 6\ny = 1\nz = 2\n", "x = 5": "x = 6\ny = 1\nz = 2"} {
+		f := source.New("d", []byte(text))
+		line := func(s string) diag.Edit { // at the end, in the style of the file
+			if text[len(text)-1] == '\n' {
+				return diag.Edit{Span: f.Span(len(text), len(text)), New: s + "\n"}
+			}
+			return diag.Edit{Span: f.Span(len(text), len(text)), New: "\n" + s}
+		}
+		changes, mended := Safe(diag.List{fixed(diag.Safe, line("y = 1")), fixed(diag.Safe, at(f, "5", "6")), fixed(diag.Safe, line("z = 2")), fixed(diag.Safe, line("y = 1"))})
+		if mended != 4 || len(changes) != 1 || string(changes[0].Text()) != want {
+			t.Errorf("new lines: %d mended: %q", mended, changes[0].Text())
+		}
+	}
 	changes, mended := Safe(diag.List{
 		fixed(diag.Safe, at(f, "7", "8")), fixed(diag.Safe, x), fixed(diag.Safe, x), // one edit for two findings
 		fixed(diag.Safe, other, at(g, "1", "9")), // quarrels in one file, so it changes none
