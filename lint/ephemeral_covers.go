@@ -82,7 +82,7 @@ func (p *Pass) reportCovered(c *covered, list port.Set) {
 	}
 	for i, n := range names {
 		if i == maxCovered {
-			d.Notes = append(d.Notes, "and "+count(len(names)-maxCovered, "further listener"))
+			d.Notes = append(d.Notes, count(len(names)-maxCovered, "further listener"))
 			break
 		}
 		d.Related = append(d.Related, diag.Related{Span: n.span, Message: n.words})

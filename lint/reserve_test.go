@@ -181,7 +181,7 @@ func TestCoversListener(t *testing.T) {
   and f:1:1 SIP 8000/tcp of media
   and f:1:1 SIP 9000/tcp of media
   note: whoever sends or connects may be given such a port while its service is down, and then the service does not start
-  note: and 2 further listeners
+  note: 2 further listeners
   help: reserve 2000,3000,4000,5000,6000,7000,8000,9000,10000,11000 in net.ipv4.ip_local_reserved_ports, or narrow the range to 12000 60999
 `},
 		{"a range that has nothing of the default", claims{sip(port.UDP, 5060, "*")}, ranged(linux(), 5000, 9000), `ephemeral-covers-listener warning etc/sysctl.d/90-tuning.conf:1:9
