@@ -133,7 +133,7 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 				continue
 			}
 			ways = append(ways, way+where)
-			if x.on.ReservedAt == nil {
+			if x.on.ReservedAt == nil || !x.on.canSpare(port.Of(c.Ports)) {
 				shown = append(shown, way+where)
 			} else {
 				wishes = append(wishes, wish{on: x.on, ports: port.Of(c.Ports), claims: []*inventory.Claim{c}, words: way})

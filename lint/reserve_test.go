@@ -92,8 +92,10 @@ ephemeral-overlap: display: set net.ipv4.ip_local_reserved_ports to 40000 in the
 ephemeral-overlap: display: set net.ipv4.ip_local_reserved_ports to 33000-59999
 ephemeral-overlap: display: set net.ipv4.ip_local_reserved_ports to 33000-59999
 `},
-		{"one alone would leave too little", claims{fixed(rtp(33000, 59999))}, listed("new", true), `
+		{"one alone would leave too little", claims{fixed(rtp(33000, 59999)), fixed(at2(sip(port.TCP, 60000, "*"), "200"))}, listed("8080", true), `
 ephemeral-overlap: display: move net.ipv4.ip_local_port_range off 33000-59999
+ephemeral-overlap: safe: set net.ipv4.ip_local_reserved_ports to 8080,60000 in etc/sysctl.conf
+  etc/sysctl.conf:1:6 "8080,60000"
 `},
 		{"the line of a tuned range", claims{sip(port.UDP, 5060, "*"), sip(port.TCP, 5060, "*"), fixed(at2(sip(port.TCP, 40000, "*"), "200"))}, ranged(listed("8080", true), 1024, 65535), `
 ephemeral-overlap: safe: set net.ipv4.ip_local_reserved_ports to 5060,8080,40000 in etc/sysctl.conf
