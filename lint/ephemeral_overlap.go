@@ -63,12 +63,11 @@ func leftOf(clashes []clash) port.Set {
 	return left
 }
 
-// reportVictims reports the victims of which a part is spared, or those of which none is.
-func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash) string) {
-	var victims []victim
-	// Writing ip_local_reserved_ports replaces the whole list
-	// (https://www.kernel.org/doc/Documentation/networking/ip-sysctl.rst), so the advice
-	// of each finding must hold the ports of all.
+// findVictims are all of them, in order of the inventory, and for each machine of one of them
+// or of a list that does not count, the ports that it must spare for all together: writing
+// ip_local_reserved_ports replaces the whole list
+// (https://www.kernel.org/doc/Documentation/networking/ip-sysctl.rst).
+func (p *Pass) findVictims() (victims []victim, lists map[*machine]port.Set) {
 	reserve := map[*machine][]port.Range{}
 	for _, c := range p.listeners {
 		v := victim{claim: c}
@@ -82,16 +81,30 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 			victims = append(victims, v)
 		}
 	}
-	lists := map[*machine]port.Set{}
+	for i := range p.machines {
+		m := &p.machines[i]
+		for _, x := range m.Shadowed {
+			reserve[m] = append(reserve[m], x.Lost.Ranges()...)
+		}
+	}
+	lists = map[*machine]port.Set{}
 	for m, ports := range reserve {
 		for _, r := range m.Reserved {
 			ports = append(ports, r.Ports.Ranges()...)
 		}
 		lists[m] = port.Of(ports...)
+		if m.ReservedAt != nil {
+			lists[m] = lists[m].Union(m.ReservedAt.Ports)
+		}
 	}
+	return victims, lists
+}
 
-	for _, v := range victims {
-		if v.spared() != spared {
+// reportVictims reports the victims of which a part is spared, or those of which none is.
+// A single port that only a tuned range covers is the subject of another rule.
+func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash) string) {
+	for _, v := range p.victims {
+		if v.spared() != spared || !spared && v.tuning() != nil {
 			continue
 		}
 		c := v.claim
@@ -107,19 +120,28 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 			d.Severity = diag.Warning
 		}
 		ways := []string{p.moveWords(c)}
+		var shown []string
+		var wishes []wish
 		for _, x := range v.clashes {
 			where := ""
 			if len(v.clashes) > 1 {
 				where = " on " + x.on.name
 			}
 			d.Notes = append(d.Notes, ephemeralNotes(c, x.on, where)...)
-			if way := spare(c, x.on, lists[x.on]); way != "" {
-				ways = append(ways, way+where)
+			way := spare(c, x.on, p.lists[x.on])
+			if way == "" {
+				continue
+			}
+			ways = append(ways, way+where)
+			if x.on.ReservedAt == nil || !x.on.canSpare(port.Of(c.Ports)) {
+				shown = append(shown, way+where)
+			} else {
+				wishes = append(wishes, wish{on: x.on, ports: port.Of(c.Ports), claims: []*inventory.Claim{c}, words: way})
 			}
 		}
 		d.Help = or(ways...)
-		d.Fixes = p.fixes(c, ways[1:]...)
-		p.report(d)
+		d.Fixes = p.fixes(c, shown...)
+		p.reportWishing(d, wishes...)
 	}
 }
 
@@ -212,16 +234,11 @@ func asWritten(e host.Ephemeral) string {
 // spare says how to keep m from handing out the ports of c. list is everything that m
 // must spare on Linux. It is "" when nothing is known to help.
 func spare(c *inventory.Claim, m *machine, list port.Set) string {
-	const setting = "net.ipv4.ip_local_reserved_ports"
 	switch system(m.Platform) {
 	case "linux":
-		switch n := len(list.Ranges()); {
-		case list.Equal(port.Of(c.Ports)):
-			return "reserve " + list.String() + " in " + setting
-		case n <= 12:
-			return "set " + setting + " to " + list.String()
+		if m.canSpare(port.Of(c.Ports)) {
+			return reserveWords(port.Of(c.Ports), m, list)
 		}
-		return "add " + c.Ports.String() + " to " + setting
 	case "windows":
 		if way := exclude(c, m, func(f host.Family) bool { return handsOutTo(c, m, f) }); way != "" {
 			return "run " + way

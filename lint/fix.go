@@ -23,28 +23,34 @@ func (p *Pass) moveFix(c *inventory.Claim, first int) []diag.Fix {
 		return []diag.Fix{fix}
 	}
 	fix.Edits, fix.Safety = edits, diag.Safe
-	if spread(c) == 1 || p.entangled(c, edits) {
+	if spread(c) == 1 || p.entangled(c, edits) || p.sharesDefault(c) {
 		fix.Safety = diag.Unsafe
 	}
 	return []diag.Fix{fix}
 }
 
-// moveEdits writes first, and the last port where somebody wrote that too; nil when the
-// text at one of the places is not the number that it stands for.
+// moveEdits writes first, as a line of its own where nobody wrote one, and the last port where
+// somebody wrote that too; nil when the text at one of the places is not the number that it
+// stands for.
 func moveEdits(c *inventory.Claim, first int) []diag.Edit {
-	if !c.Span.HasLine() {
-		return nil
-	}
 	by := first - c.NominalFirst
 	text := c.Span.Text()
-	if !isNumber(text, c.NominalFirst) && !(text == "default" && isDefault(c, c.Span)) {
+	var edits []diag.Edit
+	switch {
+	case c.Insert != nil:
+		edits = insert(c, first)
+	case c.Span.HasLine() && (isNumber(text, c.NominalFirst) || text == "default" && isDefault(c, c.Span)):
+		edits = []diag.Edit{{Span: c.Span, New: strconv.Itoa(first)}}
+	default:
 		return nil
 	}
-	edits := []diag.Edit{{Span: c.Span, New: strconv.Itoa(first)}}
 	if spread(c) == 1 {
 		return edits
 	}
 	for _, b := range c.Because {
+		if b.Default != "" && isNumber(b.Text, c.NominalLast) { // the last port stays where it is
+			return nil
+		}
 		if b.Span == c.Span || !b.Span.HasLine() || b.Default != "" {
 			continue
 		}

@@ -61,6 +61,7 @@ var Troubles = [...]struct {
 var Rules = [...]Rule{
 	{"ephemeral-overlap", NowAndThen, "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
 	{"ephemeral-partly-reserved", NowAndThen, "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
+	{"ephemeral-covers-listener", NoStart, "a tuned range of the system covers ports of listeners that it spares by default", diag.Warning, ephemeralCoversListener},
 	{"excluded-range", NoStart, "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
 	{"nodeport-overlap", NowAndThen, "a listener uses ports that Kubernetes gives to Services", diag.Warning, nodeportOverlap},
 	{"port-overlap", NoStart, "two listeners of one host want the same port", diag.Error, portOverlap},
@@ -80,7 +81,7 @@ var Rules = [...]Rule{
 	{"out-of-range-value", Misread, "a number is outside what its setting can mean", diag.Error, nil},
 	{"policy", Firewall, "a policy has a mistake", diag.Error, nil},
 	{"service-setting", Misread, "a service has a setting that its own documentation warns of", diag.Warning, nil},
-	{"sysctl-shadowed", Misread, "a setting of the kernel is replaced by a later line before it counts", diag.Warning, nil},
+	{"sysctl-shadowed", Misread, "a setting of the kernel is replaced by a later line before it counts", diag.Warning, sysctlShadowed},
 	{"template-value", Unknown, "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
 	{"unknown-capture", Unknown, "a captured file holds no output that is known", diag.Warning, nil},
 	{"unknown-default", Unknown, "a setting is left to a default that nobody knows", diag.Warning, nil},
@@ -96,10 +97,13 @@ type Pass struct {
 
 	listeners []*inventory.Claim // those with a port, in order of the inventory
 	machines  []machine          // of Hosts, in their order
+	victims   []victim
+	lists     map[*machine]port.Set // what to reserve, see findVictims
 	moves     moves
 	options   Options
 	rule      *Rule
 	found     diag.List
+	wishes    []wish // of found
 }
 
 // machine is one host with what several rules ask of it, worked out once.
@@ -130,6 +134,7 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 	for i := range hosts {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
 	}
+	p.victims, p.lists = p.findVictims()
 	p.moves = newMoves(p.listeners)
 	p.check()
 	if p.moves.failed {
@@ -143,11 +148,13 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 }
 
 func (p *Pass) check() {
+	p.wishes = nil
 	for i := range Rules {
 		if p.rule = &Rules[i]; p.rule.Check != nil {
 			p.rule.Check(p)
 		}
 	}
+	p.grant()
 }
 
 func newMachine(f *host.Facts) machine {

@@ -1,11 +1,13 @@
 package lint
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"portolan/internal/inventory"
 	"portolan/internal/port"
+	"portolan/internal/source"
 )
 
 // subject names a claim: "RTP 35000-35399/udp of lumenvox-media-server".
@@ -15,11 +17,47 @@ func subject(c *inventory.Claim) string {
 
 // subjectAt names a claim with other numbers than its sockets.
 func subjectAt(c *inventory.Claim, ports string) string {
-	s := listenerName(c) + " " + ports + "/" + c.Proto.String() + " of " + c.Service
+	return subjectOf(c, ports+"/"+c.Proto.String())
+}
+
+// subjectOf names a claim with other numbers and protocols.
+func subjectOf(c *inventory.Claim, ports string) string {
+	s := listenerName(c) + " " + ports + " of " + c.Service
 	if c.Instance != "" {
 		s += " " + c.Instance
 	}
 	return s
+}
+
+// named is a listener in words and its place.
+type named struct {
+	span  source.Span
+	words string
+}
+
+// subjects names claims, those that differ in nothing but the protocol once: "SIP
+// 5060/tcp and udp of kamailio".
+func subjects(claims []*inventory.Claim) []named {
+	type key struct {
+		listener
+		ports port.Range
+	}
+	protos := map[key][]string{}
+	var first []*inventory.Claim
+	for _, c := range claims {
+		k := key{listenerOf(c), c.Ports}
+		if protos[k] == nil {
+			first = append(first, c)
+		}
+		if p := c.Proto.String(); !slices.Contains(protos[k], p) {
+			protos[k] = append(protos[k], p)
+		}
+	}
+	out := make([]named, len(first))
+	for i, c := range first {
+		out[i] = named{c.Span, subjectOf(c, c.Ports.String()+"/"+and(protos[key{listenerOf(c), c.Ports}]))}
+	}
+	return out
 }
 
 // listenerName is the listener in the catalogue's spelling, or as an abbreviation when

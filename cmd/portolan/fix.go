@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +22,11 @@ func (a *app) showDiff(list diag.List) error {
 	onTerminal := isTerminal(a.stdout)
 	for i := range changes {
 		name := strings.TrimLeft(filepath.ToSlash(changes[i].File.Name), "/")
-		patch := string(diff.Diff("a/"+name, changes[i].File.Text, "b/"+name, changes[i].Text()))
+		old := "a/" + name
+		if changes[i].Creates() {
+			old = "/dev/null"
+		}
+		patch := string(diff.Diff(old, changes[i].File.Text, "b/"+name, changes[i].Text()))
 		if onTerminal { // a patch keeps every byte, and a terminal acts on some
 			lines := strings.Split(patch, "\n")
 			for k, line := range lines {
@@ -67,9 +72,9 @@ func (a *app) fix(ctx context.Context, in *input, paths []string, list diag.List
 			if len(changes) > 1 {
 				left = fmt.Sprintf("; %d of %d files were changed", i, len(changes))
 			}
-			return i > 0, fmt.Errorf("%s: not changed: %w%s", c.File.Name, reason(err), left)
+			return i > 0, fmt.Errorf("%s: not %s: %w%s", c.File.Name, done(c), reason(err), left)
 		}
-		if _, err := fmt.Fprintf(a.stderr, "portolan: changed %s\n", report.Printable(c.File.Name)); err != nil {
+		if _, err := fmt.Fprintf(a.stderr, "portolan: %s %s\n", done(c), report.Printable(c.File.Name)); err != nil {
 			return true, err
 		}
 	}
@@ -77,12 +82,26 @@ func (a *app) fix(ctx context.Context, in *input, paths []string, list diag.List
 	return true, err
 }
 
+// done is what becomes of a file.
+func done(c *edit.Change) string {
+	if c.Creates() {
+		return "created"
+	}
+	return "changed"
+}
+
 // write changes one file. In a tree its links lead nowhere out of it; a file that was
-// named by itself is where its path leads.
+// named by itself is where its path leads. Of a new file the folder may be a link, and the
+// file itself takes the place of nothing. New files belong to a tree.
 func write(c *edit.Change, tree *source.Tree, top string) error {
 	var folder, name string
 	var err error
-	if tree != nil {
+	if tree != nil && c.Creates() {
+		folder = top
+		if name, err = tree.Resolve(path.Dir(c.File.Path)); err == nil {
+			name = path.Join(name, path.Base(c.File.Path))
+		}
+	} else if tree != nil {
 		folder = top
 		name, err = tree.Resolve(c.File.Path)
 	} else if name, err = filepath.EvalSymlinks(c.File.Name); err == nil {

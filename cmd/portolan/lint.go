@@ -39,7 +39,13 @@ With --fix it changes the files of its safe fixes and reports what is left; --di
 prints that change as a patch and touches nothing. A fix is safe when it moves a range
 that peers are told in each call, and nothing else says the number. The number of a
 single port is known to clients elsewhere, so such a move is advice only. Each file is
-replaced as a whole, and all bytes around the number stay.
+replaced as a whole, and all bytes around the number stay. A number that a LumenVox
+file leaves to its default gets a line of its own.
+
+What cannot move is reserved: in the files of a Linux host one edit writes one list of
+net.ipv4.ip_local_reserved_ports, with all that was in it, into the file below etc that
+sets it, or else into a new file in etc/sysctl.d. Where the running system is judged,
+as on this machine, a file changes nothing before "sysctl --system", so that is advice.
 
 Formats for code hosts (sarif, github, gitlab, junit) name files from the working
 directory: run them at the top of the repository. What they say and the exit code are

@@ -85,6 +85,8 @@ type Fix struct {
 type Edit struct {
 	Span source.Span
 	New  string
+	// Create says that the file of Span is not there yet: New is all of it.
+	Create bool
 }
 
 // List is findings in the order in which they were made, until Sort.

@@ -20,6 +20,9 @@ type Change struct {
 	Edits []diag.Edit // ascending, and they do not overlap
 }
 
+// Creates reports whether the file is a new one.
+func (c *Change) Creates() bool { return len(c.Edits) == 1 && c.Edits[0].Create }
+
 // Safe are the first safe fix of each finding, by file in the order of their names, and how
 // many findings they mend. Findings that want the same edit share it. A fix of which an
 // edit meets that of an earlier one, and is another, is left out as a whole: the next run
@@ -41,18 +44,32 @@ func Safe(list diag.List) ([]Change, int) {
 	}
 	var out []Change
 	for file, list := range edits {
-		slices.SortFunc(list, func(a, b diag.Edit) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
+		slices.SortStableFunc(list, func(a, b diag.Edit) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
 		out = append(out, Change{file, list})
 	}
 	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.File.Name, b.File.Name) })
 	return out, mended
 }
 
-// quarrels reports whether e and one of the others want different things of one text.
+// quarrels reports whether e and one of the others want different things of one text. New
+// lines at one place, or behind a text that changes, all find room.
 func quarrels(e diag.Edit, others []diag.Edit) bool {
 	return slices.ContainsFunc(others, func(o diag.Edit) bool {
-		return o != e && o.Span.Start <= e.Span.End && e.Span.Start <= o.Span.End
+		switch {
+		case o == e || o.Span.End < e.Span.Start || e.Span.End < o.Span.Start:
+			return false
+		case o.Span.End == e.Span.Start && addsLines(e) && (addsLines(o) || o.Span.Start < o.Span.End),
+			e.Span.End == o.Span.Start && addsLines(o) && (addsLines(e) || e.Span.Start < e.Span.End):
+			return false
+		}
+		return true
 	})
+}
+
+// addsLines reports whether e puts whole lines between others.
+func addsLines(e diag.Edit) bool {
+	return e.Span.Start == e.Span.End && !e.Create &&
+		(strings.HasSuffix(e.New, "\n") || strings.HasPrefix(e.New, "\n") || strings.HasPrefix(e.New, "\r\n"))
 }
 
 // Text is the text of the file after the change.
@@ -71,6 +88,7 @@ var ErrChanged = errors.New("the file has changed since it was read: run again")
 
 // Bytes is raw, the bytes that the file was decoded from, after the change. Every byte
 // outside the edits stays, also a byte order mark and what is not valid in its encoding.
+// Of a new file there are no bytes yet.
 func (c *Change) Bytes(raw []byte) ([]byte, error) {
 	text, enc := source.Decode(raw)
 	if enc != c.File.Encoding || !bytes.Equal(text, c.File.Text) {

@@ -12,6 +12,9 @@ import (
 	"portolan/internal/source"
 )
 
+// ErrExists is a file of which there was none when the others were read.
+var ErrExists = errors.New("a file of this name is there now: run again")
+
 // ErrReadOnly is a file that its owner has made read-only.
 var ErrReadOnly = errors.New("the file is read-only")
 
@@ -19,8 +22,16 @@ var ErrReadOnly = errors.New("the file is read-only")
 // written beside it, put on the disk, and takes the place of the old in one step, so that
 // whoever looks sees all of the one or all of the other. Mode and owner stay. After an
 // error the file is as it was.
+//
+// A new file takes the place of nothing, and everybody may read it. Its folder is made
+// where there is none.
 func (c *Change) Write(root *os.Root, name string) error {
-	err := c.write(root, name)
+	var err error
+	if c.Creates() {
+		err = c.create(root, name)
+	} else {
+		err = c.write(root, name)
+	}
 	var pe *fs.PathError
 	var le *os.LinkError
 	switch { // the name of a temporary file says nothing to anybody
@@ -66,7 +77,7 @@ func (c *Change) write(root *os.Root, name string) error {
 	defer func() { // after the rename there is nothing of this name
 		_ = root.Remove(temp)
 	}()
-	if err := fill(f, changed, info); err != nil {
+	if err := fill(f, changed, info.Mode(), info); err != nil {
 		return err
 	}
 	// Somebody may have written it meanwhile; the rename below would undo that.
@@ -84,6 +95,69 @@ func (c *Change) write(root *os.Root, name string) error {
 	return nil
 }
 
+// create makes a file that is not there. A link to the finished one is its name in one step,
+// and the system refuses that where anything has the name, also a link that leads nowhere.
+func (c *Change) create(root *os.Root, name string) error {
+	content, err := c.Bytes(nil)
+	if err != nil {
+		return err
+	}
+	dir := path.Dir(name)
+	made, err := makeFolders(root, dir)
+	if err == nil {
+		err = c.place(root, name, content)
+	}
+	if err != nil {
+		for _, d := range made { // the deepest first; one that somebody else uses by now stays
+			_ = root.Remove(d)
+		}
+		return err
+	}
+	sync(root, dir)
+	return nil
+}
+
+func (c *Change) place(root *os.Root, name string, content []byte) error {
+	temp, f, err := beside(root, name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Remove(temp) }()
+	if err := fill(f, content, 0o644, nil); err != nil {
+		return err
+	}
+	err = root.Link(temp, name)
+	if errors.Is(err, fs.ErrExist) {
+		return ErrExists
+	}
+	return err
+}
+
+// makeFolders makes dir and the folders above it that are not there, and says which, the
+// deepest first.
+func makeFolders(root *os.Root, dir string) (made []string, err error) {
+	for at := dir; ; at = path.Dir(at) {
+		info, err := root.Stat(at)
+		if err == nil && !info.IsDir() {
+			return nil, &fs.PathError{Op: "mkdir", Path: at, Err: errors.New("what should be its folder is none")}
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) || at == "." {
+			return nil, err
+		}
+		made = append(made, at)
+	}
+	for i := len(made) - 1; i >= 0; i-- {
+		if err := root.Mkdir(made[i], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return made[i+1:], err
+		}
+		sync(root, path.Dir(made[i]))
+	}
+	return made, nil
+}
+
 // beside makes a new file in the folder of name, which only we may read.
 func beside(root *os.Root, name string) (string, *os.File, error) {
 	for i := 0; ; i++ {
@@ -95,14 +169,14 @@ func beside(root *os.Root, name string) (string, *os.File, error) {
 	}
 }
 
-// fill writes a new file and gives it mode and owner of the old one.
-func fill(f *os.File, content []byte, old fs.FileInfo) error {
+// fill writes a new file and gives it a mode, and the owner of the old one if there is one.
+func fill(f *os.File, content []byte, mode fs.FileMode, old fs.FileInfo) error {
 	_, err := f.Write(content)
-	if err == nil {
+	if err == nil && old != nil {
 		err = own(f, old)
 	}
 	if err == nil { // after the owner: a change of owner takes setuid bits away
-		err = f.Chmod(old.Mode())
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()

@@ -14,8 +14,6 @@ const (
 	// RuleBroken is a value that cannot be what the system holds, or output that lacks
 	// what it should show.
 	RuleBroken = "broken-fact"
-	// RuleShadowed is a setting for the boot that a later line takes back.
-	RuleShadowed = "sysctl-shadowed"
 	// RuleUnknown is captured output of no command we know.
 	RuleUnknown = "unknown-capture"
 )

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"portolan/internal/port"
+	"portolan/internal/source"
 )
 
 // Facts are what a machine does with ports by itself. Facts of which nothing is known
@@ -28,6 +29,11 @@ type Facts struct {
 	Reserved []Reserved
 	// Excluded are Windows' port exclusions.
 	Excluded []Excluded
+	// ReservedAt is where the files of a Linux host say what is reserved; nil where they
+	// are not known or not understood.
+	ReservedAt *ReservedList
+	// Shadowed are the settings in etc that a later line takes back at boot.
+	Shadowed []Shadowed
 	// NodePorts are the ports that Kubernetes gives to Services on every node; the zero
 	// value where there is no Kubernetes, or its range is not known.
 	NodePorts NodePorts
@@ -59,6 +65,12 @@ type Ephemeral struct {
 	// From is where the value was read, "etc/sysctl.d/10-net.conf:3", or the source of
 	// a built-in default, "built-in default, platforms.hcl:9 (https://…)".
 	From string
+	// Span is the text in a file of the host that says so: the line for the boot, where
+	// that is what the running system has. It is zero for a built-in default and after
+	// ParseJSON.
+	Span source.Span
+	// Untuned is the built-in default that the text at Span replaces.
+	Untuned port.Range
 }
 
 // Reserved is a set of ports that are not handed out.
@@ -66,6 +78,31 @@ type Reserved struct {
 	Ports   port.Set
 	Setting string
 	From    string
+}
+
+// ReservedList is where the files of a host keep the list of reserved ports for the next
+// boot. Writing the setting replaces the whole list
+// (https://www.kernel.org/doc/Documentation/networking/ip-sysctl.rst).
+type ReservedList struct {
+	Ports port.Set // what the files reserve now
+	// Value is the text that says so; zero where no file in etc does, or a file elsewhere
+	// has the last word.
+	Value source.Span
+	// New is the name of a file that is not there, and whose line would be the last; nil
+	// where Value is.
+	New *source.File
+	// Counts says that ports are judged by these files, because nobody captured what the
+	// running system has.
+	Counts bool
+}
+
+// Shadowed is a setting that a line of etc gives a value, and By another.
+type Shadowed struct {
+	Setting string
+	Span    source.Span // the value that does not count
+	By      source.Span // the value that does
+	// Lost are the ports that By does not reserve, where the setting is a list of them.
+	Lost port.Set
 }
 
 // Excluded is one row of "netsh int ipv4 show excludedportrange".
@@ -118,22 +155,23 @@ const (
 // found is a range and where it was read.
 type found struct {
 	ports port.Range
-	from  string
+	at    source.Span
+	span  source.Span // see Ephemeral
 }
 
 // replace puts ranges in the place of those that f has for proto and family. The name
 // of the setting stays.
 func (f *Facts) replace(proto port.Proto, family Family, with ...found) {
-	setting := ""
+	var was Ephemeral
 	f.Ephemeral = slices.DeleteFunc(f.Ephemeral, func(e Ephemeral) bool {
 		if e.Proto != proto || e.Family != family {
 			return false
 		}
-		setting = e.Setting
+		was = e
 		return true
 	})
 	for _, w := range with {
-		f.Ephemeral = append(f.Ephemeral, Ephemeral{proto, family, w.ports, setting, w.from})
+		f.Ephemeral = append(f.Ephemeral, Ephemeral{proto, family, w.ports, was.Setting, place(w.at), w.span, was.Ports})
 	}
 	sortEphemeral(f.Ephemeral)
 }

@@ -150,7 +150,7 @@ func (w *factsJSON) facts() (Facts, error) {
 		if err != nil {
 			return Facts{}, fmt.Errorf("entry %d of ephemeral: %w", i+1, err)
 		}
-		f.Ephemeral = append(f.Ephemeral, Ephemeral{proto, e.Family, r, e.Setting, e.From})
+		f.Ephemeral = append(f.Ephemeral, Ephemeral{Proto: proto, Family: e.Family, Ports: r, Setting: e.Setting, From: e.From})
 	}
 	for i, x := range w.Excluded {
 		proto, r, err := x.read()

@@ -19,7 +19,7 @@ var portSets = cmp.Comparer(port.Set.Equal)
 func TestJSON(t *testing.T) {
 	f := Facts{
 		Platform: "linux", Title: "Linux 4.2 and later", From: "this machine", UnprivilegedStart: 1024,
-		Ephemeral: []Ephemeral{{port.TCP, V4, port.Range{First: 32768, Last: 60999}, "net.ipv4.ip_local_port_range", "proc/x:1"}},
+		Ephemeral: []Ephemeral{{Proto: port.TCP, Family: V4, Ports: port.Range{First: 32768, Last: 60999}, Setting: "net.ipv4.ip_local_port_range", From: "proc/x:1"}},
 		Reserved:  []Reserved{{port.Of(port.Range{First: 35000, Last: 35399}, port.Single(5060)), "net.ipv4.ip_local_reserved_ports", "proc/y:1"}},
 		Excluded:  []Excluded{{port.UDP, V6, port.Single(5357), true, "a&b:6"}},
 	}
@@ -110,7 +110,7 @@ func TestJSONRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := Facts{Platform: word.Draw(t, "platform"), From: word.Draw(t, "from"), UnprivilegedStart: rapid.IntRange(-1, port.Max).Draw(t, "start")}
 		for range rapid.IntRange(0, 3).Draw(t, "n") {
-			f.Ephemeral = append(f.Ephemeral, Ephemeral{proto.Draw(t, "p"), family.Draw(t, "f"), ports.Draw(t, "r"), word.Draw(t, "s"), word.Draw(t, "w")})
+			f.Ephemeral = append(f.Ephemeral, Ephemeral{Proto: proto.Draw(t, "p"), Family: family.Draw(t, "f"), Ports: ports.Draw(t, "r"), Setting: word.Draw(t, "s"), From: word.Draw(t, "w")})
 			f.Excluded = append(f.Excluded, Excluded{proto.Draw(t, "p"), family.Draw(t, "f"), ports.Draw(t, "r"), rapid.Bool().Draw(t, "a"), word.Draw(t, "w")})
 			f.Reserved = append(f.Reserved, Reserved{port.Of(rapid.SliceOfN(ports, 0, 4).Draw(t, "set")...), word.Draw(t, "s"), word.Draw(t, "w")})
 		}

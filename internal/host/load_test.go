@@ -67,6 +67,9 @@ func summary(f Facts) string {
 			fmt.Fprintf(&b, "all %s from %s\n", e.Ports, e.From)
 		}
 	}
+	for _, x := range f.Shadowed {
+		fmt.Fprintf(&b, "shadowed %s by %s\n", place(x.Span), place(x.By))
+	}
 	for _, r := range f.Reserved {
 		fmt.Fprintf(&b, "reserved %s from %s\n", r.Ports, r.From)
 	}
@@ -126,8 +129,7 @@ func TestLoad(t *testing.T) {
 				"run/sysctl.d/30-c.conf":     "net.ipv4.ip_local_port_range = 30000 30001\n",
 				"etc/sysctl.d/99.disabled":   "net.ipv4.ip_local_port_range = 40000 40001\n",
 			},
-			"linux from files, unprivileged from 1024\nall 21000-21001 from usr/lib/sysctl.d/50-b.conf:3\n",
-			"sysctl-shadowed warning etc/sysctl.d/10-a.conf:1: net.ipv4.ip_local_port_range is set again in usr/lib/sysctl.d/50-b.conf:3, and the later line wins",
+			"linux from files, unprivileged from 1024\nall 21000-21001 from usr/lib/sysctl.d/50-b.conf:3\nshadowed etc/sysctl.d/10-a.conf:1 by usr/lib/sysctl.d/50-b.conf:3\n", "",
 		},
 		"etc hides run hides usr/local/lib hides usr/lib": {
 			map[string]string{
@@ -138,8 +140,7 @@ func TestLoad(t *testing.T) {
 				"usr/local/lib/sysctl.d/3.conf": "net.ipv4.ip_local_port_range = 30000 30001\n",
 				"usr/lib/sysctl.d/3.conf":       "net.ipv4.ip_local_reserved_ports = 3\n",
 			},
-			"linux from files, unprivileged from 1024\nall 30000-30001 from usr/local/lib/sysctl.d/3.conf:1\n",
-			"sysctl-shadowed warning etc/sysctl.d/1.conf:1: net.ipv4.ip_local_port_range is set again in usr/local/lib/sysctl.d/3.conf:1, and the later line wins",
+			"linux from files, unprivileged from 1024\nall 30000-30001 from usr/local/lib/sysctl.d/3.conf:1\nshadowed etc/sysctl.d/1.conf:1 by usr/local/lib/sysctl.d/3.conf:1\n", "",
 		},
 		"a link to nothing hides": {
 			map[string]string{
@@ -155,16 +156,14 @@ func TestLoad(t *testing.T) {
 				"etc/sysctl.d/zz.conf": "net.ipv4.ip_local_port_range = 10000 10001\n",
 				"etc/sysctl.conf":      "net/ipv4/ip_local_port_range = 15000 16001\n",
 			},
-			"linux from files, unprivileged from 1024\nall 15000-16001 from etc/sysctl.conf:1\n",
-			"sysctl-shadowed warning etc/sysctl.d/zz.conf:1: net.ipv4.ip_local_port_range is set again in etc/sysctl.conf:1, and the later line wins",
+			"linux from files, unprivileged from 1024\nall 15000-16001 from etc/sysctl.conf:1\nshadowed etc/sysctl.d/zz.conf:1 by etc/sysctl.conf:1\n", "",
 		},
 		"a file that a link names twice takes nothing back": {
 			map[string]string{
 				"etc/sysctl.d/99-sysctl.conf": "-> ../sysctl.conf",
 				"etc/sysctl.conf":             "net.ipv4.ip_local_port_range = 10000 10001\nnet.ipv4.ip_local_port_range = 15000 16001\n",
 			},
-			"linux from files, unprivileged from 1024\nall 15000-16001 from etc/sysctl.conf:2\n",
-			"sysctl-shadowed warning etc/sysctl.conf:1: net.ipv4.ip_local_port_range is set again in etc/sysctl.conf:2, and the later line wins",
+			"linux from files, unprivileged from 1024\nall 15000-16001 from etc/sysctl.conf:2\nshadowed etc/sysctl.conf:1 by etc/sysctl.conf:2\n", "",
 		},
 		"a line that says the same, or more, takes nothing back": {
 			map[string]string{
@@ -183,8 +182,7 @@ func TestLoad(t *testing.T) {
 				"etc/sysctl.d/3.conf":                       "net.ipv4.ip_local_reserved_ports = 5-6\n",
 				"proc/sys/net/ipv4/ip_local_reserved_ports": "5-7",
 			},
-			"linux from files, unprivileged from 1024\nall 10000-10001 from proc/sys/net/ipv4/ip_local_port_range:1\nreserved 5-7 from proc/sys/net/ipv4/ip_local_reserved_ports:1\n",
-			"sysctl-shadowed warning etc/sysctl.d/2.conf:1: net.ipv4.ip_local_reserved_ports is set again in etc/sysctl.d/3.conf:1, and the later line wins",
+			"linux from files, unprivileged from 1024\nall 10000-10001 from proc/sys/net/ipv4/ip_local_port_range:1\nshadowed etc/sysctl.d/2.conf:1 by etc/sysctl.d/3.conf:1\nreserved 5-7 from proc/sys/net/ipv4/ip_local_reserved_ports:1\n", "",
 		},
 		"broken values": {
 			map[string]string{

@@ -34,7 +34,7 @@ func (f *Facts) bsd(settings []Setting) diag.List {
 		f.From = fromFiles
 		for _, proto := range port.Protos {
 			for _, family := range pair.families {
-				f.replace(proto, family, found{r, place(at)})
+				f.replace(proto, family, found{r, at, at})
 			}
 		}
 	}

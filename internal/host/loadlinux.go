@@ -24,8 +24,10 @@ const lastConf = "etc/sysctl.conf"
 // these before the settings for the boot.
 func (l *loader) linux(facts *Facts, captured []Setting) {
 	facts.NodePorts = l.nodePorts()
-	boot := l.boot()
-	l.diags = append(l.diags, shadowed(boot)...)
+	before := len(l.diags)
+	boot, names := l.boot()
+	whole := len(l.diags) == before
+	facts.Shadowed = shadowed(boot)
 	s := settler{l, []func() []Setting{
 		l.live,
 		func() []Setting { return captured },
@@ -34,7 +36,11 @@ func (l *loader) linux(facts *Facts, captured []Setting) {
 	if start, _, ok := settle(s, unprivilegedPortHead, ParseUnprivilegedPortStart, "the built-in default"); ok {
 		facts.UnprivilegedStart, facts.From = start, fromFiles
 	}
-	if ports, at, ok := settle(s, localReservedPorts, ParseLocalReservedPorts, "an empty list"); ok {
+	ports, at, ok := settle(s, localReservedPorts, ParseLocalReservedPorts, "an empty list")
+	if whole {
+		facts.ReservedAt = l.reservedAt(boot, names, at)
+	}
+	if ok {
 		facts.From = fromFiles
 		if !ports.IsEmpty() {
 			facts.Reserved = []Reserved{{ports, localReservedPorts, place(at)}}
@@ -49,9 +55,15 @@ func (l *loader) linux(facts *Facts, captured []Setting) {
 		return
 	}
 	facts.From = fromFiles
+	span := at
+	if w, written := last(boot, localPortRange); written {
+		if tuned, err := ParseLocalPortRange(w.Value.Text()); err == nil && tuned == r {
+			span = w.Value
+		}
+	}
 	for _, proto := range port.Protos {
 		for _, family := range []Family{V4, V6} { // the name says ipv4, but both use the range
-			facts.replace(proto, family, found{r, place(at)})
+			facts.replace(proto, family, found{r, at, span})
 		}
 	}
 	if int(r.First) < facts.UnprivilegedStart { // EINVAL on Linux 6.18; the kernel's text demands it too
@@ -112,28 +124,62 @@ func (l *loader) live() []Setting {
 }
 
 // boot are the settings that are made at the next boot, in their order: all files by
-// their base names whatever their folder, etc/sysctl.conf last.
-func (l *loader) boot() []Setting {
+// their base names whatever their folder, etc/sysctl.conf last. The names are those in
+// sysctlDirs that are taken.
+func (l *loader) boot() (out []Setting, names []string) {
 	chosen := map[string]string{}
-	var bases []string
 	for _, dir := range sysctlDirs {
 		for _, base := range l.list(dir) {
 			if chosen[base] == "" && strings.HasSuffix(base, ".conf") {
 				chosen[base] = path.Join(dir, base)
-				bases = append(bases, base)
+				names = append(names, base)
 			}
 		}
 	}
-	slices.Sort(bases)
-	var out []Setting
-	for _, base := range bases {
+	slices.Sort(names)
+	for _, base := range names {
 		// Distributions link 99-sysctl.conf to a file that procps reads once more at the end.
 		if target, err := l.tree.Resolve(chosen[base]); err == nil && target == lastConf {
 			continue
 		}
 		out = append(out, l.conf(chosen[base])...)
 	}
-	return append(out, l.conf(lastConf)...)
+	return append(out, l.conf(lastConf)...), names
+}
+
+// newConfs are names for a file that is not there, the first one free being the best:
+// sysctl.d(5) advises numbers from 60 to 90 for files in etc.
+var newConfs = [...]string{"60-portolan-reserved-ports.conf", "99-portolan-reserved-ports.conf", "zz-portolan-reserved-ports.conf"}
+
+// reservedAt is where the list of reserved ports stands or belongs. Names are those of the
+// files in sysctlDirs, and at is the value by which ports are judged, zero when there is
+// none. It is nil where the last list is not one that the kernel takes, or no name is free.
+func (l *loader) reservedAt(boot []Setting, names []string, at source.Span) *ReservedList {
+	winner, ok := last(boot, localReservedPorts)
+	list := &ReservedList{Counts: at.IsZero() || ok && at == winner.Value}
+	behind := ""
+	if ok {
+		var err error
+		if list.Ports, err = ParseLocalReservedPorts(winner.Value.Text()); err != nil {
+			return nil
+		}
+		target, err := l.tree.Resolve(winner.Value.File.Path)
+		if err != nil {
+			return nil
+		}
+		if strings.HasPrefix(target, "etc/") && strings.HasPrefix(winner.Value.File.Path, "etc/") {
+			list.Value = winner.Value
+			return list
+		}
+		behind = path.Base(winner.Value.File.Path)
+	}
+	for _, name := range newConfs {
+		if name > behind && !slices.Contains(names, name) {
+			list.New = source.New(path.Join(sysctlDirs[0], name), nil)
+			return list
+		}
+	}
+	return nil
 }
 
 // conf are the settings of one file. A link to /dev/null is how a file of a lower
@@ -152,8 +198,8 @@ func (l *loader) conf(name string) []Setting {
 // shadowed finds what somebody wrote into etc and a later line takes back at boot: each
 // assignment replaces the one before, lists too. A file of a package that etc overrides
 // is how it should be, and a list that the later one holds loses nothing.
-func shadowed(boot []Setting) diag.List {
-	var out diag.List
+func shadowed(boot []Setting) []Shadowed {
+	var out []Shadowed
 	for _, key := range linuxKeys {
 		winner, ok := last(boot, key)
 		if !ok || !valid(winner) { // the kernel refuses it, which is reported where it is used
@@ -164,34 +210,18 @@ func shadowed(boot []Setting) diag.List {
 				slices.Equal(strings.Fields(s.Value.Text()), strings.Fields(winner.Value.Text())) {
 				continue
 			}
-			d := diag.Diagnostic{
-				Rule: RuleShadowed, Severity: diag.Warning, Span: s.Value,
-				Message: fmt.Sprintf("%s is set again in %s, and the later line wins", key, place(winner.Value)),
-				Related: []diag.Related{{Span: winner.Value, Message: "this one counts at boot"}},
-				Help:    "keep one of the two lines",
-			}
+			x := Shadowed{Setting: key, Span: s.Value, By: winner.Value}
 			if key == localReservedPorts {
 				mine, _ := ParseLocalReservedPorts(s.Value.Text())
 				theirs, _ := ParseLocalReservedPorts(winner.Value.Text())
-				lost := mine.Minus(theirs)
-				if lost.IsEmpty() {
+				if x.Lost = mine.Minus(theirs); x.Lost.IsEmpty() {
 					continue
 				}
-				d.Label = lost.String() + " " + areNot(lost) + " reserved"
-				d.Notes = []string{"the lists of several lines are not added up: each replaces the one before"}
-				d.Help = fmt.Sprintf("set %s to %s in %s, and remove this line", key, mine.Union(theirs), winner.Value.File.Name)
 			}
-			out = append(out, d)
+			out = append(out, x)
 		}
 	}
 	return out
-}
-
-func areNot(s port.Set) string {
-	if s.Len() == 1 {
-		return "is not"
-	}
-	return "are not"
 }
 
 // valid reports whether the kernel takes the value of a setting of Linux.

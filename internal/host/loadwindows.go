@@ -28,7 +28,7 @@ func (f *Facts) windows(c Capture) diag.List {
 			f.From = fromFiles
 			var all []found
 			for _, r := range ranges {
-				all = append(all, found{r.Ports, place(r.Span)})
+				all = append(all, found{r.Ports, r.Span, r.Span})
 			}
 			f.replace(proto, family, all...)
 			if len(ranges) > 1 && !reported[ranges[1].Span] {

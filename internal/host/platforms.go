@@ -200,7 +200,7 @@ func readEphemeral(r *hclfile.Reader, p *Platform, b *hclsyntax.Block) {
 			if slices.ContainsFunc(p.Ephemeral, func(e Ephemeral) bool { return e.Proto == proto && e.Family == family }) {
 				r.Error(b.DefRange(), "", "%s of IPv%d has a range already", proto, family)
 			}
-			p.Ephemeral = append(p.Ephemeral, Ephemeral{proto, family, portRange, setting, from})
+			p.Ephemeral = append(p.Ephemeral, Ephemeral{Proto: proto, Family: family, Ports: portRange, Setting: setting, From: from})
 		}
 	}
 }

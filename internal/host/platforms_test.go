@@ -51,7 +51,7 @@ func TestShippedPlatforms(t *testing.T) {
 func TestFactsAreCopies(t *testing.T) {
 	p := shipped(t)
 	f, _ := p.Facts("linux")
-	f.replace(port.TCP, V4, found{port.Single(1), "x"})
+	f.replace(port.TCP, V4, found{ports: port.Single(1)})
 	f.replace(port.UDP, V6)
 	if again, _ := p.Facts("linux"); again.EphemeralPorts(port.TCP).Len() != 60999-32768+1 || len(again.Ephemeral) != 4 {
 		t.Errorf("%+v", again)

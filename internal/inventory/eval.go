@@ -33,6 +33,7 @@ type evaluator struct {
 	said     map[source.Span]bool // values a finding was made about
 	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
 	paths    map[string]conf.Path // parsed paths
+	lacks    map[string][]string  // settings that were looked for and are not there: their sections
 	budget   catalog.Budget       // of all its expressions
 	over     bool                 // the budget is used up, and a finding says so
 }

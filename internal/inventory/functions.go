@@ -75,7 +75,12 @@ func (t *toolbox) make() map[string]function.Function {
 		"name":   fn(cty.String, nameOf, node),
 		"args":   fn(cty.List(cty.String), own((*evaluator).args), node),
 		"setting": fn(cty.String, func(a []cty.Value) (cty.Value, error) {
-			return t.e.value1([]cty.Value{settingPath(a)})
+			v, err := t.e.value1([]cty.Value{settingPath(a)})
+			if section, ok := textOf(a[0]); ok && err == nil && v.IsNull() {
+				key, _ := textOf(a[1])
+				t.e.lacking(section, key)
+			}
+			return v, err
 		}, text, text),
 		"settings": fn(cty.List(cty.String), func(a []cty.Value) (cty.Value, error) {
 			return t.e.valuesOf([]cty.Value{settingPath(a)})

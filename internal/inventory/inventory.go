@@ -120,6 +120,8 @@ type Claim struct {
 	// Setting is the name of the setting that moves the range, for advice; "" when
 	// there is none.
 	Setting string
+	// Insert is where Setting would be written if nobody did; nil where that is not known.
+	Insert *Insertion
 	// V6Only says that a socket on "::" takes no IPv4: IPV6_V6ONLY is set (ipv6(7)).
 	V6Only bool
 	// Share is a word that listeners of one process have in common when they may use the

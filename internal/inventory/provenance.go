@@ -43,6 +43,7 @@ func (b *builder) provenance(c *Claim, f *catalog.Fact, first, extent cty.Value)
 			}
 		}
 	}
+	c.Insert = b.insertion(c, origins(first))
 	if c.Origin == Config && fellBack(first) {
 		c.Origin = Default
 	}

@@ -58,7 +58,8 @@ type (
 	}
 	jsonEdit struct {
 		jsonPlace
-		New string `json:"new"`
+		New    string `json:"new"`
+		Create bool   `json:"create,omitempty"` // the file is not there yet
 	}
 )
 
@@ -121,7 +122,7 @@ func jsonOf(d *diag.Diagnostic, root string) jsonFinding {
 		Help:      d.Help,
 		Fixes: each(d.Fixes, func(f diag.Fix) jsonFix {
 			return jsonFix{f.Title, f.Safety.String(), each(f.Edits, func(e diag.Edit) jsonEdit {
-				return jsonEdit{placeOf(e.Span), e.New}
+				return jsonEdit{placeOf(e.Span), e.New, e.Create}
 			})}
 		}),
 		Root: root,

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"portolan/internal/diag"
@@ -164,7 +165,8 @@ func sarifOf(d *diag.Diagnostic, h *Host, dir string) sarifResult {
 		r.Related = append(r.Related, sarifLocation{ID: &id, Physical: sarifPlace(x.Span, h, dir), Message: &text})
 	}
 	for _, f := range d.Fixes {
-		if len(f.Edits) == 0 {
+		// A replacement is in an artifact that is there.
+		if len(f.Edits) == 0 || slices.ContainsFunc(f.Edits, func(e diag.Edit) bool { return e.Create }) {
 			continue
 		}
 		fix := sarifFix{Description: sarifText(Printable(f.Title))}
