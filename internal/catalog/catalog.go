@@ -239,7 +239,7 @@ type Fact struct {
 	// TrustedOnly is the page on which the maintainers say that a listener is for trusted
 	// networks alone; "" when they do not.
 	TrustedOnly string
-	Span     source.Span
+	Span        source.Span
 }
 
 // Test is an example in a description: files of one instance, and what they claim.
