@@ -12,7 +12,9 @@ import (
 	"portolan/internal/diag"
 	"portolan/internal/host"
 	"portolan/internal/inventory"
+	"portolan/internal/policy"
 	"portolan/internal/port"
+	"portolan/internal/ruleset"
 )
 
 // A Rule is one kind of finding. Its name says the pattern that is found and is never
@@ -68,6 +70,14 @@ var Rules = [...]Rule{
 	{"range-overflow", NoStart, "a range of ports runs past 65535", diag.Error, rangeOverflow},
 	{"reserved-port", NoStart, "a listener uses a port below 1024 that is not assigned to it", diag.Warning, reservedPort},
 	{"shared-range", NowAndThen, "listeners of one process take their ports from the same range", diag.Info, sharedRange},
+	{"admin-exposed", Strangers, "an allow opens to everybody what is for trusted networks alone", diag.Error, adminExposed},
+	{"any-source-admin", Strangers, "an allow opens to everybody what only administrators use", diag.Warning, anySourceAdmin},
+	{"limit-bypassed", Firewall, "other allows accept everything that a limit would hold back", diag.Warning, limitBypassed},
+	{"lockout-risk", NotFound, "the policy lets nobody in who could log in", diag.Error, lockoutRisk},
+	{"range-partly-open", NowAndThen, "an allow opens a part of a range of ports", diag.Error, rangePartlyOpen},
+	{"redundant-allow", Firewall, "without an allow the firewall would mean the same", diag.Info, redundantAllow},
+	{"unclaimed-ports", Firewall, "an allow opens many ports beside a range, on which nothing is known to listen", diag.Info, unclaimedPorts},
+	{"unreachable-service", NotFound, "no allow opens a service to anybody", diag.Warning, unreachableService},
 	{"odd-rtp-base", NowAndThen, "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
 
 	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},
@@ -100,6 +110,7 @@ type Pass struct {
 	victims   []victim
 	lists     map[*machine]port.Set // what to reserve, see findVictims
 	moves     moves
+	firewall  *firewall // nil without a policy
 	options   Options
 	rule      *Rule
 	found     diag.List
@@ -120,6 +131,13 @@ type Options struct {
 	// Supported leaves out, for each claim, hosts of systems that its service does not
 	// run on: for files without a host, which are judged for many platforms.
 	Supported bool
+	// Policy is what an operator wrote, and Rules are what it means on the host of the
+	// inventory. Without both no policy is judged: nobody wrote the built-in one.
+	Policy *policy.Policy
+	Rules  *ruleset.Ruleset
+	// Part says that the inventory is a part of a host, such as files that were named: what
+	// it does not hold may be there all the same.
+	Part bool
 }
 
 // Run lets every rule judge inv on hosts. The findings are sorted by file and place.
@@ -135,6 +153,9 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
 	}
 	p.victims, p.lists = p.findVictims()
+	if o.Policy != nil && o.Rules != nil {
+		p.firewall = newFirewall(o.Policy, o.Rules)
+	}
 	p.moves = newMoves(p.listeners)
 	p.check()
 	if p.moves.failed {
@@ -149,12 +170,23 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 
 func (p *Pass) check() {
 	p.wishes = nil
+	if p.firewall != nil {
+		p.firewall.refill()
+	}
 	for i := range Rules {
 		if p.rule = &Rules[i]; p.rule.Check != nil {
 			p.rule.Check(p)
 		}
 	}
 	p.grant()
+	if f := p.firewall; f != nil && (f.budget < 0 || f.proofs < 0 || f.atlas[port.TCP] == nil || f.atlas[port.UDP] == nil) {
+		p.found = append(p.found, diag.Diagnostic{
+			Rule: policy.RuleName, Severity: diag.Info, Span: f.File.Span(0, 0),
+			Message: "this policy is too large to be judged in full",
+			Notes:   []string{"it is right as far as it goes: what its allows open beside each other was not all compared"},
+			Help:    "join allows that open the same ports, and let zones hold prefixes instead of single addresses",
+		})
+	}
 }
 
 func newMachine(f *host.Facts) machine {

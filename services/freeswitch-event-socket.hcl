@@ -46,14 +46,15 @@ service "freeswitch-event-socket" {
   }
 
   listen "event-socket" {
-    purpose  = "FreeSWITCH event socket"
-    for_each = local.confs
-    when     = local.loaded
-    protocol = ["tcp"]
-    port     = port(value(each.value, "settings/param[@name='listen-port']/@value"), default.port)
-    bind     = [text(nonempty(value(each.value, "settings/param[@name='listen-ip']/@value")), default.address)]
-    zero     = "unknown"
-    exposure = "admin"
+    purpose      = "FreeSWITCH event socket"
+    for_each     = local.confs
+    when         = local.loaded
+    protocol     = ["tcp"]
+    port         = port(value(each.value, "settings/param[@name='listen-port']/@value"), default.port)
+    bind         = [text(nonempty(value(each.value, "settings/param[@name='listen-ip']/@value")), default.address)]
+    zero         = "unknown"
+    exposure     = "admin"
+    trusted_only = "https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Modules/mod_event_socket_1048924"
   }
 
   test "the file alone" {

@@ -97,13 +97,14 @@ service "openvpn" {
 
   # management IP PORT [FILE], or SOCKET unix
   listen "management" {
-    for_each = [for m in find("management") : m if length(args(m)) > 1 && !contains(args(m), "unix")]
-    purpose  = "management interface"
-    protocol = ["tcp"]
-    when     = !has("management-client")
-    port     = port(args(each.value)[1], null)
-    bind     = [args(each.value)[0]]
-    exposure = "admin"
+    for_each     = [for m in find("management") : m if length(args(m)) > 1 && !contains(args(m), "unix")]
+    purpose      = "management interface"
+    protocol     = ["tcp"]
+    when         = !has("management-client")
+    port         = port(args(each.value)[1], null)
+    bind         = [args(each.value)[0]]
+    exposure     = "admin"
+    trusted_only = "https://openvpn.net/community-docs/management-interface.html"
   }
 
   # remote HOST [PORT] [PROTOCOL]

@@ -236,7 +236,10 @@ type Fact struct {
 	Zero     string         // what port 0 means: one of Zeros
 	V6Only   bool           // a socket on "::" takes no IPv4 (IPV6_V6ONLY is set)
 	Share    string         // listeners of one process with the same word share their ports
-	Span     source.Span
+	// TrustedOnly is the page on which the maintainers say that a listener is for trusted
+	// networks alone; "" when they do not.
+	TrustedOnly string
+	Span        source.Span
 }
 
 // Test is an example in a description: files of one instance, and what they claim.

@@ -127,6 +127,9 @@ type Claim struct {
 	// Share is a word that listeners of one process have in common when they may use the
 	// same ports; "" for none.
 	Share string
+	// TrustedOnly is the page on which the maintainers say that the listener is for trusted
+	// networks alone; "" when they do not.
+	TrustedOnly string
 	// Platforms are the platforms the service runs on, as in policies/platforms.hcl.
 	Platforms []string
 }

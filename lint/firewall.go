@@ -1,0 +1,300 @@
+package lint
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"portolan/internal/addr"
+	"portolan/internal/host"
+	"portolan/internal/inventory"
+	"portolan/internal/policy"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+)
+
+// firewall is a policy and what it means on a host, as rules ask about it.
+type firewall struct {
+	*policy.Policy
+	atlas  map[port.Proto][]run // all ports of a protocol, ascending
+	of     [][]*door            // by allow
+	from   []addr.Set
+	unions map[string]addr.Set // by the indexes in from, see union
+	public map[int]bool        // by index in from, see isPublic
+	opened map[*inventory.Claim]opening
+	told   map[source.Span]*Rule // words of which reportExposed has reported an error
+	// budget is the work that is left, in doors and address ranges that are looked at, and
+	// proofs the same for comparing rulesets. Below 0 there was not enough.
+	budget, proofs int
+}
+
+// What judging one policy may cost: a hostile one has a million rules. Both are some
+// hundred times what a large policy of people needs, and take less than a second.
+const (
+	maxWork   = 10_000_000
+	maxProofs = 50_000_000
+)
+
+// run is ports that no rule tells apart, and the doors to them in the order of the rules.
+type run struct {
+	ports port.Range
+	doors []*door
+}
+
+// A door is one rule that accepts packets of new connections, for one protocol.
+type door struct {
+	*ruleset.Rule
+	at    int // where the rule stands in the ruleset
+	proto port.Proto
+	ports []port.Range
+	from  int // index of the sources in firewall.from
+	allow int // index of the allow that asked for it; -1 for a rule of every ruleset
+}
+
+// limited reports whether the door lets in only so many.
+func (d *door) limited() bool { return d.Effect.Limit != ruleset.Limit{} }
+
+// word is the text of the policy in which the ports of d stand; false for a door that is
+// there because of a claim.
+func (d *door) word(f *firewall) (source.Span, bool) {
+	if d.allow < 0 || len(d.Origins) == 0 || d.Origins[0].File != f.File || d.Origins[0] == f.Allows[d.allow].Name.Span {
+		return source.Span{}, false
+	}
+	return d.Origins[0], true
+}
+
+// newFirewall finds the doors. A policy has no rule that drops a new connection: what an
+// allow accepts is accepted.
+func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
+	f := &firewall{
+		Policy: p, atlas: map[port.Proto][]run{}, of: make([][]*door, len(p.Allows)), unions: map[string]addr.Set{},
+		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, told: map[source.Span]*Rule{},
+	}
+	f.refill()
+	byName := map[string]int{}
+	for i := range p.Allows {
+		byName[p.Allows[i].Name.Text] = i
+	}
+	doors := map[port.Proto][]*door{}
+	known := map[string][]int{} // indexes in from, by name of the rule
+	for i := range rs.Rules {
+		r := &rs.Rules[i]
+		m := &r.Match
+		if r.Effect.Verdict != ruleset.Accept || m.States&ruleset.New == 0 || !m.Interfaces.IsAll() || !m.Types.IsAll() || m.Sources.IsEmpty() {
+			continue
+		}
+		allow, ok := byName[r.Name]
+		if !ok {
+			allow = -1
+		}
+		from := slices.IndexFunc(known[r.Name], func(i int) bool { return f.from[i].Equal(m.Sources) })
+		if from < 0 {
+			from = len(known[r.Name])
+			known[r.Name] = append(known[r.Name], len(f.from))
+			f.from = append(f.from, m.Sources)
+		}
+		for _, proto := range port.Protos {
+			if m.Protos.Has(uint8(proto)) {
+				d := &door{r, i, proto, m.Ports.Ranges(), known[r.Name][from], allow}
+				doors[proto] = append(doors[proto], d)
+				if allow >= 0 {
+					f.of[allow] = append(f.of[allow], d)
+				}
+			}
+		}
+	}
+	for _, proto := range port.Protos {
+		f.atlas[proto] = f.survey(doors[proto])
+	}
+	return f
+}
+
+// survey cuts all ports at the bounds of the doors; nil when there is too much of it.
+func (f *firewall) survey(doors []*door) []run {
+	cuts := []int{0, port.Max + 1}
+	for _, d := range doors {
+		for _, r := range d.ports {
+			cuts = append(cuts, int(r.First), int(r.Last)+1)
+		}
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	runs := make([]run, len(cuts)-1)
+	for i := range runs {
+		runs[i].ports = port.Range{First: uint16(cuts[i]), Last: uint16(cuts[i+1] - 1)}
+	}
+	for _, d := range doors {
+		for _, r := range d.ports {
+			first, _ := slices.BinarySearch(cuts, int(r.First))
+			end, _ := slices.BinarySearch(cuts, int(r.Last)+1)
+			if !f.spend(end - first) {
+				return nil
+			}
+			for i := first; i < end; i++ {
+				runs[i].doors = append(runs[i].doors, d)
+			}
+		}
+	}
+	return runs
+}
+
+// refill gives the rules the work that they may cost.
+func (f *firewall) refill() { f.budget, f.proofs = maxWork, maxProofs }
+
+// spend takes work from what is left; false when that is not enough.
+func (f *firewall) spend(work int) bool {
+	f.budget = max(f.budget-work, -1)
+	return f.budget >= 0
+}
+
+// opening is who can reach a listener through the firewall. Where its sockets take one
+// family alone, the sources are of that one.
+type opening struct {
+	every addr.Set // sources that are accepted on every port
+	some  addr.Set // sources that are accepted on at least one port
+	// closed are the ports on which nobody is accepted.
+	closed port.Set
+}
+
+// opened is who can reach c through the firewall of the policy. It is false when there is
+// no policy, and when the policy is too large to say.
+func (p *Pass) opened(c *inventory.Claim) (opening, bool) {
+	f := p.firewall
+	if f == nil || c.Ports.Len() == 0 {
+		return opening{}, false
+	}
+	if o, ok := f.opened[c]; ok {
+		return o, true
+	}
+	runs, ok := f.runs(c.Proto, c.Ports)
+	if !ok {
+		return opening{}, false
+	}
+	heard := heard(c)
+	o := opening{every: heard}
+	seen := map[string]bool{}
+	var closed []port.Range
+	for _, r := range runs {
+		if len(r.doors) == 0 {
+			closed = append(closed, r.ports)
+		}
+		key := sourceKey(r.doors)
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		from, ok := f.union(key)
+		if !ok || !f.spend(len(o.every.Ranges())+len(from.Ranges())) {
+			return opening{}, false
+		}
+		from = from.Intersect(heard)
+		o.every, o.some = o.every.Intersect(from), o.some.Union(from)
+	}
+	o.closed = port.Of(closed...)
+	f.opened[c] = o
+	return o, true
+}
+
+// runs are the cuts of some ports; false when the policy is too large to say.
+func (f *firewall) runs(proto port.Proto, ports port.Range) ([]run, bool) {
+	all := f.atlas[proto]
+	first, _ := slices.BinarySearchFunc(all, ports.First, func(r run, p uint16) int { return int(r.ports.Last) - int(p) })
+	var out []run
+	for _, r := range all[first:] {
+		if !r.ports.Overlaps(ports) {
+			break
+		}
+		r.ports = port.Range{First: max(r.ports.First, ports.First), Last: min(r.ports.Last, ports.Last)}
+		out = append(out, r)
+		if !f.spend(1 + len(r.doors)) {
+			return nil, false
+		}
+	}
+	return out, len(out) > 0
+}
+
+// near are the doors to any of the ports, in the order of the rules; false when the policy
+// is too large to say.
+func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
+	var out []*door
+	for _, p := range ports {
+		runs, ok := f.runs(proto, p)
+		if !ok {
+			return nil, false
+		}
+		for _, r := range runs {
+			out = append(out, r.doors...)
+		}
+	}
+	slices.SortFunc(out, func(a, b *door) int { return a.at - b.at })
+	return slices.Compact(out), true
+}
+
+// sourceKey is the same for doors with the same sources.
+func sourceKey(doors []*door) string {
+	ids := make([]int, len(doors))
+	for i, d := range doors {
+		ids[i] = d.from
+	}
+	slices.Sort(ids)
+	var key []byte
+	for _, id := range slices.Compact(ids) {
+		key = binary.AppendUvarint(key, uint64(id))
+	}
+	return string(key)
+}
+
+// union is the sources of the doors together. Most listeners have the doors of the same
+// few allows, so that each union is made once.
+func (f *firewall) union(key string) (addr.Set, bool) {
+	if s, ok := f.unions[key]; ok {
+		return s, true
+	}
+	var ranges []addr.Range
+	for raw := []byte(key); len(raw) > 0; {
+		id, n := binary.Uvarint(raw)
+		raw = raw[n:]
+		if f.from[id].IsAll() {
+			f.unions[key] = f.from[id]
+			return f.from[id], true
+		}
+		own := f.from[id].Ranges()
+		if !f.spend(len(own)) {
+			return addr.Set{}, false
+		}
+		ranges = append(ranges, own...)
+	}
+	s := addr.OfRanges(ranges...)
+	f.unions[key] = s
+	return s, true
+}
+
+// heard are the sources from which the sockets of c can receive at all.
+func heard(c *inventory.Claim) addr.Set {
+	v4, v6 := bindsFamily(c, host.V4), bindsFamily(c, host.V6)
+	switch {
+	case v4 && !v6:
+		return addr.V4()
+	case v6 && !v4:
+		return addr.V6()
+	}
+	return addr.All()
+}
+
+// aboutPolicy are the rules that judge a policy by itself: on another host of the same
+// policy they would say the same again, or be silent because it is needed there.
+var aboutPolicy = [...]string{"allow-opens-nothing", "limit-bypassed", "redundant-allow", "unclaimed-ports"}
+
+// AboutPolicy reports whether findings of the rule are about the policy alone. For many
+// hosts of one policy they are true when they are true on each.
+func AboutPolicy(rule string) bool { return slices.Contains(aboutPolicy[:], rule) }
+
+// zone is the zone of that name.
+func (f *firewall) zone(name string) *policy.Zone {
+	for i := range f.Zones {
+		if f.Zones[i].Name.Text == name {
+			return &f.Zones[i]
+		}
+	}
+	return nil
+}
