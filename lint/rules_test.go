@@ -17,6 +17,7 @@ import (
 	"portolan/internal/compile"
 	"portolan/internal/diag"
 	"portolan/internal/host"
+	"portolan/internal/ignore"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/report"
@@ -100,6 +101,8 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 		return list
 	}
 	tree := source.NewTree(files)
+	marks := source.NewLookout(ignore.Mark)
+	tree.Watch(marks)
 	inv, list, err := inventory.Read(cat, tree, "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +120,8 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 		list = append(list, lookAtPolicy(t, cat, inv, raw.Data, files)...)
 	}
 	list.Sort()
-	return list
+	run := ignore.Run{Findings: list, Files: marks.Files(), Inventory: inv, Rules: lint.Names(), Judged: lint.OnHost}
+	return ignore.Apply(run).Findings
 }
 
 // lookAtPolicy is what is found out about a policy and the firewall it means.

@@ -20,10 +20,12 @@ import (
 	"portolan/internal/diag"
 	"portolan/internal/hclfile"
 	"portolan/internal/host"
+	"portolan/internal/ignore"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/report"
 	"portolan/internal/source"
+	"portolan/lint"
 	"portolan/policies"
 	"portolan/services"
 )
@@ -36,6 +38,9 @@ type input struct {
 	policy    string
 	services  string
 	set       []string
+
+	// judging says that the policy is read for what it ignores, and no firewall is made.
+	judging bool
 
 	// What was loaded once for many hosts; nil loads it.
 	catalog *catalog.Catalog
@@ -152,8 +157,9 @@ type found struct {
 	catalog   *catalog.Catalog
 	inventory *inventory.Inventory
 	hosts     []host.Facts
-	alone     bool      // files without a host: judged for the platforms of their services
-	diags     diag.List // findings of reading
+	alone     bool           // files without a host: judged for the platforms of their services
+	diags     diag.List      // findings of reading
+	marked    []*source.File // of a host: those that hold ignores
 }
 
 // read reads the configuration that a command speaks of, and with facts also the hosts
@@ -186,6 +192,9 @@ func (a *app) read(ctx context.Context, in *input, paths []string, facts bool) (
 			return nil, notFolder(root, err)
 		}
 		defer tree.Close()
+		marks := source.NewLookout(ignore.Mark)
+		tree.Watch(marks)
+		defer func() { f.marked = marks.Files() }()
 		f.inventory, f.diags, err = inventory.Read(cat, tree, in.root, opts)
 	}
 	if errors.Is(err, inventory.ErrNothing) {
@@ -347,7 +356,7 @@ func (a *app) loadPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, strin
 	if err != nil {
 		return nil, "", fmt.Errorf("--policy %s: %w", name, reason(err))
 	}
-	return a.checkPolicy(f, filepath.ToSlash(name), cat)
+	return a.checkPolicy(f, filepath.ToSlash(name), cat, in.judging)
 }
 
 // builtinPolicy is the one that the binary carries.
@@ -356,11 +365,14 @@ func (a *app) builtinPolicy(cat *catalog.Catalog) (*policy.Policy, string, error
 	if err != nil {
 		return nil, "", err
 	}
-	return a.checkPolicy(source.New("policies/default.hcl", raw), "the built-in policy", cat)
+	return a.checkPolicy(source.New("policies/default.hcl", raw), "the built-in policy", cat, false)
 }
 
-func (a *app) checkPolicy(f *source.File, words string, cat *catalog.Catalog) (*policy.Policy, string, error) {
+func (a *app) checkPolicy(f *source.File, words string, cat *catalog.Catalog, judging bool) (*policy.Policy, string, error) {
 	p, diags := policy.Load(f)
+	if judging && p != nil && p.OnlyIgnores() { // that it allows nothing is no matter here
+		diags = nil
+	}
 	if diags.Max() < diag.Error {
 		var named []string // the services whose listeners matter
 		for _, allow := range p.Allows {
@@ -369,6 +381,7 @@ func (a *app) checkPolicy(f *source.File, words string, cat *catalog.Catalog) (*
 			}
 		}
 		diags = append(diags, policy.Check(p, cat.Listeners(named...))...)
+		diags = append(diags, policy.CheckIgnores(p, lint.Names(), cat.IDs())...)
 	}
 	return p, words, a.refuse(diags, words+" has errors")
 }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"portolan/internal/diag"
+	"portolan/internal/ignore"
 	"portolan/internal/parallel"
 	"portolan/internal/report"
 	"portolan/lint"
@@ -19,6 +22,7 @@ func (a *app) lintCommand() *cobra.Command {
 	var in input
 	var format, failOn string
 	var fix, showDiff bool
+	var baseline string
 	var roots []string
 	cmd := &cobra.Command{
 		Use:   "lint [PATH…]",
@@ -70,39 +74,49 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 			if slices.Contains(roots, "") { // an unset variable in a script
 				return usage("--root has no value")
 			}
+			old, err := openBaseline(baseline)
+			if err != nil {
+				return err
+			}
 			if len(roots) > 0 {
-				if roots = append(roots, args...); len(roots) > 1 {
+				if roots, err = hostFolders(append(roots, args...)); err != nil {
+					return err
+				}
+				if len(roots) > 1 {
 					if fix || showDiff {
 						return usage("--fix and --diff take one host: name one --root")
 					}
-					return a.lintFleet(cmd.Context(), &in, roots, f, limit)
+					return a.lintFleet(cmd.Context(), &in, roots, f, limit, old)
 				}
-				in.root = roots[0]
+				in.root, args = roots[0], nil
 			}
-			list, err := a.judge(cmd.Context(), &in, args)
+			host, err := a.judgeNew(cmd.Context(), &in, args, old)
 			if err != nil {
 				return err
 			}
 			if fix {
-				changed, err := a.fix(cmd.Context(), &in, args, list)
+				changed, err := a.fix(cmd.Context(), &in, args, host.Findings)
 				if err != nil {
 					return err
 				}
 				if changed { // what is left, and whatever a fix has brought
-					if list, err = a.judge(cmd.Context(), &in, args); err != nil {
+					if host, err = a.judgeNew(cmd.Context(), &in, args, old); err != nil {
 						return err
 					}
 				}
 			}
 			if showDiff {
-				err = a.showDiff(list)
+				err = a.showDiff(host.Findings)
 			} else {
-				err = a.writeFindings(f, &in, args, list, limit)
+				err = a.writeHosts(f, report.One(host), report.Options{Limit: limit, Compared: old != nil})
+			}
+			if err == nil {
+				err = a.tellGone(old, false)
 			}
 			if err != nil {
 				return err
 			}
-			if list.Max() >= limit {
+			if host.Findings.Max() >= limit {
 				return &exitError{code: exitFindings}
 			}
 			return nil
@@ -114,46 +128,10 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 	in.policyFlag(cmd)
 	cmd.Flags().StringVar(&format, "format", report.Formats[0].Name, report.Names())
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "exit with 1 for findings of this severity and above: error, warning, info or none")
+	cmd.Flags().StringVar(&baseline, "baseline", "", "findings that are in `FILE`, the output of an earlier lint --format json, are known: leave them out")
 	cmd.Flags().BoolVar(&fix, "fix", false, "change the files of the safe fixes, then report what is left")
 	cmd.Flags().BoolVar(&showDiff, "diff", false, "print what --fix would change as a patch, and no findings")
 	return cmd
-}
-
-// judge is all findings about what a command speaks of, once its policy is known to be
-// right.
-func (a *app) judge(ctx context.Context, in *input, paths []string) (diag.List, error) {
-	cat, err := a.catalogue(in)
-	if err != nil {
-		return nil, err
-	}
-	one := *in
-	one.catalog = cat
-	list, err := a.findings(ctx, &one, paths)
-	if err != nil {
-		return nil, err
-	}
-	_, _, err = a.loadPolicy(in, cat)
-	return list, err
-}
-
-// findings are all that there are about what a command speaks of.
-func (a *app) findings(ctx context.Context, in *input, paths []string) (diag.List, error) {
-	found, err := a.read(ctx, in, paths, true)
-	if err != nil {
-		return nil, err
-	}
-	list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone})...)
-	list.Sort()
-	return list, nil
-}
-
-// writeFindings prints findings about what a command speaks of.
-func (a *app) writeFindings(f report.Format, in *input, paths []string, list diag.List, limit diag.Severity) error {
-	root := in.root
-	if root == "" && len(paths) == 0 {
-		root = a.liveRoot()
-	}
-	return a.writeHosts(f, report.One(report.Host{Root: root, Findings: list}), report.Options{Limit: limit})
 }
 
 func (a *app) writeHosts(f report.Format, hosts iter.Seq[report.Host], o report.Options) error {
@@ -168,35 +146,83 @@ func (a *app) writeHosts(f report.Format, hosts iter.Seq[report.Host], o report.
 	return nil
 }
 
+// judgeNew judges, and moves what an earlier run had found too to the known findings.
+func (a *app) judgeNew(ctx context.Context, in *input, paths []string, old *report.Baseline) (report.Host, error) {
+	host, err := a.judge(ctx, in, paths)
+	if err != nil || old == nil {
+		return host, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return host, err
+	}
+	old.Split(&host, dir)
+	return host, nil
+}
+
+// hostFolders are the hosts that --root names. A pattern that no shell has replaced, as on
+// Windows or in a list of arguments, means the folders that match.
+func hostFolders(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		if _, err := os.Stat(name); err == nil || !strings.ContainsAny(name, "*?[") {
+			out = append(out, name)
+			continue
+		}
+		found, err := filepath.Glob(name)
+		if err != nil {
+			return nil, usage("--root %s: %w", name, err)
+		}
+		found = slices.DeleteFunc(found, func(f string) bool {
+			info, err := os.Stat(f)
+			return err != nil || !info.IsDir()
+		})
+		if len(found) == 0 {
+			return nil, fmt.Errorf("--root %s: no folder matches", name)
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
 // lintFleet judges many hosts, several at a time, and prints each when it is its turn: a
 // few of them are in memory at once.
-func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report.Format, limit diag.Severity) error {
+func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report.Format, limit diag.Severity, old *report.Baseline) error {
 	cat, err := a.catalogue(in)
 	if err != nil {
 		return err
 	}
-	if _, _, err := a.loadPolicy(in, cat); err != nil {
+	all := *in
+	all.catalog = cat
+	shared, err := a.sharedIgnores(&all)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
 		return err
 	}
 	platforms, err := a.platformFacts()
 	if err != nil {
 		return err
 	}
-	type judged struct {
-		list diag.List
-		err  error
+	type result struct {
+		judged
+		err error
 	}
 	worst, failed := diag.Invalid, 0
+	whole := true // of every host
+	var used ignore.Used
 	hosts := func(yield func(report.Host) bool) {
 		i := -1
-		for j := range parallel.InOrder(len(roots), func(i int) judged {
+		for j := range parallel.InOrder(len(roots), func(i int) result {
 			if err := ctx.Err(); err != nil {
-				return judged{err: err}
+				return result{err: err}
 			}
-			one := *in
-			one.root, one.catalog, one.known = roots[i], cat, &platforms
-			list, err := a.findings(ctx, &one, nil)
-			return judged{list, err}
+			one := all
+			one.root, one.known = roots[i], &platforms
+			j, err := a.judgeHost(ctx, &one, nil, shared)
+			return result{j, err}
 		}) {
 			i++
 			if j.err != nil {
@@ -207,13 +233,29 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(roots[i])+": "+report.Printable(j.err.Error()))
 				continue
 			}
-			worst = max(worst, j.list.Max())
-			if !yield(report.Host{Root: roots[i], Findings: j.list}) {
+			whole = whole && j.whole
+			used.Add(j.used)
+			if old != nil {
+				old.Split(&j.Host, dir)
+			}
+			worst = max(worst, j.Findings.Max())
+			if !yield(j.Host) {
 				return
 			}
 		}
+		// What is wrong with the ignores of the policy is about all hosts together.
+		about := report.Host{Findings: shared.Unused(used, rules(whole && failed == 0))}
+		if old != nil {
+			old.Split(&about, dir)
+		}
+		if worst = max(worst, about.Findings.Max()); len(about.Findings)+len(about.Known) > 0 {
+			yield(about)
+		}
 	}
-	if err := a.writeHosts(f, hosts, report.Options{Fleet: true, Limit: limit}); err != nil {
+	if err := a.writeHosts(f, hosts, report.Options{Fleet: true, Limit: limit, Compared: old != nil}); err != nil {
+		return err
+	}
+	if err := a.tellGone(old, true); err != nil && ctx.Err() == nil {
 		return err
 	}
 	switch {
