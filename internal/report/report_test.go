@@ -310,7 +310,8 @@ func FuzzReport(f *testing.F) {
 		}
 		for _, f := range Formats[2:] {
 			b.Reset()
-			if err := f.Write(&b, One(Host{Root: words, Findings: list}), Options{}); err != nil {
+			h := Host{Root: words, Findings: list, Known: list, Ignored: []diag.Silenced{{Diagnostic: list[0], Reason: words, By: s}}}
+			if err := f.Write(&b, One(h), Options{}); err != nil {
 				t.Fatal(err)
 			}
 			if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && unprintable(r) && r != utf8.RuneError }); i >= 0 {
