@@ -45,6 +45,10 @@ that peers are told in each call, and nothing else says the number. The number o
 single port is known to clients elsewhere, so such a move is advice only. Each file is
 replaced as a whole, and all bytes around the number stay.
 
+A comment "portolan:ignore RULE -- why" above a line, or an ignore in the policy, keeps
+findings from being reported; with --baseline those that an earlier run had too are left
+out. How many there are is said at the end, and they do not fail.
+
 Formats for code hosts (sarif, github, gitlab, junit) name files from the working
 directory: run them at the top of the repository. What they say and the exit code are
 the same in every format.
@@ -56,6 +60,7 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
   portolan lint --root testdata/hosts/ivr-01 --diff
   portolan lint media_server.conf --platform linux,windows-server --format json
   portolan lint --root hosts/*
+  portolan lint --root hosts/* --baseline portolan-baseline.json
   portolan lint --root hosts/ivr-01 --format sarif > portolan.sarif`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := report.Lookup(format)
