@@ -22,7 +22,7 @@ func TestLookout(t *testing.T) {
 		}
 	}
 	wait.Wait()
-	if got := fmt.Sprint(len(l.Files()), l.Files()[0].Name, l.Files()[1].Name); got != "2 etc/a etc/b" {
+	if got := fmt.Sprint(len(l.Files()), " ", l.Files()[0].Name, " ", l.Files()[1].Name); got != "2 etc/a etc/b" {
 		t.Error(got)
 	}
 }
