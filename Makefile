@@ -2,16 +2,21 @@
 # make truth  real daemons are installed and started, and what they listen on is compared
 # make bench  timings; compare ratios of two runs side by side, not single numbers
 # make fuzz   each fuzz target for FUZZTIME
+# make docs   the pages that are made from the program: docs/rules and docs/cli.md
 # make build  the program as ./portolan
 
 GO       ?= go
 FUZZTIME ?= 20s
 SYSTEMS  := linux windows freebsd darwin openbsd
 
-.PHONY: build test truth vet bench fuzz
+.PHONY: build docs test truth vet bench fuzz
 
 build:
 	$(GO) build -trimpath -o portolan ./cmd/portolan
+
+docs:
+	$(GO) test ./lint -run '^TestRulePages$$' -update
+	$(GO) test ./cmd/portolan -run '^TestCommandLineManual$$' -update
 
 test: vet
 	@.ci/kernel-tools

@@ -17,6 +17,7 @@ import (
 	"portolan/internal/compile"
 	"portolan/internal/diag"
 	"portolan/internal/host"
+	"portolan/internal/ignore"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/report"
@@ -101,6 +102,8 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 		return list
 	}
 	tree := source.NewTree(files)
+	marks := source.NewLookout(ignore.Mark)
+	tree.Watch(marks)
 	inv, list, err := inventory.Read(cat, tree, "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +124,8 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 	}
 	list = append(list, lint.Run(inv, []host.Facts{facts}, o)...)
 	list.Sort()
-	return list
+	run := ignore.Run{Findings: list, Files: marks.Files(), Inventory: inv, Rules: lint.Names(), Judged: lint.OnHost}
+	return ignore.Apply(run).Findings
 }
 
 // lookAtPolicy is a policy, the firewall it means, and what is found out about both.

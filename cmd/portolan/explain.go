@@ -25,8 +25,8 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "print what a rule or a service is about",
 		Long: `Explain prints the page of a rule: what it finds, why that is wrong, how to fix it,
 and an example. Of a service it prints the files and settings that are read and the
-defaults that are assumed, with their sources. Without a name it lists the rules and the
-services.
+defaults that are assumed, with their sources. Without a name it lists the rules, by what
+goes wrong, and the services.
 
 For those who describe a service: --test runs the tests in the description NAME, or in all
 of --services DIR; --tree FORMAT prints the paths and values that a description sees in a
@@ -57,7 +57,7 @@ Exit codes: 0 fine; 1 a test fails, or a description has none; 2 usage; 3 could 
 			case test:
 				return a.tryDescriptions(cat, args, in.services != "")
 			case len(args) == 0:
-				_, err := fmt.Fprintf(a.stdout, "rules:\n  %s\n\nservices:\n  %s\n", strings.Join(lint.Names(), "\n  "), strings.Join(cat.IDs(), "\n  "))
+				_, err := fmt.Fprintf(a.stdout, "rules, by what goes wrong:\n%s\nservices:\n  %s\n", rulesByTrouble(), strings.Join(cat.IDs(), "\n  "))
 				if err != nil {
 					return fmt.Errorf("writing the list: %w", err)
 				}
@@ -82,6 +82,26 @@ Exit codes: 0 fine; 1 a test fails, or a description has none; 2 usage; 3 could 
 	cmd.Flags().BoolVar(&test, "test", false, "run the tests in the description of a service")
 	cmd.Flags().StringVar(&tree, "tree", "", "print what a description sees in a file of this `FORMAT`")
 	return cmd
+}
+
+// rulesByTrouble lists the rules below what goes wrong when nobody mends what they find.
+func rulesByTrouble() string {
+	width := 0
+	for _, r := range lint.Rules {
+		width = max(width, len(r.Name))
+	}
+	var b strings.Builder
+	for _, t := range lint.Troubles {
+		head := fmt.Sprintf("\n  %s\n", t.Words)
+		for _, r := range lint.Rules {
+			if r.Trouble == t.Trouble {
+				b.WriteString(head)
+				head = ""
+				fmt.Fprintf(&b, "    %-*s  %s\n", width, r.Name, r.Summary)
+			}
+		}
+	}
+	return b.String()
 }
 
 // tryDescriptions runs the tests of the named service, or of all the operator's, or of all.

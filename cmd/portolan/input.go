@@ -20,6 +20,7 @@ import (
 	"portolan/internal/diag"
 	"portolan/internal/hclfile"
 	"portolan/internal/host"
+	"portolan/internal/ignore"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/report"
@@ -153,8 +154,9 @@ type found struct {
 	catalog   *catalog.Catalog
 	inventory *inventory.Inventory
 	hosts     []host.Facts
-	alone     bool      // files without a host: judged for the platforms of their services
-	diags     diag.List // findings of reading
+	alone     bool           // files without a host: judged for the platforms of their services
+	diags     diag.List      // findings of reading
+	marked    []*source.File // of a host: those that hold ignores
 }
 
 // read reads the configuration that a command speaks of, and with facts also the hosts
@@ -187,6 +189,9 @@ func (a *app) read(ctx context.Context, in *input, paths []string, facts bool) (
 			return nil, notFolder(root, err)
 		}
 		defer tree.Close()
+		marks := source.NewLookout(ignore.Mark)
+		tree.Watch(marks)
+		defer func() { f.marked = marks.Files() }()
 		f.inventory, f.diags, err = inventory.Read(cat, tree, in.root, opts)
 	}
 	if errors.Is(err, inventory.ErrNothing) {

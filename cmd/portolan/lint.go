@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"portolan/internal/compile"
 	"portolan/internal/diag"
+	"portolan/internal/ignore"
 	"portolan/internal/parallel"
 	"portolan/internal/report"
 	"portolan/lint"
@@ -20,6 +22,7 @@ func (a *app) lintCommand() *cobra.Command {
 	var in input
 	var format, failOn string
 	var fix, showDiff bool
+	var baseline string
 	var roots []string
 	cmd := &cobra.Command{
 		Use:   "lint [PATH…]",
@@ -52,6 +55,10 @@ net.ipv4.ip_local_reserved_ports, with all that was in it, into the file below e
 sets it, or else into a new file in etc/sysctl.d. Where the running system is judged,
 as on this machine, a file changes nothing before "sysctl --system", so that is advice.
 
+A comment "portolan:ignore RULE -- why" above a line, or an ignore in the policy, keeps
+findings from being reported; with --baseline those that an earlier run had too are left
+out. How many there are is said at the end, and they do not fail.
+
 Formats for code hosts (sarif, github, gitlab, junit) name files from the working
 directory: run them at the top of the repository. What they say and the exit code are
 the same in every format.
@@ -63,6 +70,7 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
   portolan lint --root testdata/hosts/ivr-01 --diff
   portolan lint media_server.conf --platform linux,windows-server --format json
   portolan lint --root hosts/*
+  portolan lint --root hosts/* --baseline portolan-baseline.json
   portolan lint --root hosts/ivr-01 --format sarif > portolan.sarif`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := report.Lookup(format)
@@ -81,39 +89,49 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 			if slices.Contains(roots, "") { // an unset variable in a script
 				return usage("--root has no value")
 			}
+			old, err := openBaseline(baseline)
+			if err != nil {
+				return err
+			}
 			if len(roots) > 0 {
-				if roots = append(roots, args...); len(roots) > 1 {
+				if roots, err = hostFolders(append(roots, args...)); err != nil {
+					return err
+				}
+				if len(roots) > 1 {
 					if fix || showDiff {
 						return usage("--fix and --diff take one host: name one --root")
 					}
-					return a.lintFleet(cmd.Context(), &in, roots, f, limit)
+					return a.lintFleet(cmd.Context(), &in, roots, f, limit, old)
 				}
-				in.root = roots[0]
+				in.root, args = roots[0], nil
 			}
-			list, err := a.judge(cmd.Context(), &in, args)
+			host, err := a.judgeNew(cmd.Context(), &in, args, old)
 			if err != nil {
 				return err
 			}
 			if fix {
-				changed, err := a.fix(cmd.Context(), &in, args, list)
+				changed, err := a.fix(cmd.Context(), &in, args, host.Findings)
 				if err != nil {
 					return err
 				}
 				if changed { // what is left, and whatever a fix has brought
-					if list, err = a.judge(cmd.Context(), &in, args); err != nil {
+					if host, err = a.judgeNew(cmd.Context(), &in, args, old); err != nil {
 						return err
 					}
 				}
 			}
 			if showDiff {
-				err = a.showDiff(list)
+				err = a.showDiff(host.Findings)
 			} else {
-				err = a.writeFindings(f, &in, args, list, limit)
+				err = a.writeHosts(f, report.One(host), report.Options{Limit: limit, Compared: old != nil})
+			}
+			if err == nil {
+				err = a.tellGone(old, false)
 			}
 			if err != nil {
 				return err
 			}
-			if list.Max() >= limit {
+			if host.Findings.Max() >= limit {
 				return &exitError{code: exitFindings}
 			}
 			return nil
@@ -125,55 +143,10 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 	in.policyFlag(cmd)
 	cmd.Flags().StringVar(&format, "format", report.Formats[0].Name, report.Names())
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "exit with 1 for findings of this severity and above: error, warning, info or none")
+	cmd.Flags().StringVar(&baseline, "baseline", "", "findings that are in `FILE`, the output of an earlier lint --format json, are known: leave them out")
 	cmd.Flags().BoolVar(&fix, "fix", false, "change the files of the safe fixes, then report what is left")
 	cmd.Flags().BoolVar(&showDiff, "diff", false, "print what --fix would change as a patch, and no findings")
 	return cmd
-}
-
-// judge is all findings about what a command speaks of, and about its policy.
-func (a *app) judge(ctx context.Context, in *input, paths []string) (diag.List, error) {
-	one := *in
-	var err error
-	if one.catalog, err = a.catalogue(in); err != nil {
-		return nil, err
-	}
-	var list diag.List
-	if one.written, list, err = a.writtenPolicy(in, one.catalog); err != nil {
-		return nil, err
-	}
-	found, err := a.findings(ctx, &one, paths)
-	list = append(list, found...)
-	list.Sort()
-	return list, err
-}
-
-// findings are all that there are about what a command speaks of.
-func (a *app) findings(ctx context.Context, in *input, paths []string) (diag.List, error) {
-	found, err := a.read(ctx, in, paths, true)
-	if err != nil {
-		return nil, err
-	}
-	o := lint.Options{Supported: found.alone, Part: len(paths) > 0}
-	list := found.diags
-	if o.Policy = in.written; o.Policy != nil {
-		rules, diags := compile.Ruleset(o.Policy, found.inventory)
-		o.Rules = rules
-		if !o.Part { // a service that was not named opens nothing
-			list = append(list, diags...)
-		}
-	}
-	list = append(list, lint.Run(found.inventory, found.hosts, o)...)
-	list.Sort()
-	return list, nil
-}
-
-// writeFindings prints findings about what a command speaks of.
-func (a *app) writeFindings(f report.Format, in *input, paths []string, list diag.List, limit diag.Severity) error {
-	root := in.root
-	if root == "" && len(paths) == 0 {
-		root = a.liveRoot()
-	}
-	return a.writeHosts(f, report.One(report.Host{Root: root, Findings: list}), report.Options{Limit: limit})
 }
 
 func (a *app) writeHosts(f report.Format, hosts iter.Seq[report.Host], o report.Options) error {
@@ -188,14 +161,60 @@ func (a *app) writeHosts(f report.Format, hosts iter.Seq[report.Host], o report.
 	return nil
 }
 
+// judgeNew judges, and moves what an earlier run had found too to the known findings.
+func (a *app) judgeNew(ctx context.Context, in *input, paths []string, old *report.Baseline) (report.Host, error) {
+	host, err := a.judge(ctx, in, paths)
+	if err != nil || old == nil {
+		return host, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return host, err
+	}
+	old.Split(&host, dir)
+	return host, nil
+}
+
+// hostFolders are the hosts that --root names. A pattern that no shell has replaced, as on
+// Windows or in a list of arguments, means the folders that match.
+func hostFolders(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		if _, err := os.Stat(name); err == nil || !strings.ContainsAny(name, "*?[") {
+			out = append(out, name)
+			continue
+		}
+		found, err := filepath.Glob(name)
+		if err != nil {
+			return nil, usage("--root %s: %w", name, err)
+		}
+		found = slices.DeleteFunc(found, func(f string) bool {
+			info, err := os.Stat(f)
+			return err != nil || !info.IsDir()
+		})
+		if len(found) == 0 {
+			return nil, fmt.Errorf("--root %s: no folder matches", name)
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
 // lintFleet judges many hosts, several at a time, and prints each when it is its turn: a
 // few of them are in memory at once.
-func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report.Format, limit diag.Severity) error {
+func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report.Format, limit diag.Severity, old *report.Baseline) error {
 	cat, err := a.catalogue(in)
 	if err != nil {
 		return err
 	}
-	written, policyList, err := a.writtenPolicy(in, cat)
+	written, text, err := a.writtenPolicy(in, cat)
+	if err != nil {
+		return err
+	}
+	all := *in
+	all.catalog, all.written = cat, written
+	ignores := ignore.Of(written, lint.Names())
+	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
@@ -203,22 +222,24 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 	if err != nil {
 		return err
 	}
-	type judged struct {
-		list diag.List
-		err  error
+	type result struct {
+		judged
+		err error
 	}
 	worst, failed := diag.Invalid, 0
-	shared := newShared(written, policyList)
+	whole := true // of every host
+	var used ignore.Used
+	common := newCommon(written, text)
 	hosts := func(yield func(report.Host) bool) {
 		i := -1
-		for j := range parallel.InOrder(len(roots), func(i int) judged {
+		for j := range parallel.InOrder(len(roots), func(i int) result {
 			if err := ctx.Err(); err != nil {
-				return judged{err: err}
+				return result{err: err}
 			}
-			one := *in
-			one.root, one.catalog, one.known, one.written = roots[i], cat, &platforms, written
-			list, err := a.findings(ctx, &one, nil)
-			return judged{list, err}
+			one := all
+			one.root, one.known = roots[i], &platforms
+			j, err := a.judgeHost(ctx, &one, nil, ignores, nil)
+			return result{j, err}
 		}) {
 			i++
 			if j.err != nil {
@@ -229,18 +250,31 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(roots[i])+": "+report.Printable(j.err.Error()))
 				continue
 			}
-			own := shared.take(j.list)
-			worst = max(worst, own.Max())
-			if !yield(report.Host{Root: roots[i], Findings: own}) {
+			whole = whole && j.whole
+			used.Add(j.used)
+			j.Findings = common.take(j.Findings)
+			if old != nil {
+				old.Split(&j.Host, dir)
+			}
+			worst = max(worst, j.Findings.Max())
+			if !yield(j.Host) {
 				return
 			}
 		}
-		if list := shared.findings(); len(list) > 0 {
-			worst = max(worst, list.Max())
-			yield(report.Host{Findings: list})
+		// What is wrong with the policy is about all hosts together.
+		about := report.Host{Findings: append(common.findings(), ignores.Unused(used, rules(whole && failed == 0))...)}
+		about.Findings.Sort()
+		if old != nil {
+			old.Split(&about, dir)
+		}
+		if worst = max(worst, about.Findings.Max()); len(about.Findings)+len(about.Known) > 0 {
+			yield(about)
 		}
 	}
-	if err := a.writeHosts(f, hosts, report.Options{Fleet: true, Limit: limit}); err != nil {
+	if err := a.writeHosts(f, hosts, report.Options{Fleet: true, Limit: limit, Compared: old != nil}); err != nil {
+		return err
+	}
+	if err := a.tellGone(old, true); err != nil && ctx.Err() == nil {
 		return err
 	}
 	switch {

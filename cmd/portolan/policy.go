@@ -51,8 +51,11 @@ func (a *app) writtenPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, di
 		return nil, nil, err
 	}
 	p, diags := checkPolicy(f, cat)
-	if diags.Max() == diag.Error {
+	switch {
+	case diags.Max() == diag.Error:
 		p = nil
+	case p.OnlyIgnores(): // that it allows nothing is no matter here
+		diags = nil
 	}
 	return p, diags, nil
 }
@@ -143,14 +146,15 @@ func checkPolicy(f *source.File, cat *catalog.Catalog) (*policy.Policy, diag.Lis
 			}
 		}
 		diags = append(diags, policy.Check(p, cat.Listeners(named...))...)
+		diags = append(diags, policy.CheckIgnores(p, lint.Names(), cat.IDs())...)
 	}
 	return p, diags
 }
 
-// shared are the findings about one policy that judges many hosts: those about its text,
+// common are the findings about one policy that judges many hosts: those about its text,
 // and those that are the same on every host. It keeps those of one host, and the numbers
 // of the others.
-type shared struct {
+type common struct {
 	policy *policy.Policy
 	text   diag.List
 	list   diag.List // those of the first host
@@ -158,10 +162,10 @@ type shared struct {
 	hosts  int
 }
 
-func newShared(p *policy.Policy, text diag.List) *shared { return &shared{policy: p, text: text} }
+func newCommon(p *policy.Policy, text diag.List) *common { return &common{policy: p, text: text} }
 
 // take counts what one host says about the policy alone, and returns the rest.
-func (s *shared) take(list diag.List) diag.List {
+func (s *common) take(list diag.List) diag.List {
 	if s.policy == nil {
 		return list
 	}
@@ -189,7 +193,7 @@ func (s *shared) take(list diag.List) diag.List {
 }
 
 // findings are those that every host has.
-func (s *shared) findings() diag.List {
+func (s *common) findings() diag.List {
 	list := slices.Clone(s.text)
 	for i, d := range s.list {
 		if s.on[i] == s.hosts {

@@ -89,6 +89,14 @@ type Edit struct {
 	Create bool
 }
 
+// Silenced is a finding that somebody has decided not to see.
+type Silenced struct {
+	Diagnostic
+	Reason string      // in the words of whoever decided
+	By     source.Span // where that is written
+	Policy bool        // it is written in the policy, and not beside the finding
+}
+
 // List is findings in the order in which they were made, until Sort.
 type List []Diagnostic
 

@@ -17,10 +17,11 @@ import (
 
 // What may stand where. The order is the one in which choices are listed.
 var (
-	blockTypes   = []string{"zone", "allow", "default"}
+	blockTypes   = []string{"zone", "allow", "default", "ignore"}
 	zoneAttrs    = []string{"sources"}
 	allowAttrs   = []string{"service", "listen", "exposure", "ports", "otherwise", "from", "limit"}
 	defaultAttrs = []string{"input", "log"}
+	ignoreAttrs  = []string{"files", "services", "reason"}
 )
 
 // Load reads a policy. The policy is nil when any finding is an error: a firewall must
@@ -103,7 +104,7 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 			l.wrong(l.span(a.NameRange), oneOf("a policy has the blocks", blockTypes, a.Name), "there is no %q in a policy", a.Name)
 		}
 	}
-	var zones, allows []block
+	var zones, allows, ignores []block
 	var def *block
 	for _, raw := range body.Blocks {
 		b := block{Block: raw, what: raw.Type, span: l.span(raw.TypeRange)}
@@ -112,6 +113,8 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 			zones = append(zones, b)
 		case "allow":
 			allows = append(allows, b)
+		case "ignore":
+			ignores = append(ignores, b)
 		case "default":
 			if def != nil {
 				l.again(b.span, def.span, "keep one of them", "a second default block")
@@ -125,6 +128,7 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 	// Zones first: an allow may name a zone that stands below it.
 	p.Zones = l.zones(zones)
 	p.Allows = l.allows(allows, p.Zones, len(zones) > len(p.Zones))
+	p.Ignores = l.ignores(ignores)
 	if def != nil {
 		p.Defaults = l.defaults(*def)
 	}
@@ -145,6 +149,8 @@ func shape(blockType string) string {
 		return `zone "office" { sources = ["10.1.0.0/24"] }`
 	case "allow":
 		return `allow "ssh" { ports = ["22/tcp"] }`
+	case "ignore":
+		return `ignore "odd-rtp-base" { reason = "our gateway wants it" }`
 	}
 	return `default { input = "drop" }`
 }
@@ -169,7 +175,7 @@ func (l *loader) known(b block, attrs []string) {
 	}
 }
 
-// name is the one label of a zone or an allow; ok is false when it cannot be used.
+// name is the one label of a zone, an allow or an ignore; ok is false when it cannot be used.
 func (l *loader) name(b block) (w Word, ok bool) {
 	switch len(b.Labels) {
 	case 0:

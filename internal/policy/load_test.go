@@ -140,8 +140,8 @@ func TestFindings(t *testing.T) {
 	for _, c := range []struct{ in, want, help string }{
 		// names that do not exist
 		{`«alow» "x" {}`, `there is no block "alow" in a policy`, `did you mean "allow"?`},
-		{`«rule» "x" {}`, `there is no block "rule" in a policy`, `a policy has the blocks zone, allow and default`},
-		{`«input» = "drop"`, `there is no "input" in a policy`, `a policy has the blocks zone, allow and default`},
+		{`«rule» "x" {}`, `there is no block "rule" in a policy`, `a policy has the blocks zone, allow, default and ignore`},
+		{`«input» = "drop"`, `there is no "input" in a policy`, `a policy has the blocks zone, allow, default and ignore`},
 		{`«default» = "drop"`, `"default" is a block, not an attribute`, `write it as a block: default { input = "drop" }`},
 		{`allow "x" { «servce» = "sshd" }`, `allow "x" has no attribute "servce"`, `did you mean "service"?`},
 		{`allow "x" { «state» = "new" }`, `allow "x" has no attribute "state"`, `it has the attributes service, listen, exposure, ports, otherwise, from and limit`},
@@ -193,6 +193,17 @@ func TestFindings(t *testing.T) {
 		{`allow "x" { «otherwise» = ["22/tcp"] }`, `allow "x" has otherwise without a service`, `write ports, which are opened whatever the host runs`},
 		{"allow \"x\" {\n service = \"s\"\n listen = [\"sip\"]\n «exposure» = [\"admin\"]\n}", `allow "x" has both listen and exposure`, `leave one of them out`},
 		{"allow \"x\" {\n ports = [\"1/tcp\"]\n «exposure» = [\"admin\"]\n}", `allow "x" has both ports and exposure`, `leave one of them out`},
+		// ignores
+		{`«ignore» { reason = "r" }`, `this ignore has no name`, `write ignore "odd-rtp-base" { reason = "our gateway wants it" }`},
+		{`ignore "«odd-rtp-base»" {}`, `ignore "odd-rtp-base" has no reason`, `say why: reason = "the lab has one interface"`},
+		{`ignore "x" { reason = «""» }`, `reason is empty`, `write reason = "the lab has one interface"`},
+		{"ignore \"x\" {\n reason = \"r\"\n «file» = [\"a\"]\n}", `ignore "x" has no attribute "file"`, `did you mean "files"?`},
+		{"ignore \"x\" {\n reason = \"r\"\n files = «\"a\"»\n}", `files is a list`, `write files = ["etc/lumenvox/*"]`},
+		{"ignore \"x\" {\n reason = \"r\"\n files = «[]»\n}", `files is empty and would silence nothing`, `leave it out for every file`},
+		{"ignore \"x\" {\n reason = \"r\"\n services = «[]»\n}", `services is empty and would silence nothing`, `leave it out for every service`},
+		{"ignore \"x\" {\n reason = \"r\"\n files = [\"«a[»\"]\n}", `"a[" is not a pattern`, `close the bracket, or write [[] for the character itself`},
+		{"ignore \"x\" {\n reason = \"r\"\n files = [\"«/etc/x»\"]\n}", `the names of files are below the root of their host: they begin without a slash`, `write "etc/x"`},
+		{"ignore \"x\" {\n reason = \"r\"\n files = [\"«etc/»\"]\n}", `"etc/" names a folder`, `write "etc/**" for all files in it`},
 		// rates
 		{`allow "x" { limit = "«10 per minute»" }`, `"10 per minute" is not a limit`, `write limit = "10/minute per source", or "10/minute" for all sources together`},
 		{`allow "x" { limit = "«0/minute»" }`, `"0/minute" is not a limit`, ``},
@@ -213,8 +224,8 @@ func TestFindings(t *testing.T) {
 		{`allow "x" {}«;»`, `attributes end with their line`, ``},
 		{"allow \"x\" { service = \"sshd«\n»}", `this text does not end on its line`, `close it with "`},
 		{`allow "«` + "\xe9" + `»" {}`, `this is not UTF-8 text`, `save the policy as UTF-8`},
-		{`allow "x" { service = «"` + strings.Repeat("a", 129) + `"» }`, `this text is longer than 128 bytes`, ``},
-		{`allow "x" { «` + strings.Repeat("a", 129) + `» = 1 }`, `longer than 128 bytes`, ``},
+		{`allow "x" { service = «"` + strings.Repeat("a", maxText+1) + `"» }`, `this text is longer than 500 bytes`, ``},
+		{`allow "x" { «` + strings.Repeat("a", maxText+1) + `» = 1 }`, `longer than 500 bytes`, ``},
 		// the parser of HCL
 		{`allow "x" «{»`, `unclosed configuration block`, ``},
 		{"allow \"x\" {\n service = \"a\"\n «service» = \"b\"\n}", `attribute redefined`, ``},

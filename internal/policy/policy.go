@@ -1,7 +1,8 @@
 // Package policy is what the operator wants.
 //
 // A policy names the networks that matter (zones), says which listeners of which
-// services they may reach (allows), and what happens to everything else (default). It
+// services they may reach (allows), what happens to everything else (default), and which
+// findings are known and accepted (ignores). It
 // knows nothing of a host: package compile joins it with an inventory.
 //
 // The language is a small part of HCL's native syntax: blocks, quoted text, lists and
@@ -26,6 +27,8 @@ const (
 	MaxSize = 256 << 10
 	// MaxAllows is the most allows a policy may have.
 	MaxAllows = 1000
+	// MaxIgnores is the most ignores a policy may have.
+	MaxIgnores = 1000
 	// MaxRanges is the most address ranges that the from lists of all allows may
 	// hold together, each zone counted wherever it is named.
 	MaxRanges = 200_000
@@ -33,7 +36,7 @@ const (
 	maxDepth    = 8   // brackets in brackets; the language needs two
 	maxFindings = 50  // beyond that nobody reads on
 	maxName     = 64  // bytes of the name of a zone or an allow
-	maxText     = 128 // bytes of a word or a quoted text; two IPv6 addresses need 79
+	maxText     = 500 // bytes of a word or a quoted text; a reason is a sentence or two
 )
 
 // Exposures are the classes of listeners that an allow can ask for, from the widest to
@@ -49,8 +52,9 @@ var Reserved = [...]string{"established", "loopback", "invalid", "icmp", "icmpv6
 // Load never returns that.
 type Policy struct {
 	File     *source.File
-	Zones    []Zone  // in the order of the file
-	Allows   []Allow // in the order of the file
+	Zones    []Zone   // in the order of the file
+	Allows   []Allow  // in the order of the file
+	Ignores  []Ignore // in the order of the file
 	Defaults Defaults
 }
 

@@ -67,7 +67,11 @@ func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsynta
 	case !ok:
 		l.wrong(l.span(a.Expr.Range()), "write "+example, "%s is a list", name)
 	case len(list.Exprs) == 0:
-		l.wrong(l.span(list.SrcRange), ifEmpty, "%s is empty and would open nothing", name)
+		effect := "open"
+		if b.Type == "ignore" {
+			effect = "silence"
+		}
+		l.wrong(l.span(list.SrcRange), ifEmpty, "%s is empty and would %s nothing", name, effect)
 	default:
 		return list.Exprs, true
 	}

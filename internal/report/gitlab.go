@@ -33,7 +33,7 @@ func writeGitLab(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	out := objects{w: bufio.NewWriter(w)}
 	out.list("", func(item func(any)) {
 		for h := range hosts {
-			prints := h.Fingerprints(o.Dir)
+			prints, _, _ := h.Fingerprints(o.Dir)
 			for i := range h.Findings {
 				d := &h.Findings[i]
 				place := gitlabPlace{filepath.ToSlash(h.Root), gitlabLines{1}}

@@ -24,6 +24,7 @@ type (
 		Error   int `json:"error"`
 		Warning int `json:"warning"`
 		Info    int `json:"info"`
+		unseen
 	}
 	jsonHost struct {
 		Root string `json:"root"`
@@ -39,6 +40,13 @@ type (
 		Help    string        `json:"help"`
 		Fixes   []jsonFix     `json:"fixes"`
 		Root    string        `json:"root,omitempty"` // only where there are many hosts
+		// Fingerprint names the finding for as long as its line says the same.
+		Fingerprint string `json:"fingerprint"`
+	}
+	jsonIgnored struct {
+		jsonFinding
+		Reason string    `json:"reason"`
+		By     jsonPlace `json:"by"` // where somebody says so
 	}
 	jsonPlace struct {
 		File      string `json:"file"`
@@ -70,12 +78,16 @@ func JSON(w io.Writer, l diag.List, o Options) error { return writeJSON(w, One(H
 // characters, and the end is the place just after the last character; all four are 0
 // where no line exists. An empty list is [] and never null. Bytes that are not UTF-8
 // become U+FFFD, which is all that JSON can say. Where there are many hosts, each finding
-// names its host as its root, and each host has a line that counts its findings.
+// names its host as its root, and each host has a line that counts its findings. Findings
+// that somebody silenced are a list of their own, which is left out where there are none;
+// those of a baseline are a number.
 func writeJSON(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	out := objects{w: bufio.NewWriter(w)}
 	out.text("{\n  \"version\": 1,\n  \"findings\": ")
 	var all counts
+	var rest unseen
 	var each []jsonHost
+	var ignored []jsonIgnored
 	out.list("  ", func(item func(any)) {
 		for h := range hosts {
 			var of counts
@@ -83,16 +95,32 @@ func writeJSON(w io.Writer, hosts iter.Seq[Host], o Options) error {
 			for i, n := range of {
 				all[i] += n
 			}
+			var aside unseen
+			aside.add(&h)
+			rest.add(&h)
 			root := ""
 			if o.Fleet && h.Root != "" {
 				root = filepath.ToSlash(h.Root)
-				each = append(each, jsonHost{root, summaryOf(&of)})
+				each = append(each, jsonHost{root, summaryOf(&of, aside)})
 			}
+			prints, _, silenced := h.Fingerprints(o.Dir)
 			for i := range h.Findings {
-				item(jsonOf(&h.Findings[i], root))
+				item(jsonOf(&h.Findings[i], root, prints[i]))
+			}
+			for i := range h.Ignored {
+				s := &h.Ignored[i]
+				ignored = append(ignored, jsonIgnored{jsonOf(&s.Diagnostic, root, silenced[i]), s.Reason, placeOf(s.By)})
 			}
 		}
 	})
+	if len(ignored) > 0 {
+		out.text(",\n  \"ignored\": ")
+		out.list("  ", func(item func(any)) {
+			for i := range ignored {
+				item(ignored[i])
+			}
+		})
+	}
 	if o.Fleet {
 		out.text(",\n  \"hosts\": ")
 		out.list("  ", func(item func(any)) {
@@ -102,16 +130,16 @@ func writeJSON(w io.Writer, hosts iter.Seq[Host], o Options) error {
 		})
 	}
 	out.text(",\n  \"summary\": ")
-	out.value("  ", summaryOf(&all))
+	out.value("  ", summaryOf(&all, rest))
 	out.text("\n}\n")
 	return out.end()
 }
 
-func summaryOf(c *counts) jsonSummary {
-	return jsonSummary{c[diag.Error], c[diag.Warning], c[diag.Info]}
+func summaryOf(c *counts, rest unseen) jsonSummary {
+	return jsonSummary{c[diag.Error], c[diag.Warning], c[diag.Info], rest}
 }
 
-func jsonOf(d *diag.Diagnostic, root string) jsonFinding {
+func jsonOf(d *diag.Diagnostic, root, fingerprint string) jsonFinding {
 	return jsonFinding{
 		Rule:      d.Rule,
 		Severity:  d.Severity.String(),
@@ -125,7 +153,8 @@ func jsonOf(d *diag.Diagnostic, root string) jsonFinding {
 				return jsonEdit{placeOf(e.Span), e.New, e.Create}
 			})}
 		}),
-		Root: root,
+		Root:        root,
+		Fingerprint: fingerprint,
 	}
 }
 

@@ -29,6 +29,8 @@ type Options struct {
 	Version string
 	// Rules are what is known of the rules that findings may name.
 	Rules []Rule
+	// Compared says that findings were compared with a baseline: those of a Host are new.
+	Compared bool
 	// Limit is the lowest severity that counts as a failure, where a format knows that word.
 	Limit diag.Severity
 }
@@ -56,6 +58,10 @@ type Host struct {
 	// the findings are about what all of them share.
 	Root     string
 	Findings diag.List
+	// Known are findings that a baseline has, and Ignored those that somebody silenced. They
+	// are counted, and shown to programs that have a word for them.
+	Known   diag.List
+	Ignored []diag.Silenced
 }
 
 // One is a single host for a Format.
@@ -75,9 +81,16 @@ func (h *Host) path(f *source.File, dir string) string {
 }
 
 // Fingerprints name the findings of h, see diag.List; each file is meant by its path from
-// dir.
-func (h *Host) Fingerprints(dir string) []string {
-	return h.Findings.Fingerprints(func(f *source.File) string { return h.path(f, dir) })
+// dir. Known findings are named first and ignored ones last, so that neither a baseline nor
+// an ignore gives another name to a finding that is like them.
+func (h *Host) Fingerprints(dir string) (findings, known, ignored []string) {
+	all := append(slices.Clone(h.Known), h.Findings...)
+	for i := range h.Ignored {
+		all = append(all, h.Ignored[i].Diagnostic)
+	}
+	prints := all.Fingerprints(func(f *source.File) string { return h.path(f, dir) })
+	k, n := len(h.Known), len(h.Known)+len(h.Findings)
+	return prints[k:n], prints[:k], prints[n:]
 }
 
 // A Format writes findings in one language. Write takes one host after the other and keeps
@@ -127,6 +140,17 @@ func (c *counts) add(l diag.List) {
 	for i := range l {
 		c[l[i].Severity]++
 	}
+}
+
+// unseen are numbers of findings that are not among the others.
+type unseen struct {
+	Ignored int `json:"ignored,omitempty"`
+	Known   int `json:"known,omitempty"` // from a baseline
+}
+
+func (u *unseen) add(h *Host) {
+	u.Ignored += len(h.Ignored)
+	u.Known += len(h.Known)
 }
 
 // words are the parts of a finding that are not its message, a line each, for formats

@@ -92,7 +92,7 @@ func TestGolden(t *testing.T) {
 		golden(t, name+".ansi", Formats[0], One(Host{Findings: list}), Options{Color: true})
 	}
 	fleet := samples(t)
-	hosts := slices.Values([]Host{{"hosts/a", fleet["design"]}, {"hosts/b", nil}, {"hosts/c", fleet["related"][:1]}})
+	hosts := slices.Values([]Host{{Root: "hosts/a", Findings: fleet["design"]}, {Root: "hosts/b"}, {Root: "hosts/c", Findings: fleet["related"][:1]}})
 	for _, f := range Formats {
 		golden(t, "fleet."+f.Name, f, hosts, Options{Fleet: true, Limit: diag.Warning})
 	}
@@ -248,7 +248,7 @@ func TestJSONKeys(t *testing.T) {
 	}{
 		{top, "findings summary version"},
 		{top["summary"], "error info warning"},
-		{first, "column end_column end_line file fixes help line message notes related rule severity"},
+		{first, "column end_column end_line file fingerprint fixes help line message notes related rule severity"},
 		{first["related"].([]any)[0], "column end_column end_line file line message"},
 		{fix, "edits safety title"},
 		{fix["edits"].([]any)[0], "column end_column end_line file line new"},
@@ -310,7 +310,8 @@ func FuzzReport(f *testing.F) {
 		}
 		for _, f := range Formats[2:] {
 			b.Reset()
-			if err := f.Write(&b, One(Host{Root: words, Findings: list}), Options{}); err != nil {
+			h := Host{Root: words, Findings: list, Known: list, Ignored: []diag.Silenced{{Diagnostic: list[0], Reason: words, By: s}}}
+			if err := f.Write(&b, One(h), Options{}); err != nil {
 				t.Fatal(err)
 			}
 			if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && unprintable(r) && r != utf8.RuneError }); i >= 0 {

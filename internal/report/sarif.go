@@ -47,6 +47,13 @@ type (
 		Related      []sarifLocation   `json:"relatedLocations,omitempty"`
 		Fingerprints map[string]string `json:"partialFingerprints"`
 		Fixes        []sarifFix        `json:"fixes,omitempty"`
+		Baseline     string            `json:"baselineState,omitempty"`
+		Suppressions []sarifSuppress   `json:"suppressions,omitempty"`
+	}
+	sarifSuppress struct { // 3.35
+		Kind          string         `json:"kind"`
+		Justification string         `json:"justification"`
+		Location      *sarifLocation `json:"location,omitempty"`
 	}
 	sarifLocation struct { // 3.28
 		ID       *int          `json:"id,omitempty"`
@@ -94,7 +101,9 @@ var (
 // writeSARIF writes one run. The rules are those that findings name, with their pages, and
 // stand behind the results, so that results need not be kept. Paths are relative to the
 // working directory, which stands for the top of the source (%SRCROOT%), and absolute
-// where a file lies elsewhere. Fingerprints stay the same when lines move.
+// where a file lies elsewhere. Fingerprints stay the same when lines move. What somebody
+// silenced is there with its reason (3.27.23), and what a baseline has as unchanged
+// (3.27.24).
 func writeSARIF(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	out := objects{w: bufio.NewWriter(w)}
 	out.text(`{
@@ -108,11 +117,11 @@ func writeSARIF(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	index := map[string]int{}
 	out.list("      ", func(item func(any)) {
 		for h := range hosts {
-			prints := h.Fingerprints(o.Dir)
-			for i := range h.Findings {
-				d := &h.Findings[i]
+			prints, known, ignored := h.Fingerprints(o.Dir)
+			result := func(d *diag.Diagnostic, print, baseline string, suppressed []sarifSuppress) {
 				r := sarifOf(d, &h, o.Dir)
-				r.Fingerprints = map[string]string{"portolan/v1": prints[i]}
+				r.Fingerprints = map[string]string{"portolan/v1": print}
+				r.Baseline, r.Suppressions = baseline, suppressed
 				if d.Rule != "" {
 					n, known := index[d.Rule]
 					if !known {
@@ -123,6 +132,20 @@ func writeSARIF(w io.Writer, hosts iter.Seq[Host], o Options) error {
 					r.Rule, r.Index = Printable(d.Rule), &n
 				}
 				item(r)
+			}
+			fresh := ""
+			if o.Compared {
+				fresh = "new"
+			}
+			for i := range h.Findings {
+				result(&h.Findings[i], prints[i], fresh, nil)
+			}
+			for i := range h.Known {
+				result(&h.Known[i], known[i], "unchanged", nil)
+			}
+			for i := range h.Ignored {
+				s := &h.Ignored[i]
+				result(&s.Diagnostic, ignored[i], "", sarifSuppressions(s, &h, o.Dir))
 			}
 		}
 	})
@@ -182,6 +205,18 @@ func sarifOf(d *diag.Diagnostic, h *Host, dir string) sarifResult {
 		r.Fixes = append(r.Fixes, fix)
 	}
 	return r
+}
+
+// sarifSuppressions say who silenced a finding: a comment in its source, or the policy.
+func sarifSuppressions(s *diag.Silenced, h *Host, dir string) []sarifSuppress {
+	out := sarifSuppress{Kind: "inSource", Justification: Printable(s.Reason)}
+	if s.Policy {
+		out.Kind = "external"
+	}
+	if !s.By.IsZero() {
+		out.Location = &sarifLocation{Physical: sarifPlace(s.By, h, dir)}
+	}
+	return []sarifSuppress{out}
 }
 
 func sarifPlace(s source.Span, h *Host, dir string) sarifPhysical {

@@ -19,44 +19,46 @@ func Text(w io.Writer, l diag.List, o Options) error { return writeText(w, One(H
 
 // writeText writes findings for people: the message, the place, its source line with the
 // wrong part marked, related places, notes and help. A last line counts the findings. Of
-// many hosts those with findings are counted too, and the others are only a number.
+// many hosts those with findings are counted too, and the others are only a number. What
+// has no root among many hosts is about all of them.
 func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	p := printer{out: bufio.NewWriter(w), color: o.Color}
 	var all counts
+	var rest unseen
 	total, clean := 0, 0
 	for h := range hosts {
 		if p.below = ""; o.Fleet {
 			p.below = h.Root
 		}
-		shared := o.Fleet && h.Root == ""
-		if !shared {
-			total++
-		}
 		var of counts
+		var aside unseen
 		of.add(h.Findings)
+		aside.add(&h)
 		for i, n := range of {
 			all[i] += n
 		}
+		rest.add(&h)
 		for i := range h.Findings {
 			p.finding(&h.Findings[i])
 			p.line()
 		}
 		switch {
-		case !o.Fleet, shared:
+		case !o.Fleet || h.Root == "":
 		case len(h.Findings) == 0:
-			clean++
+			total, clean = total+1, clean+1
 		default:
-			p.line(p.paint(bold, Printable(filepath.ToSlash(h.Root))), ": ", of.String())
+			total++
+			p.line(p.paint(bold, Printable(filepath.ToSlash(h.Root))), ": ", of.String(), aside.String())
 			p.line()
 		}
 	}
 	switch {
 	case !o.Fleet:
-		p.line(all.String())
+		p.line(all.String(), rest.String())
 	case clean == total:
-		p.line(number(total, "host"), ": ", all.String())
+		p.line(number(total, "host"), ": ", all.String(), rest.String())
 	default:
-		p.line(number(total, "host"), ", ", strconv.Itoa(total-clean), " with findings: ", all.String())
+		p.line(number(total, "host"), ", ", strconv.Itoa(total-clean), " with findings: ", all.String(), rest.String())
 	}
 	return p.out.Flush()
 }
@@ -85,6 +87,21 @@ func (c *counts) String() string {
 		return "no findings"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// String is "; 2 ignored, 3 known from the baseline", "" without any.
+func (u *unseen) String() string {
+	var parts []string
+	if u.Ignored > 0 {
+		parts = append(parts, strconv.Itoa(u.Ignored)+" ignored")
+	}
+	if u.Known > 0 {
+		parts = append(parts, strconv.Itoa(u.Known)+" known from the baseline")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(parts, ", ")
 }
 
 // The styles, as SGR parameters (ECMA-48 section 8.3.117).

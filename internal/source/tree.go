@@ -41,6 +41,8 @@ type Tree struct {
 	root *os.Root // closed by Close; nil for a tree in memory
 	at   string   // of a folder: where it lies, "etc/nginx"; "" for the files of a host
 	said string   // of a folder: how people named it, ended by a slash; "" for the current one
+
+	lookout *Lookout // nil when nobody looks out
 }
 
 // OpenTree is the tree below a directory. The caller must Close it.
@@ -217,6 +219,7 @@ func (t *Tree) Read(name string) (*File, error) {
 		below, _ := t.inside(name) // it was found there
 		file.Name = t.said + filepath.FromSlash(below)
 	}
+	t.lookout.see(file)
 	return file, nil
 }
 
