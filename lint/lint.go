@@ -62,6 +62,10 @@ var Rules = [...]Rule{
 	{"ephemeral-overlap", NowAndThen, "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
 	{"ephemeral-partly-reserved", NowAndThen, "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
 	{"excluded-range", NoStart, "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
+	{"nomad-overlap", NowAndThen, "a listener uses ports that Nomad gives to jobs", diag.Warning, nomadOverlap},
+	{"conntrack-helper", NowAndThen, "the kernel reads the messages of a listener and may change or drop them", diag.Warning, conntrackHelper},
+	{"claim-not-listening", NotFound, "a service has not opened a port that its configuration says", diag.Warning, claimNotListening},
+	{"listener-unclaimed", Strangers, "a program listens on ports that no file claims", diag.Info, listenerUnclaimed},
 	{"nodeport-overlap", NowAndThen, "a listener uses ports that Kubernetes gives to Services", diag.Warning, nodeportOverlap},
 	{"port-overlap", NoStart, "two listeners of one host want the same port", diag.Error, portOverlap},
 	{"range-overflow", NoStart, "a range of ports runs past 65535", diag.Error, rangeOverflow},
@@ -108,6 +112,7 @@ type machine struct {
 	name     string
 	handsOut map[port.Proto]port.Set // ports that any program may be given
 	refused  map[port.Proto]port.Set // ports that nobody can bind
+	open     port.Set                // ports on which something was seen to listen
 }
 
 // Options say how an inventory is judged. The zero value judges every claim on every
@@ -116,6 +121,10 @@ type Options struct {
 	// Supported leaves out, for each claim, hosts of systems that its service does not
 	// run on: for files without a host, which are judged for many platforms.
 	Supported bool
+	// Whole says that the inventory is of everything on the host, as it lies there. Only
+	// then are claims and sockets compared: what is not in the files is nowhere, and the
+	// services may be running with them.
+	Whole bool
 }
 
 // Run lets every rule judge inv on hosts. The findings are sorted by file and place.
@@ -151,7 +160,7 @@ func (p *Pass) check() {
 }
 
 func newMachine(f *host.Facts) machine {
-	m := machine{f, f.Platform, map[port.Proto]port.Set{}, map[port.Proto]port.Set{}}
+	m := machine{Facts: f, name: f.Platform, handsOut: map[port.Proto]port.Set{}, refused: map[port.Proto]port.Set{}}
 	if m.name == "" {
 		m.name = "the host"
 	}
@@ -165,6 +174,11 @@ func newMachine(f *host.Facts) machine {
 		}
 		m.refused[proto] = port.Of(rows...)
 	}
+	open := make([]port.Range, len(f.Listeners))
+	for i, x := range f.Listeners {
+		open[i] = port.Single(x.Port)
+	}
+	m.open = port.Of(open...)
 	return m
 }
 

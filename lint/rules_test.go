@@ -112,7 +112,7 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 		t.Fatal("the host has no platform")
 	}
 	list = append(list, found...)
-	list = append(list, lint.Run(inv, []host.Facts{facts}, lint.Options{})...)
+	list = append(list, lint.Run(inv, []host.Facts{facts}, lint.Options{Whole: true})...)
 	if raw, ok := files["portolan.hcl"]; ok {
 		list = append(list, lookAtPolicy(t, cat, inv, raw.Data, files)...)
 	}

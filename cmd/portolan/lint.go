@@ -142,7 +142,7 @@ func (a *app) findings(ctx context.Context, in *input, paths []string) (diag.Lis
 	if err != nil {
 		return nil, err
 	}
-	list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone})...)
+	list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone, Whole: len(paths) == 0})...)
 	list.Sort()
 	return list, nil
 }
