@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,11 @@ func nameProcesses(ctx context.Context, proc string, sockets []procSocket) {
 	processes, err := os.ReadDir(proc)
 	if err != nil {
 		return
+	}
+	// systemd keeps the sockets that it opens for others, so the first process comes last.
+	if i := slices.IndexFunc(processes, func(p os.DirEntry) bool { return p.Name() == "1" }); i >= 0 {
+		first := processes[i]
+		processes = append(slices.Delete(processes, i, i+1), first)
 	}
 	seen := 0
 	for _, p := range processes {

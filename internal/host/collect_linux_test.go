@@ -63,25 +63,28 @@ func TestCollectListeners(t *testing.T) {
 }
 
 // TestNameProcesses holds the reading of /proc to what it finds in a copy: a process that
-// is gone, one whose files are closed to us, and a folder that is no process.
+// is gone, one whose files are closed to us, a folder that is no process, and a socket that
+// systemd keeps for another.
 func TestNameProcesses(t *testing.T) {
 	proc := t.TempDir()
-	for _, dir := range []string{"7/fd", "8", "net", "9/fd"} {
+	for _, dir := range []string{"1/fd", "7/fd", "8", "net", "9/fd"} {
 		if err := os.MkdirAll(proc+"/"+dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for link, target := range map[string]string{"7/fd/0": "/dev/null", "7/fd/3": "socket:[5]", "9/fd/4": "socket:[6]"} {
+	for link, target := range map[string]string{"7/fd/0": "/dev/null", "7/fd/3": "socket:[5]", "1/fd/40": "socket:[5]", "1/fd/41": "socket:[7]", "9/fd/4": "socket:[6]"} {
 		if err := os.Symlink(target, proc+"/"+link); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(proc+"/7/comm", []byte("asterisk\n"), 0o644); err != nil {
-		t.Fatal(err)
+	for name, comm := range map[string]string{"1": "systemd", "7": "asterisk"} {
+		if err := os.WriteFile(proc+"/"+name+"/comm", []byte(comm+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	sockets := []procSocket{{inode: 5}, {inode: 6}, {inode: 7}}
+	sockets := []procSocket{{inode: 5}, {inode: 6}, {inode: 7}, {inode: 8}}
 	nameProcesses(t.Context(), proc, sockets)
-	if sockets[0].Process != "asterisk" || sockets[1].Process != "" || sockets[2].Process != "" {
+	if sockets[0].Process != "asterisk" || sockets[1].Process != "" || sockets[2].Process != "systemd" || sockets[3].Process != "" {
 		t.Errorf("%+v", sockets)
 	}
 	nameProcesses(t.Context(), proc+"/missing", sockets)
