@@ -26,7 +26,7 @@ func claimNotListening(p *Pass) {
 	var order []instance
 	of := map[instance][]*inventory.Claim{}
 	for _, c := range p.listeners {
-		if c.Ports.Len() != 1 || c.Ports.First == 0 || slices.Contains(withoutSockets, c.Service) {
+		if c.Ports.Len() != 1 || c.Ports.First == 0 || c.Pairs || slices.Contains(withoutSockets, c.Service) {
 			continue
 		}
 		i := instance{c.Service, c.Instance}

@@ -229,6 +229,10 @@ func spare(c *inventory.Claim, m *machine, list port.Set) string {
 			return "run " + way
 		}
 		return ""
+	case "openbsd":
+		if c.Ports.Len() == 1 { // the list has no ranges
+			return "add " + c.Ports.String() + " to net.inet." + c.Proto.String() + ".baddynamic"
+		}
 	}
 	for _, e := range m.Ephemeral {
 		if meets(e, c) && e.Setting != "" {

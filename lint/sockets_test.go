@@ -227,3 +227,23 @@ func TestNomadOverlap(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+// TestOpenBSDSparesPortsOfOneProtocol holds that a list for TCP does not spare UDP, and that
+// the advice names the list of the protocol.
+func TestOpenBSDSparesPortsOfOneProtocol(t *testing.T) {
+	f := host.Facts{Platform: "openbsd", UnprivilegedStart: -1}
+	for _, proto := range port.Protos {
+		f.Ephemeral = append(f.Ephemeral, host.Ephemeral{Proto: proto, Family: host.V4, Ports: port.Range{First: 1024, Last: 49151},
+			Setting: "net.inet.ip.portfirst and portlast"})
+	}
+	f.Reserved = []host.Reserved{{Proto: port.TCP, Ports: port.Of(port.Single(5060)), Setting: "net.inet.tcp.baddynamic"}}
+	claims := []inventory.Claim{sip(port.TCP, 5060, "*"), change(sip(port.UDP, 5060, "*"), func(c *inventory.Claim) { c.Setting = "" })}
+	want := `warning[ephemeral-overlap]: SIP 5060/udp of media overlaps the ephemeral ports 1024-49151 of openbsd
+  at etc/media.conf:2:12 default: 5060 in 12.1; 1 port shared
+  note: net.inet.ip.portfirst and portlast is 1024-49151
+  help: add 5060 to net.inet.udp.baddynamic
+`
+	if diff := cmp.Diff(want, words(Run(&inventory.Inventory{Claims: claims}, []host.Facts{f}, Options{}))); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

@@ -24,7 +24,7 @@ type Facts struct {
 	Ephemeral []Ephemeral
 	// Reserved are the ports that the system never hands out by itself, so a range
 	// over them is safe (Linux's ip_local_reserved_ports: both protocols, both
-	// families).
+	// families; OpenBSD's baddynamic: a list for each protocol).
 	Reserved []Reserved
 	// Excluded are Windows' port exclusions.
 	Excluded []Excluded
