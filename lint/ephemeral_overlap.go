@@ -32,7 +32,9 @@ func (v *victim) spared() bool {
 
 // spares reports whether m is told to spare some of the ports of c.
 func (m *machine) spares(c *inventory.Claim) bool {
-	return slices.ContainsFunc(m.Reserved, func(r host.Reserved) bool { return r.Ports.Intersect(port.Of(c.Ports)).Len() > 0 }) ||
+	return slices.ContainsFunc(m.Reserved, func(r host.Reserved) bool {
+		return r.Spares(c.Proto) && r.Ports.Intersect(port.Of(c.Ports)).Len() > 0
+	}) ||
 		slices.ContainsFunc(m.Excluded, func(e host.Excluded) bool {
 			return e.Administered && e.Proto == c.Proto && e.Ports.Overlaps(c.Ports)
 		})
@@ -203,7 +205,7 @@ func ephemeralNotes(c *inventory.Claim, m *machine, where string) []string {
 		}
 	}
 	for _, r := range m.Reserved {
-		if n := r.Ports.Intersect(port.Of(c.Ports)).Len(); n > 0 {
+		if n := r.Ports.Intersect(port.Of(c.Ports)).Len(); n > 0 && r.Spares(c.Proto) {
 			add(r.Setting+" spares "+strconv.Itoa(n)+" of "+count(c.Ports.Len(), "port")+where, r.From)
 		}
 	}
@@ -244,6 +246,10 @@ func spare(c *inventory.Claim, m *machine, list port.Set) string {
 			return "run " + way
 		}
 		return ""
+	case "openbsd":
+		if c.Ports.Len() == 1 { // the list has no ranges
+			return "add " + c.Ports.String() + " to net.inet." + c.Proto.String() + ".baddynamic"
+		}
 	}
 	for _, e := range m.Ephemeral {
 		if meets(e, c) && e.Setting != "" {

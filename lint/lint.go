@@ -65,6 +65,10 @@ var Rules = [...]Rule{
 	{"ephemeral-partly-reserved", NowAndThen, "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
 	{"ephemeral-covers-listener", NoStart, "a tuned range of the system covers ports of listeners that it spares by default", diag.Warning, ephemeralCoversListener},
 	{"excluded-range", NoStart, "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
+	{"nomad-overlap", NowAndThen, "a listener uses ports that Nomad gives to jobs", diag.Warning, nomadOverlap},
+	{"conntrack-helper", NowAndThen, "the kernel reads the messages of a listener and may change or drop them", diag.Warning, conntrackHelper},
+	{"claim-not-listening", NotFound, "a service has not opened a port that its configuration says", diag.Warning, claimNotListening},
+	{"listener-unclaimed", Strangers, "a program listens on ports that no file claims", diag.Info, listenerUnclaimed},
 	{"nodeport-overlap", NowAndThen, "a listener uses ports that Kubernetes gives to Services", diag.Warning, nodeportOverlap},
 	{"port-overlap", NoStart, "two listeners of one host want the same port", diag.Error, portOverlap},
 	{"range-overflow", NoStart, "a range of ports runs past 65535", diag.Error, rangeOverflow},
@@ -124,6 +128,7 @@ type machine struct {
 	name     string
 	handsOut map[port.Proto]port.Set // ports that any program may be given
 	refused  map[port.Proto]port.Set // ports that nobody can bind
+	open     port.Set                // ports on which something was seen to listen
 }
 
 // Options say how an inventory is judged. The zero value judges every claim on every
@@ -137,7 +142,8 @@ type Options struct {
 	Policy *policy.Policy
 	Rules  *ruleset.Ruleset
 	// Part says that the inventory is a part of a host, such as files that were named: what
-	// it does not hold may be there all the same.
+	// it does not hold may be there all the same, and may not have come to its host yet. Then
+	// claims and sockets are not compared.
 	Part bool
 }
 
@@ -191,7 +197,7 @@ func (p *Pass) check() {
 }
 
 func newMachine(f *host.Facts) machine {
-	m := machine{f, f.Platform, map[port.Proto]port.Set{}, map[port.Proto]port.Set{}}
+	m := machine{Facts: f, name: f.Platform, handsOut: map[port.Proto]port.Set{}, refused: map[port.Proto]port.Set{}}
 	if m.name == "" {
 		m.name = "the host"
 	}
@@ -205,6 +211,11 @@ func newMachine(f *host.Facts) machine {
 		}
 		m.refused[proto] = port.Of(rows...)
 	}
+	open := make([]port.Range, len(f.Listeners))
+	for i, x := range f.Listeners {
+		open[i] = port.Single(x.Port)
+	}
+	m.open = port.Of(open...)
 	return m
 }
 

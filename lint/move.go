@@ -50,8 +50,8 @@ func newMoves(claims []*inventory.Claim) moves {
 // move finds a first port for c: for a single port the one that is assigned to what it
 // speaks, or one of its neighbours; otherwise an even round one from 1024 up, near below
 // where it is now or else above. In all protocols of
-// its listener the ports meet no listener, and no ephemeral and no excluded port of its
-// machines. It is false when there is none.
+// its listener the ports meet no listener, claimed or seen, and no ephemeral and no excluded
+// port of its machines. It is false when there is none.
 func (p *Pass) move(c *inventory.Claim) (int, bool) {
 	l := listenerOf(c)
 	if first, ok := p.moves.given[l]; ok {
@@ -80,6 +80,7 @@ func (p *Pass) free(c *inventory.Claim) port.Set {
 		if m.NodePorts.Ports.First > 0 {
 			free = free.Minus(port.Of(m.NodePorts.Ports))
 		}
+		free = free.Minus(m.NomadPorts.Ports).Minus(m.open)
 		for _, o := range p.moves.members[listenerOf(c)] {
 			free = free.Minus(m.handsOut[o.Proto]).Minus(m.refused[o.Proto])
 		}

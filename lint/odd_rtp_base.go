@@ -42,7 +42,7 @@ func (p *Pass) evenNeighbour(c *inventory.Claim) (int, bool) {
 	}
 	var bad port.Set
 	for _, m := range p.machinesOf(c) {
-		bad = bad.Union(m.handsOut[c.Proto]).Union(m.refused[c.Proto])
+		bad = bad.Union(m.handsOut[c.Proto]).Union(m.refused[c.Proto]).Union(m.open)
 	}
 	for _, by := range [...]int{-1, 1} {
 		r, ok := moved(c, c.NominalFirst+by)

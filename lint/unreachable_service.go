@@ -129,7 +129,7 @@ func (p *Pass) stale(closed []*inventory.Claim) []diag.Related {
 	for _, c := range closed {
 		for i := range p.firewall.Allows {
 			for _, w := range p.firewall.Allows[i].Ports {
-				if w.Proto == c.Proto && w.Ports.Len() == c.Ports.Len() && w.Ports.Len() > 1 && !seen[w.Span] && !p.claimed(w) && len(out) < maxPartners {
+				if w.Proto == c.Proto && w.Ports.Len() == c.Ports.Len() && w.Ports.Len() > 1 && !seen[w.Span] && !p.hasListener(w) && len(out) < maxPartners {
 					seen[w.Span] = true
 					out = append(out, diag.Related{Span: w.Span, Message: "nothing is known to listen here any more"})
 				}
@@ -139,8 +139,8 @@ func (p *Pass) stale(closed []*inventory.Claim) []diag.Related {
 	return out
 }
 
-// claimed reports whether a listener has one of the ports.
-func (p *Pass) claimed(w policy.Port) bool {
+// hasListener reports whether a listener has one of the ports.
+func (p *Pass) hasListener(w policy.Port) bool {
 	for _, c := range p.listeners {
 		if c.Proto == w.Proto && c.Ports.Overlaps(w.Ports) {
 			return true

@@ -16,8 +16,13 @@ func (a *app) hostCommand() *cobra.Command {
 		Use:   "host",
 		Short: "print the facts of this machine, for --host on another",
 		Long: `Host prints what is true of a machine's ports as JSON: the ranges that its
-system hands out, reserved and excluded ports. lint --host FILE judges with them on
-another machine.`,
+system hands out, reserved and excluded ports, ports that Kubernetes and Nomad give
+away, helpers of connection tracking, what listens and with which process, and the
+names of /etc/services. lint --host FILE judges with them on another machine.
+
+The names of processes of other users are shown to root alone. Below --root, what
+listens is read from proc/net, or from output of ss -lntup or netstat -an in the
+folder portolan.`,
 		Example: `  portolan host > facts.json
   portolan host --root testdata/hosts/win-ivr
   portolan host --platform freebsd`,

@@ -23,18 +23,32 @@ const (
 type Capture struct {
 	// Netsh says that the file has output of netsh, which may well be an empty list of
 	// exclusions.
-	Netsh    bool
-	Dynamic  []DynamicRange
-	Excluded []ExcludedRange
-	Settings []Setting // from sysctl
+	Netsh bool
+	// PowerShell says that the file has output of Get-NetTCPSetting or Get-NetUDPSetting.
+	PowerShell bool
+	Dynamic    []DynamicRange
+	Reuse      []DynamicRange // from which TCP takes the port of a connection, see Get-NetTCPSetting
+	Excluded   []ExcludedRange
+	Settings   []Setting // from sysctl, ipadm, ndd and no
+	// Listeners are the sockets that wait for others, from ss or netstat, and Watched the
+	// protocols of which the file has sockets.
+	Listeners []Listener
+	Watched   []port.Proto
 }
 
-// DynamicRange is the answer to "netsh int ipv4 show dynamicport tcp".
+// isEmpty reports whether nothing was recognised.
+func (c *Capture) isEmpty() bool {
+	return !c.Netsh && !c.PowerShell && len(c.Settings) == 0 && len(c.Watched) == 0
+}
+
+// DynamicRange is the answer to "netsh int ipv4 show dynamicport tcp", or what one object
+// of Get-NetTCPSetting or Get-NetUDPSetting says.
 type DynamicRange struct {
-	Proto  port.Proto
-	Family Family     // 0 when neither the text nor the file name tells
-	Ports  port.Range // inclusive
-	Span   source.Span
+	Proto   port.Proto
+	Family  Family     // 0 when neither the text nor the file name tells
+	Ports   port.Range // inclusive
+	Profile string     // of Get-NetTCPSetting, "Internet"; "" elsewhere
+	Span    source.Span
 }
 
 // ExcludedRange is one row of "netsh int ipv4 show excludedportrange protocol=tcp".
@@ -46,8 +60,8 @@ type ExcludedRange struct {
 	Span         source.Span
 }
 
-// ParseCapture recognises captured output of netsh and of sysctl by its shape and reads
-// it. A file may hold the output of several commands, with or without the command
+// ParseCapture recognises captured output of netsh, Get-NetTCPSetting, Get-NetUDPSetting,
+// sysctl, ipadm, ndd, no, ss and netstat by its shape and reads it. A file may hold the output of several commands, with or without the command
 // lines between. An empty file is an error: it is what a command that failed leaves
 // behind, and not the statement that nothing is set.
 func ParseCapture(f *source.File) (Capture, diag.List) {
@@ -59,12 +73,16 @@ func ParseCapture(f *source.File) (Capture, diag.List) {
 		}}
 	}
 	c, diags := parseNetsh(f)
-	c.Settings = ParseSysctlOutput(f)
-	if !c.Netsh && len(c.Settings) == 0 && len(diags) == 0 {
+	shell, found := parsePowerShell(f)
+	diags = append(diags, found...)
+	c.PowerShell, c.Reuse, c.Dynamic = shell.PowerShell, shell.Reuse, append(c.Dynamic, shell.Dynamic...)
+	c.Settings = append(ParseSysctlOutput(f), parseAnonPorts(f)...)
+	c.Listeners, c.Watched = parseSockets(f)
+	if c.isEmpty() && len(diags) == 0 {
 		diags = append(diags, diag.Diagnostic{
 			Rule: RuleUnknown, Severity: diag.Warning, Span: f.Span(0, 0),
 			Message: "this is not output of a command that says something about ports",
-			Help:    "keep the output of netsh int ipv4|ipv6 show dynamicport|excludedportrange, or of sysctl -a, here",
+			Help:    "keep the output of netsh int ipv4|ipv6 show dynamicport|excludedportrange, of sysctl -a, or of ss -lntup here",
 		})
 	}
 	return c, diags

@@ -21,7 +21,7 @@ func Collect(ctx context.Context, platforms Platforms) (Facts, diag.List, error)
 		return Facts{}, nil, err
 	}
 	var text strings.Builder
-	for _, pair := range bsdRanges {
+	for _, pair := range unixEnds {
 		for _, key := range []string{pair.first, pair.last} {
 			if n, err := unix.SysctlUint32(key); err == nil { // the names of the other systems are unknown here
 				fmt.Fprintf(&text, "%s: %d\n", key, n)
@@ -29,7 +29,10 @@ func Collect(ctx context.Context, platforms Platforms) (Facts, diag.List, error)
 		}
 	}
 	facts, _ := platforms.Facts(runtime.GOOS)
-	diags := facts.bsd(ParseSysctlOutput(source.New("output of sysctl", []byte(text.String()))))
+	diags := facts.unix(ParseSysctlOutput(source.New("output of sysctl", []byte(text.String()))))
+	if f, err := source.ReadFile("/etc/services"); err == nil {
+		facts.Names = ParseServices(f)
+	}
 	facts.From = fromMachine
 	return facts, diags, nil
 }

@@ -43,6 +43,9 @@ func Collect(ctx context.Context, platforms Platforms) (Facts, diag.List, error)
 	}
 	facts, _ := platforms.Facts("windows-server")
 	diags = append(diags, facts.windows(merged)...)
+	if f, err := source.ReadFile(filepath.Join(system, "drivers", "etc", "services")); err == nil {
+		facts.Names = ParseServices(f)
+	}
 	facts.From = fromMachine
 	return facts, diags, nil
 }

@@ -25,7 +25,7 @@ type Facts struct {
 	Ephemeral []Ephemeral
 	// Reserved are the ports that the system never hands out by itself, so a range
 	// over them is safe (Linux's ip_local_reserved_ports: both protocols, both
-	// families).
+	// families; OpenBSD's baddynamic: a list for each protocol).
 	Reserved []Reserved
 	// Excluded are Windows' port exclusions.
 	Excluded []Excluded
@@ -37,6 +37,17 @@ type Facts struct {
 	// NodePorts are the ports that Kubernetes gives to Services on every node; the zero
 	// value where there is no Kubernetes, or its range is not known.
 	NodePorts NodePorts
+	// NomadPorts are the ports that Nomad gives to jobs on this host; the zero value where
+	// there is no client of Nomad, or its range is not known.
+	NomadPorts NomadPorts
+	// Listeners are the sockets that wait for others, in order of port, of the protocols in
+	// Watched; where nobody looked, both are empty.
+	Listeners []Listener
+	Watched   []port.Proto
+	// Helpers are the helpers of Linux's connection tracking that look into packets.
+	Helpers []Helper
+	// Names are what the host's own list calls ports (/etc/services), in order of port.
+	Names []PortName
 	// UnprivilegedStart is the first port a process without privilege may bind
 	// (Linux's ip_unprivileged_port_start); -1 when it is not known.
 	UnprivilegedStart int
@@ -75,6 +86,7 @@ type Ephemeral struct {
 
 // Reserved is a set of ports that are not handed out.
 type Reserved struct {
+	Proto   port.Proto // 0 for every protocol, as on Linux
 	Ports   port.Set
 	Setting string
 	From    string
@@ -124,6 +136,13 @@ type NodePorts struct {
 	From  string     // where it was read, or the file that says that Kubernetes is there
 }
 
+// NomadPorts are the ports from which Nomad takes those that a job does not choose. The job
+// binds them itself.
+type NomadPorts struct {
+	Ports port.Set
+	From  string // where it was read, or the file that says that a client of Nomad is there
+}
+
 // EphemeralPorts are all ports the system may hand out for proto in any family,
 // without those it is told to spare.
 func (f *Facts) EphemeralPorts(proto port.Proto) port.Set {
@@ -141,10 +160,15 @@ func (f *Facts) EphemeralPorts(proto port.Proto) port.Set {
 		s = s.Union(own)
 	}
 	for _, r := range f.Reserved {
-		s = s.Minus(r.Ports)
+		if r.Spares(proto) {
+			s = s.Minus(r.Ports)
+		}
 	}
 	return s
 }
+
+// Spares reports whether r keeps ports of proto from being handed out.
+func (r *Reserved) Spares(proto port.Proto) bool { return r.Proto == 0 || r.Proto == proto }
 
 // The words of Facts.From besides "built-in".
 const (

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"portolan/internal/port"
@@ -25,6 +26,11 @@ type factsJSON struct {
 	Reserved          []reservedJSON  `json:"reserved"`
 	Excluded          []excludedJSON  `json:"excluded"`
 	NodePorts         *nodePortsJSON  `json:"node_ports,omitempty"`
+	NomadPorts        *nomadPortsJSON `json:"nomad_ports,omitempty"`
+	Helpers           []helperJSON    `json:"conntrack_helpers,omitempty"`
+	Watched           []string        `json:"watched,omitempty"` // protocols whose listeners are known
+	Listeners         []listenerJSON  `json:"listeners,omitempty"`
+	Names             []string        `json:"names,omitempty"` // "5060/udp sip etc/services:412"
 }
 
 // portsJSON is a range of one protocol and family. Pointers tell what is missing.
@@ -52,10 +58,34 @@ type nodePortsJSON struct {
 	From  string `json:"from"`
 }
 
+type nomadPortsJSON struct {
+	Ports []string `json:"ports"`
+	From  string   `json:"from"`
+}
+
+type helperJSON struct {
+	Name      string   `json:"name"`
+	Protocol  string   `json:"protocol"`
+	Ports     []string `json:"ports"`
+	NAT       bool     `json:"nat"`
+	Automatic bool     `json:"automatic"`
+	From      string   `json:"from"`
+}
+
+type listenerJSON struct {
+	Protocol string     `json:"protocol"`
+	Address  netip.Addr `json:"address"`
+	V6Only   bool       `json:"v6only,omitempty"`
+	Port     int        `json:"port"`
+	Process  string     `json:"process,omitempty"`
+	From     string     `json:"from"`
+}
+
 type reservedJSON struct {
-	Ports   []string `json:"ports"`
-	Setting string   `json:"setting"`
-	From    string   `json:"from"`
+	Protocol string   `json:"protocol,omitempty"` // "" for all
+	Ports    []string `json:"ports"`
+	Setting  string   `json:"setting"`
+	From     string   `json:"from"`
 }
 
 // JSON is f in the form that ParseJSON reads: indented, with a line end, the same bytes
@@ -70,17 +100,32 @@ func (f *Facts) JSON() ([]byte, error) {
 		w.Ephemeral = append(w.Ephemeral, ephemeralJSON{writePorts(e.Proto, e.Family, e.Ports), e.Setting, e.From})
 	}
 	for _, r := range f.Reserved {
-		ports := []string{}
-		for _, p := range r.Ports.Ranges() {
-			ports = append(ports, p.String())
+		proto := ""
+		if r.Proto != 0 {
+			proto = r.Proto.String()
 		}
-		w.Reserved = append(w.Reserved, reservedJSON{ports, r.Setting, r.From})
+		w.Reserved = append(w.Reserved, reservedJSON{proto, writeSet(r.Ports), r.Setting, r.From})
 	}
 	for _, x := range f.Excluded {
 		w.Excluded = append(w.Excluded, excludedJSON{writePorts(x.Proto, x.Family, x.Ports), x.Administered, x.From})
 	}
 	if n := f.NodePorts; n.Ports.First > 0 {
 		w.NodePorts = &nodePortsJSON{n.Ports.String(), n.From}
+	}
+	if n := f.NomadPorts; !n.Ports.IsEmpty() {
+		w.NomadPorts = &nomadPortsJSON{writeSet(n.Ports), n.From}
+	}
+	for _, h := range f.Helpers {
+		w.Helpers = append(w.Helpers, helperJSON{h.Name, h.Proto.String(), writeSet(h.Ports), h.NAT, h.Automatic, h.From})
+	}
+	for _, p := range f.Watched {
+		w.Watched = append(w.Watched, p.String())
+	}
+	for _, x := range f.Listeners {
+		w.Listeners = append(w.Listeners, listenerJSON{x.Proto.String(), x.Addr, x.V6Only, int(x.Port), x.Process, x.From})
+	}
+	for _, n := range f.Names {
+		w.Names = append(w.Names, fmt.Sprintf("%d/%s %s %s", n.Port, n.Proto, n.Name, n.From))
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -95,6 +140,15 @@ func (f *Facts) JSON() ([]byte, error) {
 func writePorts(proto port.Proto, family Family, r port.Range) portsJSON {
 	first, last := int(r.First), int(r.Last)
 	return portsJSON{proto.String(), family, &first, &last}
+}
+
+// writeSet is a set as a list of ranges, "5060" and "35000-35399".
+func writeSet(s port.Set) []string {
+	out := []string{}
+	for _, r := range s.Ranges() {
+		out = append(out, r.String())
+	}
+	return out
 }
 
 // ParseJSON reads what JSON wrote. The error names the file, the place and what is
@@ -160,13 +214,77 @@ func (w *factsJSON) facts() (Facts, error) {
 		f.Excluded = append(f.Excluded, Excluded{proto, x.Family, r, x.Administered, x.From})
 	}
 	for i, r := range w.Reserved {
-		ports, err := port.Parse(strings.Join(r.Ports, ","))
+		ports, err := readSet(r.Ports)
 		if err != nil {
 			return Facts{}, fmt.Errorf("entry %d of reserved: %w", i+1, err)
 		}
-		f.Reserved = append(f.Reserved, Reserved{ports, r.Setting, r.From})
+		var proto port.Proto // of all
+		if r.Protocol != "" {
+			if proto, err = port.ParseProto(r.Protocol); err != nil {
+				return Facts{}, fmt.Errorf("entry %d of reserved: %w", i+1, err)
+			}
+		}
+		f.Reserved = append(f.Reserved, Reserved{proto, ports, r.Setting, r.From})
 	}
-	return f, nil
+	err := w.observed(&f)
+	return f, err
+}
+
+// observed puts into f what is no range of the system.
+func (w *factsJSON) observed(f *Facts) error {
+	if n := w.NomadPorts; n != nil {
+		ports, err := readSet(n.Ports)
+		if err != nil || ports.IsEmpty() {
+			return fmt.Errorf("nomad_ports is %s: use ranges of ports such as 20000-32000", quote(strings.Join(n.Ports, ",")))
+		}
+		f.NomadPorts = NomadPorts{ports, n.From}
+	}
+	for i, h := range w.Helpers {
+		proto, err := port.ParseProto(h.Protocol)
+		ports, errPorts := readSet(h.Ports)
+		if err := cmp.Or(err, errPorts); err != nil {
+			return fmt.Errorf("entry %d of conntrack_helpers: %w", i+1, err)
+		}
+		f.Helpers = append(f.Helpers, Helper{h.Name, proto, ports, h.NAT, h.Automatic, h.From})
+	}
+	for i, word := range w.Watched {
+		proto, err := port.ParseProto(word)
+		if err != nil {
+			return fmt.Errorf("entry %d of watched: %w", i+1, err)
+		}
+		f.Watched = append(f.Watched, proto)
+	}
+	for i, x := range w.Listeners {
+		proto, number, err := readPort(x.Protocol, x.Port)
+		if err == nil && !x.Address.IsValid() {
+			err = errors.New("the address is missing")
+		}
+		if err != nil {
+			return fmt.Errorf("entry %d of listeners: %w", i+1, err)
+		}
+		f.Listeners = append(f.Listeners, Listener{proto, x.Address, x.V6Only, number, x.Process, x.From})
+	}
+	for i, n := range w.Names {
+		name, ok := parseName(n)
+		if !ok {
+			return fmt.Errorf("entry %d of names is %s: write it as 5060/udp sip etc/services:412", i+1, quote(n))
+		}
+		f.Names = append(f.Names, name)
+	}
+	sortNames(f.Names)
+	f.Listeners = sortListeners(f.Listeners)
+	return nil
+}
+
+func readSet(ranges []string) (port.Set, error) { return port.Parse(strings.Join(ranges, ",")) }
+
+// readPort reads a single port, which is not 0.
+func readPort(protocol string, number int) (port.Proto, uint16, error) {
+	proto, err := port.ParseProto(protocol)
+	if err == nil && (number < 1 || number > port.Max) {
+		err = fmt.Errorf("port %d is not within 1 to %d", number, port.Max)
+	}
+	return proto, uint16(number), err
 }
 
 func (p *portsJSON) read() (port.Proto, port.Range, error) {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -16,12 +17,21 @@ import (
 // portSets compares port sets by what they hold.
 var portSets = cmp.Comparer(port.Set.Equal)
 
+// addresses compares addresses by what they are.
+var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
 func TestJSON(t *testing.T) {
 	f := Facts{
 		Platform: "linux", Title: "Linux 4.2 and later", From: "this machine", UnprivilegedStart: 1024,
 		Ephemeral: []Ephemeral{{Proto: port.TCP, Family: V4, Ports: port.Range{First: 32768, Last: 60999}, Setting: "net.ipv4.ip_local_port_range", From: "proc/x:1"}},
-		Reserved:  []Reserved{{port.Of(port.Range{First: 35000, Last: 35399}, port.Single(5060)), "net.ipv4.ip_local_reserved_ports", "proc/y:1"}},
+		Reserved:  []Reserved{{0, port.Of(port.Range{First: 35000, Last: 35399}, port.Single(5060)), "net.ipv4.ip_local_reserved_ports", "proc/y:1"}},
 		Excluded:  []Excluded{{port.UDP, V6, port.Single(5357), true, "a&b:6"}},
+
+		NomadPorts: NomadPorts{port.Of(port.Range{First: 20000, Last: 32000}), "etc/nomad.d/a.hcl:3"},
+		Helpers:    []Helper{{"sip", port.UDP, port.Of(port.Single(5060)), false, true, "proc/h:1"}},
+		Watched:    []port.Proto{port.TCP},
+		Listeners:  []Listener{{port.TCP, netip.IPv6Unspecified(), true, 22, "sshd", "portolan/ss:3"}},
+		Names:      []PortName{{port.TCP, 22, "ssh", "etc/services:5"}},
 	}
 	const want = `{
   "version": 1,
@@ -58,6 +68,40 @@ func TestJSON(t *testing.T) {
       "administered": true,
       "from": "a&b:6"
     }
+  ],
+  "nomad_ports": {
+    "ports": [
+      "20000-32000"
+    ],
+    "from": "etc/nomad.d/a.hcl:3"
+  },
+  "conntrack_helpers": [
+    {
+      "name": "sip",
+      "protocol": "udp",
+      "ports": [
+        "5060"
+      ],
+      "nat": false,
+      "automatic": true,
+      "from": "proc/h:1"
+    }
+  ],
+  "watched": [
+    "tcp"
+  ],
+  "listeners": [
+    {
+      "protocol": "tcp",
+      "address": "::",
+      "v6only": true,
+      "port": 22,
+      "process": "sshd",
+      "from": "portolan/ss:3"
+    }
+  ],
+  "names": [
+    "22/tcp ssh etc/services:5"
   ]
 }
 `
@@ -66,8 +110,8 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, string(got)))
 	}
 	back, err := ParseJSON(source.New("f.json", got))
-	if err != nil || !cmp.Equal(f, back, portSets) {
-		t.Errorf("%v\n%s", err, cmp.Diff(f, back, portSets))
+	if err != nil || !cmp.Equal(f, back, portSets, addresses) {
+		t.Errorf("%v\n%s", err, cmp.Diff(f, back, portSets, addresses))
 	}
 	if _, err := ParseJSON(source.New("f.json", []byte(utf16le(string(got))))); err != nil {
 		t.Errorf("as PowerShell redirects it: %v", err)
@@ -84,15 +128,23 @@ func TestParseJSONErrors(t *testing.T) {
 		`{"version": 2}`:      "f: facts of version 2 are not understood: write them again with a portolan of this version, which knows version 1",
 		`{"version": "1"}`:    "f:1:15: version has a value of the wrong kind, string",
 		`{"version": 1} x`:    "f:1:16: invalid character 'x' after top-level value; these are not facts of a host: write them with portolan host",
-		`{"version": 1, "unprivileged_start": 65536}`:                        "f: unprivileged_start is 65536: use a port from 0 to 65535, or -1 when it is not known",
-		entry(`{"protocol":"sctp","family":4,"first":1,"last":2}`):           `f: entry 1 of ephemeral: protocol "sctp" is not known: use tcp or udp`,
-		entry(`{"protocol":"tcp","family":5,"first":1,"last":2}`):            "f: entry 1 of ephemeral: family 5 is not known: use 4 or 6",
-		entry(`{"protocol":"tcp","family":4,"first":1}`):                     "f: entry 1 of ephemeral: first and last are needed, both",
-		entry(`{"protocol":"tcp","family":4,"first":2,"last":1}`):            "f: entry 1 of ephemeral: ports 2 to 1 are not an ascending range within 0 to 65535",
-		entry(`{"protocol":"tcp","family":4,"first":2,"last":65536}`):        "f: entry 1 of ephemeral: ports 2 to 65536 are not an ascending range within 0 to 65535",
-		entry(`{"protocol":"tcp","family":4,"first":-1,"last":6}`):           "f: entry 1 of ephemeral: ports -1 to 6 are not an ascending range within 0 to 65535",
-		`{"version":1,"excluded":[{"protocol":"udp","family":4,"first":1}]}`: "f: entry 1 of excluded: first and last are needed, both",
-		`{"version":1,"reserved":[{"ports":["1"]},{"ports":["9-1"]}]}`:       `f: entry 2 of reserved: port range "9-1" ends before it begins`,
+		`{"version": 1, "unprivileged_start": 65536}`:                                   "f: unprivileged_start is 65536: use a port from 0 to 65535, or -1 when it is not known",
+		entry(`{"protocol":"sctp","family":4,"first":1,"last":2}`):                      `f: entry 1 of ephemeral: protocol "sctp" is not known: use tcp or udp`,
+		entry(`{"protocol":"tcp","family":5,"first":1,"last":2}`):                       "f: entry 1 of ephemeral: family 5 is not known: use 4 or 6",
+		entry(`{"protocol":"tcp","family":4,"first":1}`):                                "f: entry 1 of ephemeral: first and last are needed, both",
+		entry(`{"protocol":"tcp","family":4,"first":2,"last":1}`):                       "f: entry 1 of ephemeral: ports 2 to 1 are not an ascending range within 0 to 65535",
+		entry(`{"protocol":"tcp","family":4,"first":2,"last":65536}`):                   "f: entry 1 of ephemeral: ports 2 to 65536 are not an ascending range within 0 to 65535",
+		entry(`{"protocol":"tcp","family":4,"first":-1,"last":6}`):                      "f: entry 1 of ephemeral: ports -1 to 6 are not an ascending range within 0 to 65535",
+		`{"version":1,"excluded":[{"protocol":"udp","family":4,"first":1}]}`:            "f: entry 1 of excluded: first and last are needed, both",
+		`{"version":1,"reserved":[{"protocol":"x","ports":["1"]}]}`:                     `f: entry 1 of reserved: protocol "x" is not known: use tcp or udp`,
+		`{"version":1,"nomad_ports":{"ports":[]}}`:                                      `f: nomad_ports is "": use ranges of ports such as 20000-32000`,
+		`{"version":1,"conntrack_helpers":[{"protocol":"udp","ports":["x"]}]}`:          `f: entry 1 of conntrack_helpers: "x" is not a port number`,
+		`{"version":1,"watched":["icmp"]}`:                                              `f: entry 1 of watched: protocol "icmp" is not known: use tcp or udp`,
+		`{"version":1,"listeners":[{"protocol":"tcp","address":"::"}]}`:                 `f: entry 1 of listeners: port 0 is not within 1 to 65535`,
+		`{"version":1,"listeners":[{"protocol":"tcp","port":1}]}`:                       `f: entry 1 of listeners: the address is missing`,
+		`{"version":1,"listeners":[{"protocol":"tcp","port":1,"address":"localhost"}]}`: `f: ParseAddr("localhost"): unable to parse IP; these are not facts of a host: write them with portolan host`,
+		`{"version":1,"names":["5060 sip x"]}`:                                          `f: entry 1 of names is "5060 sip x": write it as 5060/udp sip etc/services:412`,
+		`{"version":1,"reserved":[{"ports":["1"]},{"ports":["9-1"]}]}`:                  `f: entry 2 of reserved: port range "9-1" ends before it begins`,
 	} {
 		if _, err := ParseJSON(source.New("f", []byte(in))); err == nil || err.Error() != want {
 			t.Errorf("%s\n got: %v\nwant: %s", in, err, want)
@@ -112,15 +164,15 @@ func TestJSONRoundTrip(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "n") {
 			f.Ephemeral = append(f.Ephemeral, Ephemeral{Proto: proto.Draw(t, "p"), Family: family.Draw(t, "f"), Ports: ports.Draw(t, "r"), Setting: word.Draw(t, "s"), From: word.Draw(t, "w")})
 			f.Excluded = append(f.Excluded, Excluded{proto.Draw(t, "p"), family.Draw(t, "f"), ports.Draw(t, "r"), rapid.Bool().Draw(t, "a"), word.Draw(t, "w")})
-			f.Reserved = append(f.Reserved, Reserved{port.Of(rapid.SliceOfN(ports, 0, 4).Draw(t, "set")...), word.Draw(t, "s"), word.Draw(t, "w")})
+			f.Reserved = append(f.Reserved, Reserved{rapid.SampledFrom([]port.Proto{0, port.TCP, port.UDP}).Draw(t, "rp"), port.Of(rapid.SliceOfN(ports, 0, 4).Draw(t, "set")...), word.Draw(t, "s"), word.Draw(t, "w")})
 		}
 		text, err := f.JSON()
 		if err != nil {
 			t.Fatal(err)
 		}
 		back, err := ParseJSON(source.New("f", text))
-		if err != nil || !cmp.Equal(f, back, portSets) {
-			t.Fatalf("%v\n%s", err, cmp.Diff(f, back, portSets))
+		if err != nil || !cmp.Equal(f, back, portSets, addresses) {
+			t.Fatalf("%v\n%s", err, cmp.Diff(f, back, portSets, addresses))
 		}
 	})
 }

@@ -42,8 +42,15 @@ func Load(tree *source.Tree, platforms Platforms) (Facts, diag.List, error) {
 	for _, c := range captures {
 		l.checkFit(c, platform)
 		merged.Dynamic = append(merged.Dynamic, c.Dynamic...)
+		merged.Reuse = append(merged.Reuse, c.Reuse...)
 		merged.Excluded = append(merged.Excluded, c.Excluded...)
-		merged.Settings = append(merged.Settings, c.Settings...)
+		merged.Listeners = append(merged.Listeners, c.Listeners...)
+		merged.Watched = append(merged.Watched, c.Watched...)
+		for _, s := range c.Settings {
+			if s.fits(platform) {
+				merged.Settings = append(merged.Settings, s)
+			}
+		}
 	}
 	switch {
 	case platform.ID == "":
@@ -52,8 +59,10 @@ func Load(tree *source.Tree, platforms Platforms) (Facts, diag.List, error) {
 	case platform.OS == "windows":
 		l.diags = append(l.diags, facts.windows(merged)...)
 	default:
-		l.diags = append(l.diags, facts.bsd(merged.Settings)...)
+		l.diags = append(l.diags, facts.unix(merged.Settings)...)
 	}
+	l.listeners(&facts, merged)
+	facts.Names = l.names(platform.OS)
 	return facts, l.diags, nil
 }
 
@@ -124,18 +133,23 @@ func (l *loader) captures() []captured {
 	return out
 }
 
+// fits reports whether a system of this platform has the setting.
+func (s Setting) fits(p Platform) bool { return slices.Contains(systemsOf(s.Key), p.OS) }
+
 // checkFit reports a capture that was made on another system than the files are of.
 func (l *loader) checkFit(c captured, platform Platform) {
-	windows, linux, bsd := platform.OS == "windows", platform.OS == "linux", platform.OS != "windows" && platform.OS != "linux"
+	title := cmp.Or(platform.Title, "this system")
 	for _, s := range c.Settings {
-		ofLinux := slices.Contains(linuxKeys[:], s.Key)
-		if ofLinux && !linux || !ofLinux && !bsd {
-			l.warn(c.file.Name, "%s is no setting of %s, so it is ignored", s.Key, cmp.Or(platform.Title, "this system"))
+		if !s.fits(platform) {
+			l.warn(c.file.Name, "%s is no setting of %s, so it is ignored", s.Key, title)
 			return
 		}
 	}
-	if c.Netsh && !windows {
-		l.warn(c.file.Name, "netsh is no command of %s, so its output is ignored", cmp.Or(platform.Title, "this system"))
+	if c.Netsh && platform.OS != "windows" {
+		l.warn(c.file.Name, "netsh is no command of %s, so its output is ignored", title)
+	}
+	if c.PowerShell && platform.OS != "windows" {
+		l.warn(c.file.Name, "Get-NetTCPSetting and Get-NetUDPSetting are no commands of %s, so their output is ignored", title)
 	}
 }
 
@@ -220,20 +234,15 @@ func windowsAt(tree *source.Tree, dir string, names []string) bool {
 
 // platform is the platform on which c was made, "" when nothing was recognised.
 func (c *Capture) platform() string {
-	if c.Netsh {
+	if c.Netsh || c.PowerShell {
 		return "windows-server"
 	}
 	if s, ok := last(c.Settings, osType); ok && s.Value.Text() == "Darwin" {
 		return "macos"
 	}
 	for _, s := range c.Settings {
-		if slices.Contains(linuxKeys[:], s.Key) {
-			return "linux"
-		}
-		for _, r := range bsdRanges {
-			if s.Key == r.first || s.Key == r.last {
-				return r.platform
-			}
+		if s.Key != osType {
+			return systemsOf(s.Key)[0]
 		}
 	}
 	return ""

@@ -71,7 +71,11 @@ func summary(f Facts) string {
 		fmt.Fprintf(&b, "shadowed %s by %s\n", place(x.Span), place(x.By))
 	}
 	for _, r := range f.Reserved {
-		fmt.Fprintf(&b, "reserved %s from %s\n", r.Ports, r.From)
+		proto := ""
+		if r.Proto != 0 {
+			proto = r.Proto.String() + " "
+		}
+		fmt.Fprintf(&b, "reserved %s%s from %s\n", proto, r.Ports, r.From)
 	}
 	for _, x := range f.Excluded {
 		fmt.Fprintf(&b, "excluded %s v%d %s %v from %s\n", x.Proto, x.Family, x.Ports, x.Administered, x.From)
@@ -87,6 +91,11 @@ func TestLoad(t *testing.T) {
 		builtIn[id] = p.Ephemeral[0].From
 	}
 	netBSD, _ := platforms.Facts("netbsd")
+	builtInOf := func(id string, proto port.Proto) string {
+		facts, _ := platforms.Facts(id)
+		i := slices.IndexFunc(facts.Ephemeral, func(e Ephemeral) bool { return e.Proto == proto })
+		return facts.Ephemeral[i].From
+	}
 	const dynamicTCP = "Protocol tcp Dynamic Port Range\n-------\nStart Port: 1024\nNumber of Ports: 13977\n"
 	windowsDefault := func(proto string, family int) string {
 		p, _ := platforms.Lookup("windows")
@@ -249,6 +258,40 @@ func TestLoad(t *testing.T) {
 				"tcp v6 1024-15000 from portolan/a:3\ntcp v6 2000-15976 from portolan/b:3\n" + windowsDefault("udp", 4) + windowsDefault("udp", 6),
 			"broken-fact warning portolan/b:3: two captures of the dynamic tcp ports of an IP version that nothing tells disagree, 1024-15000 and 2000-15976: both are used",
 		},
+		"Windows by PowerShell: UDP as netsh has it, profiles of TCP, and ports that TCP takes again": {
+			map[string]string{"portolan/tcp.json": tcpJSON, "portolan/udp.json": utf16le(udpJSON)},
+			"windows-server from files, unprivileged from -1\n" +
+				"tcp v4 1024-65534 from portolan/tcp.json:18\ntcp v4 10000-59999 from portolan/tcp.json:13\ntcp v4 49152-65535 from portolan/tcp.json:11\n" +
+				"tcp v6 1024-65534 from portolan/tcp.json:18\ntcp v6 10000-59999 from portolan/tcp.json:13\ntcp v6 49152-65535 from portolan/tcp.json:11\n" +
+				"udp v4 6005-65534 from portolan/udp.json:8\nudp v6 6005-65534 from portolan/udp.json:8\n", "",
+		},
+		"netsh knows the family, so it comes first": {
+			map[string]string{"portolan/ipv4": dynamicTCP, "portolan/tcp.json": tcpJSON},
+			"windows-server from files, unprivileged from -1\n" +
+				"tcp v4 1024-15000 from portolan/ipv4:3\ntcp v4 10000-59999 from portolan/tcp.json:13\n" +
+				"tcp v6 1024-65534 from portolan/tcp.json:18\ntcp v6 10000-59999 from portolan/tcp.json:13\ntcp v6 49152-65535 from portolan/tcp.json:11\n" +
+				windowsDefault("udp", 4) + windowsDefault("udp", 6), "",
+		},
+		"Solaris by ipadm": {
+			map[string]string{"portolan/x": "tcp smallest_anon_port rw 9000 -- 32768 -\ntcp largest_anon_port rw 65500 -- 65535 -\nudp smallest_anon_port rw ? -- 32768 -\nudp largest_anon_port rw 65500 -- 65535 -\n"},
+			"solaris from files, unprivileged from -1\ntcp v4 9000-65500 from portolan/x:1\ntcp v6 9000-65500 from portolan/x:1\n" +
+				"udp v4 32768-65535 from " + builtInOf("solaris", port.UDP) + "\nudp v6 32768-65535 from " + builtInOf("solaris", port.UDP) + "\n",
+			`broken-fact warning portolan/x:3: "?" is not a port number from 0 to 65535; the built-in default is used instead`,
+		},
+		"AIX by no": {
+			map[string]string{"portolan/no": "tcp_ephemeral_low = 9000\ntcp_ephemeral_high = 65500\nudp_ephemeral_low = 9000\nudp_ephemeral_high = 65500\n"},
+			"aix from files, unprivileged from -1\ntcp v4 9000-65500 from portolan/no:1\ntcp v6 9000-65500 from portolan/no:1\nudp v4 9000-65500 from portolan/no:3\nudp v6 9000-65500 from portolan/no:3\n", "",
+		},
+		"OpenBSD spares ports of one protocol": {
+			map[string]string{"bsd": "", "portolan/sysctl": "net.inet.udp.baddynamic=623,5060\nnet.inet.tcp.baddynamic=x\n"},
+			"openbsd from files, unprivileged from -1\nall 1024-49151 from " + builtIn["openbsd"] + "\nreserved udp 623,5060 from portolan/sysctl:1\n",
+			`broken-fact warning portolan/sysctl:2: net.inet.tcp.baddynamic: "x" is not a port number; an empty list is used instead`,
+		},
+		"settings of another Unix": {
+			map[string]string{"bin/freebsd-version": "", "portolan/no": "tcp_ephemeral_low = 9000\ntcp_ephemeral_high = 65500\n"},
+			"freebsd from built-in, unprivileged from -1\nall 10000-65535 from " + builtIn["freebsd"] + "\n",
+			"broken-fact warning portolan/no: tcp_ephemeral_low is no setting of FreeBSD, so it is ignored",
+		},
 		"captures of another system": {
 			map[string]string{"etc/os-release": "ID=debian\n", "portolan/a": dynamicTCP, "portolan/b": "net.inet.ip.portfirst=1024\n", "portolan/c": "?"},
 			"linux from built-in, unprivileged from 1024\nall 32768-60999 from " + builtIn["linux"] + "\n",
@@ -275,6 +318,54 @@ func TestLoad(t *testing.T) {
 				t.Errorf("findings (-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestLoadTunedHosts holds the ranges that products set when they are installed, by the
+// files and the output they are met in. Each of them reaches over 20000 and 25000.
+func TestLoadTunedHosts(t *testing.T) {
+	netsh := func(start, count string) map[string]string {
+		files := map[string]string{}
+		for _, proto := range []string{"tcp", "udp"} {
+			for _, family := range []string{"ipv4", "ipv6"} {
+				files["portolan/dynamicport-"+family+"-"+proto+".txt"] = "\nProtocol " + proto + " Dynamic Port Range\n---------------------------------\n" +
+					"Start Port      : " + start + "\nNumber of Ports : " + count + "\n\n"
+			}
+		}
+		return files
+	}
+	linux := func(name, value string) map[string]string {
+		return map[string]string{"etc/os-release": "ID=ol\n", name: "fs.file-max = 6815744\nnet.ipv4.ip_local_port_range = " + value + "\n"}
+	}
+	for name, test := range map[string]struct {
+		files    map[string]string
+		platform string
+		want     string
+	}{
+		// https://docs.oracle.com/en/database/oracle/oracle-database/26/xeinl/requirements/server-component-kernel-parameter-requirements.html
+		"Oracle Database": {linux("etc/sysctl.d/97-oracle-database-sysctl.conf", "9000 65500"), "linux", "9000-65500"},
+		// https://github.com/Azure/SAP-on-Azure-Scripts-and-Utilities/issues/42
+		"SAP HANA": {linux("etc/sysctl.d/90-sap.conf", "9000 65499"), "linux", "9000-65499"},
+		// https://github.com/kubernetes/kops/issues/6342
+		"kops": {linux("etc/sysctl.d/99-k8s-general.conf", "10240 65535"), "linux", "10240-65535"},
+		// https://github.com/crowbar/barclamp-network/pull/215
+		"crowbar": {linux("etc/sysctl.conf", "1024 65000"), "linux", "1024-65000"},
+		// https://learn.microsoft.com/troubleshoot/windows-server/networking/default-dynamic-port-range-tcpip-chang
+		"Exchange 2007": {netsh("1025", "58976"), "windows-server", "1025-60000"},
+		// http://www.1ask2.com/Exchange2010/aPower/StaticPortCAS.html
+		"Exchange 2010": {netsh("6005", "59530"), "windows-server", "6005-65534"},
+		// https://github.com/actions/runner-images/pull/1442
+		"Visual Studio": {netsh("1024", "64511"), "windows-server", "1024-65534"},
+	} {
+		facts, diags, err := Load(tree(test.files), shipped(t))
+		if err != nil || len(diags) > 0 || facts.Platform != test.platform {
+			t.Errorf("%s: %q %v\n%s", name, facts.Platform, err, told(diags))
+		}
+		for _, proto := range port.Protos {
+			if got := facts.EphemeralPorts(proto).String(); got != test.want {
+				t.Errorf("%s: %s %s, want %s", name, proto, got, test.want)
+			}
+		}
 	}
 }
 

@@ -23,11 +23,12 @@ const lastConf = "etc/sysctl.conf"
 // linux puts into facts what the files say: live values before captured ones, and
 // these before the settings for the boot.
 func (l *loader) linux(facts *Facts, captured []Setting) {
-	facts.NodePorts = l.nodePorts()
+	facts.NodePorts, facts.NomadPorts = l.nodePorts(), l.nomadPorts()
 	before := len(l.diags)
 	boot, names := l.boot()
 	whole := len(l.diags) == before
 	facts.Shadowed = shadowed(boot)
+	facts.Helpers = l.helpers(captured, boot)
 	s := settler{l, []func() []Setting{
 		l.live,
 		func() []Setting { return captured },
@@ -43,7 +44,7 @@ func (l *loader) linux(facts *Facts, captured []Setting) {
 	if ok {
 		facts.From = fromFiles
 		if !ports.IsEmpty() {
-			facts.Reserved = []Reserved{{ports, localReservedPorts, place(at)}}
+			facts.Reserved = []Reserved{{0, ports, localReservedPorts, place(at)}}
 		}
 	}
 	fallback := "nothing"

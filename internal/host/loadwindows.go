@@ -31,12 +31,20 @@ func (f *Facts) windows(c Capture) diag.List {
 				all = append(all, found{r.Ports, r.Span, r.Span})
 			}
 			f.replace(proto, family, all...)
-			if len(ranges) > 1 && !reported[ranges[1].Span] {
-				reported[ranges[1].Span] = true
-				diags = append(diags, disagreement(ranges[0], ranges[1]))
+			// The profiles of TCP are no captures of one fact.
+			if first, second, ok := rivals(ranges); ok && !reported[second.Span] {
+				reported[second.Span] = true
+				diags = append(diags, disagreement(first, second))
 			}
 		}
 	}
+	for _, family := range []Family{V4, V6} {
+		for _, r := range dynamicOf(c.Reuse, port.TCP, 0) {
+			f.From = fromFiles
+			f.Ephemeral = append(f.Ephemeral, Ephemeral{Proto: port.TCP, Family: family, Ports: r.Ports, Setting: psReuseStart + " of Get-NetTCPSetting", From: place(r.Span)})
+		}
+	}
+	sortEphemeral(f.Ephemeral)
 	f.Excluded = exclusions(c.Excluded)
 	if len(f.Excluded) > 0 {
 		f.From = fromFiles
@@ -53,6 +61,18 @@ func dynamicOf(all []DynamicRange, proto port.Proto, family Family) []DynamicRan
 		}
 	}
 	return out
+}
+
+// rivals are the first two ranges that one command gave for the same thing.
+func rivals(ranges []DynamicRange) (first, second DynamicRange, ok bool) {
+	seen := map[string]DynamicRange{}
+	for _, r := range ranges {
+		if other, twice := seen[r.Profile]; twice {
+			return other, r, true
+		}
+		seen[r.Profile] = r
+	}
+	return first, second, false
 }
 
 func disagreement(first, second DynamicRange) diag.Diagnostic {

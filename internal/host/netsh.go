@@ -145,8 +145,8 @@ func (r *netshReader) finish() {
 		r.untold(span)
 		return
 	}
-	first, count := numbers[0].value, numbers[1].value
-	if first < 1 || count < 1 || first+count-1 > port.Max {
+	ports, ok := rangeOf(numbers[0], numbers[1])
+	if !ok {
 		r.add(diag.Warning, span, captureAgain,
 			"%s ports from port %s on are not a range within 1 to %d", numbers[1], numbers[0], port.Max)
 		return
@@ -155,7 +155,7 @@ func (r *netshReader) finish() {
 		return
 	}
 	r.out.Dynamic = append(r.out.Dynamic, DynamicRange{
-		Proto: r.proto, Family: r.family(), Ports: port.Range{First: uint16(first), Last: uint16(first + count - 1)}, Span: span,
+		Proto: r.proto, Family: r.family(), Ports: ports, Span: span,
 	})
 }
 
@@ -311,4 +311,12 @@ func (n number) String() string {
 		return fmt.Sprintf("more than %d", port.Max)
 	}
 	return strconv.Itoa(n.value)
+}
+
+// rangeOf is count ports from first on; false when they are not all within 1 to port.Max.
+func rangeOf(first, count number) (port.Range, bool) {
+	if first.value < 1 || count.value < 1 || first.value+count.value-1 > port.Max {
+		return port.Range{}, false
+	}
+	return port.Range{First: uint16(first.value), Last: uint16(first.value + count.value - 1)}, true
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -106,6 +107,23 @@ func TestParseCapture(t *testing.T) {
 		"sysctl of Linux":   {"x", "$ sysctl -a\nkernel.ostype = Linux\nnet.ipv4.ip_local_port_range = 32768\t60999\nnet.ipv4.ip_local_reserved_ports = \n", []string{`net.ipv4.ip_local_port_range = "32768\t60999"`, `net.ipv4.ip_local_reserved_ports = ""`}},
 		"sysctl of FreeBSD": {"x", "net.inet.ip.portrange.randomized: 1\nnet.inet.ip.portrange.last: 65535\nnet.inet.ip.portrange.first: 10000\n", []string{`net.inet.ip.portrange.last = "65535"`, `net.inet.ip.portrange.first = "10000"`}},
 		"sysctl of OpenBSD": {"x", "net.inet.ip.portfirst=1024\nnet.inet.ip.portlast=49151\n", []string{`net.inet.ip.portfirst = "1024"`, `net.inet.ip.portlast = "49151"`}},
+
+		"no of AIX": {"x", "           strthresh = 85\n   tcp_ephemeral_high = 65500\n   tcp_ephemeral_low = 9000\nudp_ephemeral_high= 65535\n udp_ephemeral_low = 32768\n",
+			[]string{`tcp_ephemeral_high = "65500"`, `tcp_ephemeral_low = "9000"`, `udp_ephemeral_high = "65535"`, `udp_ephemeral_low = "32768"`}},
+		"no of AIX that sets": {"x", "# no -p -o tcp_ephemeral_low=9000 -o tcp_ephemeral_high=65500\ntcp_ephemeral_low = 32768\n", []string{`tcp_ephemeral_low = "32768"`}},
+		"ipadm of Solaris 11": {"x", "# ipadm show-prop -p smallest_anon_port,largest_anon_port tcp\n" +
+			"PROTO PROPERTY              PERM CURRENT      PERSISTENT   DEFAULT      POSSIBLE\n" +
+			"tcp   smallest-anon-port    rw   9000         9000         32768        1024-65535\n" +
+			"tcp   largest-anon-port     rw   65500        --           65535        32768-65535\n" +
+			"sctp  largest-anon-port     rw   65500        --           65535        32768-65535\n",
+			[]string{`tcp_smallest_anon_port = "9000"`, `tcp_largest_anon_port = "65500"`}},
+		"ipadm in its parsable form":          {"x", "udp:smallest_anon_port:rw:32768::32768:1024-65535\nudp:largest_anon_port:65535\n", []string{`udp_smallest_anon_port = "32768"`, `udp_largest_anon_port = "65535"`}},
+		"ipadm with the protocol of the name": {"ipadm-udp.txt", "smallest_anon_port:32768\n", []string{`udp_smallest_anon_port = "32768"`}},
+		"ndd": {"x", "# ndd /dev/tcp tcp_smallest_anon_port tcp_largest_anon_port\n9000\n\n65500\n# /usr/sbin/ndd -get /dev/udp udp_smallest_anon_port\n32768\n# ndd -set /dev/tcp tcp_smallest_anon_port 1024\n7\n",
+			[]string{`tcp_smallest_anon_port = "9000"`, `tcp_largest_anon_port = "65500"`, `udp_smallest_anon_port = "32768"`}},
+		"sysctl of OpenBSD with its list": {"x", "net.inet.ip.portfirst=1024\nnet.inet.udp.baddynamic=623,664,5060\n", []string{`net.inet.ip.portfirst = "1024"`, `net.inet.udp.baddynamic = "623,664,5060"`}},
+		"sysctl of macOS":                 {"x", "net.inet.ip.portrange.lowfirst: 1023\nnet.inet.ip.portrange.first: 49152\nnet.inet.ip.portrange.hilast: 65535\n", []string{`net.inet.ip.portrange.first = "49152"`}},
+		"sysctl of NetBSD":                {"x", "net.inet.ip.anonportmin = 49152\nnet.inet6.ip6.anonportmax = 65535\n", []string{`net.inet.ip.anonportmin = "49152"`, `net.inet6.ip6.anonportmax = "65535"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, diags := ParseCapture(source.New(test.file, []byte(test.text)))
@@ -214,6 +232,14 @@ func FuzzParseCapture(f *testing.F) {
 	f.Add("x", []byte("netsh int ipv4 show dynamicport tcp\nProtocol tcp Dynamic Port Range\n----------\nStart Port : 49152\nNumber of Ports : 16384\n"))
 	f.Add("udp", []byte(utf16le("a\n-----\n：1\n：2\n")))
 	f.Add("x", []byte("net.inet.ip.portrange.first: 10000\nnet.ipv4.ip_local_port_range = 1 2\n"))
+	f.Add("x", []byte("tcp   smallest-anon-port    rw   9000  9000  32768  1024-65535\nudp:largest_anon_port:65535\n"))
+	f.Add("x", []byte("# ndd /dev/tcp tcp_smallest_anon_port tcp_largest_anon_port\n9000\n65500\n"))
+	f.Add("x", []byte("  tcp_ephemeral_low = 9000\n  tcp_ephemeral_high = 65500\nnet.inet.tcp.baddynamic=1,2 3\n"))
+	f.Add("x", []byte(udpJSON))
+	f.Add("x", []byte(utf16le(tcpJSON)))
+	f.Add("x", []byte(tcpList))
+	f.Add("x", []byte(ssText))
+	f.Add("x", []byte(netstatText))
 	f.Fuzz(func(t *testing.T, name string, raw []byte) {
 		file := source.New(name, raw)
 		c, diags := ParseCapture(file)
@@ -230,12 +256,22 @@ func FuzzParseCapture(f *testing.F) {
 				t.Fatalf("%+v", x)
 			}
 		}
-		if len(diags) == 0 && !c.Netsh && len(c.Settings) == 0 {
+		if len(diags) == 0 && c.isEmpty() {
 			t.Fatal("nothing was read and nothing is said about it")
+		}
+		for _, d := range c.Reuse {
+			if d.Ports.Len() == 0 || d.Ports.First == 0 || d.Proto != port.TCP || !d.Span.HasLine() {
+				t.Fatalf("%+v", d)
+			}
+		}
+		for _, x := range c.Listeners {
+			if x.Port == 0 || !x.Addr.IsValid() || !slices.Contains(c.Watched, x.Proto) || x.From == "" {
+				t.Fatalf("%+v", x)
+			}
 		}
 		facts := Facts{UnprivilegedStart: -1}
 		facts.windows(c)
-		facts.bsd(c.Settings)
+		facts.unix(c.Settings)
 		for _, p := range port.Protos {
 			facts.EphemeralPorts(p)
 		}

@@ -21,25 +21,68 @@ const (
 )
 
 // linuxKeys are the settings read on Linux.
-var linuxKeys = [...]string{localPortRange, localReservedPorts, unprivilegedPortHead}
+var linuxKeys = [...]string{localPortRange, localReservedPorts, unprivilegedPortHead, conntrackHelper}
 
-// bsdRange is a pair of settings that bounds the ephemeral ports of a BSD system.
-type bsdRange struct {
+// portEnds is a pair of settings that bounds the ephemeral ports of a Unix.
+type portEnds struct {
 	first, last string
+	protos      []port.Proto
 	families    []Family
-	platform    string // the id in policies/platforms.hcl that the names point to
+	// systems have settings of these names, as in Platform.OS; the first is the one that
+	// the names alone point to.
+	systems []string
 }
 
-// bsdRanges are the names under which the BSD systems and macOS keep the range. Only
-// NetBSD has a pair for each family. The "high" and "low" ranges beside them are used
-// by programs that ask for them, so they are not read
+// unixEnds are the names under which the Unix systems besides Linux keep the range. Of
+// those that sysctl prints, only NetBSD's have a pair for each family; the "high" and
+// "low" ranges beside them are used by programs that ask for them, so they are not read
 // (https://github.com/apple-oss-distributions/xnu/blob/e3723e1f1/bsd/netinet/in_pcb.c
-// lines 231-255; sys/netinet/in.h and sys/netinet6/in6.h of OpenBSD and NetBSD).
-var bsdRanges = [...]bsdRange{
-	{"net.inet.ip.portrange.first", "net.inet.ip.portrange.last", []Family{V4, V6}, "freebsd"},
-	{"net.inet.ip.portfirst", "net.inet.ip.portlast", []Family{V4, V6}, "openbsd"},
-	{"net.inet.ip.anonportmin", "net.inet.ip.anonportmax", []Family{V4}, "netbsd"},
-	{"net.inet6.ip6.anonportmin", "net.inet6.ip6.anonportmax", []Family{V6}, "netbsd"},
+// lines 231-255; sys/netinet/in.h and sys/netinet6/in6.h of OpenBSD and NetBSD). Solaris
+// and HP-UX print theirs with ndd, Solaris 11 with ipadm; AIX with no
+// (https://docs.oracle.com/cd/E82638_01/cwsol/setting-udp-and-tcp-kernel-parameters-manually.html,
+// https://docs.oracle.com/cd/E96517_01/cwaix/setting-udp-tcp-kernel-parameters.html).
+var unixEnds = [...]portEnds{
+	{"net.inet.ip.portrange.first", "net.inet.ip.portrange.last", port.Protos[:], []Family{V4, V6}, []string{"freebsd", "darwin"}},
+	{"net.inet.ip.portfirst", "net.inet.ip.portlast", port.Protos[:], []Family{V4, V6}, []string{"openbsd"}},
+	{"net.inet.ip.anonportmin", "net.inet.ip.anonportmax", port.Protos[:], []Family{V4}, []string{"netbsd"}},
+	{"net.inet6.ip6.anonportmin", "net.inet6.ip6.anonportmax", port.Protos[:], []Family{V6}, []string{"netbsd"}},
+	{"tcp_smallest_anon_port", "tcp_largest_anon_port", []port.Proto{port.TCP}, []Family{V4, V6}, []string{"solaris", "hp-ux"}},
+	{"udp_smallest_anon_port", "udp_largest_anon_port", []port.Proto{port.UDP}, []Family{V4, V6}, []string{"solaris", "hp-ux"}},
+	{"tcp_ephemeral_low", "tcp_ephemeral_high", []port.Proto{port.TCP}, []Family{V4, V6}, []string{"aix"}},
+	{"udp_ephemeral_low", "udp_ephemeral_high", []port.Proto{port.UDP}, []Family{V4, V6}, []string{"aix"}},
+}
+
+// badDynamic are OpenBSD's lists of ports that its kernel does not hand out, one for each
+// protocol: decimal numbers with commas or blanks between
+// (https://github.com/openbsd/src/blob/0187bdeef7a7/sbin/sysctl/sysctl.c, parse_baddynamic).
+var badDynamic = [...]struct {
+	key   string
+	proto port.Proto
+}{
+	{"net.inet.tcp.baddynamic", port.TCP},
+	{"net.inet.udp.baddynamic", port.UDP},
+}
+
+// systemsOf are the systems that have a setting, as in Platform.OS; none for a name that
+// is not read.
+func systemsOf(key string) []string {
+	if slices.Contains(linuxKeys[:], key) {
+		return []string{"linux"}
+	}
+	for _, e := range unixEnds {
+		if key == e.first || key == e.last {
+			return e.systems
+		}
+	}
+	for _, b := range badDynamic {
+		if key == b.key {
+			return []string{"openbsd"}
+		}
+	}
+	if key == osType {
+		return []string{"freebsd", "openbsd", "netbsd", "darwin"}
+	}
+	return nil
 }
 
 // osType is the setting that tells macOS ("Darwin") from FreeBSD.
@@ -67,7 +110,7 @@ func ParseSysctlConf(f *source.File) []Setting {
 		if len(written) > maxKey {
 			continue
 		}
-		if key := dotted(string(written)); knownKey(key) {
+		if key := dotted(string(written)); systemsOf(key) != nil {
 			value := trim(f.Text, start+cut+1, end)
 			out = append(out, Setting{key, f.Span(value[0], value[1])})
 		}
@@ -96,7 +139,8 @@ func dotted(key string) string {
 }
 
 // ParseSysctlOutput reads what the command sysctl prints: "key = value" on Linux and
-// NetBSD, "key: value" on FreeBSD and macOS, "key=value" on OpenBSD. Only the settings
+// NetBSD, "key: value" on FreeBSD and macOS, "key=value" on OpenBSD; and what the command
+// no of AIX prints, "key = value". Only the settings
 // that say something about ports are kept, in their order.
 func ParseSysctlOutput(f *source.File) []Setting {
 	var out []Setting
@@ -107,18 +151,13 @@ func ParseSysctlOutput(f *source.File) []Setting {
 			continue
 		}
 		key := string(bytes.TrimSpace(text[:min(cut, maxKey)]))
-		if !knownKey(key) {
+		if systemsOf(key) == nil {
 			continue
 		}
 		value := trim(f.Text, start+cut+1, end)
 		out = append(out, Setting{key, f.Span(value[0], value[1])})
 	}
 	return out
-}
-
-func knownKey(key string) bool {
-	return key == osType || slices.Contains(linuxKeys[:], key) ||
-		slices.ContainsFunc(bsdRanges[:], func(r bsdRange) bool { return key == r.first || key == r.last })
 }
 
 // last is the assignment of key that counts, because each one replaces those before.
@@ -218,9 +257,9 @@ func kernelPort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseBSDRange reads the two ends of a range. They may come in either order: the
-// kernel counts down when the first is the higher one.
-func parseBSDRange(first, end string) (port.Range, error) {
+// parseEnds reads the two ends of a range. They may come in either order: a BSD kernel
+// counts down when the first is the higher one.
+func parseEnds(first, end string) (port.Range, error) {
 	a, err := strconv.ParseUint(first, 10, 16)
 	if err != nil {
 		return port.Range{}, fmt.Errorf("%s is not a port number from 0 to %d", quote(first), port.Max)
@@ -230,4 +269,10 @@ func parseBSDRange(first, end string) (port.Range, error) {
 		return port.Range{}, fmt.Errorf("%s is not a port number from 0 to %d", quote(end), port.Max)
 	}
 	return port.Range{First: uint16(min(a, b)), Last: uint16(max(a, b))}, nil
+}
+
+// parseBadDynamic reads one of OpenBSD's lists.
+func parseBadDynamic(value string) (port.Set, error) {
+	list := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	return port.Parse(strings.Join(list, ","))
 }

@@ -95,15 +95,15 @@ func TestDotted(t *testing.T) {
 	}
 }
 
-func TestParseBSDRange(t *testing.T) {
+func TestParseEnds(t *testing.T) {
 	for _, in := range [][2]string{{"10000", "65535"}, {"65535", "10000"}} {
-		if got, err := parseBSDRange(in[0], in[1]); err != nil || got != (port.Range{First: 10000, Last: 65535}) {
-			t.Errorf("parseBSDRange(%q) = %v, %v", in, got, err)
+		if got, err := parseEnds(in[0], in[1]); err != nil || got != (port.Range{First: 10000, Last: 65535}) {
+			t.Errorf("parseEnds(%q) = %v, %v", in, got, err)
 		}
 	}
 	for _, in := range [][2]string{{"x", "1"}, {"1", ""}, {"1", "65536"}, {"-1", "5"}} {
-		if got, err := parseBSDRange(in[0], in[1]); err == nil {
-			t.Errorf("parseBSDRange(%q) = %v, want an error", in, got)
+		if got, err := parseEnds(in[0], in[1]); err == nil {
+			t.Errorf("parseEnds(%q) = %v, want an error", in, got)
 		}
 	}
 }

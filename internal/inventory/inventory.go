@@ -198,7 +198,7 @@ func bindOverlaps(wide, other string) bool {
 	}
 	if wide == "0.0.0.0" {
 		a, err := netip.ParseAddr(other)
-		return err != nil || a.Unmap().Is4()
+		return other != AnyV6 && (err != nil || a.Unmap().Is4())
 	}
 	x, errX := netip.ParseAddr(wide)
 	y, errY := netip.ParseAddr(other)

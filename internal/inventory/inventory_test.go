@@ -51,6 +51,7 @@ func TestBindsOverlap(t *testing.T) {
 		{"0:0:0:0:0:0:0:1", "::1", true}, {"localhost", "127.0.0.1", true}, {"localhost", "::1", true}, {"localhost", "10.0.0.5", false},
 		{"localhost", "0.0.0.0", true}, {"eth0", "eth0", true}, {"eth0", "eth1", false}, {"eth0", "*", true}, {"eth0", "0.0.0.0", true},
 		{"eth0", "10.0.0.5", false}, {"LOCALHOST", "localhost", true},
+		{"0.0.0.0", inventory.AnyV6, false}, {"10.0.0.5", inventory.AnyV6, false}, {"::1", inventory.AnyV6, true}, {"eth0", inventory.AnyV6, true},
 	} {
 		if got := inventory.BindsOverlap([]string{c.a}, []string{c.b}); got != c.want {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)

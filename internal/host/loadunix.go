@@ -7,10 +7,10 @@ import (
 	"portolan/internal/port"
 )
 
-// bsd puts into f what sysctl printed on a BSD system or macOS.
-func (f *Facts) bsd(settings []Setting) diag.List {
+// unix puts into f what commands printed on a Unix other than Linux.
+func (f *Facts) unix(settings []Setting) diag.List {
 	var diags diag.List
-	for _, pair := range bsdRanges {
+	for _, pair := range unixEnds {
 		first, hasFirst := last(settings, pair.first)
 		end, hasEnd := last(settings, pair.last)
 		if !hasFirst && !hasEnd {
@@ -22,7 +22,7 @@ func (f *Facts) bsd(settings []Setting) diag.List {
 			at = end.Value
 		}
 		if hasFirst && hasEnd {
-			r, err = parseBSDRange(first.Value.Text(), end.Value.Text())
+			r, err = parseEnds(first.Value.Text(), end.Value.Text())
 		}
 		if err != nil {
 			diags = append(diags, diag.Diagnostic{
@@ -32,10 +32,28 @@ func (f *Facts) bsd(settings []Setting) diag.List {
 			continue
 		}
 		f.From = fromFiles
-		for _, proto := range port.Protos {
+		for _, proto := range pair.protos {
 			for _, family := range pair.families {
 				f.replace(proto, family, found{r, at, at})
 			}
+		}
+	}
+	for _, b := range badDynamic {
+		s, ok := last(settings, b.key)
+		if !ok {
+			continue
+		}
+		ports, err := parseBadDynamic(s.Value.Text())
+		if err != nil {
+			diags = append(diags, diag.Diagnostic{
+				Rule: RuleBroken, Severity: diag.Warning, Span: s.Value,
+				Message: fmt.Sprintf("%s: %v; an empty list is used instead", b.key, err),
+			})
+			continue
+		}
+		f.From = fromFiles
+		if !ports.IsEmpty() {
+			f.Reserved = append(f.Reserved, Reserved{b.proto, ports, b.key, place(s.Value)})
 		}
 	}
 	return diags
