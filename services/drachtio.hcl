@@ -149,6 +149,7 @@ service "drachtio" {
       bind     = [first(each.value.host, "*")]
       share    = "sip"
       zero     = "unknown"
+      tls      = "sips"
       exposure = "public"
       assigned = ["5060"]
     }

@@ -38,18 +38,21 @@ service "redis" {
     tls      = port(value("tls-port"), 0)
     cluster  = truthy(value("cluster-enabled"), false)
     over_tls = truthy(value("tls-cluster"), false)
+    open     = !truthy(value("protected-mode"), true) && !has("requirepass") && !has("aclfile") && !has("user")
     bus      = port(value("cluster-port"), 0)
   }
 
   listen "redis" {
-    purpose  = "Redis"
-    when     = local.tcp
-    protocol = ["tcp"]
-    port     = local.port
-    bind     = local.binds
-    v6only   = true
-    exposure = "internal"
-    assigned = ["6379"]
+    purpose   = "Redis"
+    when      = local.tcp
+    protocol  = ["tcp"]
+    port      = local.port
+    bind      = local.binds
+    v6only    = true
+    unguarded = local.open ? "whoever gets there may read and change everything: protected-mode is off and no password is set" : null
+    private   = true # https://redis.io/docs/latest/operate/oss_and_stack/management/security/
+    exposure  = "internal"
+    assigned  = ["6379"]
   }
 
   listen "tls" {

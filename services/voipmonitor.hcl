@@ -48,12 +48,14 @@ service "voipmonitor" {
   }
 
   listen "manager" {
-    purpose  = "manager interface"
-    protocol = ["tcp"]
-    port     = port(setting("general", "managerport"), default.manager_port)
-    bind     = [text(setting("general", "managerip"), default.manager_ip)]
-    exposure = "admin"
-    zero     = "unknown"
+    purpose   = "manager interface"
+    protocol  = ["tcp"]
+    port      = port(setting("general", "managerport"), default.manager_port)
+    bind      = [text(setting("general", "managerip"), default.manager_ip)]
+    unguarded = truthy(setting("general", "manager_enable_unencrypted"), false) ? "calls and commands cross the network in clear" : null
+    private   = true # the comment at managerip
+    exposure  = "admin"
+    zero      = "unknown"
   }
 
   listen "server" {

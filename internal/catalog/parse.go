@@ -103,10 +103,12 @@ type parser struct {
 	roles []roleAsked // that expressions ask for
 	// listens are the names of the listeners so far: a policy and a test know them by these.
 	listens []string
-	strict  bool // see entry
+	tls     []roleAsked // the listeners that are said to be the same over TLS
+	strict  bool        // see entry
 }
 
-// roleAsked is the role in a call of the function file.
+// roleAsked is the role in a call of the function file, or the name of a listener, which may
+// stand further down.
 type roleAsked struct {
 	role string
 	at   hcl.Range
@@ -122,13 +124,20 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 		return nil
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs:    []string{"title", "platforms", "cites", "version", "carrier"},
+		Attrs:    []string{"title", "platforms", "cites", "version", "carrier", "runs"},
 		Required: []string{"title", "platforms"},
 		Blocks:   []string{"file", "option", "default", "locals", "each", "listen", "connect", "lint", "test"},
 	}, "a service", b.DefRange())
 	s := &Service{
 		ID: id, Title: p.String(b.Body, "title"), Platforms: p.Strings(b.Body, "platforms"), Cites: p.Strings(b.Body, "cites"), Carrier: p.Bool(b.Body, "carrier"),
 		Source: p.File, Span: p.Span(b.LabelRanges[0]),
+	}
+	for _, unit := range p.Strings(b.Body, "runs") {
+		if strings.ContainsAny(unit, "/ *?[@") || !strings.HasSuffix(unit, ".service") {
+			p.Error(b.Body.Attributes["runs"].Expr.Range(), "write whole names like \"acme.service\"", "%q is not the name of a unit", unit)
+			continue
+		}
+		s.Runs = append(s.Runs, unit)
 	}
 	scope := newScope(s)
 	if a := b.Body.Attributes["version"]; a != nil {
@@ -159,6 +168,11 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 	for _, asked := range p.roles {
 		if roles := s.roles(); len(roles) > 0 && !slices.Contains(roles, asked.role) {
 			p.Error(asked.at, "add file \""+asked.role+"\" { format = … paths = … }", "the service has no file %q%s", asked.role, hclfile.Suggest(asked.role, roles))
+		}
+	}
+	for _, asked := range p.tls {
+		if !slices.Contains(p.listens, asked.role) {
+			p.Error(asked.at, "name the listener that is the same over TLS", "there is no listener %q%s", asked.role, hclfile.Suggest(asked.role, p.listens))
 		}
 	}
 	if len(s.Files) == 0 {
@@ -417,7 +431,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	where := "a connection"
 	if listen {
-		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only"}
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "advertise", "needs", "unguarded", "private", "tls"}
 		shape.Required = []string{"purpose", "protocol", "exposure"}
 		where = "a listener"
 	}
@@ -437,11 +451,19 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	f := Fact{
 		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
 		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"), Source: expr("source"),
+		Advertise: expr("advertise"), Needs: expr("needs"), Unguarded: expr("unguarded"),
 		Span: p.Span(b.LabelRanges[0]),
 	}
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")
 		f.Share, f.Zero, f.V6Only = p.String(b.Body, "share"), p.String(b.Body, "zero"), p.Bool(b.Body, "v6only")
+		f.Private, f.TLS = p.Bool(b.Body, "private"), p.String(b.Body, "tls")
+		if a := b.Body.Attributes["tls"]; a != nil {
+			p.tls = append(p.tls, roleAsked{f.TLS, a.Expr.Range()})
+		}
+		if a := b.Body.Attributes["private"]; a != nil && f.Unguarded == nil {
+			p.Error(a.Expr.Range(), "add unguarded = \"what strangers could do there\"", "nothing says why strangers must not get to %s", name)
+		}
 		if f.Zero == "" {
 			f.Zero = "off"
 		}
