@@ -47,7 +47,7 @@ floor 4: what is claimed
 internal/inventory:  catalog conf diag parallel port source
 
 floor 5: what follows
-lint:                diag host inventory port solve source
+lint:                addr diag host inventory policy port ruleset solve source
 internal/compile:    addr diag inventory policy port ruleset source
 
 floor 6: firewalls

@@ -17,7 +17,7 @@ func bindAll(p *Pass) {
 	for _, c := range p.listeners {
 		at := c.Everywhere
 		few := c.Exposure == inventory.Admin || c.Exposure == inventory.Internal
-		if !few || c.Unguarded == "" || !everywhere(c) || !at.Span.HasLine() && !c.Private || said[at.Span] && at.Span.HasLine() {
+		if !few || c.Unguarded == "" || !everywhere(c) || !at.Span.HasLine() && c.TrustedOnly == "" || said[at.Span] && at.Span.HasLine() {
 			continue
 		}
 		said[at.Span] = true
@@ -28,9 +28,9 @@ func bindAll(p *Pass) {
 			Notes:   []string{c.Unguarded},
 			Help:    setTo(at, onLoopback(at.Text)+", or to an address of a network in which only its users are"),
 		}
-		if c.Private {
+		if c.TrustedOnly != "" {
 			d.Severity = diag.Warning
-			d.Notes = append(d.Notes, "its documentation says to keep strangers from it")
+			d.Notes = append(d.Notes, "its maintainers say that it is for trusted networks alone ("+c.TrustedOnly+")")
 		}
 		if !at.Span.HasLine() {
 			d.Span, d.Label = c.Span, label(c, "no address is set")

@@ -12,7 +12,9 @@ import (
 	"portolan/internal/diag"
 	"portolan/internal/host"
 	"portolan/internal/inventory"
+	"portolan/internal/policy"
 	"portolan/internal/port"
+	"portolan/internal/ruleset"
 )
 
 // A Rule is one kind of finding. Its name says the pattern that is found and is never
@@ -103,6 +105,7 @@ type Pass struct {
 	listeners []*inventory.Claim // those with a port, in order of the inventory
 	machines  []machine          // of Hosts, in their order
 	moves     moves
+	firewall  *firewall // nil without a policy
 	options   Options
 	rule      *Rule
 	found     diag.List
@@ -122,6 +125,13 @@ type Options struct {
 	// Supported leaves out, for each claim, hosts of systems that its service does not
 	// run on: for files without a host, which are judged for many platforms.
 	Supported bool
+	// Policy is what an operator wrote, and Rules are what it means on the host of the
+	// inventory. Without both no policy is judged: nobody wrote the built-in one.
+	Policy *policy.Policy
+	Rules  *ruleset.Ruleset
+	// Part says that the inventory is a part of a host, such as files that were named: what
+	// it does not hold may be there all the same.
+	Part bool
 }
 
 // Run lets every rule judge inv on hosts. The findings are sorted by file and place.
@@ -135,6 +145,9 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 	}
 	for i := range hosts {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
+	}
+	if o.Policy != nil && o.Rules != nil {
+		p.firewall = newFirewall(o.Policy, o.Rules)
 	}
 	p.moves = newMoves(p.listeners)
 	p.check()

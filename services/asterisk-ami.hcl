@@ -40,16 +40,16 @@ service "asterisk-ami" {
 
   # Without bindaddr it listens on [::], that is on everything: main/manager.c, line 9878.
   listen "ami" {
-    purpose   = "manager interface"
-    when      = local.on
-    protocol  = ["tcp"]
-    port      = port(setting("general", "port"), default.port)
-    bind      = [text(local.address.host, "::")]
-    unguarded = "log-ins, commands and the events of all calls cross the network in clear"
-    private   = true # the security note of manager.conf.sample
-    tls       = "ami-tls"
-    exposure  = "admin"
-    zero      = "unknown"
+    purpose      = "manager interface"
+    when         = local.on
+    protocol     = ["tcp"]
+    port         = port(setting("general", "port"), default.port)
+    bind         = [text(local.address.host, "::")]
+    unguarded    = "log-ins, commands and the events of all calls cross the network in clear"
+    tls          = "ami-tls"
+    exposure     = "admin"
+    trusted_only = "https://github.com/asterisk/asterisk/blob/f0c1c1a7b79b0f8cc0311649bf36824cbeee30a9/configs/samples/manager.conf.sample"
+    zero         = "unknown"
   }
 
   listen "ami-tls" {

@@ -72,21 +72,23 @@ service "jitsi-videobridge" {
   }
 
   listen "http-private" {
-    purpose  = "health, statistics and control over HTTP"
-    when     = local.private_on
-    protocol = ["tcp"]
-    port     = port(local.private, default.http-port)
-    bind     = [text(local.host, "127.0.0.1")]
-    exposure = "internal"
+    purpose      = "health, statistics and control over HTTP"
+    when         = local.private_on
+    protocol     = ["tcp"]
+    port         = port(local.private, default.http-port)
+    bind         = [text(local.host, "127.0.0.1")]
+    exposure     = "internal"
+    trusted_only = "https://github.com/jitsi/jitsi-videobridge/blob/master/doc/rest.md"
   }
 
   listen "https-private" {
-    purpose  = "health, statistics and control over HTTPS"
-    when     = has("videobridge/http-servers/private/key-store-path") && (local.private_tls == null || local.private_tls != "-1")
-    protocol = ["tcp"]
-    port     = port(local.private_tls, default.tls-port)
-    bind     = [text(local.host, "127.0.0.1")]
-    exposure = "internal"
+    purpose      = "health, statistics and control over HTTPS"
+    when         = has("videobridge/http-servers/private/key-store-path") && (local.private_tls == null || local.private_tls != "-1")
+    protocol     = ["tcp"]
+    port         = port(local.private_tls, default.tls-port)
+    bind         = [text(local.host, "127.0.0.1")]
+    exposure     = "internal"
+    trusted_only = "https://github.com/jitsi/jitsi-videobridge/blob/master/doc/rest.md"
   }
 
   listen "http-public" {

@@ -67,21 +67,23 @@ service "loki" {
   }
 
   listen "http" {
-    purpose  = "API (HTTP)"
-    protocol = ["tcp"]
-    port     = port(first(flag(local.words, "-server.http-listen-port", "--server.http-listen-port"), value("server/http_listen_port")), default.http)
-    bind     = [wildcard(first(flag(local.words, "-server.http-listen-address", "--server.http-listen-address"), value("server/http_listen_address")))]
-    exposure = "internal"
-    zero     = "chosen"
+    purpose      = "API (HTTP)"
+    protocol     = ["tcp"]
+    port         = port(first(flag(local.words, "-server.http-listen-port", "--server.http-listen-port"), value("server/http_listen_port")), default.http)
+    bind         = [wildcard(first(flag(local.words, "-server.http-listen-address", "--server.http-listen-address"), value("server/http_listen_address")))]
+    exposure     = "internal"
+    trusted_only = "https://grafana.com/docs/loki/latest/operations/authentication/"
+    zero         = "chosen"
   }
 
   listen "grpc" {
-    purpose  = "other components (gRPC)"
-    protocol = ["tcp"]
-    port     = port(first(flag(local.words, "-server.grpc-listen-port", "--server.grpc-listen-port"), value("server/grpc_listen_port")), default.grpc)
-    bind     = [wildcard(first(flag(local.words, "-server.grpc-listen-address", "--server.grpc-listen-address"), value("server/grpc_listen_address")))]
-    exposure = "internal"
-    zero     = "chosen"
+    purpose      = "other components (gRPC)"
+    protocol     = ["tcp"]
+    port         = port(first(flag(local.words, "-server.grpc-listen-port", "--server.grpc-listen-port"), value("server/grpc_listen_port")), default.grpc)
+    bind         = [wildcard(first(flag(local.words, "-server.grpc-listen-address", "--server.grpc-listen-address"), value("server/grpc_listen_address")))]
+    exposure     = "internal"
+    trusted_only = "https://grafana.com/docs/loki/latest/operations/authentication/"
+    zero         = "chosen"
   }
 
   listen "members" {

@@ -83,14 +83,15 @@ service "mysql" {
   }
 
   listen "mysql" {
-    purpose  = "MySQL"
-    when     = local.is_on
-    protocol = ["tcp"]
-    port     = port(local.port, default.port)
-    bind     = items(text(local.bind, default.bind_address), ",")
-    zero     = "unknown"
-    exposure = "internal"
-    assigned = ["3306"]
+    purpose      = "MySQL"
+    when         = local.is_on
+    protocol     = ["tcp"]
+    port         = port(local.port, default.port)
+    bind         = items(text(local.bind, default.bind_address), ",")
+    zero         = "unknown"
+    exposure     = "internal"
+    trusted_only = "https://dev.mysql.com/doc/refman/8.4/en/security-guidelines.html"
+    assigned     = ["3306"]
   }
 
   # MySQL 8.0 and later have this plugin on by default and 5.7 has it off; the file does

@@ -81,25 +81,27 @@ service "nats" {
   }
 
   listen "monitor" {
-    purpose  = "monitoring (HTTP)"
-    for_each = local.http_port == null ? [] : [local.http_port]
-    when     = each.value != "0"
-    protocol = ["tcp"]
-    zero     = "chosen"
-    port     = port(each.value == "-1" ? "0" : each.value, null)
-    bind     = [wildcard(first(local.http_host, local.host))]
-    exposure = "admin"
+    purpose      = "monitoring (HTTP)"
+    for_each     = local.http_port == null ? [] : [local.http_port]
+    when         = each.value != "0"
+    protocol     = ["tcp"]
+    zero         = "chosen"
+    port         = port(each.value == "-1" ? "0" : each.value, null)
+    bind         = [wildcard(first(local.http_host, local.host))]
+    exposure     = "admin"
+    trusted_only = "https://docs.nats.io/nats-server/configuration/monitoring"
   }
 
   listen "monitor-tls" {
-    purpose  = "monitoring (HTTPS)"
-    for_each = local.https_port == null ? [] : [local.https_port]
-    when     = each.value != "0"
-    protocol = ["tcp"]
-    port     = port(each.value == "-1" ? "0" : each.value, null)
-    bind     = [wildcard(first(local.https_host, local.host))]
-    exposure = "admin"
-    zero     = "chosen"
+    purpose      = "monitoring (HTTPS)"
+    for_each     = local.https_port == null ? [] : [local.https_port]
+    when         = each.value != "0"
+    protocol     = ["tcp"]
+    port         = port(each.value == "-1" ? "0" : each.value, null)
+    bind         = [wildcard(first(local.https_host, local.host))]
+    exposure     = "admin"
+    trusted_only = "https://docs.nats.io/nats-server/configuration/monitoring"
+    zero         = "chosen"
   }
 
   each "cluster" {

@@ -46,25 +46,27 @@ service "node_exporter" {
   # What listens in Go is on both families for the wildcard address of either:
   # https://pkg.go.dev/net#Listen, and seen with 1.5.0.
   listen "metrics" {
-    purpose  = "metrics"
-    for_each = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
-    when     = !local.passed
-    protocol = ["tcp"]
-    port     = port(each.value.port, null)
-    bind     = [wildcard(each.value.host)]
-    zero     = "unknown"
-    exposure = "admin"
-    assigned = ["9100"]
+    purpose      = "metrics"
+    for_each     = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
+    when         = !local.passed
+    protocol     = ["tcp"]
+    port         = port(each.value.port, null)
+    bind         = [wildcard(each.value.host)]
+    zero         = "unknown"
+    exposure     = "admin"
+    trusted_only = "https://prometheus.io/docs/operating/security/"
+    assigned     = ["9100"]
   }
 
   listen "metrics-default" {
-    purpose  = "metrics"
-    when     = !local.passed && length(local.addresses) == 0 && !local.variable
-    protocol = ["tcp"]
-    port     = port(null, default.port)
-    zero     = "unknown"
-    exposure = "admin"
-    assigned = ["9100"]
+    purpose      = "metrics"
+    when         = !local.passed && length(local.addresses) == 0 && !local.variable
+    protocol     = ["tcp"]
+    port         = port(null, default.port)
+    zero         = "unknown"
+    exposure     = "admin"
+    trusted_only = "https://prometheus.io/docs/operating/security/"
+    assigned     = ["9100"]
   }
 
   # The last word is the variable then, and the port is not known.

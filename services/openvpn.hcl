@@ -97,15 +97,15 @@ service "openvpn" {
 
   # management IP PORT [FILE], or SOCKET unix
   listen "management" {
-    for_each  = [for m in find("management") : m if length(args(m)) > 1 && !contains(args(m), "unix")]
-    purpose   = "management interface"
-    protocol  = ["tcp"]
-    when      = !has("management-client")
-    port      = port(args(each.value)[1], null)
-    bind      = [args(each.value)[0]]
-    unguarded = length(args(each.value)) > 2 ? "the password and all commands cross the network in clear" : "whoever gets there controls the tunnel: nothing asks for a password"
-    private   = true # the manual recommends loopback: doc/man-sections/management-options.rst
-    exposure  = "admin"
+    for_each     = [for m in find("management") : m if length(args(m)) > 1 && !contains(args(m), "unix")]
+    purpose      = "management interface"
+    protocol     = ["tcp"]
+    when         = !has("management-client")
+    port         = port(args(each.value)[1], null)
+    bind         = [args(each.value)[0]]
+    unguarded    = length(args(each.value)) > 2 ? "the password and all commands cross the network in clear" : "whoever gets there controls the tunnel: nothing asks for a password"
+    exposure     = "admin"
+    trusted_only = "https://openvpn.net/community-docs/management-interface.html"
   }
 
   # remote HOST [PORT] [PROTOCOL]

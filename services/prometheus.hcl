@@ -53,25 +53,27 @@ service "prometheus" {
   # What listens in Go is on both families for the wildcard address of either:
   # https://pkg.go.dev/net#Listen, and seen with 2.42.0.
   listen "web" {
-    purpose  = "web interface and API"
-    for_each = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
-    protocol = ["tcp"]
-    port     = port(each.value.port, null)
-    bind     = [wildcard(each.value.host)]
-    zero     = "unknown"
-    exposure = "admin"
-    assigned = ["9090"]
+    purpose      = "web interface and API"
+    for_each     = [for a in [for a in local.addresses : hostport(a)] : a if a.port != null]
+    protocol     = ["tcp"]
+    port         = port(each.value.port, null)
+    bind         = [wildcard(each.value.host)]
+    zero         = "unknown"
+    exposure     = "admin"
+    trusted_only = "https://prometheus.io/docs/operating/security/"
+    assigned     = ["9090"]
   }
 
   listen "web-default" {
-    purpose  = "web interface and API"
-    when     = length(local.addresses) == 0 && !local.variable
-    protocol = ["tcp"]
-    port     = port(null, default.port)
-    bind     = ["*"]
-    zero     = "unknown"
-    exposure = "admin"
-    assigned = ["9090"]
+    purpose      = "web interface and API"
+    when         = length(local.addresses) == 0 && !local.variable
+    protocol     = ["tcp"]
+    port         = port(null, default.port)
+    bind         = ["*"]
+    zero         = "unknown"
+    exposure     = "admin"
+    trusted_only = "https://prometheus.io/docs/operating/security/"
+    assigned     = ["9090"]
   }
 
   # The last word is the variable then, and the port is not known.

@@ -170,32 +170,35 @@ service "rabbitmq" {
 
   # The port between nodes follows RABBITMQ_NODE_PORT, plus 20000.
   listen "distribution" {
-    purpose  = "other nodes and command line tools"
-    protocol = ["tcp"]
-    first    = local.low == null && local.env_port != null ? port(local.env_port, null) + 20000 : port(local.low, default.distribution)
-    last     = local.low == null && local.env_port != null ? port(local.env_port, null) + 20000 : port(first(value("distribution.listener.port_range.max"), local.low), default.distribution)
-    bind     = [first(value("distribution.listener.interface"), "0.0.0.0")] # seen with Erlang 25: IPv4 unless told otherwise
-    exposure = "internal"
+    purpose      = "other nodes and command line tools"
+    protocol     = ["tcp"]
+    first        = local.low == null && local.env_port != null ? port(local.env_port, null) + 20000 : port(local.low, default.distribution)
+    last         = local.low == null && local.env_port != null ? port(local.env_port, null) + 20000 : port(first(value("distribution.listener.port_range.max"), local.low), default.distribution)
+    bind         = [first(value("distribution.listener.interface"), "0.0.0.0")] # seen with Erlang 25: IPv4 unless told otherwise
+    exposure     = "internal"
+    trusted_only = "https://www.rabbitmq.com/docs/networking"
   }
 
   # The Erlang port mapper is started with the first node of a host.
   listen "epmd-socket" {
-    purpose  = "Erlang port mapper, by systemd"
-    for_each = [for t in values(file("epmd"), "Socket/ListenStream") : hostport(t)]
-    protocol = ["tcp"]
-    port     = port(each.value.port, null)
-    bind     = [first(each.value.host, "::")]
-    exposure = "internal"
-    assigned = ["4369"]
+    purpose      = "Erlang port mapper, by systemd"
+    for_each     = [for t in values(file("epmd"), "Socket/ListenStream") : hostport(t)]
+    protocol     = ["tcp"]
+    port         = port(each.value.port, null)
+    bind         = [first(each.value.host, "::")]
+    exposure     = "internal"
+    trusted_only = "https://www.rabbitmq.com/docs/networking"
+    assigned     = ["4369"]
   }
 
   listen "epmd" {
-    purpose  = "Erlang port mapper"
-    for_each = has(file("epmd"), "Socket") ? [] : ["started by RabbitMQ"]
-    protocol = ["tcp"]
-    port     = port(value(local.env, "ERL_EPMD_PORT"), default.epmd)
-    exposure = "internal"
-    assigned = ["4369"]
+    purpose      = "Erlang port mapper"
+    for_each     = has(file("epmd"), "Socket") ? [] : ["started by RabbitMQ"]
+    protocol     = ["tcp"]
+    port         = port(value(local.env, "ERL_EPMD_PORT"), default.epmd)
+    exposure     = "internal"
+    trusted_only = "https://www.rabbitmq.com/docs/networking"
+    assigned     = ["4369"]
   }
 
   listen "management" {

@@ -30,14 +30,15 @@ service "redis-sentinel" {
   }
 
   listen "sentinel" {
-    purpose  = "Sentinel"
-    when     = local.tcp
-    protocol = ["tcp"]
-    port     = port(value("port"), default.port)
-    bind     = local.binds
-    v6only   = true
-    exposure = "internal"
-    assigned = ["26379"]
+    purpose      = "Sentinel"
+    when         = local.tcp
+    protocol     = ["tcp"]
+    port         = port(value("port"), default.port)
+    bind         = local.binds
+    v6only       = true
+    exposure     = "internal"
+    trusted_only = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
+    assigned     = ["26379"]
   }
 
   listen "tls" {

@@ -43,16 +43,16 @@ service "redis" {
   }
 
   listen "redis" {
-    purpose   = "Redis"
-    when      = local.tcp
-    protocol  = ["tcp"]
-    port      = local.port
-    bind      = local.binds
-    v6only    = true
-    unguarded = local.open ? "whoever gets there may read and change everything: protected-mode is off and no password is set" : null
-    private   = true # https://redis.io/docs/latest/operate/oss_and_stack/management/security/
-    exposure  = "internal"
-    assigned  = ["6379"]
+    purpose      = "Redis"
+    when         = local.tcp
+    protocol     = ["tcp"]
+    port         = local.port
+    bind         = local.binds
+    v6only       = true
+    unguarded    = local.open ? "whoever gets there may read and change everything: protected-mode is off and no password is set" : null
+    exposure     = "internal"
+    trusted_only = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
+    assigned     = ["6379"]
   }
 
   listen "tls" {
@@ -69,23 +69,25 @@ service "redis" {
   # Without a port of its own the bus stands 10000 above the port that clients of the
   # cluster use.
   listen "cluster-bus" {
-    purpose  = "cluster bus"
-    when     = local.tcp && local.cluster && local.bus != 0
-    protocol = ["tcp"]
-    port     = local.bus
-    bind     = local.binds
-    v6only   = true
-    exposure = "internal"
+    purpose      = "cluster bus"
+    when         = local.tcp && local.cluster && local.bus != 0
+    protocol     = ["tcp"]
+    port         = local.bus
+    bind         = local.binds
+    v6only       = true
+    exposure     = "internal"
+    trusted_only = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
   }
 
   listen "cluster-bus-derived" {
-    purpose  = "cluster bus"
-    when     = local.tcp && local.cluster && local.bus == 0 && !local.over_tls
-    protocol = ["tcp"]
-    port     = local.port + 10000
-    bind     = local.binds
-    v6only   = true
-    exposure = "internal"
+    purpose      = "cluster bus"
+    when         = local.tcp && local.cluster && local.bus == 0 && !local.over_tls
+    protocol     = ["tcp"]
+    port         = local.port + 10000
+    bind         = local.binds
+    v6only       = true
+    exposure     = "internal"
+    trusted_only = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
   }
 
   listen "cluster-bus-derived-tls" {

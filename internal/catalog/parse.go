@@ -431,7 +431,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	where := "a connection"
 	if listen {
-		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "advertise", "needs", "unguarded", "private", "tls"}
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "advertise", "needs", "unguarded", "trusted_only", "tls"}
 		shape.Required = []string{"purpose", "protocol", "exposure"}
 		where = "a listener"
 	}
@@ -457,12 +457,13 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")
 		f.Share, f.Zero, f.V6Only = p.String(b.Body, "share"), p.String(b.Body, "zero"), p.Bool(b.Body, "v6only")
-		f.Private, f.TLS = p.Bool(b.Body, "private"), p.String(b.Body, "tls")
+		f.TLS = p.String(b.Body, "tls")
 		if a := b.Body.Attributes["tls"]; a != nil {
 			p.tls = append(p.tls, roleAsked{f.TLS, a.Expr.Range()})
 		}
-		if a := b.Body.Attributes["private"]; a != nil && f.Unguarded == nil {
-			p.Error(a.Expr.Range(), "add unguarded = \"what strangers could do there\"", "nothing says why strangers must not get to %s", name)
+		f.TrustedOnly = p.String(b.Body, "trusted_only")
+		if a := b.Body.Attributes["trusted_only"]; a != nil && !strings.HasPrefix(f.TrustedOnly, "https://") {
+			p.Error(a.Expr.Range(), "name the page on which its maintainers say so, as in \"https://…\"", "trusted_only is no address of a page")
 		}
 		if f.Zero == "" {
 			f.Zero = "off"

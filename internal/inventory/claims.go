@@ -264,7 +264,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	}
 	claim := Claim{
 		Service: b.service.ID, Listen: f.Name, Purpose: purpose, Direction: direction,
-		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share, V6Only: f.V6Only,
+		NominalFirst: lo, NominalLast: hi, Exposure: Exposure(f.Exposure), Pairs: f.Pairs, Platforms: b.service.Platforms, Share: f.Share, V6Only: f.V6Only, TrustedOnly: f.TrustedOnly,
 	}
 	if f.Nominal != nil {
 		claim.NominalFirst, claim.NominalLast = b.bounds(f.Nominal, ctx, lo, hi)

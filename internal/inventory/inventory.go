@@ -140,13 +140,14 @@ type Claim struct {
 	// Unguarded says what somebody on the way reads or whoever gets there may do; "" for a
 	// listener that is encrypted, asks for a log-in, or is made for everybody.
 	Unguarded string
-	// Private says that the service's documentation wants strangers kept from it.
-	Private bool
 	// TLS is the name of the listener that speaks the same over TLS; "" when there is none.
 	TLS string
 	// Account is who runs the service without the right to bind privileged ports; the zero
 	// value where it has the right, or nobody knows.
 	Account Account
+	// TrustedOnly is the page on which the maintainers say that the listener is for trusted
+	// networks alone; "" when they do not.
+	TrustedOnly string
 	// Platforms are the platforms the service runs on, as in policies/platforms.hcl.
 	Platforms []string
 }
