@@ -16,22 +16,35 @@ import (
 // firewall is a policy and what it means on a host, as rules ask about it.
 type firewall struct {
 	*policy.Policy
-	doors  map[port.Proto][]*door
-	of     [][]*door // by allow
+	atlas  map[port.Proto][]run // all ports of a protocol, ascending
+	of     [][]*door            // by allow
 	from   []addr.Set
 	unions map[string]addr.Set // by the indexes in from, see union
+	public map[int]bool        // by index in from, see isPublic
 	opened map[*inventory.Claim]opening
-	budget int // of work that is left, in address ranges and pairs of doors
+	// budget is the work that is left, in doors and address ranges that are looked at, and
+	// proofs the same for comparing rulesets. Below 0 there was not enough.
+	budget, proofs int
 }
 
-// maxWork bounds what judging one policy costs: a hostile one has a million rules. It is
-// some hundred times what a large policy of people needs, and takes less than a second.
-const maxWork = 10_000_000
+// What judging one policy may cost: a hostile one has a million rules. Both are some
+// hundred times what a large policy of people needs, and take less than a second.
+const (
+	maxWork   = 10_000_000
+	maxProofs = 50_000_000
+)
+
+// run is ports that no rule tells apart, and the doors to them in the order of the rules.
+type run struct {
+	ports port.Range
+	doors []*door
+}
 
 // A door is one rule that accepts packets of new connections, for one protocol.
 type door struct {
 	*ruleset.Rule
 	at    int // where the rule stands in the ruleset
+	proto port.Proto
 	ports []port.Range
 	from  int // index of the sources in firewall.from
 	allow int // index of the allow that asked for it; -1 for a rule of every ruleset
@@ -39,11 +52,6 @@ type door struct {
 
 // limited reports whether the door lets in only so many.
 func (d *door) limited() bool { return d.Effect.Limit != ruleset.Limit{} }
-
-// opens reports whether any of the ports is behind the door.
-func (d *door) opens(ports port.Range) bool {
-	return slices.ContainsFunc(d.ports, func(r port.Range) bool { return r.Overlaps(ports) })
-}
 
 // word is the text of the policy in which the ports of d stand; false for a door that is
 // there because of a claim.
@@ -58,13 +66,14 @@ func (d *door) word(f *firewall) (source.Span, bool) {
 // allow accepts is accepted.
 func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	f := &firewall{
-		Policy: p, doors: map[port.Proto][]*door{}, of: make([][]*door, len(p.Allows)),
-		unions: map[string]addr.Set{}, opened: map[*inventory.Claim]opening{}, budget: maxWork,
+		Policy: p, atlas: map[port.Proto][]run{}, of: make([][]*door, len(p.Allows)), unions: map[string]addr.Set{},
+		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, budget: maxWork, proofs: maxProofs,
 	}
 	byName := map[string]int{}
 	for i := range p.Allows {
 		byName[p.Allows[i].Name.Text] = i
 	}
+	doors := map[port.Proto][]*door{}
 	known := map[string][]int{} // indexes in from, by name of the rule
 	for i := range rs.Rules {
 		r := &rs.Rules[i]
@@ -84,15 +93,47 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		}
 		for _, proto := range port.Protos {
 			if m.Protos.Has(uint8(proto)) {
-				d := &door{r, i, m.Ports.Ranges(), known[r.Name][from], allow}
-				f.doors[proto] = append(f.doors[proto], d)
+				d := &door{r, i, proto, m.Ports.Ranges(), known[r.Name][from], allow}
+				doors[proto] = append(doors[proto], d)
 				if allow >= 0 {
 					f.of[allow] = append(f.of[allow], d)
 				}
 			}
 		}
 	}
+	for _, proto := range port.Protos {
+		f.atlas[proto] = f.survey(doors[proto])
+	}
 	return f
+}
+
+// survey cuts all ports at the bounds of the doors; nil when there is too much of it.
+func (f *firewall) survey(doors []*door) []run {
+	cuts := []int{0, port.Max + 1}
+	for _, d := range doors {
+		for _, r := range d.ports {
+			cuts = append(cuts, int(r.First), int(r.Last)+1)
+		}
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	runs := make([]run, len(cuts)-1)
+	for i := range runs {
+		runs[i].ports = port.Range{First: uint16(cuts[i]), Last: uint16(cuts[i+1] - 1)}
+	}
+	for _, d := range doors {
+		for _, r := range d.ports {
+			first, _ := slices.BinarySearch(cuts, int(r.First))
+			end, _ := slices.BinarySearch(cuts, int(r.Last)+1)
+			if !f.spend(end - first) {
+				return nil
+			}
+			for i := first; i < end; i++ {
+				runs[i].doors = append(runs[i].doors, d)
+			}
+		}
+	}
+	return runs
 }
 
 // spend takes work from what is left; false when that is not enough.
@@ -127,71 +168,61 @@ func (p *Pass) opened(c *inventory.Claim) (opening, bool) {
 	heard := heard(c)
 	o := opening{every: heard}
 	seen := map[string]bool{}
+	var closed []port.Range
 	for _, r := range runs {
-		key := sourceKey(r.doors)
 		if len(r.doors) == 0 {
-			o.closed = o.closed.Union(port.Of(r.ports))
+			closed = append(closed, r.ports)
 		}
+		key := sourceKey(r.doors)
 		if seen[key] {
 			continue
 		}
 		seen[key] = true
 		from, ok := f.union(key)
-		if !ok {
+		if !ok || !f.spend(len(o.every.Ranges())+len(from.Ranges())) {
 			return opening{}, false
 		}
 		from = from.Intersect(heard)
 		o.every, o.some = o.every.Intersect(from), o.some.Union(from)
 	}
+	o.closed = port.Of(closed...)
 	f.opened[c] = o
 	return o, true
 }
 
-// run is ports that no rule tells apart, and the doors to them.
-type run struct {
-	ports port.Range
-	doors []*door
-}
-
-// runs cut ports at the bounds of all doors; false when there are too many.
+// runs are the cuts of some ports; false when the policy is too large to say.
 func (f *firewall) runs(proto port.Proto, ports port.Range) ([]run, bool) {
-	doors := f.near(proto, ports)
-	cuts := []int{int(ports.First), int(ports.Last) + 1}
-	for _, d := range doors {
-		for _, r := range d.ports {
-			if r.Overlaps(ports) {
-				cuts = append(cuts, max(int(r.First), int(ports.First)), min(int(r.Last), int(ports.Last))+1)
-			}
+	all := f.atlas[proto]
+	first, _ := slices.BinarySearchFunc(all, ports.First, func(r run, p uint16) int { return int(r.ports.Last) - int(p) })
+	var out []run
+	for _, r := range all[first:] {
+		if !r.ports.Overlaps(ports) {
+			break
+		}
+		r.ports = port.Range{First: max(r.ports.First, ports.First), Last: min(r.ports.Last, ports.Last)}
+		out = append(out, r)
+		if !f.spend(1 + len(r.doors)) {
+			return nil, false
 		}
 	}
-	slices.Sort(cuts)
-	cuts = slices.Compact(cuts)
-	if !f.spend(len(cuts) * len(doors)) {
-		return nil, false
-	}
-	runs := make([]run, 0, len(cuts)-1)
-	for i := range cuts[1:] {
-		r := run{ports: port.Range{First: uint16(cuts[i]), Last: uint16(cuts[i+1] - 1)}}
-		for _, d := range doors {
-			if d.opens(port.Single(r.ports.First)) {
-				r.doors = append(r.doors, d)
-			}
-		}
-		runs = append(runs, r)
-	}
-	return runs, true
+	return out, len(out) > 0
 }
 
-// near are the doors to any of the ports.
-func (f *firewall) near(proto port.Proto, ports port.Range) []*door {
-	f.spend(len(f.doors[proto]) / 8) // cheap, and many of them are not
+// near are the doors to any of the ports, in the order of the rules; false when the policy
+// is too large to say.
+func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
 	var out []*door
-	for _, d := range f.doors[proto] {
-		if d.opens(ports) {
-			out = append(out, d)
+	for _, p := range ports {
+		runs, ok := f.runs(proto, p)
+		if !ok {
+			return nil, false
+		}
+		for _, r := range runs {
+			out = append(out, r.doors...)
 		}
 	}
-	return out
+	slices.SortFunc(out, func(a, b *door) int { return a.at - b.at })
+	return slices.Compact(out), true
 }
 
 // sourceKey is the same for doors with the same sources.
@@ -243,4 +274,22 @@ func heard(c *inventory.Claim) addr.Set {
 		return addr.V6()
 	}
 	return addr.All()
+}
+
+// aboutPolicy are the rules that judge a policy by itself: on another host of the same
+// policy they would say the same again, or be silent because it is needed there.
+var aboutPolicy = [...]string{"allow-opens-nothing", "limit-bypassed", "redundant-allow", "unclaimed-ports"}
+
+// AboutPolicy reports whether findings of the rule are about the policy alone. For many
+// hosts of one policy they are true when they are true on each.
+func AboutPolicy(rule string) bool { return slices.Contains(aboutPolicy[:], rule) }
+
+// zone is the zone of that name.
+func (f *firewall) zone(name string) *policy.Zone {
+	for i := range f.Zones {
+		if f.Zones[i].Name.Text == name {
+			return &f.Zones[i]
+		}
+	}
+	return nil
 }

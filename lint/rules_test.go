@@ -20,6 +20,7 @@ import (
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/report"
+	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/lint"
 	"portolan/policies"
@@ -112,24 +113,27 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 		t.Fatal("the host has no platform")
 	}
 	list = append(list, found...)
-	list = append(list, lint.Run(inv, []host.Facts{facts}, lint.Options{})...)
+	var o lint.Options
 	if raw, ok := files["portolan.hcl"]; ok {
-		list = append(list, lookAtPolicy(t, cat, inv, raw.Data, files)...)
+		var found diag.List
+		o.Policy, o.Rules, found = lookAtPolicy(t, cat, inv, raw.Data, files)
+		list = append(list, found...)
 	}
+	list = append(list, lint.Run(inv, []host.Facts{facts}, o)...)
 	list.Sort()
 	return list
 }
 
-// lookAtPolicy is what is found out about a policy and the firewall it means.
-func lookAtPolicy(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, raw []byte, files fstest.MapFS) diag.List {
+// lookAtPolicy is a policy, the firewall it means, and what is found out about both.
+func lookAtPolicy(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, raw []byte, files fstest.MapFS) (*policy.Policy, *ruleset.Ruleset, diag.List) {
 	t.Helper()
 	p, list := policy.Load(source.New("portolan.hcl", raw))
 	if p == nil {
-		return list
+		return nil, nil, list
 	}
 	list = append(list, policy.Check(p, cat.Listeners(cat.IDs()...))...)
 	if list.Max() == diag.Error {
-		return list
+		return nil, nil, list
 	}
 	rules, found := compile.Ruleset(p, inv)
 	list = append(list, found...)
@@ -144,7 +148,7 @@ func lookAtPolicy(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, 
 		}
 		list = append(list, found...)
 	}
-	return list
+	return p, rules, list
 }
 
 // compare holds the text of list against the archive's file of that name, or writes it

@@ -40,6 +40,7 @@ type input struct {
 	// What was loaded once for many hosts; nil loads it.
 	catalog *catalog.Catalog
 	known   *host.Platforms
+	written *policy.Policy // to judge by; nil does not judge a policy
 }
 
 // inventoryFlags are the flags of commands that read configuration.
@@ -62,7 +63,7 @@ func (in *input) hostFlags(cmd *cobra.Command) {
 }
 
 func (in *input) policyFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.policy, "policy", "", "the policy in `FILE`; without it ./portolan.hcl, else the built-in one")
+	cmd.Flags().StringVar(&in.policy, "policy", "", "the policy in `FILE`; without it portolan.hcl here or in a folder above, else the built-in one")
 }
 
 // catalogue loads the built-in descriptions and those of --services.
@@ -329,48 +330,6 @@ func (a *app) hosts(ctx context.Context, in *input, tree *source.Tree, inv *inve
 	}
 	facts, diags, err := host.Load(tree, platforms)
 	return []host.Facts{facts}, diags, err
-}
-
-// policyFile is where a policy lies when nobody says.
-const policyFile = "portolan.hcl"
-
-// loadPolicy loads and checks the policy. The words say where it is from.
-func (a *app) loadPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, string, error) {
-	name := in.policy
-	if name == "" {
-		if _, err := os.Stat(policyFile); err != nil {
-			return a.builtinPolicy(cat)
-		}
-		name = policyFile
-	}
-	f, err := source.ReadFile(name)
-	if err != nil {
-		return nil, "", fmt.Errorf("--policy %s: %w", name, reason(err))
-	}
-	return a.checkPolicy(f, filepath.ToSlash(name), cat)
-}
-
-// builtinPolicy is the one that the binary carries.
-func (a *app) builtinPolicy(cat *catalog.Catalog) (*policy.Policy, string, error) {
-	raw, err := fs.ReadFile(policies.FS, "default.hcl")
-	if err != nil {
-		return nil, "", err
-	}
-	return a.checkPolicy(source.New("policies/default.hcl", raw), "the built-in policy", cat)
-}
-
-func (a *app) checkPolicy(f *source.File, words string, cat *catalog.Catalog) (*policy.Policy, string, error) {
-	p, diags := policy.Load(f)
-	if diags.Max() < diag.Error {
-		var named []string // the services whose listeners matter
-		for _, allow := range p.Allows {
-			if len(allow.Listen) > 0 {
-				named = append(named, allow.Service.Text)
-			}
-		}
-		diags = append(diags, policy.Check(p, cat.Listeners(named...))...)
-	}
-	return p, words, a.refuse(diags, words+" has errors")
 }
 
 // dress says how findings are printed on w: in color for a person at a terminal, unless

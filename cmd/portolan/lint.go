@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portolan/internal/compile"
 	"portolan/internal/diag"
 	"portolan/internal/parallel"
 	"portolan/internal/report"
@@ -34,6 +35,10 @@ With --root, further folders are hosts too: --root hosts/* judges every host bel
 hosts/, several at a time, names each that has findings, and counts all. A host that
 cannot be read is named on standard error; the others are judged, and the exit code
 is 3.
+
+A policy that somebody wrote, named with --policy or found, is judged too: what it
+opens to whom, what it leaves closed, and what has no effect. What is said of the
+policy alone is said once for many hosts, where it holds on all of them.
 
 With --fix it changes the files of its safe fixes and reports what is left; --diff
 prints that change as a patch and touches nothing. A fix is safe when it moves a range
@@ -119,20 +124,20 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 	return cmd
 }
 
-// judge is all findings about what a command speaks of, once its policy is known to be
-// right.
+// judge is all findings about what a command speaks of, and about its policy.
 func (a *app) judge(ctx context.Context, in *input, paths []string) (diag.List, error) {
-	cat, err := a.catalogue(in)
-	if err != nil {
-		return nil, err
-	}
 	one := *in
-	one.catalog = cat
-	list, err := a.findings(ctx, &one, paths)
-	if err != nil {
+	var err error
+	if one.catalog, err = a.catalogue(in); err != nil {
 		return nil, err
 	}
-	_, _, err = a.loadPolicy(in, cat)
+	var list diag.List
+	if one.written, list, err = a.writtenPolicy(in, one.catalog); err != nil {
+		return nil, err
+	}
+	found, err := a.findings(ctx, &one, paths)
+	list = append(list, found...)
+	list.Sort()
 	return list, err
 }
 
@@ -142,7 +147,16 @@ func (a *app) findings(ctx context.Context, in *input, paths []string) (diag.Lis
 	if err != nil {
 		return nil, err
 	}
-	list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone})...)
+	o := lint.Options{Supported: found.alone, Part: len(paths) > 0}
+	list := found.diags
+	if o.Policy = in.written; o.Policy != nil {
+		rules, diags := compile.Ruleset(o.Policy, found.inventory)
+		o.Rules = rules
+		if !o.Part { // a service that was not named opens nothing
+			list = append(list, diags...)
+		}
+	}
+	list = append(list, lint.Run(found.inventory, found.hosts, o)...)
 	list.Sort()
 	return list, nil
 }
@@ -175,7 +189,8 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 	if err != nil {
 		return err
 	}
-	if _, _, err := a.loadPolicy(in, cat); err != nil {
+	written, policyList, err := a.writtenPolicy(in, cat)
+	if err != nil {
 		return err
 	}
 	platforms, err := a.platformFacts()
@@ -187,6 +202,7 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 		err  error
 	}
 	worst, failed := diag.Invalid, 0
+	shared := newShared(written, policyList)
 	hosts := func(yield func(report.Host) bool) {
 		i := -1
 		for j := range parallel.InOrder(len(roots), func(i int) judged {
@@ -194,7 +210,7 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 				return judged{err: err}
 			}
 			one := *in
-			one.root, one.catalog, one.known = roots[i], cat, &platforms
+			one.root, one.catalog, one.known, one.written = roots[i], cat, &platforms, written
 			list, err := a.findings(ctx, &one, nil)
 			return judged{list, err}
 		}) {
@@ -207,10 +223,15 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(roots[i])+": "+report.Printable(j.err.Error()))
 				continue
 			}
-			worst = max(worst, j.list.Max())
-			if !yield(report.Host{Root: roots[i], Findings: j.list}) {
+			own := shared.take(j.list)
+			worst = max(worst, own.Max())
+			if !yield(report.Host{Root: roots[i], Findings: own}) {
 				return
 			}
+		}
+		if list := shared.findings(); len(list) > 0 {
+			worst = max(worst, list.Max())
+			yield(report.Host{Findings: list})
 		}
 	}
 	if err := a.writeHosts(f, hosts, report.Options{Fleet: true, Limit: limit}); err != nil {

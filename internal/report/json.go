@@ -83,7 +83,7 @@ func writeJSON(w io.Writer, hosts iter.Seq[Host], o Options) error {
 				all[i] += n
 			}
 			root := ""
-			if o.Fleet {
+			if o.Fleet && h.Root != "" {
 				root = filepath.ToSlash(h.Root)
 				each = append(each, jsonHost{root, summaryOf(&of)})
 			}

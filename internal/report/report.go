@@ -52,7 +52,8 @@ func (o *Options) rule(name string) Rule {
 // A Host is the findings of one host, or of files that were named by themselves.
 type Host struct {
 	// Root is the folder that the names of its files are below, as people gave it; "" when
-	// the names are from the working directory themselves.
+	// the names are from the working directory themselves. Among many hosts that is no host:
+	// the findings are about what all of them share.
 	Root     string
 	Findings diag.List
 }

@@ -25,9 +25,12 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	var all counts
 	total, clean := 0, 0
 	for h := range hosts {
-		total++
 		if p.below = ""; o.Fleet {
 			p.below = h.Root
+		}
+		shared := o.Fleet && h.Root == ""
+		if !shared {
+			total++
 		}
 		var of counts
 		of.add(h.Findings)
@@ -39,7 +42,7 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 			p.line()
 		}
 		switch {
-		case !o.Fleet:
+		case !o.Fleet, shared:
 		case len(h.Findings) == 0:
 			clean++
 		default:
@@ -51,7 +54,7 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	case !o.Fleet:
 		p.line(all.String())
 	case clean == total:
-		p.line(number(total, "host"), ": no findings")
+		p.line(number(total, "host"), ": ", all.String())
 	default:
 		p.line(number(total, "host"), ", ", strconv.Itoa(total-clean), " with findings: ", all.String())
 	}

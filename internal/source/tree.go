@@ -333,7 +333,24 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 // ReadFile reads one file by the path an operator typed, under the same limits as
 // Tree.Read; the File carries that path.
 func ReadFile(name string) (*File, error) {
-	info, err := os.Stat(name)
+	info, err := os.Stat(name) // before it is opened: opening a pipe waits for its writer
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadOpen(f, name)
+}
+
+// ReadOpen reads an open file like ReadFile; the File carries the name.
+func ReadOpen(f fs.File, name string) (*File, error) {
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -343,11 +360,6 @@ func ReadFile(name string) (*File, error) {
 	if info.Size() > MaxFileSize {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	raw, err := readAll(f, int(info.Size()))
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}

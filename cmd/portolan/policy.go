@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"portolan/internal/catalog"
+	"portolan/internal/diag"
+	"portolan/internal/policy"
+	"portolan/internal/source"
+	"portolan/lint"
+	"portolan/policies"
+)
+
+// policyFile is the name under which a policy is found when nobody names one.
+const policyFile = "portolan.hcl"
+
+// loadPolicy loads and checks the policy. The words say where it is from.
+func (a *app) loadPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, string, error) {
+	f, err := a.policySource(in)
+	if err != nil {
+		return nil, "", err
+	}
+	if f == nil {
+		return a.builtinPolicy(cat)
+	}
+	p, diags := checkPolicy(f, cat)
+	return p, f.Name, a.refuse(diags, f.Name+" has errors")
+}
+
+// builtinPolicy is the one that the binary carries.
+func (a *app) builtinPolicy(cat *catalog.Catalog) (*policy.Policy, string, error) {
+	raw, err := fs.ReadFile(policies.FS, "default.hcl")
+	if err != nil {
+		return nil, "", err
+	}
+	const words = "the built-in policy"
+	p, diags := checkPolicy(source.New("policies/default.hcl", raw), cat)
+	return p, words, a.refuse(diags, words+" has errors")
+}
+
+// writtenPolicy is the policy that somebody wrote, and what is wrong with its text; nil
+// when nobody did, and when it has a mistake.
+func (a *app) writtenPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, diag.List, error) {
+	f, err := a.policySource(in)
+	if f == nil || err != nil {
+		return nil, nil, err
+	}
+	p, diags := checkPolicy(f, cat)
+	if diags.Max() == diag.Error {
+		p = nil
+	}
+	return p, diags, nil
+}
+
+// policySource is the file that --policy names, or else the one that is found; nil when
+// there is none.
+func (a *app) policySource(in *input) (*source.File, error) {
+	if in.policy == "" {
+		return a.foundPolicy()
+	}
+	f, err := source.ReadFile(in.policy)
+	if err != nil {
+		return nil, fmt.Errorf("--policy %s: %w", in.policy, reason(err))
+	}
+	f.Name = filepath.ToSlash(f.Name)
+	return f, nil
+}
+
+// foundPolicy looks for a policy in the working directory and then in each folder above
+// it. A folder that holds .git is the last: what lies above a repository is not of it.
+//
+// This program runs as root, in whatever folder root happens to be, and a policy decides
+// what a firewall opens. So a file that somebody else could have put there, such as one in
+// /tmp, is not used until it is named.
+func (a *app) foundPolicy() (*source.File, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // "..", below, follows no link
+		return nil, plainError(err)
+	}
+	for above := ""; ; above += "../" {
+		name := above + policyFile
+		link, err := os.Lstat(filepath.Join(dir, policyFile))
+		switch {
+		case err == nil:
+			return a.readTrusted(name, link)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, plainError(err)
+		}
+		_, err = os.Lstat(filepath.Join(dir, ".git"))
+		parent := filepath.Dir(dir)
+		if err == nil || parent == dir {
+			return nil, nil
+		}
+		dir = parent
+	}
+}
+
+// readTrusted reads a policy that was found, when both its name and its content belong to
+// this user, or to root.
+func (a *app) readTrusted(name string, link fs.FileInfo) (*source.File, error) {
+	refused := fmt.Errorf("%s belongs to another user, and a policy decides what is opened: if it is meant, name it with --policy %s", name, name)
+	if !a.trusts(link) {
+		return nil, refused
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file: name the policy with --policy", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	defer f.Close()
+	info, err := f.Stat() // what is read, whatever has happened to the name by now
+	if err != nil {
+		return nil, plainError(err)
+	}
+	if !a.trusts(info) {
+		return nil, refused
+	}
+	file, err := source.ReadOpen(f, name)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	return file, nil
+}
+
+// checkPolicy reads a policy and holds it against the catalogue.
+func checkPolicy(f *source.File, cat *catalog.Catalog) (*policy.Policy, diag.List) {
+	p, diags := policy.Load(f)
+	if diags.Max() < diag.Error {
+		var named []string // the services whose listeners matter
+		for _, allow := range p.Allows {
+			if len(allow.Listen) > 0 {
+				named = append(named, allow.Service.Text)
+			}
+		}
+		diags = append(diags, policy.Check(p, cat.Listeners(named...))...)
+	}
+	return p, diags
+}
+
+// shared are the findings about one policy that judges many hosts: those about its text,
+// and those that are the same on every host. It keeps those of one host, and the numbers
+// of the others.
+type shared struct {
+	policy *policy.Policy
+	text   diag.List
+	list   diag.List // those of the first host
+	on     []int     // how many hosts have each of list
+	hosts  int
+}
+
+func newShared(p *policy.Policy, text diag.List) *shared { return &shared{policy: p, text: text} }
+
+// take counts what one host says about the policy alone, and returns the rest.
+func (s *shared) take(list diag.List) diag.List {
+	if s.policy == nil {
+		return list
+	}
+	s.hosts++
+	seen := make([]bool, len(s.list))
+	return slices.DeleteFunc(list, func(d diag.Diagnostic) bool {
+		if !lint.AboutPolicy(d.Rule) {
+			return false
+		}
+		if s.hosts == 1 {
+			// The other places are in files of that host.
+			d.Related = slices.DeleteFunc(d.Related, func(r diag.Related) bool { return r.Span.File != s.policy.File })
+			s.list, s.on = append(s.list, d), append(s.on, 1)
+			return true
+		}
+		i := slices.IndexFunc(s.list, func(o diag.Diagnostic) bool {
+			return o.Rule == d.Rule && o.Span == d.Span && o.Message == d.Message
+		})
+		if i >= 0 && !seen[i] {
+			seen[i] = true
+			s.on[i]++
+		}
+		return true
+	})
+}
+
+// findings are those that every host has.
+func (s *shared) findings() diag.List {
+	list := slices.Clone(s.text)
+	for i, d := range s.list {
+		if s.on[i] == s.hosts {
+			if s.hosts > 1 {
+				d.Notes = append(slices.Clip(d.Notes), fmt.Sprintf("this is so on all %d hosts", s.hosts))
+			}
+			list = append(list, d)
+		}
+	}
+	list.Sort()
+	return list
+}

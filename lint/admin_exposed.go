@@ -1,0 +1,184 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"portolan/internal/diag"
+	"portolan/internal/inventory"
+	"portolan/internal/port"
+	"portolan/internal/source"
+)
+
+// adminExposed finds allows that let everybody come to a listener of which its own
+// maintainers say that it is for trusted networks.
+func adminExposed(p *Pass) {
+	p.reportExposed(
+		func(c *inventory.Claim, _ *door) bool { return c.TrustedOnly != "" },
+		func(d *diag.Diagnostic, c *inventory.Claim) {
+			note := "the maintainers of " + c.Service + " say that it is for trusted networks alone (" + c.TrustedOnly + ")"
+			if !slices.Contains(d.Notes, note) {
+				d.Notes = append(d.Notes, note)
+			}
+			if onPrivate(c) { // whoever is on the private networks, and behind a NAT all
+				d.Severity = diag.Warning
+			}
+		})
+}
+
+// anySourceAdmin finds those of the other administrators' listeners. SSH is made for that:
+// it is worth a word where nothing slows down who tries passwords.
+func anySourceAdmin(p *Pass) {
+	p.reportExposed(
+		func(c *inventory.Claim, d *door) bool {
+			return c.Exposure == inventory.Admin && c.TrustedOnly == "" && !onPrivate(c) && !(c.Service == ssh && d.limited())
+		},
+		func(d *diag.Diagnostic, c *inventory.Claim) {
+			if c.Service == ssh {
+				d.Severity = diag.Info
+			}
+		})
+}
+
+// exposed is listeners to which one word of the policy lets the public come.
+type exposed struct {
+	door   *door
+	word   source.Span
+	claims []*inventory.Claim
+}
+
+// reportExposed reports the listeners that are picked and to which the public can come, a
+// finding for each word of the policy that opens some. finish is told of each of them.
+func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish func(*diag.Diagnostic, *inventory.Claim)) {
+	f := p.firewall
+	if f == nil {
+		return
+	}
+	var all []*exposed
+	by := map[source.Span]*exposed{}
+	for _, c := range p.listeners {
+		if c.OnLoopback() || c.Exposure == inventory.Loopback {
+			continue
+		}
+		doors, _ := f.near(c.Proto, c.Ports)
+		for _, d := range doors {
+			if d.allow < 0 || !pick(c, d) || !f.letsIn(d, c) {
+				continue
+			}
+			word := f.openedBy(d, c)
+			e := by[word]
+			if e == nil {
+				e = &exposed{door: d, word: word}
+				by[word] = e
+				all = append(all, e)
+			}
+			if !slices.Contains(e.claims, c) {
+				e.claims = append(e.claims, c)
+			}
+		}
+	}
+	for _, e := range all {
+		a := &f.Allows[e.door.allow]
+		names := make([]string, 0, len(e.claims))
+		for _, c := range e.claims {
+			names = append(names, subject(c))
+		}
+		d := diag.Diagnostic{Span: e.word, Label: "this opens " + plural(len(names), "it", "them")}
+		whom := "everybody"
+		for _, ref := range a.From {
+			if zone := f.zone(ref.Text); zone != nil && isPublic(zone.Sources) {
+				whom = "the public addresses of zone " + strconv.Quote(ref.Text)
+				d.Related = append(d.Related, diag.Related{Span: ref.Span, Message: "more addresses of the Internet than one operator has"})
+				break
+			}
+		}
+		d.Message = fmt.Sprintf("allow %q opens %s to %s", a.Name.Text, some(names), whom)
+		for i, c := range e.claims {
+			if i < maxPartners {
+				d.Related = append(d.Related, diag.Related{Span: c.Span, Message: label(c, subject(c)+": "+c.Purpose)})
+			}
+			finish(&d, c)
+		}
+		d.Help = or(f.narrow(e.door.allow), f.leaveOut(e))
+		p.report(d)
+	}
+}
+
+// openedBy is the word of the policy that asks for d, which opens c.
+func (f *firewall) openedBy(d *door, c *inventory.Claim) source.Span {
+	if word, ok := d.word(f); ok {
+		return word
+	}
+	a := &f.Allows[d.allow]
+	for _, w := range a.Listen {
+		if w.Text == c.Listen {
+			return w.Span
+		}
+	}
+	for _, w := range a.Exposure {
+		if w.Text == string(c.Exposure) {
+			return w.Span
+		}
+	}
+	if a.Service.Text != "" {
+		return a.Service.Span
+	}
+	return a.Name.Span
+}
+
+// narrow says how to keep the public out of an allow.
+func (f *firewall) narrow(allow int) string {
+	a := &f.Allows[allow]
+	for _, ref := range a.From {
+		if zone := f.zone(ref.Text); zone != nil && isPublic(zone.Sources) && len(a.From) > 1 {
+			return "leave zone." + ref.Text + " out of from"
+		}
+	}
+	for i := range f.Zones {
+		if z := &f.Zones[i]; !isPublic(z.Sources) {
+			return "name the networks that need it, as in from = [zone." + z.Name.Text + "]"
+		}
+	}
+	return `name the networks that need it: add zone "operators" { sources = ["10.1.0.0/24"] } with yours, and from = [zone.operators] here`
+}
+
+// leaveOut says how to open no listener of e; "" when the allow has no word for that.
+func (f *firewall) leaveOut(e *exposed) string {
+	a := &f.Allows[e.door.allow]
+	within := func(list ...source.Span) bool { return slices.Contains(list, e.word) }
+	for _, w := range a.Listen {
+		if within(w.Span) {
+			return "leave " + strconv.Quote(w.Text) + " out of listen"
+		}
+	}
+	for _, w := range a.Exposure {
+		if within(w.Span) {
+			return "leave " + strconv.Quote(w.Text) + " out of exposure"
+		}
+	}
+	if _, ok := e.door.word(f); !ok {
+		return ""
+	}
+	left := port.Of(e.door.ports...)
+	for _, c := range e.claims {
+		left = left.Minus(port.Of(c.Ports))
+	}
+	if left.IsEmpty() || len(left.Ranges()) > 4 {
+		return ""
+	}
+	var words []string
+	for _, r := range left.Ranges() {
+		words = append(words, strconv.Quote(r.String()+"/"+e.door.proto.String()))
+	}
+	return "open only the ports beside it: " + and(words)
+}
+
+// some names a few things and counts the others.
+func some(names []string) string {
+	const most = 3
+	if len(names) <= most {
+		return and(names)
+	}
+	return and([]string{names[0], names[1], strconv.Itoa(len(names)-2) + " others"})
+}

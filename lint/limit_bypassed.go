@@ -1,0 +1,47 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	"portolan/internal/diag"
+)
+
+// limitBypassed finds limits that hold nothing back: the allows before accept everything
+// before it is asked, or those behind accept what is beyond it. Where a limited allow opens
+// more than the others do, the limit counts there.
+func limitBypassed(p *Pass) {
+	f := p.firewall
+	if f == nil || p.options.Part {
+		return
+	}
+	for i := range f.Allows {
+		a := &f.Allows[i]
+		own := f.of[i]
+		if a.Limit.Rate.Count == 0 || len(own) == 0 {
+			continue
+		}
+		others, ok := f.others(own, func(d *door) bool { return d.allow != i && !d.limited() })
+		if !ok {
+			return
+		}
+		with := sorted(append(slices.Clone(own), others...))
+		if !covered(own, others) || !f.same(with, others, true) {
+			continue
+		}
+		by := f.covering(own, others)
+		d := diag.Diagnostic{
+			Span:    a.Limit.Span,
+			Label:   "this holds nothing back",
+			Related: f.names(by, "accepts the same packets without a limit"),
+			Help:    "leave the limit out, or narrow " + f.allowNames(by),
+		}
+		if slices.ContainsFunc(by, func(d *door) bool { return d.at > own[len(own)-1].at }) {
+			d.Message = fmt.Sprintf("the limit of allow %q has no effect: what is beyond it %s accepts", a.Name.Text, f.allowNames(by))
+			d.Notes = []string{"beyond a limit the next rules decide, so that it never takes away what another allow gives"}
+		} else {
+			d.Message = fmt.Sprintf("the limit of allow %q is never asked: %s accepts everything before it", a.Name.Text, f.allowNames(by))
+		}
+		p.report(d)
+	}
+}

@@ -1,0 +1,95 @@
+package lint
+
+import (
+	"fmt"
+	"strconv"
+
+	"portolan/internal/diag"
+	"portolan/internal/inventory"
+	"portolan/internal/policy"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+)
+
+// rangePartlyOpen finds ranges of which the numbers in a policy open a part: somebody
+// counted wrong, or the range of the service has grown. An allow that opens a range by the
+// way, such as a few ports for traceroute, is not meant.
+func rangePartlyOpen(p *Pass) {
+	f := p.firewall
+	if f == nil || f.Defaults.Input != ruleset.Drop {
+		return
+	}
+	for _, c := range p.listeners {
+		if c.Ports.Len() < 2 || !p.forwarded(c) {
+			continue
+		}
+		for i := range f.Allows {
+			if d, ok := p.partly(c, &f.Allows[i], f.of[i]); ok {
+				p.report(d)
+			}
+		}
+	}
+}
+
+// forwarded reports whether c is meant for others, and packets for it come to the host's
+// own firewall. Those for published ports of containers and for node ports go another way:
+// they are translated before.
+func (p *Pass) forwarded(c *inventory.Claim) bool {
+	return c.Exposure == inventory.Public && !c.OnLoopback() && c.Service != "kubernetes" && c.Service != "docker-compose"
+}
+
+// partly is the finding that the numbers in a open a part of c.
+func (p *Pass) partly(c *inventory.Claim, a *policy.Allow, doors []*door) (diag.Diagnostic, bool) {
+	f := p.firewall
+	whole := port.Of(c.Ports)
+	var own []port.Range
+	word := policy.Port{}
+	for _, w := range append(a.Ports[:len(a.Ports):len(a.Ports)], a.Otherwise...) {
+		if w.Proto == c.Proto && w.Ports.Overlaps(c.Ports) {
+			own = append(own, w.Ports)
+			if word.Span.IsZero() {
+				word = w
+			}
+		}
+	}
+	opened := port.Of(own...).Intersect(whole)
+	if len(doors) == 0 || opened.IsEmpty() || opened.Len() == whole.Len() || 2*opened.Len() < whole.Len() && !opened.Contains(c.Ports.First) {
+		return diag.Diagnostic{}, false
+	}
+	runs, ok := f.runs(c.Proto, c.Ports)
+	if !ok {
+		return diag.Diagnostic{}, false
+	}
+	asked := a.Sources.Intersect(heard(c))
+	var shut []port.Range
+	for _, r := range runs {
+		if opened.Contains(r.ports.First) {
+			continue
+		}
+		from, ok := f.union(sourceKey(r.doors))
+		if !ok || !f.spend(len(asked.Ranges())+len(from.Ranges())) {
+			return diag.Diagnostic{}, false
+		}
+		if !asked.Minus(from).IsEmpty() {
+			shut = append(shut, r.ports)
+		}
+	}
+	if asked.IsEmpty() || len(shut) == 0 {
+		return diag.Diagnostic{}, false
+	}
+	closed := port.Of(shut...)
+	all := port.Range{First: min(word.Ports.First, c.Ports.First), Last: max(word.Ports.Last, c.Ports.Last)}
+	text := all.String() + "/" + c.Proto.String()
+	d := diag.Diagnostic{
+		Message: fmt.Sprintf("allow %q opens %s of %s: %s %s closed", a.Name.Text, few(opened), subject(c), few(closed), plural(closed.Len(), "stays", "stay")),
+		Span:    word.Span,
+		Label:   fmt.Sprintf("%d of %d ports", opened.Len(), whole.Len()),
+		Related: []diag.Related{{Span: c.Span, Message: label(c, subject(c))}},
+		Notes:   append(nominalNote(c), "the service takes any port of the range: what is sent to one that is closed is lost"),
+		Help:    "write " + strconv.Quote(text) + `, or name the listener, whose file then says the ports: service = "` + c.Service + `" and listen = ["` + c.Listen + `"]`,
+	}
+	if len(own) == 1 {
+		d.Fixes = []diag.Fix{{Title: "open " + text, Safety: diag.Unsafe, Edits: []diag.Edit{{Span: word.Span, New: text}}}}
+	}
+	return d, true
+}
