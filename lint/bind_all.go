@@ -16,8 +16,10 @@ func bindAll(p *Pass) {
 	said := map[source.Span]bool{}
 	for _, c := range p.listeners {
 		at := c.Everywhere
-		few := c.Exposure == inventory.Admin || c.Exposure == inventory.Internal
-		if !few || c.Unguarded == "" || !everywhere(c) || !at.Span.HasLine() && c.TrustedOnly == "" || said[at.Span] && at.Span.HasLine() {
+		switch {
+		case c.Exposure != inventory.Admin && c.Exposure != inventory.Internal, c.Unguarded == "", !everywhere(c), p.keptApart(c):
+			continue
+		case at.Span.HasLine() && said[at.Span], !at.Span.HasLine() && c.TrustedOnly == "":
 			continue
 		}
 		said[at.Span] = true
@@ -40,6 +42,13 @@ func bindAll(p *Pass) {
 		}
 		p.report(d)
 	}
+}
+
+// keptApart reports whether a policy that somebody wrote keeps the public from c, or another
+// rule says that it does not.
+func (p *Pass) keptApart(c *inventory.Claim) bool {
+	o, known := p.opened(c)
+	return known && (c.TrustedOnly != "" || !isPublic(o.some))
 }
 
 // onLoopback is what to write in the place of a text that makes it every address: the

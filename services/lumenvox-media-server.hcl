@@ -284,7 +284,6 @@ service "lumenvox-media-server" {
     purpose  = "SIP (MRCPv2)"
     protocol = ["tcp", "udp"]
     port     = port(local.sip, default.sip_port)
-    tls      = "sips"
     exposure = "public"
     assigned = ["5060"]
   }
