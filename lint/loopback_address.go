@@ -2,10 +2,12 @@ package lint
 
 import (
 	"net/netip"
+	"sort"
 	"strings"
 
 	"portolan/internal/diag"
 	"portolan/internal/inventory"
+	"portolan/internal/port"
 	"portolan/internal/source"
 )
 
@@ -14,13 +16,14 @@ import (
 // the sockets are on loopback too, or a client on this host connects to the service there.
 func loopbackAddress(p *Pass) {
 	said := map[source.Span]bool{}
+	here := p.servingHere()
 	for _, c := range p.listeners {
 		if c.Exposure != inventory.Public || c.OnLoopback() {
 			continue
 		}
 		for _, a := range c.Advertised {
 			why := unreachable(a.Text)
-			if why == "" || said[a.Span] || p.servesThisHost(c) {
+			if why == "" || said[a.Span] || here[process{c.Service, c.Instance}] {
 				continue
 			}
 			said[a.Span] = true
@@ -48,21 +51,28 @@ func unreachable(address string) string {
 	return ""
 }
 
-// servesThisHost reports whether something on this host connects over loopback to the service
-// of c.
-func (p *Pass) servesThisHost(c *inventory.Claim) bool {
+// process is one running copy of a service.
+type process struct{ service, instance string }
+
+// servingHere are the processes to which something on this host connects over loopback.
+func (p *Pass) servingHere() map[process]bool {
+	dialled := map[port.Proto][]port.Range{}
 	for i := range p.Inventory.Claims {
-		o := &p.Inventory.Claims[i]
-		if o.Direction != inventory.Connect || o.Service == c.Service || unreachable(o.Peer) == "" {
-			continue
+		if c := &p.Inventory.Claims[i]; c.Direction == inventory.Connect && unreachable(c.Peer) != "" {
+			dialled[c.Proto] = append(dialled[c.Proto], c.Ports)
 		}
-		for _, l := range p.listeners {
-			if l.Service == c.Service && l.Instance == c.Instance && l.Proto == o.Proto && l.Ports.Overlaps(o.Ports) {
-				return true
+	}
+	out := map[process]bool{}
+	for proto, ranges := range dialled {
+		ports := port.Of(ranges...).Ranges()
+		for _, c := range p.listeners {
+			i := sort.Search(len(ports), func(i int) bool { return ports[i].Last >= c.Ports.First })
+			if c.Proto == proto && i < len(ports) && ports[i].Overlaps(c.Ports) {
+				out[process{c.Service, c.Instance}] = true
 			}
 		}
 	}
-	return false
+	return out
 }
 
 // told is the label at an address: the default that the text stands for, or for whom it is.

@@ -30,8 +30,11 @@ func (p *Pass) compare(c *inventory.Claim, ports []inventory.Published) {
 	var some *inventory.Published // which leads to a part of it
 	for i := range ports {
 		o := &ports[i]
+		if o.Proto != c.Proto || !o.Inside.Overlaps(c.Ports) {
+			continue
+		}
 		part := port.Of(o.Inside).Intersect(wants)
-		if o.Proto != c.Proto || part.IsEmpty() {
+		if part.IsEmpty() {
 			continue
 		}
 		if some == nil {

@@ -59,11 +59,15 @@ func (c *candidate) inside(s *conf.Node) candidate {
 	return one
 }
 
-// published are the ports that a container publishes; false when one of them is not known. A
+// published are the ports that a container publishes; false when one of them is not known, or
+// there are more than anybody writes. A
 // range of the host for one port of the container leads to it from one of them, and nobody
 // knows from which.
 func published(s *conf.Node) (out []Published, known bool) {
 	for _, n := range below(s, "ports") {
+		if len(out) == maxItems {
+			return nil, false
+		}
 		p := Published{Proto: port.TCP}
 		name, at := "", source.Span{}
 		for _, k := range n.Children {

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -63,10 +64,21 @@ func (b *builder) beside(c *Claim, f *catalog.Fact, ctx *hcl.EvalContext) {
 	if f.Needs != nil {
 		v := b.value(f.Needs, ctx)
 		if n, ok := intOf(v); ok && n > 0 {
-			if w, ok := wordOf(v, ""); ok {
-				w.Text = w.Span.Text()
-				c.Needs, c.NeedsBy = n, w
+			c.NeedsBy = limitOf(v)
+			if c.NeedsBy.Span.HasLine() {
+				c.Needs = n
 			}
 		}
 	}
+}
+
+// limitOf is the number that somebody wrote and that v comes from; the zero value when nobody
+// wrote one.
+func limitOf(v cty.Value) Word {
+	for _, o := range origins(v) {
+		if _, err := strconv.Atoi(o.text); err == nil && o.kind == written {
+			return Word{Text: o.text, Span: o.span, Setting: o.setting}
+		}
+	}
+	return Word{}
 }
