@@ -49,7 +49,8 @@ type exposed struct {
 }
 
 // reportExposed reports the listeners that are picked and to which the public can come, a
-// finding for each word of the policy that opens some. finish is told of each of them.
+// finding for each word of the policy that opens some. finish is told of each of them. A
+// word of which an error was said is left out: what mends that mends all that it opens.
 func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish func(*diag.Diagnostic, *inventory.Claim)) {
 	f := p.firewall
 	if f == nil {
@@ -84,6 +85,12 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish fun
 		for _, c := range e.claims {
 			names = append(names, subject(c))
 		}
+		if by := f.told[e.word]; by != nil && by != p.rule {
+			continue
+		}
+		if p.rule.Severity == diag.Error {
+			f.told[e.word] = p.rule
+		}
 		d := diag.Diagnostic{Span: e.word, Label: "this opens " + plural(len(names), "it", "them")}
 		whom := "everybody"
 		for _, ref := range a.From {
@@ -96,13 +103,21 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish fun
 		d.Message = fmt.Sprintf("allow %q opens %s to %s", a.Name.Text, some(names), whom)
 		for i, c := range e.claims {
 			if i < maxPartners {
-				d.Related = append(d.Related, diag.Related{Span: c.Span, Message: label(c, subject(c)+": "+c.Purpose)})
+				d.Related = append(d.Related, diag.Related{Span: c.Span, Message: label(c, purposeOf(c))})
 			}
 			finish(&d, c)
 		}
 		d.Help = or(d.Help, f.narrow(e.door.allow), f.leaveOut(e))
 		p.report(d)
 	}
+}
+
+// purposeOf names c with its purpose, unless that says no more than its name.
+func purposeOf(c *inventory.Claim) string {
+	if c.Purpose == listenerName(c) {
+		return subject(c)
+	}
+	return subject(c) + ": " + c.Purpose
 }
 
 // openedBy is the word of the policy that asks for d, which opens c.

@@ -22,6 +22,7 @@ type firewall struct {
 	unions map[string]addr.Set // by the indexes in from, see union
 	public map[int]bool        // by index in from, see isPublic
 	opened map[*inventory.Claim]opening
+	told   map[source.Span]*Rule // words of which reportExposed has reported an error
 	// budget is the work that is left, in doors and address ranges that are looked at, and
 	// proofs the same for comparing rulesets. Below 0 there was not enough.
 	budget, proofs int
@@ -67,8 +68,9 @@ func (d *door) word(f *firewall) (source.Span, bool) {
 func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	f := &firewall{
 		Policy: p, atlas: map[port.Proto][]run{}, of: make([][]*door, len(p.Allows)), unions: map[string]addr.Set{},
-		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, budget: maxWork, proofs: maxProofs,
+		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, told: map[source.Span]*Rule{},
 	}
+	f.refill()
 	byName := map[string]int{}
 	for i := range p.Allows {
 		byName[p.Allows[i].Name.Text] = i
@@ -135,6 +137,9 @@ func (f *firewall) survey(doors []*door) []run {
 	}
 	return runs
 }
+
+// refill gives the rules the work that they may cost.
+func (f *firewall) refill() { f.budget, f.proofs = maxWork, maxProofs }
 
 // spend takes work from what is left; false when that is not enough.
 func (f *firewall) spend(work int) bool {

@@ -171,10 +171,21 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 }
 
 func (p *Pass) check() {
+	if p.firewall != nil {
+		p.firewall.refill()
+	}
 	for i := range Rules {
 		if p.rule = &Rules[i]; p.rule.Check != nil {
 			p.rule.Check(p)
 		}
+	}
+	if f := p.firewall; f != nil && (f.budget < 0 || f.proofs < 0 || f.atlas[port.TCP] == nil || f.atlas[port.UDP] == nil) {
+		p.found = append(p.found, diag.Diagnostic{
+			Rule: policy.RuleName, Severity: diag.Info, Span: f.File.Span(0, 0),
+			Message: "this policy is too large to be judged in full",
+			Notes:   []string{"it is right as far as it goes: what its allows open beside each other was not all compared"},
+			Help:    "join allows that open the same ports, and let zones hold prefixes instead of single addresses",
+		})
 	}
 }
 
