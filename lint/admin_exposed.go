@@ -107,7 +107,7 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish fun
 			}
 			finish(&d, c)
 		}
-		d.Help = or(d.Help, f.narrow(e.door.allow), f.leaveOut(e))
+		d.Help = or(f.narrow(e.door.allow), f.leaveOut(e))
 		p.report(d)
 	}
 }

@@ -83,7 +83,6 @@ var Rules = [...]Rule{
 	{"range-too-small", NowAndThen, "a range has fewer ports than the limits of its service come to", diag.Warning, rangeTooSmall},
 	{"published-too-few", NowAndThen, "a container publishes a part of a range that its program uses", diag.Warning, publishedTooFew},
 	{"bind-all", Strangers, "a listener for few is on every address, and nothing guards it", diag.Info, bindAll},
-	{"cleartext-signalling", Strangers, "a policy opens signalling to everybody that is not encrypted", diag.Info, cleartextSignalling},
 	{"unprivileged-bind", NoStart, "a service binds a privileged port and is started without the right to", diag.Warning, unprivilegedBind},
 
 	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},

@@ -47,7 +47,6 @@ service "asterisk-chan_sip" {
     port      = local.port
     bind      = [local.address.host]
     advertise = local.told
-    tls       = "sips"
     exposure  = "public"
     zero      = "unknown"
     assigned  = ["5060"]
@@ -62,7 +61,6 @@ service "asterisk-chan_sip" {
     port      = local.port
     bind      = [local.address.host]
     advertise = local.told
-    tls       = "sips"
     exposure  = "public"
     zero      = "unknown"
     assigned  = ["5060"]
@@ -76,7 +74,6 @@ service "asterisk-chan_sip" {
     port      = port(local.tcp.port, default.sip_port)
     bind      = [local.tcp.host]
     advertise = local.told
-    tls       = "sips"
     exposure  = "public"
     zero      = "unknown"
     assigned  = ["5060"]

@@ -48,7 +48,6 @@ service "asterisk-pjsip" {
       port      = port(local.address.port, default.sip_port)
       bind      = [local.address.host]
       advertise = local.told
-      tls       = "sips"
       exposure  = "public"
       zero      = "unknown"
       assigned  = ["5060"]

@@ -149,7 +149,6 @@ service "drachtio" {
       bind     = [first(each.value.host, "*")]
       share    = "sip"
       zero     = "unknown"
-      tls      = "sips"
       exposure = "public"
       assigned = ["5060"]
     }

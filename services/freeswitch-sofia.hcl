@@ -75,7 +75,6 @@ service "freeswitch-sofia" {
       bind      = [local.address]
       zero      = "chosen"
       advertise = local.told
-      tls       = "sips"
       exposure  = "public"
       assigned  = ["5060"]
     }

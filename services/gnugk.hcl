@@ -119,7 +119,6 @@ service "gnugk" {
     port      = port(setting("RoutedMode", "CallSignalPort"), default.call_port)
     bind      = local.bind
     advertise = [setting("Gatekeeper::Main", "ExternalIP")]
-    tls       = "h225-tls"
     exposure  = "public"
     zero      = "chosen" # the manual: an arbitrary port
     assigned  = ["1720"]

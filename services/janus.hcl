@@ -214,7 +214,6 @@ service "janus" {
     port      = port(value(local.http, "admin/admin_port"), default.admin_port)
     bind      = [first(nonempty(value(local.http, "admin/admin_ip")), nonempty(value(local.http, "admin/admin_interface")), "*")]
     unguarded = "the secret of the administrators crosses the network in clear"
-    tls       = "admin-https"
     exposure  = "admin"
   }
 
@@ -252,7 +251,6 @@ service "janus" {
     port      = port(value(local.ws, "admin/admin_ws_port"), default.admin_ws_port)
     bind      = [first(nonempty(value(local.ws, "admin/admin_ws_ip")), nonempty(value(local.ws, "admin/admin_ws_interface")), "*")]
     unguarded = "the secret of the administrators crosses the network in clear"
-    tls       = "admin-wss"
     exposure  = "admin"
   }
 

@@ -110,7 +110,6 @@ service "kamailio" {
     bind      = [local.everywhere]
     zero      = "unknown"
     advertise = local.outside
-    tls       = "sips-default"
     exposure  = "public"
     assigned  = ["5060"]
   }
@@ -152,7 +151,6 @@ service "kamailio" {
       bind      = local.hosts
       zero      = "unknown"
       advertise = local.told
-      tls       = "sips"
       exposure  = "public"
       assigned  = ["5060"]
     }

@@ -125,7 +125,6 @@ service "opensips" {
       bind      = local.bind
       zero      = "unknown"
       advertise = local.told
-      tls       = "sips"
       exposure  = "public"
       assigned  = ["5060"]
     }

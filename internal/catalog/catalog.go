@@ -247,7 +247,6 @@ type Fact struct {
 	Zero      string         // what port 0 means: one of Zeros
 	V6Only    bool           // a socket on "::" takes no IPv4 (IPV6_V6ONLY is set)
 	Share     string         // listeners of one process with the same word share their ports
-	TLS       string         // the listener that is the same over TLS; "" when it has none
 	// TrustedOnly is the page on which the maintainers say that a listener is for trusted
 	// networks alone; "" when they do not.
 	TrustedOnly string

@@ -152,7 +152,6 @@ func TestMistakes(t *testing.T) {
 		{`format = "lumenvox"`, "format = \"compose\"\n    images = [\"acme:1\"]", `"acme:1" is not the name of an image`},
 		{`format = "lumenvox"`, "format = \"lumenvox\"\n    options = {}", `conf has no command line whose options could be settings`},
 		{`exposure = "public"`, "exposure = \"public\"\n    advertize = [\"x\"]", `a listener has no attribute "advertize"; did you mean "advertise"?`},
-		{`exposure = "public"`, "exposure = \"public\"\n    tls = \"b\"", `there is no listener "b"`},
 		{`exposure = "public"`, "exposure = \"public\"\n    needs = local.calls", `there is no local value "calls" before this place`},
 		{`title     = "X"`, "title = \"X\"\n  runs = [\"x\"]", `"x" is not the name of a unit`},
 		{`title     = "X"`, "title = \"X\"\n  runs = [\"x@.service\"]", `"x@.service" is not the name of a unit`},

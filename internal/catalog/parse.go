@@ -103,12 +103,10 @@ type parser struct {
 	roles []roleAsked // that expressions ask for
 	// listens are the names of the listeners so far: a policy and a test know them by these.
 	listens []string
-	tls     []roleAsked // the listeners that are said to be the same over TLS
-	strict  bool        // see entry
+	strict  bool // see entry
 }
 
-// roleAsked is the role in a call of the function file, or the name of a listener, which may
-// stand further down.
+// roleAsked is the role in a call of the function file.
 type roleAsked struct {
 	role string
 	at   hcl.Range
@@ -168,11 +166,6 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 	for _, asked := range p.roles {
 		if roles := s.roles(); len(roles) > 0 && !slices.Contains(roles, asked.role) {
 			p.Error(asked.at, "add file \""+asked.role+"\" { format = … paths = … }", "the service has no file %q%s", asked.role, hclfile.Suggest(asked.role, roles))
-		}
-	}
-	for _, asked := range p.tls {
-		if !slices.Contains(p.listens, asked.role) {
-			p.Error(asked.at, "name the listener that is the same over TLS", "there is no listener %q%s", asked.role, hclfile.Suggest(asked.role, p.listens))
 		}
 	}
 	if len(s.Files) == 0 {
@@ -431,7 +424,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	where := "a connection"
 	if listen {
-		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "advertise", "needs", "unguarded", "trusted_only", "tls"}
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "advertise", "needs", "unguarded", "trusted_only"}
 		shape.Required = []string{"purpose", "protocol", "exposure"}
 		where = "a listener"
 	}
@@ -457,10 +450,6 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")
 		f.Share, f.Zero, f.V6Only = p.String(b.Body, "share"), p.String(b.Body, "zero"), p.Bool(b.Body, "v6only")
-		f.TLS = p.String(b.Body, "tls")
-		if a := b.Body.Attributes["tls"]; a != nil {
-			p.tls = append(p.tls, roleAsked{f.TLS, a.Expr.Range()})
-		}
 		f.TrustedOnly = p.String(b.Body, "trusted_only")
 		if a := b.Body.Attributes["trusted_only"]; a != nil && !strings.HasPrefix(f.TrustedOnly, "https://") {
 			p.Error(a.Expr.Range(), "name the page on which its maintainers say so, as in \"https://…\"", "trusted_only is no address of a page")

@@ -140,8 +140,6 @@ type Claim struct {
 	// Unguarded says what somebody on the way reads or whoever gets there may do; "" for a
 	// listener that is encrypted, asks for a log-in, or is made for everybody.
 	Unguarded string
-	// TLS is the name of the listener that speaks the same over TLS; "" when there is none.
-	TLS string
 	// Account is who runs the service without the right to bind privileged ports; the zero
 	// value where it has the right, or nobody knows.
 	Account Account

@@ -47,7 +47,6 @@ func wordOf(v cty.Value, text string) (Word, bool) {
 
 // beside is what a description says of a listener beside its sockets.
 func (b *builder) beside(c *Claim, f *catalog.Fact, ctx *hcl.EvalContext) {
-	c.TLS = f.TLS
 	if f.Unguarded != nil {
 		c.Unguarded, _ = textOf(b.value(f.Unguarded, ctx))
 	}
