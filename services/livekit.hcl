@@ -6,7 +6,6 @@
 service "livekit" {
   title     = "LiveKit"
   platforms = ["linux", "windows-server", "macos"]
-  runs      = ["livekit.service", "livekit-server.service"]
   cites     = ["https://github.com/livekit/livekit/blob/788d4c354474383956067e3a22ffba88dd4803e4/config-sample.yaml", "https://docs.livekit.io/home/self-hosting/ports-firewall/"]
 
   file "conf" {

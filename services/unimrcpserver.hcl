@@ -5,7 +5,6 @@
 service "unimrcpserver" {
   title     = "UniMRCP server"
   platforms = ["linux", "windows-server"]
-  runs      = ["unimrcpserver.service", "unimrcp.service"]
   cites     = ["https://www.unimrcp.org/manuals/html/ServerConfigurationManual.html"]
 
   file "conf" {
