@@ -84,6 +84,12 @@ var Rules = [...]Rule{
 	{"unreachable-service", NotFound, "no allow opens a service to anybody", diag.Warning, unreachableService},
 	{"odd-rtp-base", NowAndThen, "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
 
+	{"loopback-address", NotFound, "clients are told an address that they cannot reach", diag.Warning, loopbackAddress},
+	{"range-too-small", NowAndThen, "a range has fewer ports than the limits of its service come to", diag.Warning, rangeTooSmall},
+	{"published-too-few", NowAndThen, "a container publishes a part of a range that its program uses", diag.Warning, publishedTooFew},
+	{"bind-all", Strangers, "a listener for few is on every address, and nothing guards it", diag.Info, bindAll},
+	{"unprivileged-bind", NoStart, "a service binds a privileged port and is started without the right to", diag.Warning, unprivilegedBind},
+
 	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},
 	{"ambiguous-line", Misread, "two readers understand a line differently", diag.Warning, nil},
 	{"broken-fact", Unknown, "a fact of the host cannot be read", diag.Warning, nil},

@@ -44,7 +44,8 @@ service "asterisk-ami" {
     when         = local.on
     protocol     = ["tcp"]
     port         = port(setting("general", "port"), default.port)
-    bind         = [first(local.address.host, "::")]
+    bind         = [text(local.address.host, "::")]
+    unguarded    = "log-ins, commands and the events of all calls cross the network in clear"
     exposure     = "admin"
     trusted_only = "https://github.com/asterisk/asterisk/blob/f0c1c1a7b79b0f8cc0311649bf36824cbeee30a9/configs/samples/manager.conf.sample"
     zero         = "unknown"

@@ -34,6 +34,7 @@ service "asterisk-chan_sip" {
     # bindport wins over a port in the address: chan_sip.c, line 33442.
     port = port(first(setting("general", "bindport"), local.address.port), default.sip_port)
     tcp  = hostport(setting("general", "tcpbindaddr"))
+    told = [hostport(first(setting("general", "externaddr"), setting("general", "externip"))).host, setting("general", "media_address")]
     tls  = hostport(setting("general", "tlsbindaddr"))
     # Every word but those of ast_false() is yes for tcpenable; tlsenable wants a clear yes.
     tcp_on = !contains(["no", "false", "n", "f", "0", "off"], lower(text(setting("general", "tcpenable"), "no")))
@@ -41,50 +42,54 @@ service "asterisk-chan_sip" {
   }
 
   listen "sip" {
-    purpose  = "SIP"
-    protocol = ["udp"]
-    port     = local.port
-    bind     = [local.address.host]
-    exposure = "public"
-    zero     = "unknown"
-    assigned = ["5060"]
+    purpose   = "SIP"
+    protocol  = ["udp"]
+    port      = local.port
+    bind      = [local.address.host]
+    advertise = local.told
+    exposure  = "public"
+    zero      = "unknown"
+    assigned  = ["5060"]
   }
 
   # Without an address of its own TCP takes that of UDP, with its port.
   listen "sip-tcp" {
-    purpose  = "SIP over TCP"
-    for_each = has("general/tcpbindaddr") ? [] : ["of UDP"]
-    when     = local.tcp_on
-    protocol = ["tcp"]
-    port     = local.port
-    bind     = [local.address.host]
-    exposure = "public"
-    zero     = "unknown"
-    assigned = ["5060"]
+    purpose   = "SIP over TCP"
+    for_each  = has("general/tcpbindaddr") ? [] : ["of UDP"]
+    when      = local.tcp_on
+    protocol  = ["tcp"]
+    port      = local.port
+    bind      = [local.address.host]
+    advertise = local.told
+    exposure  = "public"
+    zero      = "unknown"
+    assigned  = ["5060"]
   }
 
   listen "sip-tcp-address" {
-    purpose  = "SIP over TCP"
-    for_each = has("general/tcpbindaddr") ? ["its own"] : []
-    when     = local.tcp_on
-    protocol = ["tcp"]
-    port     = port(local.tcp.port, default.sip_port)
-    bind     = [local.tcp.host]
-    exposure = "public"
-    zero     = "unknown"
-    assigned = ["5060"]
+    purpose   = "SIP over TCP"
+    for_each  = has("general/tcpbindaddr") ? ["its own"] : []
+    when      = local.tcp_on
+    protocol  = ["tcp"]
+    port      = port(local.tcp.port, default.sip_port)
+    bind      = [local.tcp.host]
+    advertise = local.told
+    exposure  = "public"
+    zero      = "unknown"
+    assigned  = ["5060"]
   }
 
   # TLS takes the address of UDP too, but never its port.
   listen "sips" {
-    purpose  = "SIP over TLS"
-    when     = local.tls_on
-    protocol = ["tcp"]
-    port     = port(local.tls.port, default.tls_port)
-    bind     = [first(local.tls.host, local.address.host)]
-    exposure = "public"
-    zero     = "unknown"
-    assigned = ["5061"]
+    purpose   = "SIP over TLS"
+    when      = local.tls_on
+    protocol  = ["tcp"]
+    port      = port(local.tls.port, default.tls_port)
+    bind      = [first(local.tls.host, local.address.host)]
+    advertise = local.told
+    exposure  = "public"
+    zero      = "unknown"
+    assigned  = ["5061"]
   }
 
   test "bindport wins over the port of the address" {

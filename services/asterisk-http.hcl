@@ -4,6 +4,7 @@
 service "asterisk-http" {
   title     = "Asterisk HTTP server"
   platforms = ["linux"]
+  runs      = ["asterisk.service"]
   cites     = ["https://github.com/asterisk/asterisk/blob/f0c1c1a7b79b0f8cc0311649bf36824cbeee30a9/configs/samples/http.conf.sample", "https://github.com/asterisk/asterisk/blob/f0c1c1a7b79b0f8cc0311649bf36824cbeee30a9/main/http.c"]
 
   file "conf" {

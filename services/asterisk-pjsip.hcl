@@ -37,31 +37,45 @@ service "asterisk-pjsip" {
       protocol = lower(text(value(each.value, "protocol"), "udp"))
       bind     = text(value(each.value, "bind"), "") # a transport without it is refused
       address  = hostport(value(each.value, "bind"))
+      told     = concat(values(each.value, "external_media_address"), values(each.value, "external_signaling_address"))
     }
 
     listen "sip" {
-      purpose  = "SIP"
-      for_each = contains(["udp", "tcp"], local.protocol) ? ["plain"] : []
-      when     = local.bind != ""
-      protocol = [local.protocol]
-      port     = port(local.address.port, default.sip_port)
-      bind     = [local.address.host]
-      exposure = "public"
-      zero     = "unknown"
-      assigned = ["5060"]
+      purpose   = "SIP"
+      for_each  = contains(["udp", "tcp"], local.protocol) ? ["plain"] : []
+      when      = local.bind != ""
+      protocol  = [local.protocol]
+      port      = port(local.address.port, default.sip_port)
+      bind      = [local.address.host]
+      advertise = local.told
+      exposure  = "public"
+      zero      = "unknown"
+      assigned  = ["5060"]
     }
 
     listen "sips" {
-      purpose  = "SIP over TLS"
-      for_each = local.protocol == "tls" ? ["tls"] : []
-      when     = local.bind != ""
-      protocol = ["tcp"]
-      port     = port(local.address.port, default.tls_port)
-      bind     = [local.address.host]
-      exposure = "public"
-      zero     = "unknown"
-      assigned = ["5061"]
+      purpose   = "SIP over TLS"
+      for_each  = local.protocol == "tls" ? ["tls"] : []
+      when      = local.bind != ""
+      protocol  = ["tcp"]
+      port      = port(local.address.port, default.tls_port)
+      bind      = [local.address.host]
+      advertise = local.told
+      exposure  = "public"
+      zero      = "unknown"
+      assigned  = ["5061"]
     }
+  }
+
+  test "behind NAT" {
+    input  = <<-EOT
+      [t]
+      type = transport
+      bind = 10.0.0.5
+      external_media_address = 198.51.100.5
+      external_signaling_address = 198.51.100.6
+    EOT
+    expect = ["sip udp 10.0.0.5 5060 default advertises 198.51.100.5 advertises 198.51.100.6 L3"]
   }
 
   test "one transport of each protocol" {

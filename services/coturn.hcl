@@ -4,6 +4,7 @@
 service "coturn" {
   title     = "coturn TURN server"
   platforms = ["linux", "freebsd", "macos"]
+  runs      = ["coturn.service"]
   cites     = ["https://github.com/coturn/coturn/blob/8024aa634eb52ecff80d7fd88ebc444ca1dc9381/examples/etc/turnserver.conf"]
 
   file "conf" {
@@ -100,6 +101,10 @@ service "coturn" {
   locals {
     listening = values("listening-ip")
     relay     = length(values("relay-ip")) > 0 ? values("relay-ip") : local.listening
+    # Each relay address has the range for itself, once for each protocol. Without one that is
+    # written, it is not known how many there are.
+    relayed = ((truthy(value("no-udp-relay"), false) ? 0 : 1) + (truthy(value("no-tcp-relay"), false) ? 0 : 1)) * length(local.relay)
+    quota   = local.relayed > 0 ? ceil(number(value("total-quota"), 0) / local.relayed) : 0
 
     plain = port(value("listening-port"), default.listening-port)
     tcp   = !truthy(value("no-tcp"), false)
@@ -230,23 +235,26 @@ service "coturn" {
   }
 
   listen "relay-udp" {
-    purpose  = "relayed UDP"
-    when     = !truthy(value("no-udp-relay"), false)
-    protocol = ["udp"]
-    first    = port(value("min-port"), default.min-port)
-    last     = port(value("max-port"), default.max-port)
-    bind     = local.relay
-    exposure = "public"
+    purpose   = "relayed UDP"
+    when      = !truthy(value("no-udp-relay"), false)
+    protocol  = ["udp"]
+    first     = port(value("min-port"), default.min-port)
+    last      = port(value("max-port"), default.max-port)
+    bind      = local.relay
+    advertise = [for a in values("external-ip") : first(items(a, "/")...)]
+    needs     = local.quota
+    exposure  = "public"
   }
 
   listen "relay-tcp" {
-    purpose  = "relayed TCP (RFC 6062)"
-    when     = !truthy(value("no-tcp-relay"), false)
-    protocol = ["tcp"]
-    first    = port(value("min-port"), default.min-port)
-    last     = port(value("max-port"), default.max-port)
-    bind     = local.relay
-    exposure = "public"
+    purpose   = "relayed TCP (RFC 6062)"
+    when      = !truthy(value("no-tcp-relay"), false)
+    protocol  = ["tcp"]
+    first     = port(value("min-port"), default.min-port)
+    last      = port(value("max-port"), default.max-port)
+    bind      = local.relay
+    advertise = [for a in values("external-ip") : first(items(a, "/")...)]
+    exposure  = "public"
   }
 
   listen "tcp-proxy" {
@@ -268,12 +276,13 @@ service "coturn" {
   }
 
   listen "cli" {
-    purpose  = "command line interface"
-    when     = local.cli
-    protocol = ["tcp"]
-    port     = port(value("cli-port"), default.cli-port)
-    bind     = [text(value("cli-ip"), "127.0.0.1")]
-    exposure = "admin"
+    purpose   = "command line interface"
+    when      = local.cli
+    protocol  = ["tcp"]
+    port      = port(value("cli-port"), default.cli-port)
+    bind      = [text(value("cli-ip"), "127.0.0.1")]
+    unguarded = "the password and all commands cross the network in clear (telnet)"
+    exposure  = "admin"
   }
 
   listen "web-admin" {
@@ -283,6 +292,22 @@ service "coturn" {
     port     = port(value("web-admin-port"), default.web-admin-port)
     bind     = [text(value("web-admin-ip"), "127.0.0.1")]
     exposure = "admin"
+  }
+
+  test "a quota is of both protocols, and of every address" {
+    input = <<-EOT
+      relay-ip=10.5.0.1
+      external-ip=198.51.100.7/10.5.0.1
+      total-quota=1200
+      min-port=50000
+      max-port=50999
+      no-tcp
+      no-udp
+    EOT
+    expect = [
+      "relay-udp udp 10.5.0.1 50000-50999 config advertises 198.51.100.7 needs 600 L4",
+      "relay-tcp tcp 10.5.0.1 50000-50999 config advertises 198.51.100.7 L4",
+    ]
   }
 
   test "nothing written" {

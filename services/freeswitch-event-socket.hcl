@@ -45,6 +45,7 @@ service "freeswitch-event-socket" {
     loaded = !has("**/configuration[@name='modules.conf']") || has("**/configuration[@name='modules.conf']/modules/load[@module='mod_event_socket']")
   }
 
+  # Without a list of its own, newer versions let nobody in but this host.
   listen "event-socket" {
     purpose      = "FreeSWITCH event socket"
     for_each     = local.confs
@@ -53,6 +54,7 @@ service "freeswitch-event-socket" {
     port         = port(value(each.value, "settings/param[@name='listen-port']/@value"), default.port)
     bind         = [text(nonempty(value(each.value, "settings/param[@name='listen-ip']/@value")), default.address)]
     zero         = "unknown"
+    unguarded    = length([for a in values(each.value, "settings/param[@name='apply-inbound-acl']/@value") : a if !starts_with(a, "loopback")]) > 0 ? "the password and all commands cross the network in clear, and apply-inbound-acl lets others than this host in" : null
     exposure     = "admin"
     trusted_only = "https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Modules/mod_event_socket_1048924"
   }

@@ -62,29 +62,33 @@ service "freeswitch-sofia" {
       transport = match("transport=([a-z,]+)", value(each.value, "settings/param[@name='bind-params']/@value"))
       ws        = value(each.value, "settings/param[@name='ws-binding']/@value")
       wss       = value(each.value, "settings/param[@name='wss-binding']/@value")
+      # Words such as "auto-nat" are no addresses, and 0.0.0.0 is replaced: sofia.c.
+      told = [for a in concat(values(each.value, "settings/param[@name='ext-sip-ip']/@value"), values(each.value, "settings/param[@name='ext-rtp-ip']/@value")) : a if a != "0.0.0.0"]
     }
 
     # "auto" asks the system for any free port: sofia.c, PFLAG_AUTO_ASSIGN_PORT.
     listen "sip" {
-      purpose  = "SIP"
-      when     = local.loaded && !(local.tls && local.tls_only)
-      protocol = length(local.transport) > 0 ? items(local.transport[0], ",") : ["udp", "tcp"]
-      port     = port(lower(text(local.sip_port, "")) == "auto" ? "0" : local.sip_port, default.port)
-      bind     = [local.address]
-      zero     = "chosen"
-      exposure = "public"
-      assigned = ["5060"]
+      purpose   = "SIP"
+      when      = local.loaded && !(local.tls && local.tls_only)
+      protocol  = length(local.transport) > 0 ? items(local.transport[0], ",") : ["udp", "tcp"]
+      port      = port(lower(text(local.sip_port, "")) == "auto" ? "0" : local.sip_port, default.port)
+      bind      = [local.address]
+      zero      = "chosen"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5060"]
     }
 
     listen "sips" {
-      purpose  = "SIP over TLS"
-      when     = local.loaded && local.tls
-      protocol = ["tcp"]
-      port     = port(lower(text(local.tls_port, "")) == "auto" ? "0" : local.tls_port, default.tls_port)
-      bind     = [local.address]
-      zero     = "chosen"
-      exposure = "public"
-      assigned = ["5061"]
+      purpose   = "SIP over TLS"
+      when      = local.loaded && local.tls
+      protocol  = ["tcp"]
+      port      = port(lower(text(local.tls_port, "")) == "auto" ? "0" : local.tls_port, default.tls_port)
+      bind      = [local.address]
+      zero      = "chosen"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5061"]
     }
 
     # A binding without a host takes sip-ip, not every address: sofia.c, line 4303.
@@ -105,6 +109,21 @@ service "freeswitch-sofia" {
       bind     = [first(hostport(local.wss).host, local.address)]
       exposure = "public"
     }
+  }
+
+  test "what clients are told" {
+    role   = "part"
+    input  = <<-EOT
+      <profile name="e">
+        <settings>
+          <param name="sip-ip" value="192.0.2.5"/>
+          <param name="bind-params" value="transport=udp"/>
+          <param name="ext-rtp-ip" value="198.51.100.5"/>
+          <param name="ext-sip-ip" value="0.0.0.0"/>
+        </settings>
+      </profile>
+    EOT
+    expect = ["sip udp 192.0.2.5 5060 default advertises 198.51.100.5"]
   }
 
   test "variables and comments" {

@@ -40,6 +40,10 @@ service "freeswitch" {
   }
 
   locals {
+    # Each local address has the whole range for itself (alloc_hash of switch_rtp.c). Only
+    # the whole configuration tells how many there are.
+    addresses = distinct(values("**/param[@name='rtp-ip']/@value"))
+
     confs = concat(find("**/configuration[@name='switch.conf']"), find(file("part"), "configuration[@name='switch.conf']"))
   }
 
@@ -61,8 +65,29 @@ service "freeswitch" {
       nominal  = [local.start, local.end]
       pairs    = true
       zero     = "unknown"
+      needs    = length(local.addresses) > 0 ? 2 * ceil(number(value(each.value, "settings/param[@name='max-sessions']/@value"), 0) / length(local.addresses)) : 0
       exposure = "public"
     }
+  }
+
+  test "as many sessions as the whole configuration has addresses for" {
+    input  = <<-EOT
+      <document type="freeswitch/xml">
+        <section name="configuration">
+          <configuration name="switch.conf"><settings>
+            <param name="max-sessions" value="1001"/>
+            <param name="rtp-start-port" value="20000"/>
+            <param name="rtp-end-port" value="20998"/>
+          </settings></configuration>
+          <configuration name="sofia.conf"><profiles>
+            <profile name="a"><settings><param name="rtp-ip" value="192.0.2.5"/></settings></profile>
+            <profile name="b"><settings><param name="rtp-ip" value="192.0.2.6"/></settings></profile>
+            <profile name="c"><settings><param name="rtp-ip" value="192.0.2.5"/></settings></profile>
+          </profiles></configuration>
+        </section>
+      </document>
+    EOT
+    expect = ["rtp udp * 20000-20999 config nominal 20000-20998 needs 1002 L5"]
   }
 
   test "defaults" {

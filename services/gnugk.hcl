@@ -84,13 +84,14 @@ service "gnugk" {
   }
 
   listen "ras" {
-    purpose  = "RAS registration"
-    protocol = ["udp"]
-    port     = port(setting("Gatekeeper::Main", "UnicastRasPort"), default.ras_port)
-    bind     = local.bind
-    exposure = "public"
-    zero     = "unknown"
-    assigned = ["1719"]
+    purpose   = "RAS registration"
+    protocol  = ["udp"]
+    port      = port(setting("Gatekeeper::Main", "UnicastRasPort"), default.ras_port)
+    bind      = local.bind
+    advertise = [setting("Gatekeeper::Main", "ExternalIP")]
+    exposure  = "public"
+    zero      = "unknown"
+    assigned  = ["1719"]
   }
 
   listen "multicast" {
@@ -112,14 +113,15 @@ service "gnugk" {
   }
 
   listen "h225" {
-    purpose  = "H.323 call signalling"
-    when     = local.routed
-    protocol = ["tcp"]
-    port     = port(setting("RoutedMode", "CallSignalPort"), default.call_port)
-    bind     = local.bind
-    exposure = "public"
-    zero     = "chosen" # the manual: an arbitrary port
-    assigned = ["1720"]
+    purpose   = "H.323 call signalling"
+    when      = local.routed
+    protocol  = ["tcp"]
+    port      = port(setting("RoutedMode", "CallSignalPort"), default.call_port)
+    bind      = local.bind
+    advertise = [setting("Gatekeeper::Main", "ExternalIP")]
+    exposure  = "public"
+    zero      = "chosen" # the manual: an arbitrary port
+    assigned  = ["1720"]
   }
 
   listen "h225-tls" {

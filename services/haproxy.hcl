@@ -3,6 +3,7 @@
 service "haproxy" {
   title     = "HAProxy"
   platforms = ["linux", "freebsd"]
+  runs      = ["haproxy.service"]
   cites     = ["https://docs.haproxy.org/dev/configuration.html#4.2-bind", "https://docs.haproxy.org/dev/configuration.html#11.2"]
 
   file "conf" {
@@ -106,11 +107,12 @@ service "haproxy" {
     }
 
     listen "runtime-api" {
-      purpose  = "runtime API"
-      protocol = ["tcp"]
-      port     = port(local.parts[2], 0)
-      bind     = contains(["", "*"], text(local.parts[1], "")) ? [local.six ? "::" : "0.0.0.0"] : items(local.parts[1], "[]")
-      exposure = "admin"
+      purpose   = "runtime API"
+      protocol  = ["tcp"]
+      port      = port(local.parts[2], 0)
+      bind      = contains(["", "*"], text(local.parts[1], "")) ? [local.six ? "::" : "0.0.0.0"] : items(local.parts[1], "[]")
+      unguarded = "whoever gets there may change the running proxy: nothing asks for a log-in"
+      exposure  = "admin"
     }
   }
 

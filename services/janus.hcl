@@ -4,6 +4,7 @@
 service "janus" {
   title     = "Janus WebRTC server"
   platforms = ["linux"]
+  runs      = ["janus.service"]
   cites     = ["https://github.com/meetecho/janus-gateway/tree/94408ffccbc1a7c39dac82d55e5dd475c807e770/conf"]
 
   file "core" {
@@ -178,13 +179,14 @@ service "janus" {
 
   # Without a range the ports are those that the system hands out.
   listen "media" {
-    purpose  = "ICE, RTP and RTCP of WebRTC"
-    when     = has("media/rtp_port_range")
-    protocol = ["udp"]
-    first    = port(local.media.first, null)
-    last     = port(local.media.last, null)
-    share    = "rtp"
-    exposure = "public"
+    purpose   = "ICE, RTP and RTCP of WebRTC"
+    when      = has("media/rtp_port_range")
+    protocol  = ["udp"]
+    first     = port(local.media.first, null)
+    last      = port(local.media.last, null)
+    share     = "rtp"
+    advertise = items(value("nat/nat_1_1_mapping"), ", ")
+    exposure  = "public"
   }
 
   listen "http" {
@@ -206,12 +208,13 @@ service "janus" {
   }
 
   listen "admin-http" {
-    purpose  = "admin API over HTTP"
-    when     = truthy(value(local.http, "admin/admin_http"), false)
-    protocol = ["tcp"]
-    port     = port(value(local.http, "admin/admin_port"), default.admin_port)
-    bind     = [first(nonempty(value(local.http, "admin/admin_ip")), nonempty(value(local.http, "admin/admin_interface")), "*")]
-    exposure = "admin"
+    purpose   = "admin API over HTTP"
+    when      = truthy(value(local.http, "admin/admin_http"), false)
+    protocol  = ["tcp"]
+    port      = port(value(local.http, "admin/admin_port"), default.admin_port)
+    bind      = [first(nonempty(value(local.http, "admin/admin_ip")), nonempty(value(local.http, "admin/admin_interface")), "*")]
+    unguarded = "the secret of the administrators crosses the network in clear"
+    exposure  = "admin"
   }
 
   listen "admin-https" {
@@ -242,12 +245,13 @@ service "janus" {
   }
 
   listen "admin-ws" {
-    purpose  = "admin API over WebSocket"
-    when     = truthy(value(local.ws, "admin/admin_ws"), false) && value(local.ws, "admin/admin_ws_unix") == null
-    protocol = ["tcp"]
-    port     = port(value(local.ws, "admin/admin_ws_port"), default.admin_ws_port)
-    bind     = [first(nonempty(value(local.ws, "admin/admin_ws_ip")), nonempty(value(local.ws, "admin/admin_ws_interface")), "*")]
-    exposure = "admin"
+    purpose   = "admin API over WebSocket"
+    when      = truthy(value(local.ws, "admin/admin_ws"), false) && value(local.ws, "admin/admin_ws_unix") == null
+    protocol  = ["tcp"]
+    port      = port(value(local.ws, "admin/admin_ws_port"), default.admin_ws_port)
+    bind      = [first(nonempty(value(local.ws, "admin/admin_ws_ip")), nonempty(value(local.ws, "admin/admin_ws_interface")), "*")]
+    unguarded = "the secret of the administrators crosses the network in clear"
+    exposure  = "admin"
   }
 
   listen "admin-wss" {
@@ -288,15 +292,16 @@ service "janus" {
 
     # RTP takes an even port, and RTCP the next one, which may lie above the range.
     listen "rtp" {
-      purpose  = "RTP and RTCP of SIP calls"
-      protocol = ["udp"]
-      first    = even_up(min(local.one, local.last))
-      last     = min(even_down(max(local.one, local.last)) + 1, 65535)
-      nominal  = [min(local.one, local.last), max(local.one, local.last)]
-      bind     = [first(nonempty(value(each.value, "general/local_media_ip")), nonempty(value(each.value, "general/local_ip")), "*")]
-      pairs    = true
-      share    = "rtp"
-      exposure = "public"
+      purpose   = "RTP and RTCP of SIP calls"
+      protocol  = ["udp"]
+      first     = even_up(min(local.one, local.last))
+      last      = min(even_down(max(local.one, local.last)) + 1, 65535)
+      nominal   = [min(local.one, local.last), max(local.one, local.last)]
+      bind      = [first(nonempty(value(each.value, "general/local_media_ip")), nonempty(value(each.value, "general/local_ip")), "*")]
+      pairs     = true
+      share     = "rtp"
+      advertise = values(each.value, "general/sdp_ip")
+      exposure  = "public"
     }
   }
 

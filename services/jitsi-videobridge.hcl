@@ -4,6 +4,7 @@
 service "jitsi-videobridge" {
   title     = "Jitsi Videobridge"
   platforms = ["linux"]
+  runs      = ["jitsi-videobridge2.service"]
   cites     = ["https://github.com/jitsi/jitsi-videobridge/blob/a29d97d13fbfb54afc676a526485ce87df4f7a64/jvb/src/main/resources/reference.conf"]
 
   file "conf" {

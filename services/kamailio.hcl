@@ -4,6 +4,7 @@
 service "kamailio" {
   title     = "Kamailio"
   platforms = ["linux"]
+  runs      = ["kamailio.service"]
   cites     = ["https://www.kamailio.org/wikidocs/cookbooks/devel/core/"]
 
   file "conf" {
@@ -77,6 +78,12 @@ service "kamailio" {
     lists   = [for n in find("listen") : args(n)]
     listed  = flatten([for l in local.lists : [for i, w in l : w if !contains(["advertise", "name", "virtual"], lower(w)) && (i == 0 ? true : !contains(["advertise", "name"], lower(l[max(i - 1, 0)])))]])
     sockets = concat(local.listed, values("socket/bind"))
+    # What clients are told of a socket, and of those of which nothing else is said.
+    advertised = concat(
+      flatten([for l in local.lists : [for i, w in l : { socket = l[0], at = hostport(w).host } if i > 0 && lower(l[max(i - 1, 0)]) == "advertise"]]),
+      [for s in find("socket") : { socket = value(s, "bind"), at = hostport(value(s, "advertise")).host } if has(s, "advertise")],
+    )
+    outside = values("advertised_address")
 
     tcp  = !truthy(value("disable_tcp"), false)
     tls  = truthy(first(value("enable_tls"), value("tls_enable")), false)
@@ -96,26 +103,28 @@ service "kamailio" {
   # Without a socket there is one for each local address, of IPv4 unless told otherwise:
   # fix_all_socket_lists() of src/core/socket_info.c.
   listen "sip-default" {
-    purpose  = "SIP"
-    for_each = local.alone ? ["default"] : []
-    protocol = local.tcp ? ["udp", "tcp"] : ["udp"]
-    port     = local.port
-    bind     = [local.everywhere]
-    zero     = "unknown"
-    exposure = "public"
-    assigned = ["5060"]
+    purpose   = "SIP"
+    for_each  = local.alone ? ["default"] : []
+    protocol  = local.tcp ? ["udp", "tcp"] : ["udp"]
+    port      = local.port
+    bind      = [local.everywhere]
+    zero      = "unknown"
+    advertise = local.outside
+    exposure  = "public"
+    assigned  = ["5060"]
   }
 
   listen "sips-default" {
-    purpose  = "SIP over TLS"
-    for_each = local.alone ? ["default"] : []
-    when     = local.tls && local.tcp
-    protocol = ["tcp"]
-    port     = port(value("tls_port_no"), default.tls_port)
-    bind     = [local.everywhere]
-    zero     = "unknown"
-    exposure = "public"
-    assigned = ["5061"]
+    purpose   = "SIP over TLS"
+    for_each  = local.alone ? ["default"] : []
+    when      = local.tls && local.tcp
+    protocol  = ["tcp"]
+    port      = port(value("tls_port_no"), default.tls_port)
+    bind      = [local.everywhere]
+    zero      = "unknown"
+    advertise = local.outside
+    exposure  = "public"
+    assigned  = ["5061"]
   }
 
   each "socket" {
@@ -129,43 +138,48 @@ service "kamailio" {
       place = local.short ? hostport(local.parts.port) : local.parts
       # "(a,b)" are the addresses of a multi-homed socket.
       hosts = items(local.place.host, "()[],")
+      own   = [for a in local.advertised : a.at if a.socket == each.value]
+      told  = length(local.own) > 0 ? local.own : local.outside
     }
 
     listen "sip" {
-      purpose  = "SIP"
-      for_each = contains(["udp", "tcp", "any"], local.proto) ? [local.proto] : []
-      when     = local.proto != "tcp" || local.tcp
-      protocol = local.proto == "any" ? (local.tcp ? ["udp", "tcp"] : ["udp"]) : [local.proto]
-      port     = port(local.place.port, local.port)
-      bind     = local.hosts
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["5060"]
+      purpose   = "SIP"
+      for_each  = contains(["udp", "tcp", "any"], local.proto) ? [local.proto] : []
+      when      = local.proto != "tcp" || local.tcp
+      protocol  = local.proto == "any" ? (local.tcp ? ["udp", "tcp"] : ["udp"]) : [local.proto]
+      port      = port(local.place.port, local.port)
+      bind      = local.hosts
+      zero      = "unknown"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5060"]
     }
 
     listen "sips" {
-      purpose  = "SIP over TLS"
-      for_each = local.proto == "tls" ? ["tls"] : []
-      when     = local.tls
-      protocol = ["tcp"]
-      port     = port(local.place.port, default.tls_port)
-      bind     = local.hosts
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["5061"]
+      purpose   = "SIP over TLS"
+      for_each  = local.proto == "tls" ? ["tls"] : []
+      when      = local.tls
+      protocol  = ["tcp"]
+      port      = port(local.place.port, default.tls_port)
+      bind      = local.hosts
+      zero      = "unknown"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5061"]
     }
 
     # A socket without a protocol is TLS too, on the next port: add_listen_socket() of
     # src/core/socket_info.c, line 1178.
     listen "sips-next" {
-      purpose  = "SIP over TLS"
-      for_each = local.proto == "any" ? [local.proto] : []
-      when     = local.tls && local.tcp
-      protocol = ["tcp"]
-      port     = local.place.port == null ? default.tls_port : port(local.place.port, default.tls_port) + 1
-      bind     = local.hosts
-      exposure = "public"
-      assigned = ["5061"]
+      purpose   = "SIP over TLS"
+      for_each  = local.proto == "any" ? [local.proto] : []
+      when      = local.tls && local.tcp
+      protocol  = ["tcp"]
+      port      = local.place.port == null ? default.tls_port : port(local.place.port, default.tls_port) + 1
+      bind      = local.hosts
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5061"]
     }
   }
 
@@ -215,13 +229,14 @@ service "kamailio" {
 
   # https://www.kamailio.org/docs/modules/devel/modules/jsonrpcs.html#jsonrpcs.p.dgram_socket
   listen "jsonrpc" {
-    purpose  = "Kamailio control (JSON-RPC)"
-    for_each = [for r in local.rpc : hostport(trim_prefix(r, "udp:"))]
-    protocol = ["udp"]
-    port     = port(each.value.port, null)
-    bind     = [text(each.value.host, "*")]
-    zero     = "unknown"
-    exposure = "admin"
+    purpose   = "Kamailio control (JSON-RPC)"
+    for_each  = [for r in local.rpc : hostport(trim_prefix(r, "udp:"))]
+    protocol  = ["udp"]
+    port      = port(each.value.port, null)
+    bind      = [text(each.value.host, "*")]
+    zero      = "unknown"
+    unguarded = "whoever gets there controls Kamailio: nothing asks for a log-in"
+    exposure  = "admin"
   }
 
   each "ctl" {
@@ -234,12 +249,13 @@ service "kamailio" {
     }
 
     listen "ctl" {
-      purpose  = "Kamailio control (binrpc)"
-      protocol = [local.proto]
-      port     = port(local.parts.port, default.ctl_port)
-      bind     = [text(local.parts.host, "*")]
-      zero     = "unknown"
-      exposure = "admin"
+      purpose   = "Kamailio control (binrpc)"
+      protocol  = [local.proto]
+      port      = port(local.parts.port, default.ctl_port)
+      bind      = [text(local.parts.host, "*")]
+      zero      = "unknown"
+      unguarded = "whoever gets there controls Kamailio: nothing asks for a log-in"
+      exposure  = "admin"
     }
   }
 
@@ -273,7 +289,7 @@ service "kamailio" {
       modparam("ctl", "binrpc", "tcp:127.0.0.1:2050")
     EOT
     expect = [
-      "sip udp 192.0.2.1 5070 config L4", "sips tcp eth0 5061 default L5", "sip udp 192.0.2.2 5090 config L6", "sip tcp 192.0.2.2 5090 config L6",
+      "sip udp 192.0.2.1 5070 config advertises 198.51.100.1 L4", "sips tcp eth0 5061 default L5", "sip udp 192.0.2.2 5090 config L6", "sip tcp 192.0.2.2 5090 config L6",
       "sips-next tcp 192.0.2.2 5091 config L6", "sip udp 192.0.2.3,192.0.2.4 5062 config L7", "ctl tcp 127.0.0.1 2050 config L10",
     ]
   }

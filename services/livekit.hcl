@@ -153,23 +153,25 @@ service "livekit" {
   }
 
   listen "media" {
-    purpose  = "media (ICE, RTP and RTCP)"
-    for_each = local.ranged ? ["range"] : []
-    when     = local.udp
-    protocol = ["udp"]
-    first    = port(local.start, default.range_start)
-    last     = port(local.end, local.start == null ? default.range_end : null)
-    exposure = "public"
+    purpose   = "media (ICE, RTP and RTCP)"
+    for_each  = local.ranged ? ["range"] : []
+    when      = local.udp
+    protocol  = ["udp"]
+    first     = port(local.start, default.range_start)
+    last      = port(local.end, local.start == null ? default.range_end : null)
+    advertise = values("rtc/node_ip")
+    exposure  = "public"
   }
 
   listen "media-shared" {
-    purpose  = "media of all participants (ICE, RTP and RTCP)"
-    for_each = local.common ? ["shared"] : []
-    when     = local.udp
-    protocol = ["udp"]
-    first    = port(range(local.shared).first, default.development_udp)
-    last     = port(range(local.shared).last, default.development_udp)
-    exposure = "public"
+    purpose   = "media of all participants (ICE, RTP and RTCP)"
+    for_each  = local.common ? ["shared"] : []
+    when      = local.udp
+    protocol  = ["udp"]
+    first     = port(range(local.shared).first, default.development_udp)
+    last      = port(range(local.shared).last, default.development_udp)
+    advertise = values("rtc/node_ip")
+    exposure  = "public"
   }
 
   listen "turn-udp" {

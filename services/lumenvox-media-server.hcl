@@ -8,6 +8,7 @@
 service "lumenvox-media-server" {
   title     = "LumenVox Media Server"
   platforms = ["linux", "windows-server"]
+  runs      = ["lvmediaserverd.service"]
   cites = [
     "https://www.lumenvox.com/knowledgebase/index.php?/article/AA-01912/0/",
     "https://privatecloud.capacity.com/article/352693/media-server-configuration",
@@ -189,6 +190,17 @@ service "lumenvox-media-server" {
     }
   }
 
+  default "server_ip" {
+    setting = "mrcp_server_ip"
+    case {
+      value = "127.0.0.1"
+      cites = [
+        "https://github.com/benlangfeld/lumenvox-chef/tree/3761a9294967109227392342d29bb1894664342f/templates/default",
+        "https://github.com/lumenvox/mrcp-api/blob/055e577f3b1effa8afbe6a8c8491b2a27166366f/README.md",
+      ]
+    }
+  }
+
   default "monitoring_port" {
     setting = "monitoring_port"
     case {
@@ -241,26 +253,31 @@ service "lumenvox-media-server" {
     mrcp_first = port(first(value(local.env, "MEDIA_SERVER__MRCP_PORT_BASE"), setting("GLOBAL", "mrcp_server_port_base")), local.mrcp_base)
     rtp_first  = port(first(value(local.env, "MEDIA_SERVER__RTP_PORT_BASE"), setting("GLOBAL", "rtp_server_port_base")), local.rtp_base)
 
+    # The address that clients are told in answers of RTSP and SIP.
+    told = text(first(nonempty(value(local.env, "MEDIA_SERVER__SERVER_IP")), nonempty(setting("GLOBAL", "mrcp_server_ip"))), default.server_ip)
+
     management = hostport(value(local.env, "MANAGEMENT_ADDRESS"))
   }
 
   listen "mrcp" {
-    purpose  = "MRCP"
-    protocol = ["tcp"]
-    first    = local.mrcp_first
-    count    = local.ports
-    zero     = "unknown" # 0 is documented to switch off SIP and RTSP only
-    exposure = "public"
+    purpose   = "MRCP"
+    protocol  = ["tcp"]
+    first     = local.mrcp_first
+    count     = local.ports
+    zero      = "unknown" # 0 is documented to switch off SIP and RTSP only
+    advertise = [local.told]
+    exposure  = "public"
   }
 
   listen "rtp" {
-    purpose  = "RTP and RTCP"
-    protocol = ["udp"]
-    first    = local.rtp_first
-    count    = local.ports
-    zero     = "unknown"
-    exposure = "public"
-    pairs    = true
+    purpose   = "RTP and RTCP"
+    protocol  = ["udp"]
+    first     = local.rtp_first
+    count     = local.ports
+    zero      = "unknown"
+    advertise = [local.told]
+    exposure  = "public"
+    pairs     = true
   }
 
   listen "sip" {
@@ -372,8 +389,8 @@ service "lumenvox-media-server" {
       rtsp_port = default
     EOT
     expect = [
-      "mrcp tcp * 30000-30399 default L4",
-      "rtp udp * 35000-35399 default L5",
+      "mrcp tcp * 30000-30399 default advertises 127.0.0.1 L4",
+      "rtp udp * 35000-35399 default advertises 127.0.0.1 L5",
       "sip tcp * 5060 default L10",
       "sip udp * 5060 default L10",
       "rtsp tcp * 554 default L11",
@@ -454,8 +471,8 @@ service "lumenvox-media-server" {
             - "20000-20200:20000-20200/tcp"
     EOT
     expect = [
-      "mrcp tcp * 20000-20399 default",
-      "rtp udp * 25000-25399 default",
+      "mrcp tcp * 20000-20399 default advertises 192.0.2.5",
+      "rtp udp * 25000-25399 default advertises 192.0.2.5",
       "sip tcp * 5060 default",
       "sip udp * 5060 default",
       "sips tcp * 5061 default",

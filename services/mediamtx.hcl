@@ -5,6 +5,7 @@
 service "mediamtx" {
   title     = "MediaMTX"
   platforms = ["linux", "windows-server", "freebsd", "macos"]
+  runs      = ["mediamtx.service"]
   cites     = ["https://github.com/bluenviron/mediamtx/blob/3e09466c180431272a656b48aeca39c83d52d6c6/mediamtx.yml", "https://mediamtx.org/docs/references/configuration-file"]
 
   file "conf" {

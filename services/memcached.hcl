@@ -63,6 +63,10 @@ service "memcached" {
     port   = local.tcp_in == null && local.udp != 0 ? local.udp : port(local.tcp_in, default.port)
     socket = first(flag(local.extra, "-s", "--unix-socket"), flag(local.options, "-s", "--unix-socket"), flag(local.unit, "-s", "--unix-socket"))
 
+    # Nothing asks for a password but SASL and a file of users, and TLS is rarely built in.
+    guarded = length([for o in [local.extra, local.unit, [for n in find(file("options"), "*") : name(n)]] : o if has_flag(o, "-S", "--enable-sasl", "-Y", "--auth-file", "-Z", "--enable-ssl")]) > 0
+    open    = local.guarded ? null : "whoever gets there may read and change everything"
+
     # Lists of several -l add up. An address may have a port of its own.
     lists     = length(flags(local.extra, "-l", "--listen")) > 0 ? flags(local.extra, "-l", "--listen") : (length(flags(local.options, "-l", "--listen")) > 0 ? flags(local.options, "-l", "--listen") : flags(local.unit, "-l", "--listen"))
     addresses = flatten([for l in local.lists : [for a in items(l, ",") : hostport(a)]])
@@ -71,37 +75,40 @@ service "memcached" {
   }
 
   listen "memcached" {
-    purpose  = "memcached"
-    when     = local.socket == null
-    for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? [local.port] : []
-    protocol = ["tcp"]
-    port     = each.value
-    bind     = local.plain
-    exposure = "internal"
-    assigned = ["11211"]
+    purpose   = "memcached"
+    when      = local.socket == null
+    for_each  = length(local.addresses) == 0 || length(local.plain) > 0 ? [local.port] : []
+    protocol  = ["tcp"]
+    port      = each.value
+    bind      = local.plain
+    unguarded = local.open
+    exposure  = "internal"
+    assigned  = ["11211"]
   }
 
   listen "udp" {
-    purpose  = "memcached over UDP"
-    when     = local.socket == null
-    for_each = length(local.addresses) == 0 || length(local.plain) > 0 ? [local.udp] : []
-    protocol = ["udp"]
-    port     = each.value
-    bind     = local.plain
-    exposure = "internal"
-    assigned = ["11211"]
+    purpose   = "memcached over UDP"
+    when      = local.socket == null
+    for_each  = length(local.addresses) == 0 || length(local.plain) > 0 ? [local.udp] : []
+    protocol  = ["udp"]
+    port      = each.value
+    bind      = local.plain
+    unguarded = local.open
+    exposure  = "internal"
+    assigned  = ["11211"]
   }
 
   # The port of an address counts for UDP too, which must be switched on.
   listen "memcached-address" {
-    purpose  = "memcached on one address"
-    when     = local.socket == null
-    for_each = local.exact
-    protocol = local.udp == 0 ? ["tcp"] : ["tcp", "udp"]
-    port     = port(each.value.port, null)
-    bind     = [each.value.host]
-    exposure = "internal"
-    assigned = ["11211"]
+    purpose   = "memcached on one address"
+    when      = local.socket == null
+    for_each  = local.exact
+    protocol  = local.udp == 0 ? ["tcp"] : ["tcp", "udp"]
+    port      = port(each.value.port, null)
+    bind      = [each.value.host]
+    unguarded = local.open
+    exposure  = "internal"
+    assigned  = ["11211"]
   }
 
   test "environment" {

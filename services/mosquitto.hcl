@@ -3,6 +3,7 @@
 service "mosquitto" {
   title     = "Eclipse Mosquitto"
   platforms = ["linux", "freebsd", "macos", "windows-server"]
+  runs      = ["mosquitto.service"]
   cites     = ["https://mosquitto.org/man/mosquitto-conf-5.html"]
 
   file "conf" {

@@ -4,6 +4,7 @@
 service "nats" {
   title     = "NATS server"
   platforms = ["linux", "windows-server", "freebsd", "macos"]
+  runs      = ["nats-server.service"]
   cites     = ["https://docs.nats.io/running-a-nats-service/configuration", "https://github.com/nats-io/nats-server/blob/1787eee035cf0253c201fa0f05afad92b6f296dc/conf/simple.conf"]
 
   file "conf" {

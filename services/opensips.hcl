@@ -5,6 +5,7 @@
 service "opensips" {
   title     = "OpenSIPS"
   platforms = ["linux"]
+  runs      = ["opensips.service"]
   cites     = ["https://github.com/OpenSIPS/opensips/blob/8f4f1e1b4015a52f88953e6c16758f800bd0e9fb/net/trans.c#L267"]
 
   file "conf" {
@@ -86,9 +87,15 @@ service "opensips" {
     protocols = ["udp", "tcp", "tls", "sctp", "ws", "wss", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls", "smpp", "msrp", "msrps", "ipsec"]
     # "socket" since 3.0, "listen" before. Behind the socket stand "as", "anycast" and their kin.
     sockets = [for n in concat(find("socket"), find("listen")) : args(n)[0] if length(args(n)) > 0]
+    # What clients are told of a socket, "socket = udp:10.0.0.5:5060 as 192.0.2.5:5060", and of
+    # those of which nothing else is said.
+    advertised = [for n in concat(find("socket"), find("listen")) : { socket = args(n)[0], at = hostport(flag(args(n), "as")).host } if has_flag(args(n), "as")]
+    outside    = values("advertised_address")
 
-    params     = [for n in find("modparam") : args(n)]
-    httpd      = length([for n in find("loadmodule") : n if length(args(n)) > 0 && length(match("^(?:.*/)?(httpd)(?:[.]so)?$", args(n)[0])) > 0]) > 0
+    params = [for n in find("modparam") : args(n)]
+    httpd  = length([for n in find("loadmodule") : n if length(args(n)) > 0 && length(match("^(?:.*/)?(httpd)(?:[.]so)?$", args(n)[0])) > 0]) > 0
+    # Metrics are made to be read; commands are not.
+    commands   = length([for n in find("loadmodule") : n if length(args(n)) > 0 && length(match("^(?:.*/)?(mi_http|mi_xmlrpc_ng)(?:[.]so)?$", args(n)[0])) > 0]) > 0
     httpd_port = [for p in local.params : p[2] if length(p) == 3 && p[0] == "httpd" && p[1] == "port"]
     httpd_ip   = [for p in local.params : p[2] if length(p) == 3 && p[0] == "httpd" && p[1] == "ip"]
   }
@@ -106,50 +113,56 @@ service "opensips" {
       said  = [for p in local.params : p[2] if length(p) == 3 && starts_with(p[0], "proto_") && p[1] == "${starts_with(local.proto, "hep") ? "hep" : local.proto}_port"]
       moved = length(local.said) > 0 ? local.said : [local.place.port]
       bind  = [text(local.place.host, "*")]
+      own   = [for a in local.advertised : a.at if a.socket == each.value]
+      told  = length(local.own) > 0 ? local.own : local.outside
     }
 
     listen "sip" {
-      purpose  = "SIP"
-      for_each = contains(["udp", "tcp"], local.proto) ? local.moved : []
-      protocol = [local.proto]
-      port     = port(first(local.place.port, each.value), default.port)
-      bind     = local.bind
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["5060"]
+      purpose   = "SIP"
+      for_each  = contains(["udp", "tcp"], local.proto) ? local.moved : []
+      protocol  = [local.proto]
+      port      = port(first(local.place.port, each.value), default.port)
+      bind      = local.bind
+      zero      = "unknown"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5060"]
     }
 
     listen "sips" {
-      purpose  = "SIP over TLS"
-      for_each = local.proto == "tls" ? local.moved : []
-      protocol = ["tcp"]
-      port     = port(first(local.place.port, each.value), default.tls_port)
-      bind     = local.bind
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["5061"]
+      purpose   = "SIP over TLS"
+      for_each  = local.proto == "tls" ? local.moved : []
+      protocol  = ["tcp"]
+      port      = port(first(local.place.port, each.value), default.tls_port)
+      bind      = local.bind
+      zero      = "unknown"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["5061"]
     }
 
     listen "ws" {
-      purpose  = "SIP over WebSocket"
-      for_each = local.proto == "ws" ? local.moved : []
-      protocol = ["tcp"]
-      port     = port(first(local.place.port, each.value), default.ws_port)
-      bind     = local.bind
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["80"]
+      purpose   = "SIP over WebSocket"
+      for_each  = local.proto == "ws" ? local.moved : []
+      protocol  = ["tcp"]
+      port      = port(first(local.place.port, each.value), default.ws_port)
+      bind      = local.bind
+      zero      = "unknown"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["80"]
     }
 
     listen "wss" {
-      purpose  = "SIP over secure WebSocket"
-      for_each = local.proto == "wss" ? local.moved : []
-      protocol = ["tcp"]
-      port     = port(first(local.place.port, each.value), default.wss_port)
-      bind     = local.bind
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["443"]
+      purpose   = "SIP over secure WebSocket"
+      for_each  = local.proto == "wss" ? local.moved : []
+      protocol  = ["tcp"]
+      port      = port(first(local.place.port, each.value), default.wss_port)
+      bind      = local.bind
+      zero      = "unknown"
+      advertise = local.told
+      exposure  = "public"
+      assigned  = ["443"]
     }
 
     listen "bin" {
@@ -184,13 +197,14 @@ service "opensips" {
   }
 
   listen "httpd" {
-    purpose  = "OpenSIPS HTTP management"
-    for_each = !local.httpd ? [] : length(local.httpd_port) > 0 ? local.httpd_port : [null]
-    protocol = ["tcp"]
-    port     = port(each.value, default.httpd_port)
-    bind     = length(local.httpd_ip) > 0 ? local.httpd_ip : ["0.0.0.0"]
-    zero     = "unknown"
-    exposure = "admin"
+    purpose   = "OpenSIPS HTTP management"
+    for_each  = !local.httpd ? [] : length(local.httpd_port) > 0 ? local.httpd_port : [null]
+    protocol  = ["tcp"]
+    port      = port(each.value, default.httpd_port)
+    bind      = length(local.httpd_ip) > 0 ? local.httpd_ip : ["0.0.0.0"]
+    zero      = "unknown"
+    unguarded = local.commands ? "whoever gets there controls OpenSIPS: its commands ask for no log-in" : null
+    exposure  = "admin"
   }
 
   lint "not-claimed" {
@@ -210,7 +224,7 @@ service "opensips" {
       loadmodule "proto_udp.so"
       modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:2223")
     EOT
-    expect = ["sip udp 192.0.2.1 5070 config L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4", "ws tcp 192.0.2.1 80 default L5"]
+    expect = ["sip udp 192.0.2.1 5070 config advertises 198.51.100.1 L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4", "ws tcp 192.0.2.1 80 default L5"]
   }
 
   test "a module moves the default" {

@@ -103,6 +103,7 @@ service "openvpn" {
     when         = !has("management-client")
     port         = port(args(each.value)[1], null)
     bind         = [args(each.value)[0]]
+    unguarded    = length(args(each.value)) > 2 ? "the password and all commands cross the network in clear" : "whoever gets there controls the tunnel: nothing asks for a password"
     exposure     = "admin"
     trusted_only = "https://openvpn.net/community-docs/management-interface.html"
   }

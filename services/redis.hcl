@@ -38,6 +38,7 @@ service "redis" {
     tls      = port(value("tls-port"), 0)
     cluster  = truthy(value("cluster-enabled"), false)
     over_tls = truthy(value("tls-cluster"), false)
+    open     = !truthy(value("protected-mode"), true) && !has("requirepass") && !has("aclfile") && !has("user")
     bus      = port(value("cluster-port"), 0)
   }
 
@@ -48,6 +49,7 @@ service "redis" {
     port         = local.port
     bind         = local.binds
     v6only       = true
+    unguarded    = local.open ? "whoever gets there may read and change everything: protected-mode is off and no password is set" : null
     exposure     = "internal"
     trusted_only = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
     assigned     = ["6379"]

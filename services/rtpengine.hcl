@@ -61,8 +61,13 @@ service "rtpengine" {
     # name/address!advertised ; … in the file, one option each on the command line.
     written    = flatten([for t in concat(flags(local.argv, "--interface", "-i"), length(flags(local.argv, "--interface", "-i")) > 0 ? [] : [setting(local.section, "interface")]) : items(t, ";")])
     interfaces = [for i in local.written : match("^(?:[^/]*/)?([^!]+)", i)]
+    advertised = flatten([for i in local.written : match("!([^!]+)$", i)])
     prefix     = text(first(flag(local.argv, "--interfaces-config"), setting(local.section, "interfaces-config")), "")
     sections   = [for s in find("*") : s if local.prefix != "" && starts_with(name(s), "${local.prefix}-")]
+
+    # A call has two sides, each with a port for RTP and one for RTCP. -1 is no limit.
+    calls = match("^([0-9]+)$", first(flag(local.argv, "--max-sessions"), setting(local.section, "max-sessions")))
+    sides = 4 * max(0, [for c in local.calls : number(c, 0)]...)
 
     ng     = concat(items(setting(local.section, "listen-ng"), ";"), flags(local.argv, "--listen-ng", "-n"))
     udp    = concat(items(setting(local.section, "listen-udp"), ";"), flags(local.argv, "--listen-udp", "-u"))
@@ -81,15 +86,17 @@ service "rtpengine" {
   }
 
   listen "rtp" {
-    purpose  = "RTP and RTCP"
-    for_each = length(local.interfaces) > 0 ? [1] : []
-    protocol = ["udp"]
-    first    = local.min
-    last     = local.max
-    bind     = [for i in local.interfaces : i[0] == "any" ? "*" : i[0]]
-    pairs    = true
-    share    = "rtp"
-    exposure = "public"
+    purpose   = "RTP and RTCP"
+    for_each  = length(local.interfaces) > 0 ? [1] : []
+    protocol  = ["udp"]
+    first     = local.min
+    last      = local.max
+    bind      = [for i in local.interfaces : i[0] == "any" ? "*" : i[0]]
+    pairs     = true
+    share     = "rtp"
+    advertise = local.advertised
+    needs     = ceil(local.sides / max(1, length(local.interfaces))) # every interface has the range for itself
+    exposure  = "public"
   }
 
   # Two interfaces of one process may overlap, also at one address: the process hands out
@@ -104,61 +111,67 @@ service "rtpengine" {
     }
 
     listen "rtp-interface" {
-      purpose  = "RTP and RTCP of an interface"
-      protocol = ["udp"]
-      first    = local.first != 0 ? local.first : local.min
-      last     = local.last != 0 ? local.last : local.max
-      except   = [for p in items(value(each.value, "exclude-ports"), ";") : number(p, 0)]
-      bind     = [local.address == "any" ? "*" : local.address]
-      pairs    = true
-      share    = "rtp"
-      exposure = "public"
+      purpose   = "RTP and RTCP of an interface"
+      protocol  = ["udp"]
+      first     = local.first != 0 ? local.first : local.min
+      last      = local.last != 0 ? local.last : local.max
+      except    = [for p in items(value(each.value, "exclude-ports"), ";") : number(p, 0)]
+      bind      = [local.address == "any" ? "*" : local.address]
+      pairs     = true
+      share     = "rtp"
+      advertise = values(each.value, "advertised")
+      exposure  = "public"
     }
   }
 
   listen "ng" {
-    purpose  = "NG control protocol"
-    for_each = local.ng
-    protocol = ["udp"]
-    port     = port(hostport(each.value).port, null)
-    bind     = [hostport(each.value).host]
-    exposure = "internal"
+    purpose   = "NG control protocol"
+    for_each  = local.ng
+    protocol  = ["udp"]
+    port      = port(hostport(each.value).port, null)
+    bind      = [hostport(each.value).host]
+    unguarded = "whoever gets there may send the media of all calls elsewhere: nothing asks for a log-in"
+    exposure  = "internal"
   }
 
   listen "udp" {
-    purpose  = "old UDP control protocol"
-    for_each = local.udp
-    protocol = ["udp"]
-    port     = port(hostport(each.value).port, null)
-    bind     = [hostport(each.value).host]
-    exposure = "internal"
+    purpose   = "old UDP control protocol"
+    for_each  = local.udp
+    protocol  = ["udp"]
+    port      = port(hostport(each.value).port, null)
+    bind      = [hostport(each.value).host]
+    unguarded = "whoever gets there may send the media of all calls elsewhere: nothing asks for a log-in"
+    exposure  = "internal"
   }
 
   listen "tcp" {
-    purpose  = "old TCP control protocol"
-    for_each = local.tcp
-    protocol = ["tcp"]
-    port     = port(hostport(each.value).port, null)
-    bind     = [hostport(each.value).host]
-    exposure = "internal"
+    purpose   = "old TCP control protocol"
+    for_each  = local.tcp
+    protocol  = ["tcp"]
+    port      = port(hostport(each.value).port, null)
+    bind      = [hostport(each.value).host]
+    unguarded = "whoever gets there may send the media of all calls elsewhere: nothing asks for a log-in"
+    exposure  = "internal"
   }
 
   listen "tcp-ng" {
-    purpose  = "NG control protocol over TCP"
-    for_each = local.tcp_ng
-    protocol = ["tcp"]
-    port     = port(hostport(each.value).port, null)
-    bind     = [hostport(each.value).host]
-    exposure = "internal"
+    purpose   = "NG control protocol over TCP"
+    for_each  = local.tcp_ng
+    protocol  = ["tcp"]
+    port      = port(hostport(each.value).port, null)
+    bind      = [hostport(each.value).host]
+    unguarded = "whoever gets there may send the media of all calls elsewhere: nothing asks for a log-in"
+    exposure  = "internal"
   }
 
   listen "cli" {
-    purpose  = "command line interface"
-    for_each = local.cli
-    protocol = ["tcp"]
-    port     = port(hostport(each.value).port, null)
-    bind     = [hostport(each.value).host]
-    exposure = "admin"
+    purpose   = "command line interface"
+    for_each  = local.cli
+    protocol  = ["tcp"]
+    port      = port(hostport(each.value).port, null)
+    bind      = [hostport(each.value).host]
+    unguarded = "whoever gets there may end all calls: nothing asks for a log-in"
+    exposure  = "admin"
   }
 
   listen "http" {
@@ -211,6 +224,26 @@ service "rtpengine" {
     port     = port(first(flag(local.argv, "--mqtt-port"), setting(local.section, "mqtt-port")), default.mqtt-port)
   }
 
+  test "two interfaces, each with the range for itself" {
+    input  = <<-EOT
+      [rtpengine]
+      interface = in/10.4.0.2;out/10.4.0.3
+      port-min = 30000
+      port-max = 30099
+      max-sessions = 75
+    EOT
+    expect = ["rtp udp 10.4.0.2,10.4.0.3 30000-30099 config needs 150 L3"]
+  }
+
+  test "no limit" {
+    input  = <<-EOT
+      [rtpengine]
+      interface = 10.4.0.2
+      max-sessions = -1
+    EOT
+    expect = ["rtp udp 10.4.0.2 30000-39999 default"]
+  }
+
   test "what it connects to" {
     input = <<-EOT
       [rtpengine]
@@ -239,7 +272,7 @@ service "rtpengine" {
       port-max = 31999
     EOT
     expect = [
-      "rtp udp 10.4.0.2,10.4.0.3 30000-31999 default",
+      "rtp udp 10.4.0.2,10.4.0.3 30000-31999 default advertises 192.0.2.3",
       "ng udp 10.4.0.2 2300 config L3",
       "ng udp * 2301 config L3",
     ]

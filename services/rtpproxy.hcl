@@ -71,32 +71,35 @@ service "rtpproxy" {
   }
 
   listen "rtp" {
-    purpose  = "RTP and RTCP"
-    when     = local.started
-    protocol = ["udp"]
-    first    = port(first(flag(local.extra, "-m"), flag(local.unit, "-m")), default.first)
-    last     = port(first(flag(local.extra, "-M"), flag(local.unit, "-M")), default.last)
-    bind     = items(local.address, "/") # one for each side of a bridge
-    pairs    = true
-    exposure = "public"
+    purpose   = "RTP and RTCP"
+    when      = local.started
+    protocol  = ["udp"]
+    first     = port(first(flag(local.extra, "-m"), flag(local.unit, "-m")), default.first)
+    last      = port(first(flag(local.extra, "-M"), flag(local.unit, "-M")), default.last)
+    bind      = items(local.address, "/") # one for each side of a bridge
+    pairs     = true
+    advertise = items(first(flag(local.extra, "-A"), flag(local.unit, "-A")), "/")
+    exposure  = "public"
   }
 
   listen "control" {
-    purpose  = "control protocol"
-    for_each = local.udp
-    protocol = ["udp"]
-    port     = port(hostport(each.value).port, default.control)
-    bind     = [text(hostport(each.value).host, "*")]
-    exposure = "internal"
+    purpose   = "control protocol"
+    for_each  = local.udp
+    protocol  = ["udp"]
+    port      = port(hostport(each.value).port, default.control)
+    bind      = [text(hostport(each.value).host, "*")]
+    unguarded = "whoever gets there may send the media of all calls elsewhere: nothing asks for a log-in"
+    exposure  = "internal"
   }
 
   listen "control-tcp" {
-    purpose  = "control protocol over TCP"
-    for_each = local.tcp
-    protocol = ["tcp"]
-    port     = port(hostport(each.value).port, default.control)
-    bind     = [text(hostport(each.value).host, "*")]
-    exposure = "internal"
+    purpose   = "control protocol over TCP"
+    for_each  = local.tcp
+    protocol  = ["tcp"]
+    port      = port(hostport(each.value).port, default.control)
+    bind      = [text(hostport(each.value).host, "*")]
+    unguarded = "whoever gets there may send the media of all calls elsewhere: nothing asks for a log-in"
+    exposure  = "internal"
   }
 
   test "modules open nothing" {

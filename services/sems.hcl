@@ -54,14 +54,15 @@ service "sems" {
     }
 
     listen "sip" {
-      purpose  = "SIP"
-      for_each = has("sip_ip") ? ["address"] : []
-      protocol = ["udp", "tcp"]
-      port     = port(setting("", "sip_port"), default.sip_port)
-      bind     = local.sip
-      exposure = "public"
-      zero     = "unknown"
-      assigned = ["5060"]
+      purpose   = "SIP"
+      for_each  = has("sip_ip") ? ["address"] : []
+      protocol  = ["udp", "tcp"]
+      port      = port(setting("", "sip_port"), default.sip_port)
+      bind      = local.sip
+      advertise = values("public_ip")
+      exposure  = "public"
+      zero      = "unknown"
+      assigned  = ["5060"]
     }
 
     # sip_port is ignored without sip_ip, and the first address of the host is taken.
@@ -75,14 +76,15 @@ service "sems" {
     }
 
     listen "rtp" {
-      purpose  = "RTP and RTCP"
-      protocol = ["udp"]
-      first    = port(setting("", "rtp_low_port"), default.rtp_low_port)
-      last     = port(setting("", "rtp_high_port"), default.rtp_high_port)
-      bind     = local.media
-      pairs    = true
-      exposure = "public"
-      zero     = "unknown"
+      purpose   = "RTP and RTCP"
+      protocol  = ["udp"]
+      first     = port(setting("", "rtp_low_port"), default.rtp_low_port)
+      last      = port(setting("", "rtp_high_port"), default.rtp_high_port)
+      bind      = local.media
+      pairs     = true
+      advertise = values("public_ip")
+      exposure  = "public"
+      zero      = "unknown"
     }
   }
 
@@ -95,26 +97,28 @@ service "sems" {
     }
 
     listen "sip-interface" {
-      purpose  = "SIP"
-      when     = has("sip_ip_${each.value}") # mandatory
-      protocol = ["udp", "tcp"]
-      port     = port(setting("", "sip_port_${each.value}"), default.sip_port)
-      bind     = local.sip
-      exposure = "public"
-      zero     = "unknown"
-      assigned = ["5060"]
+      purpose   = "SIP"
+      when      = has("sip_ip_${each.value}") # mandatory
+      protocol  = ["udp", "tcp"]
+      port      = port(setting("", "sip_port_${each.value}"), default.sip_port)
+      bind      = local.sip
+      advertise = values("public_ip_${each.value}")
+      exposure  = "public"
+      zero      = "unknown"
+      assigned  = ["5060"]
     }
 
     listen "rtp-interface" {
-      purpose  = "RTP and RTCP"
-      when     = has("sip_ip_${each.value}")
-      protocol = ["udp"]
-      first    = port(setting("", "rtp_low_port_${each.value}"), default.rtp_low_port)
-      last     = port(setting("", "rtp_high_port_${each.value}"), default.rtp_high_port)
-      bind     = local.media
-      pairs    = true
-      exposure = "public"
-      zero     = "unknown"
+      purpose   = "RTP and RTCP"
+      when      = has("sip_ip_${each.value}")
+      protocol  = ["udp"]
+      first     = port(setting("", "rtp_low_port_${each.value}"), default.rtp_low_port)
+      last      = port(setting("", "rtp_high_port_${each.value}"), default.rtp_high_port)
+      bind      = local.media
+      pairs     = true
+      advertise = values("public_ip_${each.value}")
+      exposure  = "public"
+      zero      = "unknown"
     }
   }
 

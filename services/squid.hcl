@@ -3,6 +3,7 @@
 service "squid" {
   title     = "Squid"
   platforms = ["linux", "freebsd", "openbsd", "netbsd", "macos"]
+  runs      = ["squid.service"]
   cites     = ["https://www.squid-cache.org/Doc/config/http_port/", "https://github.com/squid-cache/squid/blob/7c20a8a787d1ef399c56515a847610c0f8d12147/src/cf.data.pre", "https://github.com/squid-cache/squid/blob/7c20a8a787d1ef399c56515a847610c0f8d12147/src/cache_cf.cc"]
 
   file "conf" {

@@ -3,6 +3,7 @@
 service "tomcat" {
   title     = "Apache Tomcat"
   platforms = ["linux", "windows-server"]
+  runs      = ["tomcat.service", "tomcat9.service", "tomcat10.service", "tomcat11.service"]
   cites     = ["https://tomcat.apache.org/tomcat-11.0-doc/config/"]
 
   file "conf" {
@@ -59,15 +60,17 @@ service "tomcat" {
   # older ones; the file does not say its version, so every address is assumed.
   # https://tomcat.apache.org/tomcat-11.0-doc/config/ajp.html
   listen "ajp" {
-    purpose  = "AJP for a web server in front"
-    for_each = [for c in find("Server/Service/Connector") : c if starts_with(first(value(c, "@protocol"), ""), "AJP") || starts_with(first(value(c, "@protocol"), ""), "org.apache.coyote.ajp")]
-    when     = first(value(each.value, "@port"), "-1") != "-1"
-    protocol = ["tcp"]
-    first    = port(value(each.value, "@port"), 0) + local.offset
-    count    = 1
-    nominal  = [port(value(each.value, "@port"), 0), port(value(each.value, "@port"), 0)]
-    bind     = [wildcard(value(each.value, "@address"))]
-    exposure = "internal"
+    purpose      = "AJP for a web server in front"
+    for_each     = [for c in find("Server/Service/Connector") : c if starts_with(first(value(c, "@protocol"), ""), "AJP") || starts_with(first(value(c, "@protocol"), ""), "org.apache.coyote.ajp")]
+    when         = first(value(each.value, "@port"), "-1") != "-1"
+    protocol     = ["tcp"]
+    first        = port(value(each.value, "@port"), 0) + local.offset
+    count        = 1
+    nominal      = [port(value(each.value, "@port"), 0), port(value(each.value, "@port"), 0)]
+    bind         = [wildcard(value(each.value, "@address"))]
+    unguarded    = lower(text(value(each.value, "@secretRequired"), "true")) == "false" ? "whoever gets there is trusted as if he were the web server in front" : null
+    trusted_only = "https://tomcat.apache.org/tomcat-11.0-doc/config/ajp.html"
+    exposure     = "internal"
   }
 
   listen "http" {

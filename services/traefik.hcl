@@ -4,6 +4,7 @@
 service "traefik" {
   title     = "Traefik"
   platforms = ["linux", "windows-server", "freebsd", "macos"]
+  runs      = ["traefik.service"]
   cites     = ["https://doc.traefik.io/traefik/routing/entrypoints/", "https://github.com/traefik/traefik/blob/fd5a576df2e8aeb0bfc8a96b6ef6e60a61f7ec0a/traefik.sample.yml"]
 
   file "conf" {

@@ -68,6 +68,8 @@ service "unimrcpserver" {
   locals {
     # An address, the name of an interface, or "auto": the address behind the host name.
     ip = has("unimrcpserver/properties/ip[@type='auto']") ? "auto" : first(nonempty(value("unimrcpserver/properties/ip")), default.ip)
+    # What clients are told instead, where the host is behind NAT.
+    outside = nonempty(value("unimrcpserver/properties/ext-ip"))
   }
 
   each "sip" {
@@ -75,13 +77,14 @@ service "unimrcpserver" {
     when     = truthy(value(each.value, "@enable"), true)
 
     listen "sip" {
-      purpose  = "SIP (MRCPv2)"
-      protocol = distinct([for t in items(text(nonempty(value(each.value, "sip-transport")), default.sip_transport), ",") : lower(t) == "udp" ? "udp" : "tcp"])
-      port     = port(nonempty(value(each.value, "sip-port")), default.sip_port)
-      bind     = [has(each.value, "sip-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "sip-ip")), local.ip)]
-      zero     = "unknown"
-      exposure = "public"
-      assigned = ["5060-5061"]
+      purpose   = "SIP (MRCPv2)"
+      protocol  = distinct([for t in items(text(nonempty(value(each.value, "sip-transport")), default.sip_transport), ",") : lower(t) == "udp" ? "udp" : "tcp"])
+      port      = port(nonempty(value(each.value, "sip-port")), default.sip_port)
+      bind      = [has(each.value, "sip-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "sip-ip")), local.ip)]
+      zero      = "unknown"
+      advertise = [first(nonempty(value(each.value, "sip-ext-ip")), local.outside, nonempty(value(each.value, "sip-ip")), local.ip)]
+      exposure  = "public"
+      assigned  = ["5060-5061"]
     }
   }
 
@@ -93,13 +96,14 @@ service "unimrcpserver" {
     # source is not used:
     # https://github.com/unispeech/unimrcp/blob/9913f23691b3a1b8a7e84be5ba25478031352158/modules/mrcp-unirtsp/src/mrcp_unirtsp_server_agent.c#L115
     listen "rtsp" {
-      purpose  = "RTSP (MRCPv1)"
-      protocol = ["tcp"]
-      port     = port(nonempty(value(each.value, "rtsp-port")), 0)
-      zero     = "chosen"
-      bind     = [has(each.value, "rtsp-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "rtsp-ip")), local.ip)]
-      exposure = "public"
-      assigned = ["554"]
+      purpose   = "RTSP (MRCPv1)"
+      protocol  = ["tcp"]
+      port      = port(nonempty(value(each.value, "rtsp-port")), 0)
+      zero      = "chosen"
+      bind      = [has(each.value, "rtsp-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "rtsp-ip")), local.ip)]
+      advertise = [first(nonempty(value(each.value, "rtsp-ext-ip")), local.outside, nonempty(value(each.value, "rtsp-ip")), local.ip)]
+      exposure  = "public"
+      assigned  = ["554"]
     }
   }
 
@@ -124,22 +128,46 @@ service "unimrcpserver" {
     locals {
       low  = port(nonempty(value(each.value, "rtp-port-min")), default.rtp_port_min)
       high = port(nonempty(value(each.value, "rtp-port-max")), default.rtp_port_max)
+
+      engines  = [for e in find("unimrcpserver/components/plugin-factory/engine") : e if truthy(value(e, "@enable"), true) && has(e, "max-channel-count")]
+      channels = [for e in local.engines : number(nonempty(value(e, "max-channel-count")), 0)]
     }
 
+    # Each channel of an engine has a stream of its own, unless two engines share a session:
+    # what the greatest of them may have is the least that is needed.
+    #
     # Pairs from the first port while it is below the last; at least one pair:
     # https://github.com/unispeech/unimrcp/blob/9913f23691b3a1b8a7e84be5ba25478031352158/libs/mpf/src/mpf_rtp_stream.c#L176
     listen "rtp" {
-      purpose  = "RTP and RTCP"
-      protocol = ["udp"]
-      first    = local.low
-      last     = local.low + 2 * max(1, ceil((local.high - local.low) / 2)) - 1
-      nominal  = [local.low, local.high]
-      bind     = [has(each.value, "rtp-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "rtp-ip")), local.ip)]
-      pairs    = true
-      share    = "rtp"
-      zero     = "unknown"
-      exposure = "public"
+      purpose   = "RTP and RTCP"
+      protocol  = ["udp"]
+      first     = local.low
+      last      = local.low + 2 * max(1, ceil((local.high - local.low) / 2)) - 1
+      nominal   = [local.low, local.high]
+      bind      = [has(each.value, "rtp-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "rtp-ip")), local.ip)]
+      pairs     = true
+      share     = "rtp"
+      zero      = "unknown"
+      advertise = [first(nonempty(value(each.value, "rtp-ext-ip")), local.outside, nonempty(value(each.value, "rtp-ip")), local.ip)]
+      needs     = length(find("unimrcpserver/components/rtp-factory")) == 1 ? 2 * max(0, local.channels...) : 0
+      exposure  = "public"
     }
+  }
+
+  test "channels of the engines that are on, and the address outside" {
+    input  = <<-EOT
+      <unimrcpserver>
+        <properties><ip>192.0.2.5</ip><ext-ip>198.51.100.5</ext-ip></properties>
+        <components>
+          <rtp-factory id="a"><rtp-port-min>5000</rtp-port-min><rtp-port-max>5100</rtp-port-max></rtp-factory>
+          <plugin-factory>
+            <engine id="a" name="x"><max-channel-count>80</max-channel-count></engine>
+            <engine id="b" name="y" enable="false"><max-channel-count>90</max-channel-count></engine>
+          </plugin-factory>
+        </components>
+      </unimrcpserver>
+    EOT
+    expect = ["rtp udp 192.0.2.5 5000-5099 config nominal 5000-5100 advertises 198.51.100.5 needs 160 L4"]
   }
 
   test "the end of the range is not used" {
@@ -159,7 +187,7 @@ service "unimrcpserver" {
     EOT
     expect = [
       "sip udp auto 8061 config L4",
-      "rtsp tcp 10.0.0.5 1555 config L5",
+      "rtsp tcp 10.0.0.5 1555 config advertises 10.0.0.5 L5",
       "mrcp tcp auto 1545 config L6",
       "rtp udp auto 6000-6999 config nominal 6000-7000 L8",
     ]
@@ -196,8 +224,8 @@ service "unimrcpserver" {
       </unimrcpserver>
     EOT
     expect = [
-      "rtp udp eth1 4001-4006 config L4",
-      "rtp udp eth1 9000-9001 config nominal 9000 L5",
+      "rtp udp eth1 4001-4006 config advertises eth1 L4",
+      "rtp udp eth1 9000-9001 config nominal 9000 advertises eth1 L5",
     ]
   }
 }

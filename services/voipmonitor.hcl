@@ -48,12 +48,14 @@ service "voipmonitor" {
   }
 
   listen "manager" {
-    purpose  = "manager interface"
-    protocol = ["tcp"]
-    port     = port(setting("general", "managerport"), default.manager_port)
-    bind     = [text(setting("general", "managerip"), default.manager_ip)]
-    exposure = "admin"
-    zero     = "unknown"
+    purpose      = "manager interface"
+    protocol     = ["tcp"]
+    port         = port(setting("general", "managerport"), default.manager_port)
+    bind         = [text(setting("general", "managerip"), default.manager_ip)]
+    unguarded    = truthy(setting("general", "manager_enable_unencrypted"), false) ? "calls and commands cross the network in clear" : null
+    trusted_only = "https://github.com/voipmonitor/sniffer/blob/2ec3c37a2c4aa9fb02a26e78e7a1d6f603d09465/config/voipmonitor.conf#L793"
+    exposure     = "admin"
+    zero         = "unknown"
   }
 
   listen "server" {

@@ -72,7 +72,9 @@ type Service struct {
 	Files     []FileSpec
 	// Carrier says that the service opens ports for any other: a file that a service of its
 	// own describes too is left to that.
-	Carrier  bool
+	Carrier bool
+	// Runs are the names of the systemd units that start the service, which say as whom.
+	Runs     []string
 	Version  hcl.Expression // the version of the service, as text; nil when files do not tell
 	Options  []Option
 	Defaults []Default
@@ -228,14 +230,23 @@ type Fact struct {
 	Nominal  hcl.Expression // list of the first and last number as written; nil when these are the sockets
 	Except   hcl.Expression // list of ports of the range that are not used; nil is none
 	Bind     hcl.Expression // list of addresses; nil is every address
-	Peer     hcl.Expression // of a connection
-	Source   hcl.Expression // of a connection: list of the first and last local port; nil when the system chooses
-	Exposure string         // of a listener: an inventory.Exposure
-	Pairs    bool           // even port RTP, the next one RTCP
-	Assigned []string       // ports that IANA assigned to it, as port.Parse reads them
-	Zero     string         // what port 0 means: one of Zeros
-	V6Only   bool           // a socket on "::" takes no IPv4 (IPV6_V6ONLY is set)
-	Share    string         // listeners of one process with the same word share their ports
+	// Advertise is a list of the addresses that clients are told to send to; nil when it says
+	// none but its own.
+	Advertise hcl.Expression
+	// Needs is how many ports the limits of the service come to, which are set apart from the
+	// range; nil when there are none.
+	Needs hcl.Expression
+	// Unguarded is a text that says what somebody on the way reads or whoever gets there may
+	// do, null where the listener is guarded; nil is guarded.
+	Unguarded hcl.Expression
+	Peer      hcl.Expression // of a connection
+	Source    hcl.Expression // of a connection: list of the first and last local port; nil when the system chooses
+	Exposure  string         // of a listener: an inventory.Exposure
+	Pairs     bool           // even port RTP, the next one RTCP
+	Assigned  []string       // ports that IANA assigned to it, as port.Parse reads them
+	Zero      string         // what port 0 means: one of Zeros
+	V6Only    bool           // a socket on "::" takes no IPv4 (IPV6_V6ONLY is set)
+	Share     string         // listeners of one process with the same word share their ports
 	// TrustedOnly is the page on which the maintainers say that a listener is for trusted
 	// networks alone; "" when they do not.
 	TrustedOnly string

@@ -151,6 +151,10 @@ func TestMistakes(t *testing.T) {
 		{`format = "lumenvox"`, "format = \"lumenvox\"\n    images = [\"acme\"]", `"acme" is not the name of an image`},
 		{`format = "lumenvox"`, "format = \"compose\"\n    images = [\"acme:1\"]", `"acme:1" is not the name of an image`},
 		{`format = "lumenvox"`, "format = \"lumenvox\"\n    options = {}", `conf has no command line whose options could be settings`},
+		{`exposure = "public"`, "exposure = \"public\"\n    advertize = [\"x\"]", `a listener has no attribute "advertize"; did you mean "advertise"?`},
+		{`exposure = "public"`, "exposure = \"public\"\n    needs = local.calls", `there is no local value "calls" before this place`},
+		{`title     = "X"`, "title = \"X\"\n  runs = [\"x\"]", `"x" is not the name of a unit`},
+		{`title     = "X"`, "title = \"X\"\n  runs = [\"x@.service\"]", `"x@.service" is not the name of a unit`},
 		{`  default "port"`, "  file \"c\" {\n    format = \"compose\"\n    images = [\"a\"]\n    bodies = { con = \"X\" }\n  }\n  default \"port\"", `the bodies of c have no file "con" above`},
 	} {
 		_, diags := load(t, strings.Replace(whole, c.old, c.new, 1))

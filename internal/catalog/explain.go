@@ -37,6 +37,7 @@ func (s *Service) Explain() string {
 			fmt.Fprintf(&b, "  * overridden by `%s`\n", l)
 		}
 	}
+	list(&b, "Units that start it", s.Runs)
 	list(&b, "Settings that are read", s.settings())
 	if len(s.Defaults) > 0 {
 		b.WriteString("\n## Defaults that are assumed\n\n")
@@ -95,7 +96,7 @@ func (s *Service) facts(b *strings.Builder, g *Group, where string) {
 			for _, e := range []struct {
 				name string
 				expr hcl.Expression
-			}{{"for_each", f.ForEach}, {"protocol", f.Protocol}, {"port", f.Port}, {"first", f.First}, {"count", f.Count}, {"last", f.Last}, {"bind", f.Bind}, {"peer", f.Peer}, {"source", f.Source}, {"when", f.When}} {
+			}{{"for_each", f.ForEach}, {"protocol", f.Protocol}, {"port", f.Port}, {"first", f.First}, {"count", f.Count}, {"last", f.Last}, {"bind", f.Bind}, {"advertise", f.Advertise}, {"needs", f.Needs}, {"unguarded", f.Unguarded}, {"peer", f.Peer}, {"source", f.Source}, {"when", f.When}} {
 				if e.expr != nil {
 					fmt.Fprintf(b, "  * %s = `%s`\n", e.name, s.text(e.expr))
 				}
@@ -158,7 +159,7 @@ func (g *Group) expressions(visit func(hcl.Expression)) {
 		visit(l.Expr)
 	}
 	for _, f := range append(slices.Clone(g.Listens), g.Connects...) {
-		for _, e := range []hcl.Expression{f.When, f.ForEach, f.Protocol, f.Port, f.First, f.Count, f.Last, f.Nominal, f.Except, f.Bind, f.Peer, f.Source} {
+		for _, e := range []hcl.Expression{f.When, f.ForEach, f.Protocol, f.Port, f.First, f.Count, f.Last, f.Nominal, f.Except, f.Bind, f.Peer, f.Source, f.Advertise, f.Needs, f.Unguarded} {
 			visit(e)
 		}
 	}

@@ -122,13 +122,20 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 		return nil
 	}
 	p.Check(b.Body, hclfile.Shape{
-		Attrs:    []string{"title", "platforms", "cites", "version", "carrier"},
+		Attrs:    []string{"title", "platforms", "cites", "version", "carrier", "runs"},
 		Required: []string{"title", "platforms"},
 		Blocks:   []string{"file", "option", "default", "locals", "each", "listen", "connect", "lint", "test"},
 	}, "a service", b.DefRange())
 	s := &Service{
 		ID: id, Title: p.String(b.Body, "title"), Platforms: p.Strings(b.Body, "platforms"), Cites: p.Strings(b.Body, "cites"), Carrier: p.Bool(b.Body, "carrier"),
 		Source: p.File, Span: p.Span(b.LabelRanges[0]),
+	}
+	for _, unit := range p.Strings(b.Body, "runs") {
+		if strings.ContainsAny(unit, "/ *?[@") || !strings.HasSuffix(unit, ".service") {
+			p.Error(b.Body.Attributes["runs"].Expr.Range(), "write whole names like \"acme.service\"", "%q is not the name of a unit", unit)
+			continue
+		}
+		s.Runs = append(s.Runs, unit)
 	}
 	scope := newScope(s)
 	if a := b.Body.Attributes["version"]; a != nil {
@@ -417,7 +424,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	}
 	where := "a connection"
 	if listen {
-		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "trusted_only"}
+		shape.Attrs = []string{"purpose", "when", "for_each", "protocol", "port", "first", "count", "last", "nominal", "except", "bind", "exposure", "pairs", "assigned", "share", "zero", "v6only", "advertise", "needs", "unguarded", "trusted_only"}
 		shape.Required = []string{"purpose", "protocol", "exposure"}
 		where = "a listener"
 	}
@@ -437,6 +444,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 	f := Fact{
 		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
 		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"), Source: expr("source"),
+		Advertise: expr("advertise"), Needs: expr("needs"), Unguarded: expr("unguarded"),
 		Span: p.Span(b.LabelRanges[0]),
 	}
 	if listen {

@@ -66,11 +66,16 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	read := documents{}
 	parallel.For(len(found), func(i int) { found[i].load(&read, &tools) })
 	found = withoutCarried(withoutParts(found))
-	found = containers(found, &read, &tools)
+	found, walled := containers(found, &read, &tools)
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
 	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], &tools) })
+	inv.Contained = make([]Contained, len(walled))
+	parallel.For(len(walled), func(i int) {
+		in := walled[i]
+		inv.Contained[i] = Contained{in.main().container, in.build(opts[in.service.ID], &tools).claims, in.published}
+	})
 	var diags diag.List
 	used := map[*candidate]bool{}
 	for _, in := range instances {
@@ -99,6 +104,11 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 		if copies[c.service] > 1 { // told apart by their main files
 			for k := range r.claims {
 				r.claims[k].Instance = c.instance()
+			}
+		} else if runs := c.service.Runs; len(runs) > 0 && c.tree != nil && c.container == "" {
+			account := accountOf(c.tree, runs)
+			for k := range r.claims {
+				r.claims[k].Account = account
 			}
 		}
 		diags = append(diags, r.diags...)

@@ -284,7 +284,8 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 			claim.Source = clamp(from, to)
 		}
 	} else {
-		claim.Bind = b.binds(f, ctx)
+		claim.Bind, claim.Everywhere = b.binds(f, ctx)
+		b.beside(&claim, f, ctx)
 	}
 	for _, proto := range b.protocols(f, ctx) {
 		for _, r := range port.Of(clamp(lo, hi)).Minus(b.except(f, ctx)).Ranges() {
@@ -405,27 +406,35 @@ func clamp(lo, hi int) port.Range {
 	return port.Range{First: uint16(min(max(lo, 0), port.Max)), Last: uint16(min(max(hi, 0), port.Max))}
 }
 
-// binds are the addresses of a listener, every address when it says none.
-func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) []string {
+// binds are the addresses of a listener, every address when it says none, and the text that
+// says so.
+func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) (addresses []string, every Word) {
 	if f.Bind == nil {
-		return []string{"*"}
+		return []string{"*"}, Word{}
 	}
-	var out []string
-	list, _ := b.value(f.Bind, ctx).Unmark()
+	value := b.value(f.Bind, ctx)
+	list, _ := value.Unmark()
 	if b.list(f.Bind, "bind", list) && !list.IsNull() && list.IsKnown() {
 		for _, v := range list.AsValueSlice() {
 			if t := v.Type(); t != cty.String && t != cty.DynamicPseudoType {
 				b.mistake(f.Bind, "an address of bind is "+kind(t)+" and not a text", "write addresses as texts")
 			}
-			if s, ok := textOf(v); ok && s != "" {
-				out = append(out, s)
+			s, ok := textOf(v)
+			if ok && s != "" {
+				addresses = append(addresses, s)
+			}
+			if every == (Word{}) && (s == "" || everyAddress(s)) {
+				every = everywhere(v)
 			}
 		}
 	}
-	if len(out) == 0 { // an address that is not known may be any
-		return []string{"*"}
+	if len(addresses) == 0 { // an address that is not known may be any
+		return []string{"*"}, everywhere(value)
 	}
-	return out
+	if !slices.ContainsFunc(addresses, everyAddress) {
+		every = Word{}
+	}
+	return addresses, every
 }
 
 func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto {

@@ -15,13 +15,13 @@ import (
 
 // containers puts in the place of each Compose file of a described service the containers
 // of it that have one of the service's images and the network of the host. The others open
-// no port of the host: those that are published for them are the engine's. Behind a
-// container come the files of the service that it has as volumes.
-func containers(found []candidate, read *documents, tools *sync.Pool) []candidate {
+// no port of the host: those that are published for them are the engine's, and walled are
+// those that have any. Behind a container come the files of the service that it has as
+// volumes.
+func containers(found []candidate, read *documents, tools *sync.Pool) (out []candidate, walled []*instance) {
 	if !slices.ContainsFunc(found, func(c candidate) bool { return len(c.spec.Images) > 0 }) {
-		return found
+		return found, nil
 	}
-	var out []candidate
 	for i := range found {
 		c := &found[i]
 		if len(c.spec.Images) == 0 || c.doc == nil {
@@ -29,13 +29,16 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 			continue
 		}
 		apart, before := false, len(out)
-		left := maxItems // containers and volumes: a file with more is not one
+		left, leftApart := maxItems, maxItems // containers and volumes: a file with more is not one
 		for _, s := range below(c.doc.Root, "services") {
 			if !c.hasImage(setting(s, "image")) {
 				continue
 			}
 			if setting(s, "network_mode") != "host" {
 				apart = true
+				if in := c.walled(s, &leftApart, read, tools); in != nil {
+					walled = append(walled, in)
+				}
 				continue
 			}
 			if left--; left < 0 {
@@ -43,14 +46,7 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 				out[len(out)-1].missing = append(out[len(out)-1].missing, s.NameSpan)
 				break
 			}
-			one := *c
-			one.container = c.file.Name + ":" + s.Name
-			one.doc = &conf.Document{File: c.doc.File, Root: s, Included: c.doc.Included}
-			for _, gap := range c.doc.Gaps {
-				if within(s, gap) {
-					one.doc.Gaps = append(one.doc.Gaps, gap)
-				}
-			}
+			one := c.inside(s)
 			if len(out) > before { // said once for the file
 				one.diags = nil
 			}
@@ -71,7 +67,7 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 			out = append(out, *c)
 		}
 	}
-	return out
+	return out, walled
 }
 
 // maxTexts bounds what is looked through for images before any file is parsed.

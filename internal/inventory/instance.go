@@ -14,6 +14,9 @@ type instance struct {
 	service *catalog.Service
 	parts   []*candidate // the main file first, if there is one
 	cut     bool         // there are more parts than are looked at
+	// published are the ports that lead into it, when it is a container with a network of its
+	// own.
+	published []Published
 }
 
 func (in *instance) main() *candidate { return in.parts[0] }

@@ -20,6 +20,8 @@ type Inventory struct {
 	Found  []string // ids of the services of which a file was found, ascending
 	// Disabled are listeners that the configuration switches off, with the reason.
 	Disabled []Disabled
+	// Contained are containers that have a network of their own and publish ports.
+	Contained []Contained
 }
 
 // Disabled is a listener that is switched off.
@@ -127,11 +129,42 @@ type Claim struct {
 	// Share is a word that listeners of one process have in common when they may use the
 	// same ports; "" for none.
 	Share string
+	// Everywhere is the text that makes Bind every address: "0.0.0.0", or ":8080", which names
+	// none. It has no place when nobody wrote one, and is the zero value when Bind is narrower.
+	Everywhere Word
+	// Advertised are addresses that are written for clients to send to, where they may differ
+	// from Bind: in SIP, SDP and RTSP.
+	Advertised []Word
+	// Needs is how many ports the limits of the service come to, and NeedsBy the text of the
+	// limit; 0 when nobody wrote one.
+	Needs   int
+	NeedsBy Word
+	// Unguarded says what somebody on the way reads or whoever gets there may do; "" for a
+	// listener that is encrypted, asks for a log-in, or is made for everybody.
+	Unguarded string
+	// Account is who runs the service without the right to bind privileged ports; the zero
+	// value where it has the right, or nobody knows.
+	Account Account
 	// TrustedOnly is the page on which the maintainers say that the listener is for trusted
 	// networks alone; "" when they do not.
 	TrustedOnly string
 	// Platforms are the platforms the service runs on, as in policies/platforms.hcl.
 	Platforms []string
+}
+
+// A Word is a text of a file that is no port, with its place.
+type Word struct {
+	Text    string      // what it comes to
+	Default string      // as in Because
+	Span    source.Span // the zero value when nobody wrote it
+	Setting string      // the name of its setting; "" when it has none
+}
+
+// An Account is a user other than root, in whose name systemd starts a service.
+type Account struct {
+	Name string
+	Unit string      // "acme.service"
+	Span source.Span // where the unit says so
 }
 
 // Because is one place that had a part in a claim.
