@@ -15,15 +15,17 @@ import (
 // maintainers say that it is for trusted networks.
 func adminExposed(p *Pass) {
 	p.reportExposed(
-		func(c *inventory.Claim, _ *door) bool { return c.TrustedOnly != "" },
+		func(c *inventory.Claim) bool { return c.TrustedOnly != "" },
 		func(d *diag.Diagnostic, c *inventory.Claim) {
 			note := "the maintainers of " + c.Service + " say that it is for trusted networks alone (" + c.TrustedOnly + ")"
 			if !slices.Contains(d.Notes, note) {
 				d.Notes = append(d.Notes, note)
 			}
+			severity := diag.Error
 			if onPrivate(c) { // whoever is on the private networks, and behind a NAT all
-				d.Severity = diag.Warning
+				severity = diag.Warning
 			}
+			d.Severity = max(d.Severity, severity)
 		})
 }
 
@@ -31,13 +33,15 @@ func adminExposed(p *Pass) {
 // it is worth a word where nothing slows down who tries passwords.
 func anySourceAdmin(p *Pass) {
 	p.reportExposed(
-		func(c *inventory.Claim, d *door) bool {
-			return c.Exposure == inventory.Admin && c.TrustedOnly == "" && !onPrivate(c) && !(c.Service == ssh && d.limited())
+		func(c *inventory.Claim) bool {
+			return c.Exposure == inventory.Admin && c.TrustedOnly == "" && !onPrivate(c)
 		},
 		func(d *diag.Diagnostic, c *inventory.Claim) {
+			severity := diag.Warning
 			if c.Service == ssh {
-				d.Severity = diag.Info
+				severity = diag.Info
 			}
+			d.Severity = max(d.Severity, severity)
 		})
 }
 
@@ -51,7 +55,7 @@ type exposed struct {
 // reportExposed reports the listeners that are picked and to which the public can come, a
 // finding for each word of the policy that opens some. finish is told of each of them. A
 // word of which an error was said is left out: what mends that mends all that it opens.
-func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish func(*diag.Diagnostic, *inventory.Claim)) {
+func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag.Diagnostic, *inventory.Claim)) {
 	f := p.firewall
 	if f == nil {
 		return
@@ -59,12 +63,12 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish fun
 	var all []*exposed
 	by := map[source.Span]*exposed{}
 	for _, c := range p.listeners {
-		if c.OnLoopback() || c.Exposure == inventory.Loopback {
+		if c.OnLoopback() || c.Exposure == inventory.Loopback || !pick(c) {
 			continue
 		}
 		doors, _ := f.near(c.Proto, c.Ports)
 		for _, d := range doors {
-			if d.allow < 0 || !pick(c, d) || !f.letsIn(d, c) {
+			if d.allow < 0 || c.Service == ssh && d.limited() || !f.letsIn(d, c) || p.publicToo(c) {
 				continue
 			}
 			word := f.openedBy(d, c)
@@ -110,6 +114,14 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim, *door) bool, finish fun
 		d.Help = or(f.narrow(e.door.allow), f.leaveOut(e))
 		p.report(d)
 	}
+}
+
+// publicToo reports whether the same service offers its clients something on the port of c:
+// whoever opens the one opens the other.
+func (p *Pass) publicToo(c *inventory.Claim) bool {
+	return !p.firewall.spend(len(p.listeners)/8) || slices.ContainsFunc(p.listeners, func(o *inventory.Claim) bool {
+		return o.Exposure == inventory.Public && o.Service == c.Service && o.Instance == c.Instance && o.Proto == c.Proto && o.Ports == c.Ports
+	})
 }
 
 // purposeOf names c with its purpose, unless that says no more than its name.

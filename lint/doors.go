@@ -36,11 +36,10 @@ func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 // through own. A packet that none lets in needs no proof.
 func mayCover(own, others []*door) bool {
 	for _, d := range own {
-		for _, r := range d.Match.Sources.Ranges()[:1] {
-			p := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(d.proto), Source: r.First, Port: d.ports[0].First}
-			if !slices.ContainsFunc(others, func(o *door) bool { return !o.limited() && o.Match.Has(p) }) {
-				return false
-			}
+		from := d.Match.Sources.Ranges()[0].First
+		p := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(d.proto), Source: from, Port: d.ports[0].First}
+		if !slices.ContainsFunc(others, func(o *door) bool { return !o.limited() && o.Match.Has(p) }) {
+			return false
 		}
 	}
 	return true

@@ -31,8 +31,8 @@ type firewall struct {
 // What judging one policy may cost: a hostile one has a million rules. Both are some
 // hundred times what a large policy of people needs, and take less than a second.
 const (
-	maxWork   = 10_000_000
-	maxProofs = 50_000_000
+	maxWork   = 5_000_000
+	maxProofs = 10_000_000
 )
 
 // run is ports that no rule tells apart, and the doors to them in the order of the rules.
@@ -152,8 +152,6 @@ func (f *firewall) spend(work int) bool {
 type opening struct {
 	every addr.Set // sources that are accepted on every port
 	some  addr.Set // sources that are accepted on at least one port
-	// closed are the ports on which nobody is accepted.
-	closed port.Set
 }
 
 // opened is who can reach c through the firewall of the policy. It is false when there is
@@ -173,11 +171,7 @@ func (p *Pass) opened(c *inventory.Claim) (opening, bool) {
 	heard := heard(c)
 	o := opening{every: heard}
 	seen := map[string]bool{}
-	var closed []port.Range
 	for _, r := range runs {
-		if len(r.doors) == 0 {
-			closed = append(closed, r.ports)
-		}
 		key := sourceKey(r.doors)
 		if seen[key] {
 			continue
@@ -190,7 +184,6 @@ func (p *Pass) opened(c *inventory.Claim) (opening, bool) {
 		from = from.Intersect(heard)
 		o.every, o.some = o.every.Intersect(from), o.some.Union(from)
 	}
-	o.closed = port.Of(closed...)
 	f.opened[c] = o
 	return o, true
 }
@@ -217,6 +210,7 @@ func (f *firewall) runs(proto port.Proto, ports port.Range) ([]run, bool) {
 // is too large to say.
 func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
 	var out []*door
+	pieces := 0
 	for _, p := range ports {
 		runs, ok := f.runs(proto, p)
 		if !ok {
@@ -224,10 +218,13 @@ func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
 		}
 		for _, r := range runs {
 			out = append(out, r.doors...)
+			pieces++
 		}
 	}
-	slices.SortFunc(out, func(a, b *door) int { return a.at - b.at })
-	return slices.Compact(out), true
+	if pieces == 1 { // it is in order
+		return out, true
+	}
+	return slices.Compact(sorted(out)), true
 }
 
 // sourceKey is the same for doors with the same sources.

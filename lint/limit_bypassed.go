@@ -30,6 +30,7 @@ func limitBypassed(p *Pass) {
 			continue
 		}
 		by := f.covering(own, others)
+		accept := plural(len(allowsOf(by)), "accepts", "accept")
 		d := diag.Diagnostic{
 			Span:    a.Limit.Span,
 			Label:   "this holds nothing back",
@@ -37,10 +38,10 @@ func limitBypassed(p *Pass) {
 			Help:    "leave the limit out, or narrow " + f.allowNames(by),
 		}
 		if slices.ContainsFunc(by, func(d *door) bool { return d.at > own[len(own)-1].at }) {
-			d.Message = fmt.Sprintf("the limit of allow %q has no effect: what is beyond it %s accepts", a.Name.Text, f.allowNames(by))
+			d.Message = fmt.Sprintf("the limit of allow %q has no effect: what is beyond it %s %s", a.Name.Text, f.allowNames(by), accept)
 			d.Notes = []string{"beyond a limit the next rules decide, so that it never takes away what another allow gives"}
 		} else {
-			d.Message = fmt.Sprintf("the limit of allow %q is never asked: %s accepts everything before it", a.Name.Text, f.allowNames(by))
+			d.Message = fmt.Sprintf("the limit of allow %q is never asked: %s %s everything before it", a.Name.Text, f.allowNames(by), accept)
 		}
 		p.report(d)
 	}

@@ -31,7 +31,7 @@ func redundantAllow(p *Pass) {
 		out[i] = true
 		by := f.covering(own, slices.DeleteFunc(slices.Clone(others), (*door).limited))
 		p.report(diag.Diagnostic{
-			Message: fmt.Sprintf("allow %q changes nothing: %s opens the same", a.Name.Text, f.allowNames(by)),
+			Message: fmt.Sprintf("allow %q changes nothing: %s %s the same", a.Name.Text, f.allowNames(by), plural(len(allowsOf(by)), "opens", "open")),
 			Span:    a.Name.Span,
 			Label:   "without it every packet is decided alike",
 			Related: f.names(by, "opens the same ports to the same addresses"),

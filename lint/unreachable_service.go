@@ -11,9 +11,10 @@ import (
 	"portolan/internal/source"
 )
 
-// unreachableService finds services whose clients find every port closed, and ranges for
-// media that are closed while the same service may be called. A single closed port beside
-// others is what a firewall is for.
+// unreachableService finds services that carry media and whose clients find every port
+// closed, and ranges that are closed while the same service may be called. A single closed
+// port is what a firewall is for; services that have nothing else are worth one look
+// together.
 func unreachableService(p *Pass) {
 	f := p.firewall
 	if f == nil || f.Defaults.Input != ruleset.Drop || len(f.Allows) == 0 {
@@ -32,31 +33,35 @@ func unreachableService(p *Pass) {
 		}
 		by[of] = append(by[of], c)
 	}
+	var quiet [][]*inventory.Claim
 	for _, of := range order {
-		var closed, media []*inventory.Claim
-		all := true
+		var closed, ranges []*inventory.Claim
 		for _, c := range by[of] {
 			o, ok := p.opened(c)
-			switch {
-			case !ok:
+			if !ok {
 				return
-			case !o.some.IsEmpty():
-				all = false
-			default:
+			}
+			if o.some.IsEmpty() {
 				closed = append(closed, c)
 				if c.Ports.Len() > 1 {
-					media = append(media, c)
+					ranges = append(ranges, c)
 				}
 			}
 		}
 		switch {
-		case all && !f.named(of.service): // that it opens nothing is said of an allow that names it
-			p.report(p.unreachable(closed, media))
-		case !all && len(media) > 0:
-			for _, c := range media {
+		case len(closed) < len(by[of]):
+			for _, c := range ranges {
 				p.report(p.silentMedia(c))
 			}
+		case p.options.Part || f.named(of.service): // that it opens nothing is said of an allow that names it
+		case slices.ContainsFunc(closed, func(c *inventory.Claim) bool { return c.Pairs }):
+			p.report(p.unreachable(closed))
+		default:
+			quiet = append(quiet, closed)
 		}
+	}
+	if len(quiet) > 0 {
+		p.report(p.quiet(quiet))
 	}
 }
 
@@ -70,24 +75,16 @@ func (f *firewall) named(service string) bool {
 	return false
 }
 
-// unreachable is the finding that all ports of a service are closed. A closed service is
-// worth knowing; one that carries media was hardly put there for this host alone.
-func (p *Pass) unreachable(closed, media []*inventory.Claim) diag.Diagnostic {
-	c := closed[max(0, slices.IndexFunc(closed, func(o *inventory.Claim) bool { return o.Span.HasLine() }))]
-	names := make([]string, len(closed))
-	for i, o := range closed {
-		names[i] = place(o)
-	}
+// unreachable is the finding that all ports of a service that carries media are closed.
+func (p *Pass) unreachable(closed []*inventory.Claim) diag.Diagnostic {
+	c := shown(closed)
+	names := places(closed)
 	d := diag.Diagnostic{
-		Severity: diag.Info,
-		Message:  fmt.Sprintf("no allow opens %s to anybody: %s %s closed", serviceName(c), some(names), plural(len(names), "is", "are")),
-		Span:     c.Span,
-		Label:    label(c, "closed by input = \"drop\""),
+		Message: fmt.Sprintf("no allow opens %s to anybody: %s %s closed", serviceName(c), some(names), plural(len(names), "is", "are")),
+		Span:    c.Span,
+		Label:   label(c, "closed by input = \"drop\""),
 		Help: fmt.Sprintf("add allow %q { service = %q } with the networks of its clients as from, or let it listen on loopback if nobody outside needs it",
 			c.Service, c.Service),
-	}
-	if len(media) > 0 {
-		d.Severity = diag.Warning
 	}
 	for _, o := range closed {
 		if len(d.Related) < maxPartners && o.Span.HasLine() && o.Span != c.Span {
@@ -96,6 +93,38 @@ func (p *Pass) unreachable(closed, media []*inventory.Claim) diag.Diagnostic {
 	}
 	d.Related = append(d.Related, p.stale(closed)...)
 	return d
+}
+
+// quiet is the finding about services without media of which everything is closed.
+func (p *Pass) quiet(services [][]*inventory.Claim) diag.Diagnostic {
+	d := diag.Diagnostic{Severity: diag.Info, Span: p.firewall.File.Span(0, 0)}
+	var names []string
+	for i, closed := range services {
+		c := shown(closed)
+		names = append(names, serviceName(c))
+		if i < maxPartners {
+			d.Related = append(d.Related, diag.Related{Span: c.Span, Message: serviceName(c) + ": " + some(places(closed))})
+		}
+	}
+	d.Message = fmt.Sprintf("no allow opens %s to anybody", some(names))
+	d.Help = "add an allow for what clients outside need, and let the rest listen on loopback or switch it off"
+	return d
+}
+
+// shown is the claim of a service that has a line, if one has.
+func shown(claims []*inventory.Claim) *inventory.Claim {
+	return claims[max(0, slices.IndexFunc(claims, func(c *inventory.Claim) bool { return c.Span.HasLine() }))]
+}
+
+// places name claims of one service, each once.
+func places(claims []*inventory.Claim) []string {
+	var names []string
+	for _, c := range claims {
+		if name := place(c); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // silentMedia is the finding that a range is closed while its service may be called.

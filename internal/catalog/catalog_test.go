@@ -144,6 +144,7 @@ func TestMistakes(t *testing.T) {
 		{`format = "lumenvox"`, "format = \"ini\"\n    layers = [\"[\"]", `"[" is not a pattern of files`},
 		{`    paths  = { linux = ["/etc/x.conf"] }`, ``, `the file conf says no paths`},
 		{`exposure = "public"`, "exposure = \"public\"\n    zero = \"chose\"", `zero cannot mean "chose"`},
+		{`exposure = "public"`, "exposure = \"public\"\n    trusted_only = \"yes\"", `trusted_only is no address of a page`},
 		{"exposure = \"public\"\n  }", "exposure = \"public\"\n  }\n  test \"t\" { expect = [] }", `the test "t" has no file`},
 		{"exposure = \"public\"\n  }", "exposure = \"public\"\n  }\n  test \"t\" {\n expect = []\n files = { env = \"\" }\n }", `the test "t" has a file "env", and the service has none of that name`},
 		{"exposure = \"public\"\n  }", "exposure = \"public\"\n  }\n  test \"t\" {\n expect = []\n files = { conf = 1 }\n }", `conf of files is not a text`},
