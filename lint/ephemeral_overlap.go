@@ -85,6 +85,9 @@ func (p *Pass) findVictims() (victims []victim, lists map[*machine]port.Set) {
 	}
 	for i := range p.machines {
 		m := &p.machines[i]
+		if !m.nodePortsHandedOut().IsEmpty() {
+			reserve[m] = append(reserve[m], m.NodePorts.Ports)
+		}
 		for _, x := range m.Shadowed {
 			reserve[m] = append(reserve[m], x.Lost.Ranges()...)
 		}

@@ -64,6 +64,7 @@ var Rules = [...]Rule{
 	{"ephemeral-overlap", NowAndThen, "a listener uses ports that the system hands out to any program", diag.Error, ephemeralOverlap},
 	{"ephemeral-partly-reserved", NowAndThen, "a range is spared in part by the list of reserved ports", diag.Error, ephemeralPartlyReserved},
 	{"ephemeral-covers-listener", NoStart, "a tuned range of the system covers ports of listeners that it spares by default", diag.Warning, ephemeralCoversListener},
+	{"ephemeral-covers-nodeports", NowAndThen, "the system hands out ports that Kubernetes gives to Services", diag.Warning, ephemeralCoversNodePorts},
 	{"excluded-range", NoStart, "a listener uses ports that Windows has excluded", diag.Error, excludedRange},
 	{"nomad-overlap", NowAndThen, "a listener uses ports that Nomad gives to jobs", diag.Warning, nomadOverlap},
 	{"conntrack-helper", NowAndThen, "the kernel reads the messages of a listener and may change or drop them", diag.Warning, conntrackHelper},

@@ -134,6 +134,9 @@ type Excluded struct {
 type NodePorts struct {
 	Ports port.Range // inclusive
 	From  string     // where it was read, or the file that says that Kubernetes is there
+	// Span is the text in a file of the host that says the range; zero for the default and
+	// after ParseJSON.
+	Span source.Span
 }
 
 // NomadPorts are the ports from which Nomad takes those that a job does not choose. The job

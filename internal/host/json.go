@@ -197,7 +197,7 @@ func (w *factsJSON) facts() (Facts, error) {
 		if !ok {
 			return Facts{}, fmt.Errorf("node_ports is %s: use a range of ports such as 30000-32767", quote(n.Ports))
 		}
-		f.NodePorts = NodePorts{r, n.From}
+		f.NodePorts = NodePorts{Ports: r, From: n.From}
 	}
 	for i, e := range w.Ephemeral {
 		proto, r, err := e.read()

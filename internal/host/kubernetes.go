@@ -40,13 +40,13 @@ func (l *loader) nodePorts() NodePorts {
 			if !ok {
 				return NodePorts{} // unknown: better silent than wrong
 			}
-			return NodePorts{r, place(at)}
+			return NodePorts{r, place(at), at}
 		}
-		return NodePorts{defaultNodePorts, "the default; Kubernetes is there by " + name}
+		return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes is there by " + name}
 	}
 	for _, name := range nodeFiles {
 		if info, err := l.tree.Stat(name); err == nil && !info.IsDir() {
-			return NodePorts{defaultNodePorts, "the default; Kubernetes is there by " + name}
+			return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes is there by " + name}
 		}
 	}
 	return NodePorts{}

@@ -46,7 +46,7 @@ func TestNodePorts(t *testing.T) {
 }
 
 func TestNodePortsJSON(t *testing.T) {
-	f := Facts{Platform: "linux", UnprivilegedStart: -1, NodePorts: NodePorts{port.Range{First: 20000, Last: 22767}, "a:2"}}
+	f := Facts{Platform: "linux", UnprivilegedStart: -1, NodePorts: NodePorts{Ports: port.Range{First: 20000, Last: 22767}, From: "a:2"}}
 	text, err := f.JSON()
 	if err != nil {
 		t.Fatal(err)
