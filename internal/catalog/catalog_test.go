@@ -118,6 +118,8 @@ func TestMistakes(t *testing.T) {
 		{`default.port)`, `local.port)`, `there is no local value "port" before this place`},
 		{`default.port)`, `each.value)`, `each is known only in a block with for_each`},
 		{`default.port)`, `lokal.port)`, `"lokal" is not known here; did you mean "local"?`},
+		{`default.port)`, `[for local in [1] : local][0])`, `"local" stands for something else in a description`},
+		{`exposure = "public"`, "exposure = \"public\"\n    for_each = [1]\n    bind = [each.valu]", `there is no part of each "valu" before this place; did you mean "value"?`},
 		{`    port     =`, `    first    =`, `listener a does not say its ports in one of the three ways`},
 		{`service "x"`, `service "x.y"`, `the service id "x.y" has other characters`},
 		{`service "x"`, `service`, `the block service needs exactly one name`},

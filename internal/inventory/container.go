@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
@@ -17,7 +16,7 @@ import (
 // of it that have one of the service's images and the network of the host. The others open
 // no port of the host: those that are published for them are the engine's. Behind a
 // container come the files of the service that it has as volumes.
-func containers(found []candidate, read *documents, tools *sync.Pool) []candidate {
+func containers(found []candidate, read *documents) []candidate {
 	if !slices.ContainsFunc(found, func(c candidate) bool { return len(c.spec.Images) > 0 }) {
 		return found
 	}
@@ -56,7 +55,7 @@ func containers(found []candidate, read *documents, tools *sync.Pool) []candidat
 			}
 			files := append(one.volumes(found, &left), one.bodies()...)
 			for k := range files {
-				if files[k].load(read, tools); files[k].doc == nil {
+				if files[k].load(read); files[k].doc == nil {
 					one.missing = append(one.missing, s.NameSpan)
 				}
 			}
