@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -186,9 +188,11 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 		list diag.List
 		err  error
 	}
-	worst, failed := diag.Invalid, 0
+	roots = distinct(roots)
+	worst, done, failed := diag.Invalid, 0, 0
+	bar := a.progress(time.Now())
 	hosts := func(yield func(report.Host) bool) {
-		i := -1
+		defer bar.wipe()
 		for j := range parallel.InOrder(len(roots), func(i int) judged {
 			if err := ctx.Err(); err != nil {
 				return judged{err: err}
@@ -198,17 +202,20 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 			list, err := a.findings(ctx, &one, nil)
 			return judged{list, err}
 		}) {
-			i++
+			if ctx.Err() != nil {
+				return
+			}
+			root := roots[done]
+			done++
 			if j.err != nil {
-				if ctx.Err() != nil {
-					return
-				}
 				failed++
-				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(roots[i])+": "+report.Printable(j.err.Error()))
+				bar.wipe()
+				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(root)+": "+report.Printable(j.err.Error()))
 				continue
 			}
+			bar.say(done, len(roots), "hosts", time.Now())
 			worst = max(worst, j.list.Max())
-			if !yield(report.Host{Root: roots[i], Findings: j.list}) {
+			if !yield(report.Host{Root: root, Findings: j.list}) {
 				return
 			}
 		}
@@ -218,6 +225,7 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 	}
 	switch {
 	case ctx.Err() != nil:
+		fmt.Fprintf(a.stderr, "portolan: %d of %d hosts were judged\n", done, len(roots))
 		return ctx.Err()
 	case failed > 0:
 		return fmt.Errorf("%d of %d hosts could not be read", failed, len(roots))
@@ -225,6 +233,17 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 		return &exitError{code: exitFindings}
 	}
 	return nil
+}
+
+// distinct leaves out folders that are named again.
+func distinct(roots []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(roots), func(root string) bool {
+		root = filepath.Clean(root)
+		again := seen[root]
+		seen[root] = true
+		return again
+	})
 }
 
 // rulePages are all rules with their pages, for formats that carry them along.
