@@ -93,3 +93,17 @@ func BenchmarkHost(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFleet is the judgement of 100 hosts of ten services in one run.
+func BenchmarkFleet(b *testing.B) {
+	const n = 100
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // as main does
+	args := append([]string{"lint", "--root"}, speechHosts(b, b.TempDir(), n)...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if code := run(b.Context(), args, nil, io.Discard, io.Discard, noEnv); code != exitFindings {
+			b.Fatalf("exit code %d", code)
+		}
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "hosts/s")
+}

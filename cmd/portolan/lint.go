@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -226,12 +227,14 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 		judged
 		err error
 	}
-	worst, failed := diag.Invalid, 0
+	roots = distinct(roots)
+	worst, done, failed := diag.Invalid, 0, 0
 	whole := true // of every host
 	var used ignore.Used
 	common := newCommon(written, text)
+	bar := a.progress(time.Now())
 	hosts := func(yield func(report.Host) bool) {
-		i := -1
+		defer bar.wipe()
 		for j := range parallel.InOrder(len(roots), func(i int) result {
 			if err := ctx.Err(); err != nil {
 				return result{err: err}
@@ -241,15 +244,18 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 			j, err := a.judgeHost(ctx, &one, nil, ignores, nil)
 			return result{j, err}
 		}) {
-			i++
+			if ctx.Err() != nil {
+				return
+			}
+			root := roots[done]
+			done++
 			if j.err != nil {
-				if ctx.Err() != nil {
-					return
-				}
 				failed++
-				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(roots[i])+": "+report.Printable(j.err.Error()))
+				bar.wipe()
+				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(root)+": "+report.Printable(j.err.Error()))
 				continue
 			}
+			bar.say(done, len(roots), "hosts", time.Now())
 			whole = whole && j.whole
 			used.Add(j.used)
 			j.Findings = common.take(j.Findings)
@@ -279,6 +285,7 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 	}
 	switch {
 	case ctx.Err() != nil:
+		fmt.Fprintf(a.stderr, "portolan: %d of %d hosts were judged\n", done, len(roots))
 		return ctx.Err()
 	case failed > 0:
 		return fmt.Errorf("%d of %d hosts could not be read", failed, len(roots))
@@ -286,6 +293,17 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 		return &exitError{code: exitFindings}
 	}
 	return nil
+}
+
+// distinct leaves out folders that are named again.
+func distinct(roots []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(roots), func(root string) bool {
+		root = filepath.Clean(root)
+		again := seen[root]
+		seen[root] = true
+		return again
+	})
 }
 
 // rulePages are all rules with their pages, for formats that carry them along.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -19,6 +20,43 @@ func TestInterrupted(t *testing.T) {
 	}
 	if out.Len() > 0 || !strings.Contains(talk.String(), "interrupted") {
 		t.Errorf("stdout %q, stderr %q", out.String(), talk.String())
+	}
+}
+
+// interrupting cancels at the first write.
+type interrupting struct {
+	bytes.Buffer
+	cancel context.CancelFunc
+}
+
+func (w *interrupting) Write(b []byte) (int, error) {
+	w.cancel()
+	return w.Buffer.Write(b)
+}
+
+// TestFleetInterrupted: what was judged before is written to its end, and nothing else.
+func TestFleetInterrupted(t *testing.T) {
+	roots := speechHosts(t, t.TempDir(), 60)
+	for _, format := range []string{"text", "json", "sarif", "junit"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		out, talk := interrupting{cancel: cancel}, bytes.Buffer{}
+		code := run(ctx, append([]string{"lint", "--format", format, "--root"}, roots...), nil, &out, &talk, noEnv)
+		if code != exitInterrupted || !strings.Contains(talk.String(), " of 60 hosts were judged\nportolan: interrupted\n") {
+			t.Errorf("%s: exit code %d, stderr %q", format, code, talk.String())
+		}
+		switch got := out.Bytes(); format {
+		case "json", "sarif":
+			if !json.Valid(got) {
+				t.Errorf("%s: half a document:\n%s", format, got)
+			}
+		default:
+			if !bytes.HasSuffix(got, []byte("\n")) {
+				t.Errorf("%s: half a line at the end:\n%s", format, got)
+			}
+		}
+		if n := strings.Count(out.String(), "speech-00056"); n > 0 {
+			t.Errorf("%s: the last hosts were judged too", format)
+		}
 	}
 }
 

@@ -94,13 +94,9 @@ func budgetOf(ctx *hcl.EvalContext) *Budget {
 // whose values become parts of greater ones.
 func meter(n hclsyntax.Node) {
 	pay := func(part *hclsyntax.Expression) {
-		switch e := (*part).(type) {
+		switch (*part).(type) {
 		case nil, *paid, *hclsyntax.LiteralValueExpr:
 			return
-		case *hclsyntax.TemplateExpr:
-			if e.IsStringLiteral() {
-				return
-			}
 		}
 		*part = &paid{hclsyntax.ParenthesesExpr{Expression: *part, SrcRange: (*part).Range()}}
 	}

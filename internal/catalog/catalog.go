@@ -34,6 +34,19 @@ const MaxSize = 128 << 10
 type Catalog struct {
 	entries []*entry // in order of ids
 	names   func() *baseNames
+	folders func() []folder
+}
+
+// folder is the paths of all descriptions that lie in one folder, which may be a pattern.
+type folder struct {
+	dir   string // ended by a slash
+	paths []pathOf
+}
+
+// pathOf is a path of one of the entries.
+type pathOf struct {
+	pattern string
+	entry   int
 }
 
 // baseNames are the descriptions by the base names of their paths, in lower case: a folder
@@ -352,7 +365,7 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	for _, e := range eager {
 		diags = append(diags, e.diags...)
 	}
-	cat.names = sync.OnceValue(cat.byBase)
+	cat.names, cat.folders = sync.OnceValue(cat.byBase), sync.OnceValue(cat.byFolder)
 	return cat, diags, nil
 }
 
@@ -392,6 +405,26 @@ func (c *Catalog) byBase() *baseNames {
 		}
 	}
 	return n
+}
+
+// byFolder are the paths of all descriptions, a folder before those in it.
+func (c *Catalog) byFolder() []folder {
+	at := map[string]int{}
+	var out []folder
+	for i, e := range c.entries {
+		for _, p := range e.paths {
+			dir := p[:strings.LastIndexByte(p, '/')+1]
+			k, known := at[dir]
+			if !known {
+				k = len(out)
+				at[dir] = k
+				out = append(out, folder{dir: dir})
+			}
+			out[k].paths = append(out[k].paths, pathOf{p, i})
+		}
+	}
+	slices.SortFunc(out, func(a, b folder) int { return strings.Compare(a.dir, b.dir) })
+	return out
 }
 
 // Named are the services one of whose paths may end in a base name, given in lower case,
@@ -490,10 +523,27 @@ func (c *Catalog) Find(id string) *Service {
 // Where are the services one of whose paths may satisfy there, or one of whose images runs,
 // in order of ids. Texts of a description that only look like paths are tried too, so a
 // service may be returned without reason, but none is left out.
-func (c *Catalog) Where(there, runs func(pattern string) bool) []*Service {
+//
+// Most paths are in folders that are not there, so these are asked about first: missing is
+// the folder on the way to a path that is not there, "" when all may be.
+func (c *Catalog) Where(missing func(path string) string, there, runs func(pattern string) bool) []*Service {
+	found := make([]bool, len(c.entries))
+	gone := "" // what begins so is not there
+	for _, f := range c.folders() {
+		if gone != "" && strings.HasPrefix(f.dir, gone) {
+			continue
+		}
+		if gone = missing(f.dir); gone != "" {
+			gone += "/"
+			continue
+		}
+		for _, p := range f.paths {
+			found[p.entry] = found[p.entry] || there(p.pattern)
+		}
+	}
 	var hits []*entry
-	for _, e := range c.entries {
-		if slices.ContainsFunc(e.paths, there) || slices.ContainsFunc(e.images, runs) {
+	for i, e := range c.entries {
+		if found[i] || slices.ContainsFunc(e.images, runs) {
 			hits = append(hits, e)
 		}
 	}

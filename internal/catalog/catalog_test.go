@@ -58,6 +58,8 @@ const whole = `service "x" {
 
 func none(string) bool { return false }
 
+func nothing(string) string { return "" }
+
 // TestWhereImagesRun: a description with containers is looked at where one of its images
 // runs, and by the names of Compose files.
 func TestWhereImagesRun(t *testing.T) {
@@ -71,7 +73,7 @@ func TestWhereImagesRun(t *testing.T) {
 		t.Fatal(diags)
 	}
 	var asked []string
-	found := cat.Where(none, func(image string) bool { asked = append(asked, image); return image == "x/y" })
+	found := cat.Where(nothing, none, func(image string) bool { asked = append(asked, image); return image == "x/y" })
 	if len(found) != 1 || found[0].ID != "x" || !slices.Equal(asked, []string{"acme*", "x/y"}) {
 		t.Errorf("asked for %q, found %v", asked, found)
 	}
@@ -87,11 +89,15 @@ func TestWholeDescription(t *testing.T) {
 	if diags != "" || len(cat.IDs()) != 2 || cat.Find("x") == nil || cat.Find("y") != nil {
 		t.Fatalf("%v\n%s", cat.IDs(), diags)
 	}
-	if found := cat.Where(func(p string) bool { return p == "/etc/x.conf" }, none); len(found) != 2 {
+	if found := cat.Where(nothing, func(p string) bool { return p == "/etc/x.conf" }, none); len(found) != 2 {
 		t.Errorf("%d services have the path", len(found))
 	}
-	if found := cat.Where(func(p string) bool { return p == "/etc/y.conf" }, none); len(found) != 0 {
+	if found := cat.Where(nothing, func(p string) bool { return p == "/etc/y.conf" }, none); len(found) != 0 {
 		t.Errorf("%d services have another path", len(found))
+	}
+	missing := func(dir string) string { return strings.TrimSuffix(dir, "/") }
+	if found := cat.Where(missing, func(p string) bool { t.Errorf("asked for %s in a folder that is not there", p); return true }, none); len(found) != 0 {
+		t.Errorf("%d services have paths in folders that are not there", len(found))
 	}
 	if names := cat.Listeners("x"); len(names["x"]) != 1 || names["ours"] == nil || len(names["ours"]) != 0 {
 		t.Errorf("listeners are %v", names)
@@ -112,6 +118,8 @@ func TestMistakes(t *testing.T) {
 		{`default.port)`, `local.port)`, `there is no local value "port" before this place`},
 		{`default.port)`, `each.value)`, `each is known only in a block with for_each`},
 		{`default.port)`, `lokal.port)`, `"lokal" is not known here; did you mean "local"?`},
+		{`default.port)`, `[for local in [1] : local][0])`, `"local" stands for something else in a description`},
+		{`exposure = "public"`, "exposure = \"public\"\n    for_each = [1]\n    bind = [each.valu]", `there is no part of each "valu" before this place; did you mean "value"?`},
 		{`    port     =`, `    first    =`, `listener a does not say its ports in one of the three ways`},
 		{`service "x"`, `service "x.y"`, `the service id "x.y" has other characters`},
 		{`service "x"`, `service`, `the block service needs exactly one name`},

@@ -132,11 +132,8 @@ func (s *Service) settings() []string {
 			}
 			var parts []string
 			for _, a := range call.Args {
-				if t, ok := a.(*hclsyntax.TemplateExpr); ok && t.IsStringLiteral() {
-					v, _ := t.Value(nil)
-					if text := v.AsString(); text != "" {
-						parts = append(parts, text)
-					}
+				if text, _ := literal(a); text != "" {
+					parts = append(parts, text)
 				}
 			}
 			if len(parts) > 0 {

@@ -139,8 +139,7 @@ func (p *parser) service(b *hclsyntax.Block) *Service {
 	}
 	scope := newScope(s)
 	if a := b.Body.Attributes["version"]; a != nil {
-		s.Version = a.Expr
-		p.expression(a.Expr, scope)
+		s.Version = p.expression(a.Expr, scope)
 	}
 	for _, inner := range b.Body.Blocks {
 		switch inner.Type {
@@ -191,11 +190,11 @@ func (p *parser) group(body *hclsyntax.Body, sc scope) Group {
 	for _, inner := range body.Blocks {
 		if inner.Type == "locals" {
 			for _, a := range hclfile.Attributes(inner.Body) {
-				p.expression(a.Expr, sc)
+				value := p.expression(a.Expr, sc)
 				if slices.Contains(sc.locals, a.Name) {
 					p.Error(a.NameRange, "give it another name", "there is a local value %q already, here or around this block", a.Name)
 				}
-				g.Locals = append(g.Locals, Local{a.Name, a.Expr})
+				g.Locals = append(g.Locals, Local{a.Name, value})
 				sc.locals = append(sc.locals, a.Name)
 			}
 		}
@@ -228,15 +227,14 @@ func (p *parser) each(list []Group, b *hclsyntax.Block, sc scope) []Group {
 	if over == nil {
 		return list
 	}
-	p.expression(over.Expr, sc)
+	items := p.expression(over.Expr, sc)
 	sc.each = true
 	var when hcl.Expression
 	if a := b.Body.Attributes["when"]; a != nil {
-		p.expression(a.Expr, sc)
-		when = a.Expr
+		when = p.expression(a.Expr, sc)
 	}
 	g := p.group(b.Body, sc)
-	g.Name, g.ForEach, g.When = name, over.Expr, when
+	g.Name, g.ForEach, g.When = name, items, when
 	return append(list, g)
 }
 
@@ -253,9 +251,7 @@ func (p *parser) lint(s *Service, b *hclsyntax.Block, sc scope) {
 	for _, l := range s.Locals {
 		sc.locals = append(sc.locals, l.Name)
 	}
-	p.expression(when.Expr, sc)
-	p.expression(message.Expr, sc)
-	l := Lint{Name: name, When: when.Expr, Severity: p.String(b.Body, "severity"), Message: message.Expr, Help: p.String(b.Body, "help")}
+	l := Lint{Name: name, When: p.expression(when.Expr, sc), Severity: p.String(b.Body, "severity"), Message: p.expression(message.Expr, sc), Help: p.String(b.Body, "help")}
 	if _, err := diag.ParseSeverity(l.Severity); err != nil {
 		p.Error(b.DefRange(), "", "%s", err)
 		return
@@ -275,12 +271,10 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 	spec := FileSpec{Role: role, Format: p.String(b.Body, "format"), DefaultWords: p.Strings(b.Body, "default_words"), CommonName: p.Bool(b.Body, "common_name"), Contains: p.Strings(b.Body, "contains"), Paths: map[string][]string{}}
 	p.format(&spec, b)
 	if a := b.Body.Attributes["accept"]; a != nil {
-		spec.Accept = a.Expr
-		p.expression(a.Expr, scope{})
+		spec.Accept = p.expression(a.Expr, scope{})
 	}
 	if a := b.Body.Attributes["yields"]; a != nil {
-		spec.Yields = a.Expr
-		p.expression(a.Expr, scope{})
+		spec.Yields = p.expression(a.Expr, scope{})
 	}
 	spec.Samples = p.Strings(b.Body, "samples")
 	for _, name := range spec.Samples {
@@ -438,8 +432,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 		}
 		inner := scope
 		inner.each = outside || scope.each && name != "for_each"
-		p.expression(a.Expr, inner)
-		return a.Expr
+		return p.expression(a.Expr, inner)
 	}
 	f := Fact{
 		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
@@ -577,9 +570,10 @@ func newScope(s *Service) scope {
 	return sc
 }
 
-// expression checks that every name an expression uses is there to be used, and makes it
-// pay from the budget of whoever evaluates it.
-func (p *parser) expression(e hclsyntax.Expression, sc scope) {
+// expression checks that every name an expression uses is there to be used, and is the
+// expression as it is evaluated: it pays from the budget of whoever does.
+func (p *parser) expression(e hclsyntax.Expression, sc scope) hclsyntax.Expression {
+	e = constant(e)
 	for _, t := range e.Variables() {
 		known, what := []string(nil), ""
 		switch t.RootName() {
@@ -592,10 +586,11 @@ func (p *parser) expression(e hclsyntax.Expression, sc scope) {
 		case "each":
 			if !sc.each {
 				p.Error(t.SourceRange(), "add for_each to the block", "each is known only in a block with for_each")
+				continue
 			}
-			continue
+			known, what = []string{"value", "index"}, "part of each"
 		default:
-			p.Error(t.SourceRange(), "", "%q is not known here%s", t.RootName(), hclfile.Suggest(t.RootName(), []string{"local", "default", "option", "each"}))
+			p.Error(t.SourceRange(), "", "%q is not known here%s", t.RootName(), hclfile.Suggest(t.RootName(), kinds[:]))
 			continue
 		}
 		name := ""
@@ -616,39 +611,46 @@ func (p *parser) expression(e hclsyntax.Expression, sc scope) {
 		} else if ok {
 			p.call(call)
 		}
+		if loop, ok := n.(*hclsyntax.ForExpr); ok {
+			for _, name := range []string{loop.KeyVar, loop.ValVar} {
+				if slices.Contains(kinds[:], name) {
+					p.Error(loop.OpenRange, "give it another name", "%q stands for something else in a description", name)
+				}
+			}
+		}
+		if t, ok := n.(*hclsyntax.ScopeTraversalExpr); ok {
+			oneName(t)
+		}
+		constants(n)
 		meter(n)
 		return nil
 	})
+	return e
 }
 
 // call checks those arguments of a call that are written out.
 func (p *parser) call(call *hclsyntax.FunctionCallExpr) {
-	literal := func(i int) (string, bool) {
+	written := func(i int) (string, bool) {
 		if i < 0 || i >= len(call.Args) {
 			return "", false
 		}
-		t, ok := call.Args[i].(*hclsyntax.TemplateExpr)
-		if !ok || !t.IsStringLiteral() {
-			return "", false
-		}
-		v, _ := t.Value(nil) // a literal has nothing that could fail
-		return v.AsString(), true
+		return literal(call.Args[i])
 	}
 	switch last := len(call.Args) - 1; call.Name {
 	case "find", "value", "values", "latest", "has", "section":
-		if text, ok := literal(last); ok && p.strict {
+		if text, ok := written(last); ok && p.strict {
 			if _, err := conf.ParsePath(text); err != nil {
 				p.Error(call.Args[last].Range(), "", "%s", err)
 			}
 		}
 	case "match":
-		if text, ok := literal(0); ok && p.strict {
+		if text, ok := written(0); ok && p.strict {
 			if _, err := regexp.Compile(text); err != nil {
 				p.Error(call.Args[0].Range(), "write it as RE2 has it, and a backslash as \\\\", "%s", err)
 			}
 		}
 	case "file":
-		if role, ok := literal(0); ok {
+		if role, ok := written(0); ok {
 			p.roles = append(p.roles, roleAsked{role, call.Args[0].Range()})
 		}
 	}

@@ -112,9 +112,9 @@ func wordValue(w conf.Arg, o origin) cty.Value {
 	o.text, o.span = w.Text, w.Span
 	if conf.IsPlaceholder(w.Text) {
 		o.kind, o.words = unknown, "a word of the command line is a variable"
-		return cty.UnknownVal(cty.String).Mark(o)
+		return cty.UnknownVal(cty.String).Mark(&o)
 	}
-	return cty.StringVal(w.Text).Mark(o)
+	return cty.StringVal(w.Text).Mark(&o)
 }
 
 // words are the words of a command line, each with its own place.
@@ -136,7 +136,7 @@ func words(args []cty.Value) (cty.Value, error) {
 	}
 	var from origin
 	for m := range marks {
-		if o, ok := m.(origin); ok {
+		if o, ok := originOf(m); ok {
 			from = o
 		}
 	}

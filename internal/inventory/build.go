@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
@@ -62,19 +61,18 @@ func ReadFiles(s *catalog.Service, files map[string]*source.File, choices map[st
 }
 
 func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) {
-	tools := sync.Pool{New: func() any { return newToolbox() }}
 	read := documents{}
-	parallel.For(len(found), func(i int) { found[i].load(&read, &tools) })
+	parallel.For(len(found), func(i int) { found[i].load(&read) })
 	found = withoutCarried(withoutParts(found))
-	found, walled := containers(found, &read, &tools)
+	found, walled := containers(found, &read)
 	unclaimed(found)
 	instances := group(found)
 	results := make([]result, len(instances))
-	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], &tools) })
+	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID]) })
 	inv.Contained = make([]Contained, len(walled))
 	parallel.For(len(walled), func(i int) {
 		in := walled[i]
-		inv.Contained[i] = Contained{in.main().container, in.build(opts[in.service.ID], &tools).claims, in.published}
+		inv.Contained[i] = Contained{in.main().container, in.build(opts[in.service.ID]).claims, in.published}
 	})
 	var diags diag.List
 	used := map[*candidate]bool{}
@@ -167,7 +165,7 @@ type result struct {
 }
 
 // build makes the claims of one instance.
-func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
+func (in *instance) build(choices map[string]string) result {
 	e := &evaluator{service: in.service, spec: &in.service.Files[0], sides: map[string]*conf.Document{}}
 	for _, p := range in.parts {
 		e.os = cmp.Or(e.os, p.os)
@@ -191,13 +189,11 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 			e.doc = withOptions(e.doc, p)
 		}
 	}
-	box := tools.Get().(*toolbox)
-	defer tools.Put(box)
-	e.prepare(box)
+	defer e.prepare()()
 	e.tree = in.main().tree
 	e.evaluate(choices)
 	b := &builder{evaluator: e}
-	b.group(&in.service.Group, b.ctx, nil)
+	b.group(&in.service.Group, b.ctx)
 	b.lints()
 	over := b.spent() // which may be said only now
 	if in.cut {

@@ -27,8 +27,8 @@ type builder struct {
 }
 
 // group makes the claims of a group and of those inside it.
-func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[string]cty.Value) {
-	locals := b.locals(g, ctx, outside)
+func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext) {
+	b.locals(g, ctx)
 	b.scopes = append(b.scopes, scope{g.Locals, ctx})
 	defer func() { b.scopes = b.scopes[:len(b.scopes)-1] }()
 	for i := range g.Listens {
@@ -42,7 +42,7 @@ func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext, outside map[stri
 		b.repeat(inner.ForEach, ctx, func(ctx *hcl.EvalContext) {
 			switch on, known := b.condition(inner.When, ctx); {
 			case known && on:
-				b.group(inner, ctx, locals)
+				b.group(inner, ctx)
 			case known:
 				b.groupOff(inner, ctx)
 			}
@@ -99,22 +99,9 @@ func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl
 			return
 		}
 		inner := ctx.NewChild()
-		inner.Variables = map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"value": item, "index": cty.NumberIntVal(int64(i))})}
-		if outer, ok := lookup(ctx, "local"); ok {
-			inner.Variables["local"] = outer
-		}
+		inner.Variables = map[string]cty.Value{catalog.Variable("each", "value"): item, catalog.Variable("each", "index"): cty.NumberIntVal(int64(i))}
 		do(inner)
 	}
-}
-
-// lookup finds a variable in a context or around it.
-func lookup(ctx *hcl.EvalContext, name string) (cty.Value, bool) {
-	for c := ctx; c != nil; c = c.Parent() {
-		if v, ok := c.Variables[name]; ok {
-			return v, true
-		}
-	}
-	return cty.NilVal, false
 }
 
 // condition is whether a condition holds; known is false when that cannot be told.

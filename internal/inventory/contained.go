@@ -3,7 +3,6 @@ package inventory
 import (
 	"strconv"
 	"strings"
-	"sync"
 
 	"portolan/internal/conf"
 	"portolan/internal/port"
@@ -28,7 +27,7 @@ type Published struct {
 
 // walled is a container with a network of its own as an instance; nil when nothing of it is
 // published, or it is not known what. At most left of containers and volumes are looked at.
-func (c *candidate) walled(s *conf.Node, left *int, read *documents, tools *sync.Pool) *instance {
+func (c *candidate) walled(s *conf.Node, left *int, read *documents) *instance {
 	ports, known := published(s)
 	mode := setting(s, "network_mode")
 	if *left--; *left < 0 || !known || len(ports) == 0 || mode != "" && mode != "bridge" {
@@ -37,7 +36,7 @@ func (c *candidate) walled(s *conf.Node, left *int, read *documents, tools *sync
 	one := c.inside(s)
 	in := &instance{service: c.service, parts: []*candidate{&one}, published: ports}
 	for _, f := range append(one.volumes(nil, left), one.bodies()...) {
-		if f.load(read, tools); f.doc == nil {
+		if f.load(read); f.doc == nil {
 			one.missing = append(one.missing, s.NameSpan)
 		} else {
 			in.parts = append(in.parts, &f)

@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
@@ -18,7 +17,7 @@ import (
 // no port of the host: those that are published for them are the engine's, and walled are
 // those that have any. Behind a container come the files of the service that it has as
 // volumes.
-func containers(found []candidate, read *documents, tools *sync.Pool) (out []candidate, walled []*instance) {
+func containers(found []candidate, read *documents) (out []candidate, walled []*instance) {
 	if !slices.ContainsFunc(found, func(c candidate) bool { return len(c.spec.Images) > 0 }) {
 		return found, nil
 	}
@@ -36,7 +35,7 @@ func containers(found []candidate, read *documents, tools *sync.Pool) (out []can
 			}
 			if setting(s, "network_mode") != "host" {
 				apart = true
-				if in := c.walled(s, &leftApart, read, tools); in != nil {
+				if in := c.walled(s, &leftApart, read); in != nil {
 					walled = append(walled, in)
 				}
 				continue
@@ -52,7 +51,7 @@ func containers(found []candidate, read *documents, tools *sync.Pool) (out []can
 			}
 			files := append(one.volumes(found, &left), one.bodies()...)
 			for k := range files {
-				if files[k].load(read, tools); files[k].doc == nil {
+				if files[k].load(read); files[k].doc == nil {
 					one.missing = append(one.missing, s.NameSpan)
 				}
 			}

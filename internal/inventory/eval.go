@@ -32,8 +32,8 @@ type evaluator struct {
 	diags    diag.List
 	said     map[source.Span]bool // values a finding was made about
 	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
-	paths    map[string]conf.Path // parsed paths
 	lacks    map[string][]string  // settings that were looked for and are not there: their sections
+	tools    *toolbox             // lent by prepare
 	budget   catalog.Budget       // of all its expressions
 	over     bool                 // the budget is used up, and a finding says so
 }
@@ -51,13 +51,20 @@ const (
 	priceReason = 8 // a step on the way to why something is off
 )
 
-// prepare makes the functions ready, which is all that a content test needs.
-func (e *evaluator) prepare(tools *toolbox) {
-	e.said, e.touched, e.paths = map[source.Span]bool{}, map[*conf.Node]bool{}, map[string]conf.Path{}
+// prepare makes the functions ready, which is all that a content test needs, until the
+// function that it returns is called.
+func (e *evaluator) prepare() (done func()) {
+	e.said, e.touched = map[source.Span]bool{}, map[*conf.Node]bool{}
+	e.tools = toolboxes.Get().(*toolbox)
+	e.tools.e = e
 	e.version = cty.NullVal(cty.String)
-	e.budget = catalog.Budget{Left: maxWork, Over: cty.DynamicVal.Mark(origin{kind: reported})}
+	e.budget = catalog.Budget{Left: maxWork, Over: cty.DynamicVal.Mark(&origin{kind: reported})}
 	name, budget := e.budget.Variable()
-	e.ctx = &hcl.EvalContext{Functions: tools.lend(e), Variables: map[string]cty.Value{name: budget}}
+	e.ctx = &hcl.EvalContext{Functions: e.tools.functions, Variables: map[string]cty.Value{name: budget}}
+	return func() {
+		e.tools.e = nil
+		toolboxes.Put(e.tools)
+	}
 }
 
 // holds asks a content test of the description.
@@ -72,32 +79,23 @@ func (e *evaluator) evaluate(choices map[string]string) {
 	if s.Version != nil {
 		e.version = e.value(s.Version, e.ctx)
 	}
-	defaults, options := map[string]cty.Value{}, map[string]cty.Value{}
 	for i := range s.Defaults {
-		defaults[s.Defaults[i].Name] = e.defaultValue(&s.Defaults[i])
+		e.ctx.Variables[catalog.Variable("default", s.Defaults[i].Name)] = e.defaultValue(&s.Defaults[i])
 	}
 	for _, o := range s.Options {
 		choice, ok := choices[o.Name]
 		if !ok {
 			choice = o.Default
 		}
-		options[o.Name] = scalarValue(o.Value[choice])
+		e.ctx.Variables[catalog.Variable("option", o.Name)] = scalarValue(o.Value[choice])
 	}
-	e.ctx.Variables["default"] = cty.ObjectVal(defaults)
-	e.ctx.Variables["option"] = cty.ObjectVal(options)
 }
 
-// locals works out the local values of a group on top of those outside, and returns all.
-func (e *evaluator) locals(g *catalog.Group, ctx *hcl.EvalContext, outside map[string]cty.Value) map[string]cty.Value {
-	all := maps.Clone(outside)
-	if all == nil {
-		all = map[string]cty.Value{}
-	}
+// locals works out the local values of a group.
+func (e *evaluator) locals(g *catalog.Group, ctx *hcl.EvalContext) {
 	for _, l := range g.Locals {
-		all[l.Name] = e.value(l.Expr, ctx)
-		ctx.Variables["local"] = cty.ObjectVal(all)
+		ctx.Variables[catalog.Variable("local", l.Name)] = e.value(l.Expr, ctx)
 	}
-	return all
 }
 
 // value evaluates an expression. An expression that fails is a mistake in the
@@ -129,7 +127,7 @@ func (e *evaluator) value(expr hcl.Expression, ctx *hcl.EvalContext) cty.Value {
 				found.Help = "the list may have no such item: write first(LIST...) for the first one or null"
 			}
 			e.diags = append(e.diags, found)
-			return cty.DynamicVal.Mark(origin{kind: reported})
+			return cty.DynamicVal.Mark(&origin{kind: reported})
 		}
 	}
 	return v
@@ -179,11 +177,11 @@ func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 		} else {
 			words = c.Value.String() + " by default"
 		}
-		v := scalarValue(c.Value).Mark(origin{span: c.Span, text: c.Value.String(), kind: nobody, words: words, setting: d.Setting})
+		v := scalarValue(c.Value).Mark(&origin{span: c.Span, text: c.Value.String(), kind: nobody, words: words, setting: d.Setting})
 		if c.Since != "" || c.Before != "" {
 			for _, o := range origins(e.version) {
 				o.kind = basis
-				v = v.Mark(o)
+				v = v.Mark(&o)
 			}
 		}
 		return v
@@ -192,7 +190,7 @@ func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 	if !known {
 		why = "the default of " + d.Setting + " depends on the version, and the file does not say its version"
 	}
-	return cty.DynamicVal.Mark(origin{span: d.Span, kind: unknown, words: why, setting: d.Setting})
+	return cty.DynamicVal.Mark(&origin{span: d.Span, kind: unknown, words: why, setting: d.Setting})
 }
 
 // inVersions reports whether a version is one that a case speaks of.
@@ -212,8 +210,8 @@ func inVersions(version string, c *catalog.Case) bool {
 
 // absence marks a value that nobody wrote: the file as a whole, or the gap in it where
 // it may stand.
-func (e *evaluator) absence(key string) origin {
-	return origin{span: e.doc.File.Span(0, 0), kind: absent, setting: key}
+func (e *evaluator) absence(key string) *origin {
+	return &origin{span: e.doc.File.Span(0, 0), kind: absent, setting: key}
 }
 
 // textValue is the text of a setting with its origin; name is what people call an attribute
@@ -232,9 +230,9 @@ func (e *evaluator) textValue(n *conf.Node, name string) cty.Value {
 			Message: fmt.Sprintf("%s is still a template: what it will be is not known", name), Label: "placeholder",
 			Help: "check the file after the template was filled in"})
 		o.kind = reported
-		return cty.UnknownVal(cty.String).Mark(o)
+		return cty.UnknownVal(cty.String).Mark(&o)
 	}
-	return cty.StringVal(n.Value).Mark(o)
+	return cty.StringVal(n.Value).Mark(&o)
 }
 
 // commandLine reports whether a setting is one of a systemd unit in which ${X} is a variable
@@ -265,7 +263,7 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	}
 	if plain.IsNull() {
 		if gap, open := mayStandElsewhere(marks); open {
-			return cty.UnknownVal(t).Mark(origin{span: gap, kind: unknown,
+			return cty.UnknownVal(t).Mark(&origin{span: gap, kind: unknown,
 				words: "a part of the configuration could not be read, and it may set the value"}), nil
 		}
 		return standIn(t, marks, dflt), nil
@@ -282,7 +280,7 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 // mayStandElsewhere reports whether what we did not read may say a value, and where that is.
 func mayStandElsewhere(marks cty.ValueMarks) (gap source.Span, open bool) {
 	for m := range marks {
-		if o, ok := m.(origin); ok && o.open {
+		if o, ok := originOf(m); ok && o.open {
 			return o.span, true
 		}
 	}
@@ -298,27 +296,27 @@ func standIn(t cty.Type, marks cty.ValueMarks, dflt cty.Value) cty.Value {
 	if value.IsNull() {
 		why := "it is not set, and its default is not documented"
 		for m := range marks {
-			if o, ok := m.(origin); ok && o.kind == written { // such as a name of a port that nobody knows
+			if o, ok := originOf(m); ok && o.kind == written { // such as a name of a port that nobody knows
 				why = "what is written says none, and its default is not documented"
 			}
 		}
-		return cty.UnknownVal(t).WithMarks(marks).Mark(origin{kind: unknown, words: why})
+		return cty.UnknownVal(t).WithMarks(marks).Mark(&origin{kind: unknown, words: why})
 	}
 	own = maps.Clone(own)
 	if own == nil { // a literal in the description
 		own = cty.ValueMarks{}
 	}
 	for m := range marks {
-		o, ok := m.(origin)
+		o, ok := originOf(m)
 		if ok && o.kind == written {
 			o.kind = builtin
-			for d := range own {
-				if d, ok := d.(origin); ok && d.kind == nobody {
+			for k := range own {
+				if d, ok := originOf(k); ok && d.kind == nobody {
 					o.words = d.words
-					delete(own, d)
+					delete(own, k)
 				}
 			}
-			m = o
+			m = &o
 		}
 		own[m] = struct{}{}
 	}
@@ -370,7 +368,7 @@ func (e *evaluator) impossible(at source.Span, v cty.Value, message string, limi
 	}
 	e.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error, Message: message, Help: help})
 	_, marks := v.Unmark()
-	return cty.UnknownVal(cty.Number).WithMarks(marks).Mark(origin{span: at, kind: reported})
+	return cty.UnknownVal(cty.Number).WithMarks(marks).Mark(&origin{span: at, kind: reported})
 }
 
 // placeOf is where a value was written and the name of its setting.

@@ -56,7 +56,6 @@ type candidate struct {
 func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 	found := map[string][]string{} // by pattern
 	failed := map[string]error{}
-	there := folders{tree, map[string]map[string]bool{}}
 	look := func(pattern string) bool {
 		if (pattern[0] == '/') != (os == "linux") {
 			return false
@@ -67,7 +66,7 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 			switch {
 			case os == "windows":
 				names, err = globWindows(tree, pattern)
-			case there.may(pattern):
+			case missing(tree, pattern) == "":
 				names, err = tree.Glob(pattern)
 			}
 			// A folder of somebody's that has too much in it to look for projects says nothing.
@@ -81,7 +80,13 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 	var out []candidate
 	texts := sync.OnceValue(func() []byte { return composeTexts(tree, look, found) })
 	runs := func(image string) bool { return mayRun(texts(), image) }
-	for _, s := range cat.Where(look, runs) {
+	way := func(path string) string {
+		if path[0] != '/' || os != "linux" {
+			return ""
+		}
+		return missing(tree, path)
+	}
+	for _, s := range cat.Where(way, look, runs) {
 		for i := range s.Files {
 			spec := &s.Files[i]
 			var names []string

@@ -2,51 +2,31 @@ package inventory
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"portolan/internal/source"
 )
 
-// folders remembers what is in the folders of a host. The catalogue asks for some thousand
-// paths, most of them in folders that are not there, and each asked of the system would
-// cost a few calls.
-type folders struct {
-	tree  *source.Tree
-	known map[string]map[string]bool // names by folder; nil for one that cannot be listed
-}
-
-// may reports whether a file that matches an absolute pattern may be there: false says
-// that none is.
-func (f *folders) may(pattern string) bool {
-	dir := "."
-	if path.Clean(pattern) == "/" { // the top itself
-		return true
-	}
-	for part := range strings.SplitSeq(strings.TrimLeft(path.Clean(pattern), "/"), "/") {
-		names, listed := f.names(dir)
-		if !listed || strings.ContainsAny(part, `*?[\`) {
-			return true
+// missing is the first folder or file on the way to an absolute pattern that is not there;
+// "" when all are, or when that cannot be told. The catalogue asks for some thousand paths,
+// most of them in folders that no host of one kind has.
+func missing(tree *source.Tree, pattern string) string {
+	pattern = path.Clean(pattern)
+	for dir, rest := "/", pattern[1:]; rest != ""; {
+		part, after, _ := strings.Cut(rest, "/")
+		if strings.ContainsAny(part, `*?[\`) {
+			return ""
 		}
-		if !names[part] {
-			return false
+		names, err := tree.List(dir)
+		if err != nil { // what is in it may be read all the same
+			return ""
 		}
-		dir = path.Join(dir, part)
-	}
-	return true
-}
-
-// names are the names in a folder; false when it cannot be listed, though what is in it may
-// be read.
-func (f *folders) names(dir string) (map[string]bool, bool) {
-	names, known := f.known[dir]
-	if !known {
-		if list, err := f.tree.List(dir); err == nil {
-			names = make(map[string]bool, len(list))
-			for _, n := range list {
-				names[n] = true
-			}
+		dir = pattern[:len(pattern)-len(rest)+len(part)]
+		if _, there := slices.BinarySearch(names, part); !there {
+			return dir
 		}
-		f.known[dir] = names
+		rest = after
 	}
-	return names, names != nil
+	return ""
 }

@@ -7,11 +7,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 
+	"portolan/internal/conf"
 	"portolan/internal/port"
 )
 
@@ -22,21 +24,36 @@ var rangeType = cty.Object(map[string]cty.Type{"first": cty.String, "last": cty.
 // A toolbox is the functions of catalog.Functions for one evaluator at a time. Making them
 // takes longer than most descriptions, so they are lent to one after the other.
 type toolbox struct {
-	e         *evaluator                // who has it now
-	patterns  map[string]*regexp.Regexp // compiled regular expressions
+	e         *evaluator // who has it now
 	functions map[string]function.Function
+	patterns  remembered[*regexp.Regexp]
+	paths     remembered[conf.Path]
 }
 
-func newToolbox() *toolbox {
-	t := &toolbox{patterns: map[string]*regexp.Regexp{}}
+// toolboxes are those that nobody has.
+var toolboxes = sync.Pool{New: func() any {
+	t := &toolbox{patterns: remembered[*regexp.Regexp]{}, paths: remembered[conf.Path]{}}
 	t.functions = t.make()
 	return t
-}
+}}
 
-// lend gives the functions to e until somebody else gets them.
-func (t *toolbox) lend(e *evaluator) map[string]function.Function {
-	t.e = e
-	return t.functions
+// remembered are what texts of descriptions come to. A description may put texts together,
+// so they are not kept for ever.
+type remembered[T any] map[string]T
+
+func (r remembered[T]) get(text string, parse func(string) (T, error)) (T, error) {
+	if v, known := r[text]; known {
+		return v, nil
+	}
+	v, err := parse(text)
+	if err != nil {
+		return v, err
+	}
+	if len(r) > 1000 {
+		clear(r)
+	}
+	r[text] = v
+	return v, nil
 }
 
 func (t *toolbox) make() map[string]function.Function {
@@ -177,7 +194,7 @@ func sub(v cty.Value, offset int, part string) cty.Value {
 	plain, marks := v.Unmark()
 	out := cty.StringVal(part)
 	for m := range marks {
-		if o, ok := m.(origin); ok && o.kind == written {
+		if o, ok := originOf(m); ok && o.kind == written {
 			at := -1
 			if size := o.span.End - o.span.Start; size == len(plain.AsString()) {
 				at = offset
@@ -193,7 +210,7 @@ func sub(v cty.Value, offset int, part string) cty.Value {
 				o.span = o.span.File.Span(o.span.Start+at, o.span.Start+at+len(part))
 				o.text = part
 			}
-			m = o
+			m = &o
 		}
 		out = out.Mark(m)
 	}
@@ -318,16 +335,9 @@ func (t *toolbox) match(args []cty.Value) (cty.Value, error) {
 	if !ok {
 		return cty.NilVal, errors.New("the regular expression must be a text")
 	}
-	re := t.patterns[pattern]
-	if re == nil {
-		var err error
-		if re, err = regexp.Compile(pattern); err != nil {
-			return cty.NilVal, err
-		}
-		if len(t.patterns) > 1000 { // a description may put patterns together
-			clear(t.patterns)
-		}
-		t.patterns[pattern] = re
+	re, err := t.patterns.get(pattern, regexp.Compile)
+	if err != nil {
+		return cty.NilVal, err
 	}
 	text, ok := textOf(args[1]) // what is not known matches nothing: one template does not hide a list
 	m := re.FindStringSubmatchIndex(text)

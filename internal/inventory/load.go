@@ -83,7 +83,7 @@ func withoutCarried(found []candidate) []candidate {
 }
 
 // load reads the file of a candidate and asks whether it is what its name says.
-func (c *candidate) load(read *documents, tools *sync.Pool) {
+func (c *candidate) load(read *documents) {
 	f, err := c.read()
 	if err != nil {
 		c.file = source.New(c.name, nil)
@@ -119,10 +119,8 @@ func (c *candidate) load(read *documents, tools *sync.Pool) {
 	}
 	doc = c.layered(read, doc)
 	if c.spec.Accept != nil || c.spec.Yields != nil {
-		box := tools.Get().(*toolbox)
-		defer tools.Put(box)
 		e := &evaluator{service: c.service, spec: c.spec, doc: doc, os: c.os}
-		e.prepare(box)
+		defer e.prepare()()
 		switch {
 		case c.spec.Accept != nil && !e.holds(c.spec.Accept):
 			c.refuse(append(e.diags, other...))

@@ -64,7 +64,7 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	if !ok {
 		return nil, "", errors.New("the path must be a text")
 	}
-	p, err := e.path(text)
+	p, err := e.tools.paths.get(text, conf.ParsePath)
 	if err != nil {
 		return nil, "", err
 	}
@@ -96,18 +96,6 @@ func settingName(path string) string {
 		return attribute + " of " + element
 	}
 	return attribute
-}
-
-// path is a parsed path; each is parsed once.
-func (e *evaluator) path(text string) (conf.Path, error) {
-	if p, ok := e.paths[text]; ok {
-		return p, nil
-	}
-	p, err := conf.ParsePath(text)
-	if err == nil {
-		e.paths[text] = p
-	}
-	return p, err
 }
 
 func (e *evaluator) findNodes(args []cty.Value) (cty.Value, error) {
@@ -195,7 +183,7 @@ func (e *evaluator) valuesOf(args []cty.Value) (cty.Value, error) {
 func (e *evaluator) texts(nodes []*conf.Node, key string) cty.Value {
 	if len(nodes) > maxItems {
 		e.say(nodes[maxItems].NameSpan, tooMany(nodes[maxItems].NameSpan))
-		return cty.UnknownVal(cty.List(cty.String)).Mark(origin{span: nodes[maxItems].NameSpan, kind: reported})
+		return cty.UnknownVal(cty.List(cty.String)).Mark(&origin{span: nodes[maxItems].NameSpan, kind: reported})
 	}
 	var out []cty.Value
 	for _, n := range nodes {
@@ -255,7 +243,7 @@ func (e *evaluator) servicePort(args []cty.Value) (cty.Value, error) {
 			continue
 		}
 		if number, kind, _ := strings.Cut(row.Args[0].Text, "/"); kind == proto && allDigits(number) {
-			return cty.StringVal(number).WithMarks(marks).Mark(origin{span: row.Args[0].Span, text: row.Args[0].Text, setting: row.Name, kind: basis}), nil
+			return cty.StringVal(number).WithMarks(marks).Mark(&origin{span: row.Args[0].Span, text: row.Args[0].Text, setting: row.Name, kind: basis}), nil
 		}
 	}
 	return none, nil
@@ -275,7 +263,7 @@ func nameOf(args []cty.Value) (cty.Value, error) {
 	if n == nil {
 		return cty.NullVal(cty.String), nil
 	}
-	return cty.StringVal(n.Name).Mark(origin{span: n.NameSpan, text: n.Name, setting: n.Name, kind: written}), nil
+	return cty.StringVal(n.Name).Mark(&origin{span: n.NameSpan, text: n.Name, setting: n.Name, kind: written}), nil
 }
 
 func (e *evaluator) args(args []cty.Value) (cty.Value, error) {

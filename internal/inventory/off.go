@@ -55,13 +55,11 @@ func (b *builder) reasons(e hcl.Expression, ctx *hcl.EvalContext) []cty.Value {
 		}
 		return b.reasons(chosen, ctx)
 	case *hclsyntax.ScopeTraversalExpr:
-		if len(e.Traversal) == 2 && e.Traversal.RootName() == "local" {
-			if at, ok := e.Traversal[1].(hcl.TraverseAttr); ok {
-				for _, s := range slices.Backward(b.scopes) {
-					for _, l := range s.locals {
-						if l.Name == at.Name {
-							return b.reasons(l.Expr, s.ctx)
-						}
+		if len(e.Traversal) == 1 {
+			for _, s := range slices.Backward(b.scopes) {
+				for _, l := range s.locals {
+					if catalog.Variable("local", l.Name) == e.Traversal.RootName() {
+						return b.reasons(l.Expr, s.ctx)
 					}
 				}
 			}

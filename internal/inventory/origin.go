@@ -13,7 +13,7 @@ import (
 )
 
 // origin is the mark that a value carries through every formula: where it was written.
-// It is comparable, as cty asks of marks.
+// The mark is its address, which is compared and hashed many times.
 type origin struct {
 	span source.Span
 	text string // what is written there, or the value of a default
@@ -43,21 +43,28 @@ func origins(v cty.Value) []origin {
 	if v == cty.NilVal {
 		return nil
 	}
-	_, paths := v.UnmarkDeepWithPaths()
-	seen := map[origin]bool{}
 	var out []origin
-	for _, p := range paths {
-		for m := range p.Marks {
-			if o, ok := m.(origin); ok && !seen[o] {
-				seen[o] = true
+	for _, part := range cty.DeepValues(v) {
+		for m := range part.Marks() {
+			if o, ok := originOf(m); ok {
 				out = append(out, o)
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b origin) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.span.Name(), b.span.Name()), cmp.Compare(a.span.Start, b.span.Start), strings.Compare(a.text, b.text), strings.Compare(a.setting, b.setting))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.span.Name(), b.span.Name()), cmp.Compare(a.span.Start, b.span.Start), strings.Compare(a.text, b.text), strings.Compare(a.setting, b.setting),
+			cmp.Compare(a.span.End, b.span.End), strings.Compare(a.words, b.words))
 	})
-	return out
+	return slices.Compact(out)
+}
+
+// originOf is the origin in a mark.
+func originOf(mark any) (origin, bool) {
+	o, ok := mark.(*origin)
+	if !ok {
+		return origin{}, false
+	}
+	return *o, true
 }
 
 // withMarks is v with the marks of others.

@@ -8,25 +8,38 @@ import (
 	"sync/atomic"
 )
 
+// spare has room for one more worker on each processor but the caller's. Work inside work
+// finds none left and is done where it is, so that there are never more workers than
+// processors, and no more files are open than they need.
+var spare = make(chan struct{}, runtime.GOMAXPROCS(0)-1)
+
+// spread runs work on the processors that nothing else of this package runs on, at most n.
+func spread(n int, wait *sync.WaitGroup, work func()) {
+	for range n {
+		select {
+		case spare <- struct{}{}:
+			wait.Go(func() {
+				defer func() { <-spare }()
+				work()
+			})
+		default:
+			return
+		}
+	}
+}
+
 // For calls do for every i from 0 to n-1, several at a time, and returns when all are
 // done. The calls must not depend on each other.
 func For(n int, do func(i int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	if workers <= 1 {
-		for i := range n {
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 			do(i)
 		}
-		return
 	}
-	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range workers {
-		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				do(i)
-			}
-		})
-	}
+	spread(max(0, n-1), &wait, work)
+	work()
 	wait.Wait()
 }
 
@@ -39,8 +52,7 @@ func InOrder[T any](n int, do func(i int) T) iter.Seq[T] {
 			i    int
 			done chan T
 		}
-		workers := min(n, runtime.GOMAXPROCS(0))
-		jobs, turns, stop := make(chan job), make(chan chan T, 4*workers), make(chan struct{})
+		jobs, turns, stop := make(chan job), make(chan chan T, 4*runtime.GOMAXPROCS(0)), make(chan struct{})
 		var wait sync.WaitGroup
 		defer wait.Wait()
 		defer close(stop)
@@ -61,13 +73,13 @@ func InOrder[T any](n int, do func(i int) T) iter.Seq[T] {
 				}
 			}
 		})
-		for range workers {
-			wait.Go(func() {
-				for j := range jobs {
-					j.done <- do(j.i)
-				}
-			})
+		work := func() {
+			for j := range jobs {
+				j.done <- do(j.i)
+			}
 		}
+		wait.Go(work) // in the place of the caller, who waits
+		spread(max(0, n-1), &wait, work)
 		for done := range turns {
 			if !yield(<-done) {
 				return

@@ -18,6 +18,27 @@ func TestForDoesEachOnce(t *testing.T) {
 	}
 }
 
+// TestWorkInsideWork: there are never more workers than processors, however deep the work
+// is, and all of it is done.
+func TestWorkInsideWork(t *testing.T) {
+	var done, now, most atomic.Int64
+	for range InOrder(20, func(int) int {
+		For(20, func(int) {
+			here := now.Add(1)
+			for was := most.Load(); here > was && !most.CompareAndSwap(was, here); was = most.Load() {
+			}
+			runtime.Gosched()
+			now.Add(-1)
+			done.Add(1)
+		})
+		return 0
+	}) {
+	}
+	if done.Load() != 400 || int(most.Load()) > cap(spare)+1 {
+		t.Errorf("%d of 400 were done, up to %d at a time on %d processors", done.Load(), most.Load(), cap(spare)+1)
+	}
+}
+
 // TestInOrder lets early calls be the slow ones: what comes is in order all the same, and
 // no call runs far ahead.
 func TestInOrder(t *testing.T) {

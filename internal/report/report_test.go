@@ -96,6 +96,15 @@ func TestGolden(t *testing.T) {
 	for _, f := range Formats {
 		golden(t, "fleet."+f.Name, f, hosts, Options{Fleet: true, Limit: diag.Warning})
 	}
+	var many []Host
+	for i := range 12 {
+		h := Host{Root: "hosts/" + string(rune('a'+i)), Findings: fleet["design"]}
+		if i%3 > 0 {
+			h.Findings = append(slices.Clone(h.Findings), fleet["related"][0], fleet["related"][0])
+		}
+		many = append(many, h, Host{Root: "hosts/clean"})
+	}
+	golden(t, "many.ansi", Formats[0], slices.Values(many), Options{Fleet: true, Color: true})
 }
 
 // golden holds what a format writes against a file.

@@ -2,11 +2,14 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,11 +23,13 @@ func Text(w io.Writer, l diag.List, o Options) error { return writeText(w, One(H
 // writeText writes findings for people: the message, the place, its source line with the
 // wrong part marked, related places, notes and help. A last line counts the findings. Of
 // many hosts those with findings are counted too, and the others are only a number. What
-// has no root among many hosts is about all of them.
+// has no root among many hosts is about all of them. Where the hosts with findings are more
+// than a screen shows, a table says what most of them have.
 func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	p := printer{out: bufio.NewWriter(w), color: o.Color}
 	var all counts
 	var rest unseen
+	rules := tally{}
 	total, clean := 0, 0
 	for h := range hosts {
 		if p.below = ""; o.Fleet {
@@ -50,7 +55,11 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 			total++
 			p.line(p.paint(bold, Printable(filepath.ToSlash(h.Root))), ": ", of.String(), aside.String())
 			p.line()
+			rules.add(h.Findings)
 		}
+	}
+	if total-clean > manyHosts {
+		rules.write(&p)
 	}
 	switch {
 	case !o.Fleet:
@@ -61,6 +70,45 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 		p.line(number(total, "host"), ", ", strconv.Itoa(total-clean), " with findings: ", all.String(), rest.String())
 	}
 	return p.out.Flush()
+}
+
+// manyHosts is how many hosts may have findings before a table says which.
+const manyHosts = 10
+
+// tally counts findings by their rules.
+type tally map[string]*ruleCount
+
+type ruleCount struct {
+	rule            string
+	hosts, findings int
+}
+
+// add counts the findings of one host.
+func (t tally) add(l diag.List) {
+	here := map[string]bool{}
+	for i := range l {
+		rule := l[i].Rule
+		if t[rule] == nil {
+			t[rule] = &ruleCount{rule: rule}
+		}
+		t[rule].findings++
+		if !here[rule] {
+			here[rule] = true
+			t[rule].hosts++
+		}
+	}
+}
+
+// write writes a line for each rule, that of the most hosts first.
+func (t tally) write(p *printer) {
+	rows := slices.SortedFunc(maps.Values(t), func(a, b *ruleCount) int {
+		return cmp.Or(cmp.Compare(b.hosts, a.hosts), strings.Compare(a.rule, b.rule))
+	})
+	p.line(p.paint(bold, "  hosts  findings"))
+	for _, r := range rows {
+		p.line(fmt.Sprintf("%7d  %8d  %s", r.hosts, r.findings, Printable(r.rule)))
+	}
+	p.line()
 }
 
 func number(n int, word string) string {

@@ -151,6 +151,48 @@ func TestTreeReadLimits(t *testing.T) {
 	}
 }
 
+// counted counts what a file system is asked.
+type counted struct {
+	fstest.MapFS
+	asked *int
+}
+
+func (c counted) Open(name string) (fs.File, error) { *c.asked++; return c.MapFS.Open(name) }
+
+func (c counted) Lstat(name string) (fs.FileInfo, error) { *c.asked++; return c.MapFS.Lstat(name) }
+
+func (c counted) ReadLink(name string) (string, error) { *c.asked++; return c.MapFS.ReadLink(name) }
+
+// TestTreeRemembers: what was asked once is not asked again, and below what is not there
+// nothing is looked for.
+func TestTreeRemembers(t *testing.T) {
+	asked := 0
+	tree := NewTree(counted{fstest.MapFS{"etc/a/x.conf": {Data: []byte("x")}, "etc/l": {Mode: fs.ModeSymlink, Data: []byte("a")}}, &asked})
+	look := func() {
+		for _, name := range []string{"etc/a/x.conf", "/etc/l/x.conf", "etc/none/x.conf", "proc/sys/net/ipv4"} {
+			_, err := tree.Stat(name)
+			if _, list := tree.List(name); list != nil {
+				t.Error(list)
+			}
+			if real, _ := tree.Resolve(name); err == nil && real != "etc/a/x.conf" {
+				t.Errorf("%s leads to %s", name, real)
+			}
+		}
+		if found, err := tree.Glob("/etc/*/*.conf"); err != nil || !slices.Equal(found, []string{"etc/a/x.conf", "etc/l/x.conf"}) {
+			t.Errorf("%q, %v", found, err)
+		}
+	}
+	look()
+	// etc, a, x.conf, l and where it leads, none, proc; and the names in etc, in a, and in it as l.
+	if asked > 10 {
+		t.Errorf("asked %d times", asked)
+	}
+	before := asked
+	if look(); asked != before {
+		t.Errorf("asked %d times more", asked-before)
+	}
+}
+
 func TestGlob(t *testing.T) {
 	tree := NewTree(fstest.MapFS{
 		"etc/a.conf": {}, "etc/b.conf": {}, "etc/.hidden.conf": {}, "etc/c.txt": {}, "opt/x/etc/d.conf": {}, "opt/y/etc/e.conf": {},

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Limits on what is read. A configuration file of the services we know is some
@@ -36,6 +37,9 @@ var (
 //
 // A tree can also be one folder of this machine. Its names are those of the machine, and
 // what lies elsewhere is ErrOutside.
+//
+// What the file system says about a place is remembered: a thousand paths lead through the
+// same few folders.
 type Tree struct {
 	fsys fs.FS
 	root *os.Root // closed by Close; nil for a tree in memory
@@ -43,6 +47,27 @@ type Tree struct {
 	said string   // of a folder: how people named it, ended by a slash; "" for the current one
 
 	lookout *Lookout // nil when nobody looks out
+	seen    *seen
+}
+
+// seen is what is known already.
+type seen struct {
+	sync.Mutex
+	places  map[string]place  // by their names below the top
+	folders map[string]folder // by their names, links and all
+}
+
+// place is what lies at a name.
+type place struct {
+	info   fs.FileInfo // of the link itself where it is one
+	target string      // of a link; "" for everything else
+	err    error
+}
+
+// folder is the base names in a folder, ascending.
+type folder struct {
+	names []string
+	err   error
 }
 
 // OpenTree is the tree below a directory. The caller must Close it.
@@ -51,7 +76,9 @@ func OpenTree(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{fsys: root.FS(), root: root}, nil
+	t := NewTree(root.FS())
+	t.root = root
+	return t, nil
 }
 
 // OpenFolder is the one folder that an operator named, in files of this machine. Its
@@ -86,7 +113,61 @@ func (t *Tree) PathOf(name string) string {
 }
 
 // NewTree is a tree over any file system, such as one in memory.
-func NewTree(fsys fs.FS) *Tree { return &Tree{fsys: fsys} }
+func NewTree(fsys fs.FS) *Tree {
+	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}}}
+}
+
+// look is what lies at a name below the top. The folders on the way to it are no links.
+func (t *Tree) look(name string) place {
+	t.seen.Lock()
+	p, known := t.seen.places[name]
+	if !known {
+		p = t.seen.places[path.Dir(name)]
+	}
+	t.seen.Unlock()
+	if known {
+		return p
+	}
+	if !errors.Is(p.err, fs.ErrNotExist) { // a folder that is not there has nothing in it
+		p = t.ask(name)
+	}
+	t.seen.Lock()
+	t.seen.places[name] = p
+	t.seen.Unlock()
+	return p
+}
+
+// ask asks the file system what lies at a name.
+func (t *Tree) ask(name string) (p place) {
+	if p.info, p.err = fs.Lstat(t.fsys, name); p.err != nil {
+		return p
+	}
+	if p.info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0 { // a junction of Windows is irregular
+		p.target, _ = fs.ReadLink(t.fsys, name) // opening it will tell
+	}
+	return p
+}
+
+// readNames reads a folder. Where that is possible, the system is not asked what each name
+// stands for.
+func readNames(fsys fs.FS, dir string) ([]string, error) {
+	f, err := fsys.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if d, ok := f.(*os.File); ok {
+		names, err := d.Readdirnames(-1)
+		slices.Sort(names)
+		return names, err
+	}
+	entries, err := fs.ReadDir(fsys, dir)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, err
+}
 
 // inside is the place of a name below the top of the tree.
 func (t *Tree) inside(name string) (string, error) {
@@ -138,9 +219,12 @@ func (t *Tree) resolve(name string) (string, error) {
 			done = strings.TrimSuffix(path.Dir("/" + done)[1:], "/")
 			continue
 		}
-		next := path.Join(done, part)
-		target, err := fs.ReadLink(t.fsys, next)
-		if err != nil { // not a link, or not there: opening it will tell
+		next := part
+		if done != "" {
+			next = done + "/" + part
+		}
+		target := t.look(next).target
+		if target == "" { // not a link, or not there: opening it will tell
 			done = next
 			continue
 		}
@@ -150,6 +234,7 @@ func (t *Tree) resolve(name string) (string, error) {
 		target = strings.ReplaceAll(target, `\`, "/")
 		if strings.HasPrefix(target, "/") {
 			done = ""
+			var err error
 			if target, err = t.inside(target); err != nil {
 				return "", err
 			}
@@ -165,25 +250,17 @@ func (t *Tree) resolve(name string) (string, error) {
 // clean drops leading slashes so that "/etc/x" and "etc/x" are one name.
 func clean(name string) string { return strings.TrimLeft(name, "/") }
 
-// find is the name of what name leads to, and what it is. The file system follows links
-// that stay inside by itself, and quickly; what it refuses is resolved as the host would.
+// find is the name of what name leads to, and what it is.
 func (t *Tree) find(name string) (string, fs.FileInfo, error) {
-	below, err := t.inside(name)
+	real, err := t.inside(name)
+	if err == nil {
+		real, err = t.resolve(real)
+	}
 	if err != nil {
 		return "", nil, err
 	}
-	real := path.Clean(below)
-	if fs.ValidPath(real) && !strings.Contains(name, "..") { // "link/.." is not what Clean makes of it
-		info, err := fs.Stat(t.fsys, real)
-		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return real, info, err
-		}
-	}
-	if real, err = t.resolve(below); err != nil {
-		return "", nil, err
-	}
-	info, err := fs.Stat(t.fsys, real)
-	return real, info, err
+	p := t.look(real)
+	return real, p.info, p.err
 }
 
 // Stat describes what name leads to.
@@ -262,24 +339,29 @@ func readAll(r io.Reader, size int) ([]byte, error) {
 }
 
 // List are the base names in a directory in ascending order; none when it does
-// not exist or is no directory.
+// not exist or is no directory. Nobody changes them.
 func (t *Tree) List(dir string) ([]string, error) {
+	if dir = strings.Trim(dir, "/"); dir == "" {
+		dir = "."
+	}
+	t.seen.Lock()
+	f, known := t.seen.folders[dir]
+	t.seen.Unlock()
+	if known {
+		return f.names, f.err
+	}
 	real, info, err := t.find(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return nil, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
+	case err != nil:
+		f.err = err
+	default:
+		f.names, f.err = readNames(t.fsys, real)
 	}
-	if err != nil {
-		return nil, err
-	}
-	entries, err := fs.ReadDir(t.fsys, real)
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names, nil
+	t.seen.Lock()
+	t.seen.folders[dir] = f
+	t.seen.Unlock()
+	return f.names, f.err
 }
 
 // maxGlob bounds the directory entries one pattern looks at.
