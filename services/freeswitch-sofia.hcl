@@ -62,19 +62,18 @@ service "freeswitch-sofia" {
       transport = match("transport=([a-z,]+)", value(each.value, "settings/param[@name='bind-params']/@value"))
       ws        = value(each.value, "settings/param[@name='ws-binding']/@value")
       wss       = value(each.value, "settings/param[@name='wss-binding']/@value")
-      # Words such as "auto-nat" are no addresses, and 0.0.0.0 is replaced: sofia.c.
-      told = [for a in concat(values(each.value, "settings/param[@name='ext-sip-ip']/@value"), values(each.value, "settings/param[@name='ext-rtp-ip']/@value")) : a if a != "0.0.0.0"]
     }
 
     # "auto" asks the system for any free port: sofia.c, PFLAG_AUTO_ASSIGN_PORT.
     listen "sip" {
-      purpose   = "SIP"
-      when      = local.loaded && !(local.tls && local.tls_only)
-      protocol  = length(local.transport) > 0 ? items(local.transport[0], ",") : ["udp", "tcp"]
-      port      = port(lower(text(local.sip_port, "")) == "auto" ? "0" : local.sip_port, default.port)
-      bind      = [local.address]
-      zero      = "chosen"
-      advertise = local.told
+      purpose  = "SIP"
+      when     = local.loaded && !(local.tls && local.tls_only)
+      protocol = length(local.transport) > 0 ? items(local.transport[0], ",") : ["udp", "tcp"]
+      port     = port(lower(text(local.sip_port, "")) == "auto" ? "0" : local.sip_port, default.port)
+      bind     = [local.address]
+      zero     = "chosen"
+      # Words such as "auto-nat" are no addresses, and 0.0.0.0 is replaced: sofia.c.
+      advertise = [for a in concat(values(each.value, "settings/param[@name='ext-sip-ip']/@value"), values(each.value, "settings/param[@name='ext-rtp-ip']/@value")) : a if a != "0.0.0.0"]
       exposure  = "public"
       assigned  = ["5060"]
     }
@@ -86,7 +85,7 @@ service "freeswitch-sofia" {
       port      = port(lower(text(local.tls_port, "")) == "auto" ? "0" : local.tls_port, default.tls_port)
       bind      = [local.address]
       zero      = "chosen"
-      advertise = local.told
+      advertise = [for a in concat(values(each.value, "settings/param[@name='ext-sip-ip']/@value"), values(each.value, "settings/param[@name='ext-rtp-ip']/@value")) : a if a != "0.0.0.0"]
       exposure  = "public"
       assigned  = ["5061"]
     }

@@ -253,29 +253,28 @@ service "lumenvox-media-server" {
     mrcp_first = port(first(value(local.env, "MEDIA_SERVER__MRCP_PORT_BASE"), setting("GLOBAL", "mrcp_server_port_base")), local.mrcp_base)
     rtp_first  = port(first(value(local.env, "MEDIA_SERVER__RTP_PORT_BASE"), setting("GLOBAL", "rtp_server_port_base")), local.rtp_base)
 
-    # The address that clients are told in answers of RTSP and SIP.
-    told = text(first(nonempty(value(local.env, "MEDIA_SERVER__SERVER_IP")), nonempty(setting("GLOBAL", "mrcp_server_ip"))), default.server_ip)
-
     management = hostport(value(local.env, "MANAGEMENT_ADDRESS"))
   }
 
   listen "mrcp" {
-    purpose   = "MRCP"
-    protocol  = ["tcp"]
-    first     = local.mrcp_first
-    count     = local.ports
-    zero      = "unknown" # 0 is documented to switch off SIP and RTSP only
-    advertise = [local.told]
+    purpose  = "MRCP"
+    protocol = ["tcp"]
+    first    = local.mrcp_first
+    count    = local.ports
+    zero     = "unknown" # 0 is documented to switch off SIP and RTSP only
+    # The address that clients are told in answers of RTSP and SIP.
+    advertise = [text(first(nonempty(value(local.env, "MEDIA_SERVER__SERVER_IP")), nonempty(setting("GLOBAL", "mrcp_server_ip"))), default.server_ip)]
     exposure  = "public"
   }
 
   listen "rtp" {
-    purpose   = "RTP and RTCP"
-    protocol  = ["udp"]
-    first     = local.rtp_first
-    count     = local.ports
-    zero      = "unknown"
-    advertise = [local.told]
+    purpose  = "RTP and RTCP"
+    protocol = ["udp"]
+    first    = local.rtp_first
+    count    = local.ports
+    zero     = "unknown"
+    # The address that clients are told in answers of RTSP and SIP.
+    advertise = [text(first(nonempty(value(local.env, "MEDIA_SERVER__SERVER_IP")), nonempty(setting("GLOBAL", "mrcp_server_ip"))), default.server_ip)]
     exposure  = "public"
     pairs     = true
   }

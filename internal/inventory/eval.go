@@ -35,6 +35,7 @@ type evaluator struct {
 	lacks    map[string][]string  // settings that were looked for and are not there: their sections
 	tools    *toolbox             // lent by prepare
 	budget   catalog.Budget       // of all its expressions
+	quiet    bool                 // a placeholder is no finding
 	over     bool                 // the budget is used up, and a finding says so
 }
 
@@ -226,10 +227,13 @@ func (e *evaluator) textValue(n *conf.Node, name string) cty.Value {
 	}
 	o := origin{span: at, text: n.Value, setting: name, kind: written}
 	if conf.IsPlaceholder(n.Value) && !commandLine(n) {
+		o.kind = reported
+		if e.quiet {
+			return cty.UnknownVal(cty.String).Mark(&o)
+		}
 		e.say(at, diag.Diagnostic{Rule: "template-value", Severity: diag.Warning,
 			Message: fmt.Sprintf("%s is still a template: what it will be is not known", name), Label: "placeholder",
 			Help: "check the file after the template was filled in"})
-		o.kind = reported
 		return cty.UnknownVal(cty.String).Mark(&o)
 	}
 	return cty.StringVal(n.Value).Mark(&o)

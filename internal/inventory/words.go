@@ -51,7 +51,10 @@ func (b *builder) beside(c *Claim, f *catalog.Fact, ctx *hcl.EvalContext) {
 		c.Unguarded, _ = textOf(b.value(f.Unguarded, ctx))
 	}
 	if f.Advertise != nil {
-		if list, _ := b.value(f.Advertise, ctx).Unmark(); b.list(f.Advertise, "advertise", list) && !list.IsNull() && list.IsKnown() {
+		b.quiet = true // an address that a template leaves open opens no port that is not known
+		list, _ := b.value(f.Advertise, ctx).Unmark()
+		b.quiet = false
+		if b.list(f.Advertise, "advertise", list) && !list.IsNull() && list.IsKnown() {
 			for _, v := range list.AsValueSlice() {
 				text, _ := textOf(v)
 				if w, ok := wordOf(v, text); ok && text != "" && !slices.Contains(c.Advertised, w) {
