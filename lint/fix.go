@@ -9,24 +9,33 @@ import (
 	"portolan/internal/source"
 )
 
-// moveFix is the fix that makes c begin at first, as the advice has it. It is
-//   - display where nobody wrote the number in a way that we can change: it comes from the
-//     catalogue, or from more than the one number;
+// moveFix is the fix that moves bodies, and what has to move before them. It is
+//   - display where nobody wrote one of the numbers in a way that we can change: it comes
+//     from the catalogue, or from more than the one number;
 //   - unsafe for a single port, which clients elsewhere dial by its number, and where
 //     another claim has the same number for a reason: the edit would move that too, or
 //     leave it behind;
 //   - safe for a range, whose ports peers are told in each call.
-func (p *Pass) moveFix(c *inventory.Claim, first int) []diag.Fix {
-	fix := diag.Fix{Title: "set " + c.Setting + " to " + strconv.Itoa(first), Safety: diag.Display}
-	edits := moveEdits(c, first)
-	if edits == nil {
-		return []diag.Fix{fix}
+func (p *Pass) moveFix(title string, bodies ...*body) diag.Fix {
+	fix := diag.Fix{Title: title, Safety: diag.Safe}
+	var done []*body
+	for _, b := range bodies {
+		for _, o := range b.chain() {
+			if slices.Contains(done, o) {
+				continue
+			}
+			done = append(done, o)
+			edits := moveEdits(o.head, o.to)
+			if edits == nil {
+				return diag.Fix{Title: title, Safety: diag.Display}
+			}
+			if spread(o.head) == 1 || p.entangled(o.head, edits) {
+				fix.Safety = diag.Unsafe
+			}
+			fix.Edits = append(fix.Edits, edits...)
+		}
 	}
-	fix.Edits, fix.Safety = edits, diag.Safe
-	if spread(c) == 1 || p.entangled(c, edits) {
-		fix.Safety = diag.Unsafe
-	}
-	return []diag.Fix{fix}
+	return fix
 }
 
 // moveEdits writes first, and the last port where somebody wrote that too; nil when the
@@ -96,9 +105,10 @@ func (p *Pass) entangled(c *inventory.Claim, edits []diag.Edit) bool {
 // are shown only, such as commands for the system.
 func (p *Pass) fixes(c *inventory.Claim, ways ...string) []diag.Fix {
 	var out []diag.Fix
-	if c != nil && c.Setting != "" {
-		if first, ok := p.move(c); ok {
-			out = p.moveFix(c, first)
+	if c.Setting != "" {
+		if _, ok := p.move(c); ok {
+			b := p.moves.of[c]
+			out = append(out, p.moveFix(p.setWords(b, c), b))
 		}
 	}
 	for _, w := range ways {

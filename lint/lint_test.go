@@ -173,7 +173,7 @@ error[ephemeral-overlap]: RTP 20000-20399/udp of media overlaps the ephemeral po
 error[ephemeral-overlap]: RTP 20000-49999/udp of media overlaps the ephemeral ports 10000-65535 of freebsd
   at etc/media.conf:1:12 35000: 30000 ports shared
   note: net.inet.ip.portrange.first is 10000-65535
-  help: set rtp_base to where 30000 ports are free, or move net.inet.ip.portrange.first off 20000-49999
+  help: make room for rtp_base (it needs 30000 ports in a row, and the longest free run is 8976 ports, 1024-9999, between the system ports and the ephemeral ports 10000-65535 of freebsd), or move net.inet.ip.portrange.first off 20000-49999
 `},
 		{"connections are no listeners", claims{change(rtp(35000, 35399), func(c *inventory.Claim) { c.Direction = inventory.Connect })}, hosts{linux()}, ""},
 		{"no host is known", claims{rtp(35000, 35399)}, nil, ""},
@@ -191,11 +191,13 @@ error[port-overlap]: SIP 5060/udp of phone overlaps SIP 5060/udp of media and SI
   at etc/media.conf:2:12 default: 5060 in 12.1; 1 port shared: 5060
   and etc/media.conf:2:12: 5060 in 12.1; SIP 5060/udp of media; 1 port shared: 5060
   and etc/media.conf:2:12: 5060 in 12.1; SIP 5060/udp of proxy; 1 port shared: 5060
-  help: set sip_port to 5061, or bind them to different addresses
+  note: moving SIP 5060/udp of media ends its overlaps with 2 listeners
+  help: set sip_port of media to 5061, or bind them to different addresses
 error[port-overlap]: SIP 5060/udp of proxy overlaps SIP 5060/udp of media
   at etc/media.conf:2:12 default: 5060 in 12.1; 1 port shared: 5060
   and etc/media.conf:2:12: 5060 in 12.1; SIP 5060/udp of media; 1 port shared: 5060
-  help: set sip_port to 5061, or bind them to different addresses
+  note: moving SIP 5060/udp of media ends its overlaps with 2 listeners
+  help: set sip_port of media to 5061, or bind them to different addresses
 `},
 		{"the sockets differ from what is written", claims{change(rtp(25000, 25400), func(c *inventory.Claim) { c.Ports.Last = 25399 }),
 			sip(port.UDP, 25400, "*")}, nil, ""},
