@@ -25,17 +25,33 @@ func (p *Pass) moveFix(title string, bodies ...*body) diag.Fix {
 				continue
 			}
 			done = append(done, o)
-			edits := moveEdits(o.head, o.to)
-			if edits == nil {
-				return diag.Fix{Title: title, Safety: diag.Display}
-			}
-			if spread(o.head) == 1 || p.entangled(o.head, edits) {
-				fix.Safety = diag.Unsafe
-			}
+			edits, safety := p.moveEdit(o, o.to)
+			fix.Safety = max(fix.Safety, safety)
 			fix.Edits = append(fix.Edits, edits...)
 		}
 	}
+	if fix.Safety == diag.Display {
+		fix.Edits = nil
+	}
 	return fix
+}
+
+// moveEdit is the edits that set b, and how safe they are.
+func (p *Pass) moveEdit(b *body, to int) ([]diag.Edit, diag.Safety) {
+	edits := moveEdits(b.head, to)
+	switch {
+	case edits == nil:
+		return nil, diag.Display
+	case spread(b.head) == 1 || p.entangled(b.head, edits):
+		return edits, diag.Unsafe
+	}
+	return edits, diag.Safe
+}
+
+// isSafe reports whether a safe fix can move b.
+func (p *Pass) isSafe(b *body) bool {
+	_, safety := p.moveEdit(b, b.head.NominalFirst)
+	return b.movable() && safety == diag.Safe
 }
 
 // moveEdits writes first, and the last port where somebody wrote that too; nil when the

@@ -178,15 +178,18 @@ func rivals(a, b *inventory.Claim) bool {
 	return a.Proto == b.Proto && listenerOf(a) != listenerOf(b) && !sharing(a, b) && inventory.BindsOverlap(a.Sockets(), b.Sockets())
 }
 
-// rivals reports whether two bodies have claims that are rivals, of those that a condition
-// holds for.
-func (b *body) rivals(o *body, ports func(x, y *inventory.Claim) bool) bool {
-	return slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool {
-		return slices.ContainsFunc(o.claims, func(y *inventory.Claim) bool { return ports(x, y) && rivals(x, y) })
-	})
+// apart reports whether a and b better have no number in common: rivals, and listeners of
+// one service, which some refuse although the protocols differ.
+func apart(a, b *inventory.Claim) bool {
+	return rivals(a, b) || a.Service == b.Service && a.Instance == b.Instance && listenerOf(a) != listenerOf(b) && !sharing(a, b)
 }
 
-func overlapping(x, y *inventory.Claim) bool { return x.Ports.Overlaps(y.Ports) }
+// any reports whether something holds for a claim of b and one of o.
+func (b *body) any(o *body, holds func(x, y *inventory.Claim) bool) bool {
+	return slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool {
+		return slices.ContainsFunc(o.claims, func(y *inventory.Claim) bool { return holds(x, y) })
+	})
+}
 
 // plan finds places for everything that was asked for. It is false when nothing was.
 func (p *Pass) plan() bool {
@@ -195,7 +198,7 @@ func (p *Pass) plan() bool {
 	if len(asked) == 0 {
 		return false
 	}
-	if !p.planPolitely(asked) {
+	if !p.planPolitely(asked, nil) {
 		p.planTightly(asked)
 	}
 	return true
@@ -203,14 +206,17 @@ func (p *Pass) plan() bool {
 
 // planPolitely gives those that move numbers that nobody has now, in whatever protocol and
 // on whatever address: all advice can be followed in any order, and nobody mistakes one
-// number for another.
-func (p *Pass) planPolitely(asked []*body) bool {
-	problem := solve.Problem{Apart: true}
+// number for another. Those that move are a smallest set, or the given one.
+func (p *Pass) planPolitely(asked, these []*body) bool {
+	problem := solve.Problem{Apart: true, One: true, Quarrels: quarrels(asked)}
 	for _, b := range asked {
-		free := p.free(b).Minus(p.moves.taken)
-		problem.Items = append(problem.Items, p.item(b, free))
+		it := p.item(b, p.free(b).Minus(p.moves.taken))
+		if these != nil {
+			it.Must = slices.Contains(these, b)
+			it.Fixed = !it.Must
+		}
+		problem.Items = append(problem.Items, it)
 	}
-	problem.Quarrels = quarrels(asked)
 	plan := solve.Solve(problem)
 	if plan.Verdict != solve.Placed {
 		return false
@@ -234,7 +240,7 @@ func quarrels(bodies []*body) [][2]int {
 	for i, b := range bodies {
 		b.opponents = 0
 		for k, o := range bodies[:i] {
-			if b.ports.Overlaps(o.ports) && b.rivals(o, overlapping) {
+			if b.ports.Overlaps(o.ports) && b.any(o, func(x, y *inventory.Claim) bool { return x.Ports.Overlaps(y.Ports) && rivals(x, y) }) {
 				out = append(out, [2]int{k, i})
 				b.opponents++
 				o.opponents++
@@ -253,6 +259,9 @@ func (p *Pass) item(b *body, free port.Set) solve.Item {
 	}
 	if !b.single {
 		it.Step = 2
+		if b.pairs && b.head.NominalFirst%2 != 0 {
+			it.Len += it.Len % 2 // at an even port the last pair is whole
+		}
 		it.Grow = it.Len / 4
 	}
 	if b.head.Origin != inventory.Config {
@@ -323,27 +332,64 @@ func (p *Pass) planTightly(asked []*body) {
 	}
 	bodies := append(slices.Clone(asked), p.bystanders(asked)...)
 	left := slices.DeleteFunc(slices.Clone(asked), func(b *body) bool { return !b.movable() })
-	problem := p.tight(bodies)
-	const maxRounds = 20
-	for rounds := 0; len(left) > 0; rounds++ {
-		for i, b := range bodies {
-			problem.Items[i].Fixed = problem.Items[i].Fixed || b.stuck != ""
-		}
-		plan := solve.Solve(problem)
-		if plan.Verdict != solve.Placed {
-			given := p.hopeless(left, bodies, plan, rounds >= maxRounds)
-			left = slices.DeleteFunc(left, func(b *body) bool { return slices.Contains(given, b) })
-			continue
-		}
-		if rounds > 0 && p.planPolitely(asked) { // without those that stay
-			return
-		}
-		accept(bodies, plan)
-		for _, b := range bodies {
-			b.after = p.inTheWay(b, bodies)
-		}
+	plan, ok := p.tightest(left, bodies)
+	if !ok {
 		return
 	}
+	accept(bodies, plan)
+	these := slices.DeleteFunc(slices.Clone(bodies), func(b *body) bool { return !b.move })
+	if !slices.ContainsFunc(these, func(b *body) bool { return !slices.Contains(asked, b) }) && p.planPolitely(asked, these) {
+		return
+	}
+	// What no safe fix moves may well stay for a while: better if nobody waits for it.
+	problem := p.tight(bodies, func(b *body) bool { return !p.isSafe(b) })
+	for i, b := range bodies {
+		problem.Items[i].Must, problem.Items[i].Fixed = b.move, !b.move
+	}
+	if firm := solve.Solve(problem); firm.Verdict == solve.Placed {
+		accept(bodies, firm)
+	}
+	for _, b := range bodies {
+		b.after = p.inTheWay(b, bodies)
+	}
+}
+
+// tightest is a plan for as many of left, which are the first of the bodies, as have places
+// together: one more would be too many. It is false when none has.
+func (p *Pass) tightest(left, bodies []*body) (solve.Plan, bool) {
+	const maxRounds = 20
+	problem := p.tight(bodies, func(*body) bool { return false })
+	solved := func() solve.Plan {
+		for i, b := range bodies {
+			problem.Items[i].Fixed = !b.movable() || b.stuck != ""
+		}
+		return solve.Solve(problem)
+	}
+	var given []*body
+	plan := solved()
+	for rounds := 0; plan.Verdict != solve.Placed; rounds++ {
+		more := p.hopeless(left, bodies, plan, rounds >= maxRounds)
+		left = slices.DeleteFunc(left, func(b *body) bool { return slices.Contains(more, b) })
+		if len(left) == 0 {
+			return solve.Plan{}, false
+		}
+		given = append(given, more...)
+		plan = solved()
+	}
+	slices.Reverse(given) // the shortest first
+	for i, b := range given {
+		if i >= maxRounds {
+			continue
+		}
+		why := b.stuck
+		b.stuck = ""
+		if again := solved(); again.Verdict == solve.Placed {
+			plan = again
+		} else {
+			b.stuck = why
+		}
+	}
+	return plan, true
 }
 
 // noPlace is the reason where none is known.
@@ -357,18 +403,18 @@ func (p *Pass) bystanders(asked []*body) []*body {
 		if c != b.head || b.single || !b.movable() || slices.Contains(asked, b) || len(asked)+len(out) >= maxMoves {
 			continue
 		}
-		if edits := moveEdits(c, c.NominalFirst); edits != nil && !p.entangled(c, edits) {
+		if p.isSafe(b) {
 			out = append(out, b)
 		}
 	}
 	return out
 }
 
-// tight is the problem of planTightly.
-func (p *Pass) tight(bodies []*body) solve.Problem {
-	in := map[*body]bool{}
+// tight is the problem of planTightly. What firm ones have now nobody else can have.
+func (p *Pass) tight(bodies []*body, firm func(*body) bool) solve.Problem {
+	leaves := map[*body]bool{}
 	for _, b := range bodies {
-		in[b] = true
+		leaves[b] = !firm(b)
 	}
 	var lanes []*body // one of those whose sockets are alike
 	lane := map[string]int{}
@@ -381,7 +427,7 @@ func (p *Pass) tight(bodies []*body) solve.Problem {
 			lanes = append(lanes, b)
 			var ranges []port.Range
 			for _, c := range p.listeners {
-				if !in[p.moves.of[c]] && slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool { return rivals(x, c) }) {
+				if !leaves[p.moves.of[c]] && slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool { return apart(x, c) }) {
 					ranges = append(ranges, c.Ports)
 				}
 			}
@@ -396,7 +442,7 @@ func (p *Pass) tight(bodies []*body) solve.Problem {
 		meet[i] = make([]bool, len(lanes))
 		meet[i][i] = !sharesAll(a)
 		for k, b := range lanes[:i] {
-			meet[i][k] = a.rivals(b, func(x, y *inventory.Claim) bool { return true })
+			meet[i][k] = a.any(b, apart)
 			meet[k][i] = meet[i][k]
 		}
 	}
@@ -404,15 +450,11 @@ func (p *Pass) tight(bodies []*body) solve.Problem {
 	return problem
 }
 
-// sockets are the protocols and addresses of b as a text.
+// sockets are the protocols and addresses of b, and whose they are, as a text.
 func sockets(b *body) string {
 	var words []string
 	for _, c := range b.claims {
-		word := c.Proto.String() + " " + strings.Join(c.Sockets(), ",")
-		if c.Share != "" {
-			word += " " + c.Service + " " + c.Instance + " " + c.Share
-		}
-		words = append(words, word)
+		words = append(words, strings.Join([]string{c.Proto.String(), strings.Join(c.Sockets(), ","), c.Service, c.Instance, c.Share}, " "))
 	}
 	slices.Sort(words)
 	return strings.Join(slices.Compact(words), "\n")
@@ -430,9 +472,9 @@ func (p *Pass) inTheWay(b *body, bodies []*body) []*body {
 	}
 	var out []*body
 	for _, o := range bodies {
-		if o != b && o.move && b.rivals(o, func(x, y *inventory.Claim) bool {
+		if o != b && o.move && b.any(o, func(x, y *inventory.Claim) bool {
 			r, ok := b.moved(x)
-			return ok && r.Overlaps(y.Ports)
+			return ok && r.Overlaps(y.Ports) && apart(x, y)
 		}) {
 			out = append(out, o)
 		}
@@ -482,7 +524,7 @@ func (p *Pass) reason(b *body, bodies []*body, blocked solve.Blocked) string {
 		run := port.Range{First: blocked.Run.Last - uint16(blocked.Have-1), Last: blocked.Run.Last}
 		free := "free run"
 		if slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool {
-			return slices.ContainsFunc(p.listeners, func(c *inventory.Claim) bool { return run.Overlaps(c.Ports) && rivals(x, c) })
+			return slices.ContainsFunc(p.listeners, func(c *inventory.Claim) bool { return run.Overlaps(c.Ports) && apart(x, c) })
 		}) {
 			free = "run that others could leave"
 		}
@@ -516,7 +558,7 @@ func (p *Pass) walls(b *body) string {
 		}
 	}
 	for _, c := range p.listeners {
-		if c.Ports.Last >= firstUserPort && p.moves.of[c] != b && slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool { return rivals(x, c) }) {
+		if c.Ports.Last >= firstUserPort && p.moves.of[c] != b && slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool { return apart(x, c) }) {
 			others = append(others, subject(c))
 		}
 	}
@@ -559,7 +601,7 @@ func (p *Pass) holder(b *body, at uint16) string {
 		}
 	}
 	for _, c := range p.listeners {
-		if c.Ports.Contains(at) && slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool { return rivals(x, c) }) {
+		if c.Ports.Contains(at) && slices.ContainsFunc(b.claims, func(x *inventory.Claim) bool { return apart(x, c) }) {
 			return subject(c)
 		}
 	}

@@ -65,6 +65,8 @@ type Problem struct {
 	Meet func(a, b int) bool
 	// Apart gives items that are moved ports of their own, also where they would get along.
 	Apart bool
+	// One ends the search when one smallest set has no places: the Verdict then is Unknown.
+	One bool
 }
 
 // A Verdict is what is known about a plan.
@@ -117,6 +119,9 @@ func Solve(p Problem) Plan {
 	moved, proved := s.cover(must)
 	if firsts, verdict, _ := s.place(moved); verdict == Placed {
 		return s.plan(moved, firsts, proved)
+	}
+	if p.One {
+		return Plan{Verdict: Unknown}
 	}
 	// More can be moved. If moving everything does not help, nothing does.
 	blocked, possible := s.relaxed(must, all)
