@@ -253,7 +253,7 @@ func quarrels(bodies []*body) [][2]int {
 // item is b as the solver sees it. Free are the ports that it may have.
 func (p *Pass) item(b *body, free port.Set) solve.Item {
 	it := solve.Item{
-		Len: b.high - b.low + 1, Offset: b.head.NominalFirst - b.low, Free: free.Minus(systemPorts), Now: b.ports,
+		Len: max(1, b.high-b.low+1), Offset: b.head.NominalFirst - b.low, Free: free.Minus(systemPorts), Now: b.ports,
 		Must: b.must || b.nudge, Fixed: !b.movable() || b.stuck != "",
 		Wish: solve.Wish{At: b.head.NominalFirst, Near: b.single, Avoid: p.wellKnown(b)},
 	}
@@ -354,8 +354,8 @@ func (p *Pass) planTightly(asked []*body) {
 	}
 }
 
-// tightest is a plan for as many of left, which are the first of the bodies, as have places
-// together: one more would be too many. It is false when none has.
+// tightest is a plan for as many of left as have places together: one more would be too
+// many. It is false when none has.
 func (p *Pass) tightest(left, bodies []*body) (solve.Plan, bool) {
 	const maxRounds = 20
 	problem := p.tight(bodies, func(*body) bool { return false })

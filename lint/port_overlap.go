@@ -60,11 +60,16 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 }
 
 // parting is what takes c off the ports of its partners: c moves, or all of them do, of
-// which one may move for the sake of others as well.
+// which one may move for the sake of others as well. Those that one text moves with c stay
+// with it wherever it goes.
 func (p *Pass) parting(c *inventory.Claim, partners []*inventory.Claim) (string, []diag.Fix, []string) {
 	var movers []*body
 	var ways, notes []string
 	stuck := ""
+	partners = slices.DeleteFunc(slices.Clone(partners), func(o *inventory.Claim) bool { return p.moves.of[o] == p.moves.of[c] })
+	if len(partners) == 0 {
+		return "", nil, nil
+	}
 	for _, o := range append([]*inventory.Claim{c}, partners...) {
 		b := p.moves.of[o]
 		if b.stuck != "" && stuck == "" {

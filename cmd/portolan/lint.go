@@ -38,7 +38,9 @@ is 3.
 With --fix it changes the files of its safe fixes and reports what is left; --diff
 prints that change as a patch and touches nothing. A fix is safe when it moves a range
 that peers are told in each call, and nothing else says the number. The number of a
-single port is known to clients elsewhere, so such a move is advice only. Each file is
+single port is known to clients elsewhere, so such a move is advice only. All moves
+are one plan: as few listeners as possible move, and none to where another one is or
+goes. Where there is no room a fix may move another range out of its way. Each file is
 replaced as a whole, and all bytes around the number stay.
 
 Formats for code hosts (sarif, github, gitlab, junit) name files from the working

@@ -196,10 +196,14 @@ func mostOf(sorted []piece, c int, g grid) int {
 	return n
 }
 
-// smaller takes items out of the reason while it still holds, the shortest first. It
-// counts; only few pieces are tried in every order once more.
+// smaller takes items out of the reason while it still holds, the shortest first, unless
+// there are more than anybody reads. It counts; only few pieces are tried in every order
+// once more.
 func (j *job) smaller(b Blocked) Blocked {
-	const few = 12
+	const few, many = 12, 40
+	if len(b.Items) > many {
+		return b
+	}
 	for kept := 0; kept < len(b.Items) && len(b.Items) > 1 && *j.work > 0; {
 		pieces := j.shortest(b.Items)
 		fewer := &job{pieces: slices.Delete(pieces, kept, kept+1), lanes: j.lanes, work: j.work}

@@ -229,7 +229,7 @@ func (s *solver) taken(moved []int) []port.Set {
 func (s *solver) piece(i int) piece {
 	it := s.Items[i]
 	step := max(it.Step, 1)
-	return piece{id: i, len: it.Len, step: step, phase: ((-it.Offset)%step + step) % step, free: it.Free, lane: it.Lane}
+	return piece{id: i, len: max(it.Len, 1), step: step, phase: ((-it.Offset)%step + step) % step, free: it.Free, lane: it.Lane}
 }
 
 // relaxed reports whether places may exist when everything moves, and why not. An item that
