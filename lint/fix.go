@@ -9,24 +9,49 @@ import (
 	"portolan/internal/source"
 )
 
-// moveFix is the fix that makes c begin at first, as the advice has it. It is
-//   - display where nobody wrote the number in a way that we can change: it comes from the
-//     catalogue, or from more than the one number;
+// moveFix is the fix that moves bodies, and what has to move before them. It is
+//   - display where nobody wrote one of the numbers in a way that we can change: it comes
+//     from the catalogue, or from more than the one number;
 //   - unsafe for a single port, which clients elsewhere dial by its number, and where
 //     another claim has the same number for a reason: the edit would move that too, or
 //     leave it behind;
 //   - safe for a range, whose ports peers are told in each call.
-func (p *Pass) moveFix(c *inventory.Claim, first int) []diag.Fix {
-	fix := diag.Fix{Title: "set " + c.Setting + " to " + strconv.Itoa(first), Safety: diag.Display}
-	edits := moveEdits(c, first)
-	if edits == nil {
-		return []diag.Fix{fix}
+func (p *Pass) moveFix(title string, bodies ...*body) diag.Fix {
+	fix := diag.Fix{Title: title, Safety: diag.Safe}
+	var done []*body
+	for _, b := range bodies {
+		for _, o := range b.chain() {
+			if slices.Contains(done, o) {
+				continue
+			}
+			done = append(done, o)
+			edits, safety := p.moveEdit(o, o.to)
+			fix.Safety = max(fix.Safety, safety)
+			fix.Edits = append(fix.Edits, edits...)
+		}
 	}
-	fix.Edits, fix.Safety = edits, diag.Safe
-	if spread(c) == 1 || p.entangled(c, edits) || p.sharesDefault(c) {
-		fix.Safety = diag.Unsafe
+	if fix.Safety == diag.Display {
+		fix.Edits = nil
 	}
-	return []diag.Fix{fix}
+	return fix
+}
+
+// moveEdit is the edits that set b, and how safe they are.
+func (p *Pass) moveEdit(b *body, to int) ([]diag.Edit, diag.Safety) {
+	edits := moveEdits(b.head, to)
+	switch {
+	case edits == nil:
+		return nil, diag.Display
+	case spread(b.head) == 1 || p.entangled(b.head, edits) || p.sharesDefault(b.head):
+		return edits, diag.Unsafe
+	}
+	return edits, diag.Safe
+}
+
+// isSafe reports whether a safe fix can move b.
+func (p *Pass) isSafe(b *body) bool {
+	_, safety := p.moveEdit(b, b.head.NominalFirst)
+	return b.movable() && safety == diag.Safe
 }
 
 // moveEdits writes first, as a line of its own where nobody wrote one, and the last port where
@@ -99,12 +124,13 @@ func (p *Pass) entangled(c *inventory.Claim, edits []diag.Edit) bool {
 }
 
 // fixes are what can be done about c: the move that the advice proposes, and ways that
-// are shown only, such as commands for the system.
+// are shown only, such as commands for the system. Without c there are only these.
 func (p *Pass) fixes(c *inventory.Claim, ways ...string) []diag.Fix {
 	var out []diag.Fix
 	if c != nil && c.Setting != "" {
-		if first, ok := p.move(c); ok {
-			out = p.moveFix(c, first)
+		if _, ok := p.move(c); ok {
+			b := p.moves.of[c]
+			out = append(out, p.moveFix(p.setWords(b, c), b))
 		}
 	}
 	for _, w := range ways {

@@ -173,11 +173,9 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 	}
 	p.moves = newMoves(p.listeners)
 	p.check()
-	if p.moves.failed {
-		if m, ok := p.together(); ok { // the same findings, with advice for all
-			p.moves, p.found = m, nil
-			p.check()
-		}
+	if p.plan() { // the same findings, with advice
+		p.found = nil
+		p.check()
 	}
 	p.found.Sort()
 	return p.found

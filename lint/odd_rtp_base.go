@@ -4,8 +4,6 @@ import (
 	"strconv"
 
 	"portolan/internal/diag"
-	"portolan/internal/inventory"
-	"portolan/internal/port"
 )
 
 // oddRTPBase finds ranges for pairs of RTP and RTCP that begin at an odd port. RTP
@@ -15,14 +13,7 @@ func oddRTPBase(p *Pass) {
 		if !c.Pairs || c.NominalFirst%2 == 0 {
 			continue
 		}
-		var way string
-		var fixes []diag.Fix
-		if first, ok := p.evenNeighbour(c); ok && c.Setting != "" {
-			fixes = p.moveFix(c, first)
-			way = fixes[0].Title
-		} else {
-			way, fixes = p.moveWords(c), p.fixes(c)
-		}
+		way, fixes := p.nudge(c)
 		p.report(diag.Diagnostic{
 			Message: subject(c) + " begins at the odd port " + strconv.Itoa(c.NominalFirst),
 			Span:    c.Span,
@@ -32,31 +23,4 @@ func oddRTPBase(p *Pass) {
 			Fixes:   fixes,
 		})
 	}
-}
-
-// evenNeighbour is the even port beside the base of c, when no rule wants c elsewhere
-// and the one port that a step adds is free.
-func (p *Pass) evenNeighbour(c *inventory.Claim) (int, bool) {
-	if _, elsewhere := p.moves.given[listenerOf(c)]; elsewhere {
-		return 0, false
-	}
-	var bad port.Set
-	for _, m := range p.machinesOf(c) {
-		bad = bad.Union(m.handsOut[c.Proto]).Union(m.refused[c.Proto]).Union(m.open)
-	}
-	for _, by := range [...]int{-1, 1} {
-		r, ok := moved(c, c.NominalFirst+by)
-		if !ok || r.First < firstUserPort {
-			continue
-		}
-		added := r.First
-		if by > 0 {
-			added = r.Last
-		}
-		if !bad.Contains(added) && !p.moves.taken.Contains(added) {
-			p.moves.taken = p.moves.taken.Union(port.Of(port.Single(added)))
-			return c.NominalFirst + by, true
-		}
-	}
-	return 0, false
 }

@@ -49,19 +49,48 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 	}
 	d.Message = subject(c) + " overlaps " + and(names)
 	d.Label = label(c, sharedPorts(shared))
-	// Somebody wrote one of the numbers: that is the one to change.
-	way := ""
-	var moved *inventory.Claim
-	for _, written := range []bool{true, false} {
-		for _, o := range append([]*inventory.Claim{c}, partners...) {
-			if way == "" && (o.Origin == inventory.Config) == written {
-				way, moved = p.moveWords(o), o
-			}
+	for _, o := range partners {
+		p.quarrel(c, o)
+	}
+	way, fixes, notes := p.parting(c, partners)
+	d.Help = or(way, "bind them to different addresses")
+	d.Fixes = fixes
+	d.Notes = append(d.Notes, notes...)
+	return d
+}
+
+// parting is what takes c off the ports of its partners: c moves, or all of them do, of
+// which one may move for the sake of others as well. Those that one text moves with c stay
+// with it wherever it goes.
+func (p *Pass) parting(c *inventory.Claim, partners []*inventory.Claim) (string, []diag.Fix, []string) {
+	var movers []*body
+	var ways, notes []string
+	stuck := ""
+	partners = slices.DeleteFunc(slices.Clone(partners), func(o *inventory.Claim) bool { return p.moves.of[o] == p.moves.of[c] })
+	if len(partners) == 0 {
+		return "", nil, nil
+	}
+	for _, o := range append([]*inventory.Claim{c}, partners...) {
+		b := p.moves.of[o]
+		if b.stuck != "" && stuck == "" {
+			stuck = p.stuckWords(b, c)
+		}
+		if !b.move || slices.Contains(movers, b) {
+			continue
+		}
+		movers = append(movers, b)
+		ways = append(ways, p.setWords(b, c))
+		if o == c {
+			break
+		}
+		if b.opponents > 1 {
+			notes = append(notes, "moving "+subject(o)+" ends its overlaps with "+count(b.opponents, "listener"))
 		}
 	}
-	d.Help = or(way, "bind them to different addresses")
-	d.Fixes = p.fixes(moved)
-	return d
+	if len(movers) == 0 {
+		return stuck, nil, nil
+	}
+	return and(ways), []diag.Fix{p.moveFix(and(ways), movers...)}, notes
 }
 
 // sharedPorts is "1 port shared: 5060".

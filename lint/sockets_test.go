@@ -10,6 +10,7 @@ import (
 	"portolan/internal/host"
 	"portolan/internal/inventory"
 	"portolan/internal/port"
+	"portolan/internal/source"
 )
 
 // seen is linux with sockets: "udp 0.0.0.0:5060 name".
@@ -154,7 +155,9 @@ func TestMovesAvoidWhatListens(t *testing.T) {
 	facts := with(seen("tcp 0.0.0.0:5061 x"), func(f *host.Facts) {
 		f.NomadPorts = host.NomadPorts{Ports: port.Of(port.Single(5059)), From: "nomad.hcl:1"}
 	})
-	two := []inventory.Claim{sip(port.TCP, 5060, "*"), change(sip(port.TCP, 5060, "*"), func(c *inventory.Claim) { c.Service = "proxy" })}
+	two := []inventory.Claim{sip(port.TCP, 5060, "*"), change(sip(port.TCP, 5060, "*"), func(c *inventory.Claim) {
+		c.Service, c.Span = "proxy", source.New("etc/proxy.conf", []byte("port = 5060\n")).Span(7, 11)
+	})}
 	list := Run(&inventory.Inventory{Claims: two}, []host.Facts{facts}, Options{Part: true})
 	if len(list) != 1 || list[0].Help != "set sip_port to 5062, or bind them to different addresses" {
 		t.Errorf("%s", words(list))

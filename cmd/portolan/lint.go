@@ -47,9 +47,12 @@ policy alone is said once for many hosts, where it holds on all of them.
 With --fix it changes the files of its safe fixes and reports what is left; --diff
 prints that change as a patch and touches nothing. A fix is safe when it moves a range
 that peers are told in each call, and nothing else says the number. The number of a
-single port is known to clients elsewhere, so such a move is advice only. Each file is
+single port is known to clients elsewhere, so such a move is advice only. All moves
+are one plan: as few listeners as possible move, and none to where another one is or
+goes. Where there is no room a fix may move another range out of its way. Each file is
 replaced as a whole, and all bytes around the number stay. A number that a LumenVox
-file leaves to its default gets a line of its own.
+file leaves to its default gets a line of its own. Where one fix makes room for another,
+--fix goes on, and --diff shows the first step.
 
 What cannot move is reserved: in the files of a Linux host one edit writes one list of
 net.ipv4.ip_local_reserved_ports, with all that was in it, into the file below etc that
@@ -110,15 +113,17 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 			if err != nil {
 				return err
 			}
-			if fix {
+			for rounds := 0; fix && rounds < maxRounds; rounds++ { // one fix may make room for another
 				changed, err := a.fix(cmd.Context(), &in, args, host.Findings)
 				if err != nil {
 					return err
 				}
-				if changed { // what is left, and whatever a fix has brought
-					if host, err = a.judgeNew(cmd.Context(), &in, args, old); err != nil {
-						return err
-					}
+				if !changed {
+					break
+				}
+				// What is left, and whatever a fix has brought.
+				if host, err = a.judgeNew(cmd.Context(), &in, args, old); err != nil {
+					return err
 				}
 			}
 			if showDiff {
@@ -161,6 +166,9 @@ func (a *app) writeHosts(f report.Format, hosts iter.Seq[report.Host], o report.
 	}
 	return nil
 }
+
+// maxRounds bounds how often --fix judges and mends.
+const maxRounds = 5
 
 // judgeNew judges, and moves what an earlier run had found too to the known findings.
 func (a *app) judgeNew(ctx context.Context, in *input, paths []string, old *report.Baseline) (report.Host, error) {
