@@ -98,6 +98,7 @@ type Group struct {
 // Lint is a mistake that only this service can make.
 type Lint struct {
 	Name     string
+	ForEach  hcl.Expression // nil is once
 	When     hcl.Expression // true where the mistake is; the settings it looks at are marked
 	Severity string         // "error", "warning" or "info"
 	Message  hcl.Expression

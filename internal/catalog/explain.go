@@ -68,6 +68,12 @@ func (s *Service) Explain() string {
 			}
 		}
 	}
+	if len(s.Lints) > 0 {
+		b.WriteString("\n## Mistakes that are looked for\n\n")
+	}
+	for _, l := range s.Lints {
+		fmt.Fprintf(&b, "* %s, %s: %s\n", l.Name, l.Severity, s.text(l.Message))
+	}
 	b.WriteString("\n## What it listens on and connects to\n\n")
 	s.facts(&b, &s.Group, "")
 	return b.String()

@@ -238,7 +238,7 @@ func (p *parser) lint(s *Service, b *hclsyntax.Block, sc scope) {
 	if !ok {
 		return
 	}
-	p.Check(b.Body, hclfile.Shape{Attrs: []string{"when", "severity", "message", "help"}, Required: []string{"when", "severity", "message", "help"}}, "a lint", b.DefRange())
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"for_each", "when", "severity", "message", "help"}, Required: []string{"when", "severity", "message", "help"}}, "a lint", b.DefRange())
 	when, message := b.Body.Attributes["when"], b.Body.Attributes["message"]
 	if when == nil || message == nil {
 		return
@@ -246,9 +246,13 @@ func (p *parser) lint(s *Service, b *hclsyntax.Block, sc scope) {
 	for _, l := range s.Locals {
 		sc.locals = append(sc.locals, l.Name)
 	}
+	l := Lint{Name: name, When: when.Expr, Severity: p.String(b.Body, "severity"), Message: message.Expr, Help: p.String(b.Body, "help")}
+	if over := b.Body.Attributes["for_each"]; over != nil {
+		p.expression(over.Expr, sc)
+		l.ForEach, sc.each = over.Expr, true
+	}
 	p.expression(when.Expr, sc)
 	p.expression(message.Expr, sc)
-	l := Lint{Name: name, When: when.Expr, Severity: p.String(b.Body, "severity"), Message: message.Expr, Help: p.String(b.Body, "help")}
 	if _, err := diag.ParseSeverity(l.Severity); err != nil {
 		p.Error(b.DefRange(), "", "%s", err)
 		return

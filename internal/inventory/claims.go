@@ -178,24 +178,43 @@ func (b *builder) fact(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 
 // lints reports the mistakes that only this service can make.
 func (b *builder) lints() {
-	for _, l := range b.service.Lints {
-		v := b.value(l.When, b.ctx)
-		plain, _ := v.Unmark()
-		if !plain.IsKnown() || plain.IsNull() || plain.Type() != cty.Bool || plain.False() {
-			continue
-		}
-		severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
-		message, _ := textOf(b.value(l.Message, b.ctx))
-		at := b.doc.File.Span(0, 0)
-		for _, o := range origins(v) {
-			if o.kind == written {
-				at = o.span
-				break
+	b.scopes = []scope{{b.service.Locals, b.ctx}}
+	for i := range b.service.Lints {
+		l := &b.service.Lints[i]
+		b.repeat(l.ForEach, b.ctx, func(ctx *hcl.EvalContext) {
+			if is, known := b.truth(l.When, ctx); known && is {
+				b.lint(l, ctx)
 			}
-		}
-		b.diags = append(b.diags, diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: at, Message: b.service.ID + ": " + message, Help: l.Help})
+		})
 	}
 }
+
+// lint reports one of them at the settings that make its condition true.
+func (b *builder) lint(l *catalog.Lint, ctx *hcl.EvalContext) {
+	severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
+	message, _ := textOf(b.value(l.Message, ctx))
+	d := diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: b.doc.File.Span(0, 0), Message: b.service.ID + ": " + message,
+		Notes: []string{l.Name + " of portolan explain " + b.service.ID}, Help: l.Help}
+	var places []source.Span
+	for _, v := range b.reasons(l.When, ctx) {
+		for _, o := range origins(v) {
+			if (o.kind == written || o.kind == builtin) && !slices.Contains(places, o.span) {
+				places = append(places, o.span)
+			}
+		}
+	}
+	for i, at := range places[:min(len(places), maxPlaces)] {
+		if i == 0 {
+			d.Span = at
+			continue
+		}
+		d.Related = append(d.Related, diag.Related{Span: at, Message: "together with this"})
+	}
+	b.diags = append(b.diags, d)
+}
+
+// maxPlaces bounds the settings that one such finding shows.
+const maxPlaces = 5
 
 // once makes the claims of one block for one item.
 func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
