@@ -69,6 +69,8 @@ var Rules = [...]Rule{
 	{"shared-range", NowAndThen, "listeners of one process take their ports from the same range", diag.Info, sharedRange},
 	{"odd-rtp-base", NowAndThen, "a range of RTP and RTCP pairs begins at an odd port", diag.Warning, oddRTPBase},
 
+	{"cross-file-mismatch", NotFound, "a service connects to another one of this host where that does not listen", diag.Warning, crossFileMismatch},
+
 	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},
 	{"ambiguous-line", Misread, "two readers understand a line differently", diag.Warning, nil},
 	{"broken-fact", Unknown, "a fact of the host cannot be read", diag.Warning, nil},

@@ -106,6 +106,9 @@ func (s *Service) facts(b *strings.Builder, g *Group, where string) {
 					fmt.Fprintf(b, "  * %s = `%s`\n", e.name, s.text(e.expr))
 				}
 			}
+			if len(f.To) > 0 {
+				fmt.Fprintf(b, "  * to = %s\n", strings.Join(f.To, " or "))
+			}
 		}
 	}
 	write("listen", g.Listens)

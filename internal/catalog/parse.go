@@ -416,7 +416,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 		return list
 	}
 	shape := hclfile.Shape{
-		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer", "source"},
+		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer", "source", "to"},
 		Required: []string{"purpose", "protocol", "port", "peer"},
 	}
 	where := "a connection"
@@ -442,6 +442,9 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 		Name: name, Purpose: expr("purpose"), When: expr("when"), ForEach: expr("for_each"), Protocol: expr("protocol"),
 		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"), Source: expr("source"),
 		Span: p.Span(b.LabelRanges[0]),
+	}
+	if a := b.Body.Attributes["to"]; a != nil {
+		f.To, f.ToSpan = p.Strings(b.Body, "to"), p.Span(a.Expr.Range())
 	}
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")

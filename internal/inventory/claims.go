@@ -294,6 +294,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		claim.Assigned = claim.Assigned.Union(s)
 	}
 	if direction == Connect {
+		claim.To = f.To
 		if claim.Peer, ok = textOf(b.value(f.Peer, ctx)); !ok {
 			b.partial = true
 			return
