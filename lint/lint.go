@@ -75,6 +75,7 @@ var Rules = [...]Rule{
 	{"ambiguous-line", Misread, "two readers understand a line differently", diag.Warning, nil},
 	{"broken-fact", Unknown, "a fact of the host cannot be read", diag.Warning, nil},
 	{"compose-host-network-ports", Misread, "a container with the network of the host has a list of ports", diag.Warning, nil},
+	{"compose-variable-unused", Misread, "a variable of .env does not come to the container that asks for it", diag.Warning, nil},
 	{"broken-line", Misread, "a line is no comment, no section and no setting", diag.Warning, nil},
 	{"cannot-express", Firewall, "a firewall cannot say what the policy asks for", diag.Error, nil},
 	{"description", Unknown, "the description of a service is wrong", diag.Error, nil},

@@ -159,6 +159,62 @@ func (s *Service) settings() []string {
 	return slices.Compact(out)
 }
 
+// Variables are the variables that a description asks the environment of a container for,
+// ascending: value(local.env, "NAME"), where env is an environment that was looked up, or
+// "environment/NAME".
+func (s *Service) Variables() []string {
+	var out []string
+	for _, f := range s.Files {
+		for _, name := range f.Bodies {
+			out = append(out, name)
+		}
+	}
+	within := map[string]bool{} // local values that are an environment
+	for _, l := range s.Locals {
+		calls(l.Expr, func(call *hclsyntax.FunctionCallExpr, path string) {
+			within[l.Name] = within[l.Name] || len(call.Args) == 2 && path == "environment"
+		})
+	}
+	s.Group.expressions(func(e hcl.Expression) {
+		calls(e, func(call *hclsyntax.FunctionCallExpr, path string) {
+			if name, found := strings.CutPrefix(path, "environment/"); found {
+				out = append(out, name)
+			}
+			if len(call.Args) != 2 || strings.ContainsAny(path, "/*?[") {
+				return
+			}
+			for _, t := range call.Args[0].Variables() {
+				if len(t) == 2 && t.RootName() == "local" {
+					if a, ok := t[1].(hcl.TraverseAttr); ok && within[a.Name] {
+						out = append(out, path)
+					}
+				}
+			}
+		})
+	})
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// calls calls visit for each call in an expression whose last argument is a text that is
+// written out, with that text.
+func calls(e hcl.Expression, visit func(call *hclsyntax.FunctionCallExpr, path string)) {
+	node, ok := e.(hclsyntax.Node)
+	if !ok || e == nil {
+		return
+	}
+	// The visitor has nothing to report.
+	_ = hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
+		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && len(call.Args) > 0 {
+			if t, ok := call.Args[len(call.Args)-1].(*hclsyntax.TemplateExpr); ok && t.IsStringLiteral() {
+				v, _ := t.Value(nil)
+				visit(call, v.AsString())
+			}
+		}
+		return nil
+	})
+}
+
 // expressions calls visit for every expression of a group.
 func (g *Group) expressions(visit func(hcl.Expression)) {
 	visit(g.ForEach)

@@ -56,3 +56,62 @@ func TestPortOne(t *testing.T) {
 		}
 	}
 }
+
+// TestVariablesNobodyPassesOn: what .env says for a container, and how it may come to it.
+func TestVariablesNobodyPassesOn(t *testing.T) {
+	const dir, env = "srv/m/", "MEDIA_SERVER__RTP_PORT_BASE=27000\nTAG=7\n"
+	service := func(more string) string {
+		return "services:\n  m:\n    image: mrcp-api:$TAG\n    network_mode: host\n" + more
+	}
+	const missing = dir + ".env:1:1: MEDIA_SERVER__RTP_PORT_BASE and " + dir
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  []string
+	}{
+		{"no environment", map[string]string{"compose.yaml": service("")}, []string{missing + "compose.yaml:2:3"}},
+		{"other variables", map[string]string{"compose.yaml": service("    environment:\n      MEDIA_SERVER__SIP_PORT: 5070\n")}, []string{missing + "compose.yaml:5:5"}},
+		{"a longer name", map[string]string{"compose.yaml": service("    environment: [\"X=$MEDIA_SERVER__RTP_PORT_BASE_2\"]\n")}, []string{missing + "compose.yaml:5:5"}},
+		{"a network of its own", map[string]string{"compose.yaml": "services:\n  m: {image: mrcp-api}\n"}, []string{missing + "compose.yaml:2:3"}},
+		{"in a comment", map[string]string{"compose.yaml": service("    # ${MEDIA_SERVER__RTP_PORT_BASE}\n")}, []string{missing + "compose.yaml:2:3"}},
+		{"by its name", map[string]string{"compose.yaml": service("    environment: [MEDIA_SERVER__RTP_PORT_BASE]\n")}, nil},
+		{"without a value", map[string]string{"compose.yaml": service("    environment:\n      MEDIA_SERVER__RTP_PORT_BASE:\n")}, nil},
+		{"under another name", map[string]string{"compose.yaml": service("    environment:\n      X: a${MEDIA_SERVER__RTP_PORT_BASE:-1}\n")}, nil},
+		{"as an env_file", map[string]string{"compose.yaml": service("    env_file: .env\n")}, nil},
+		{"an env_file that is not there", map[string]string{"compose.yaml": service("    env_file: other.env\n")}, nil},
+		{"in the override", map[string]string{"compose.yaml": service(""), "compose.override.yaml": "services:\n  m:\n    environment: [MEDIA_SERVER__RTP_PORT_BASE]\n"}, nil},
+		{"in another project of the folder", map[string]string{"compose.yaml": service(""), "deploy.yml": "services: {x: {image: y, command: \"$MEDIA_SERVER__RTP_PORT_BASE\"}}\n"}, nil},
+		{"of another image", map[string]string{"compose.yaml": "services:\n  m:\n    image: acme/other\n    network_mode: host\n  c: {image: rtpengine, network_mode: host}\n"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := map[string]string{dir + ".env": env}
+			for name, text := range c.files {
+				files[dir+name] = text
+			}
+			if got := found(t, ours(t), "compose-variable-unused", files); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestVariablesOfContainers: what a description asks the environment of a container for, and
+// not what it asks a file of the host for that is called so too.
+func TestVariablesOfContainers(t *testing.T) {
+	cat := ours(t)
+	for id, want := range map[string][]string{
+		"livekit":     {"LIVEKIT_CONFIG", "LIVEKIT_KEYS"},
+		"livekit-sip": {"SIP_CONFIG_BODY"},
+		"vosk-server": {"VOSK_SERVER_INTERFACE", "VOSK_SERVER_PORT"},
+		"memcached":   nil,
+		"rtpproxy":    nil,
+		"rtpengine":   nil,
+	} {
+		if got := cat.Find(id).Variables(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", id, got)
+		}
+	}
+	if got := cat.Find("mediamtx").Variables(); !slices.Contains(got, "MTX_RTSPADDRESS") || slices.Contains(got, "rtspAddress") {
+		t.Errorf("mediamtx: %q", got)
+	}
+}
