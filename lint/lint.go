@@ -79,6 +79,7 @@ var Rules = [...]Rule{
 	{"broken-line", Misread, "a line is no comment, no section and no setting", diag.Warning, nil},
 	{"cannot-express", Firewall, "a firewall cannot say what the policy asks for", diag.Error, nil},
 	{"description", Unknown, "the description of a service is wrong", diag.Error, nil},
+	{"duplicate-setting", Misread, "a setting has two values in one section, of which the service takes one", diag.Warning, nil},
 	{"number-spelling", Misread, "a number is written in a way that people misread", diag.Info, nil},
 	{"os-chosen-port", NotFound, "a listener has another port at every start", diag.Warning, nil},
 	{"out-of-range-value", Misread, "a number is outside what its setting can mean", diag.Error, nil},

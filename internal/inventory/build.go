@@ -172,6 +172,7 @@ func (in *instance) build(choices map[string]string, tools *sync.Pool) result {
 	b := &builder{evaluator: e}
 	b.group(&in.service.Group, b.ctx, nil)
 	b.lints()
+	b.reportDoubles()
 	over := b.spent() // which may be said only now
 	if in.cut {
 		over = true

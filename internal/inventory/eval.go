@@ -32,6 +32,8 @@ type evaluator struct {
 	diags    diag.List
 	said     map[source.Span]bool // values a finding was made about
 	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
+	doubles  []double
+	listed   map[*conf.Node]bool  // nodes that the description takes all of
 	paths    map[string]conf.Path // parsed paths
 	budget   catalog.Budget       // of all its expressions
 	over     bool                 // the budget is used up, and a finding says so
@@ -52,7 +54,7 @@ const (
 
 // prepare makes the functions ready, which is all that a content test needs.
 func (e *evaluator) prepare(tools *toolbox) {
-	e.said, e.touched, e.paths = map[source.Span]bool{}, map[*conf.Node]bool{}, map[string]conf.Path{}
+	e.said, e.touched, e.listed, e.paths = map[source.Span]bool{}, map[*conf.Node]bool{}, map[*conf.Node]bool{}, map[string]conf.Path{}
 	e.version = cty.NullVal(cty.String)
 	e.budget = catalog.Budget{Left: maxWork, Over: cty.DynamicVal.Mark(origin{kind: reported})}
 	name, budget := e.budget.Variable()

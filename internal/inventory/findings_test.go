@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"portolan/internal/catalog"
@@ -113,5 +114,40 @@ func TestVariablesOfContainers(t *testing.T) {
 	}
 	if got := cat.Find("mediamtx").Variables(); !slices.Contains(got, "MTX_RTSPADDRESS") || slices.Contains(got, "rtspAddress") {
 		t.Errorf("mediamtx: %q", got)
+	}
+}
+
+// TestTwoValues: a setting that stands twice in one section, where that is one too many.
+func TestTwoValues(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		file string
+		text string
+		want string // "" for none
+	}{
+		{"INI", "etc/rtpengine/rtpengine.conf", "[rtpengine]\ninterface = 192.0.2.1\nport-min = 1\nport-min = 2\nport-min = 23000\n",
+			"etc/rtpengine/rtpengine.conf:3:12: 1 and etc/rtpengine/rtpengine.conf:5:12; etc/rtpengine/rtpengine.conf:4:12: 2 and etc/rtpengine/rtpengine.conf:5:12"},
+		{"the same value", "etc/rtpengine/rtpengine.conf", "[rtpengine]\ninterface = 192.0.2.1\nport-min = 23000\nport-min = 23000\n", ""},
+		{"two sections", "etc/rtpengine/rtpengine.conf", "[rtpengine]\ninterface = 192.0.2.1\nport-min = 22000\n[rtpengine]\nport-min = 23000\n", ""},
+		{"words", "etc/redis/redis.conf", "port 6379\nport 6380\n", "etc/redis/redis.conf:1:6: 6379 and etc/redis/redis.conf:2:6"},
+		{"what a line adds to", "etc/ssh/sshd_config", "Port 22\nPort 2022\nListenAddress 192.0.2.1\nListenAddress 192.0.2.2\n", ""},
+		{"of which there may be several", "etc/chrony/chrony.conf", "allow 192.0.2.0/24\nallow 198.51.100.0/24\nntsservercert a\nntsservercert b\nntsserverkey c\nntsserverkey d\n", ""},
+		{"the name in an attribute", "etc/freeswitch/freeswitch.xml", `<document type="freeswitch/xml"><section name="configuration">
+<configuration name="modules.conf"><modules><load module="mod_event_socket"/></modules></configuration>
+<configuration name="event_socket.conf"><settings>
+<param name="listen-ip" value="127.0.0.1"/>
+<param name="listen-port" value="8021"/>
+<param name="listen-port" value="8022"/>
+</settings></configuration></section></document>`, "etc/freeswitch/freeswitch.xml:5:34: 8021 and etc/freeswitch/freeswitch.xml:6:34"},
+		{"a value that adds to the one before", "etc/sysconfig/memcached", "PORT=11211\nOPTIONS=\"-l 192.0.2.1\"\nOPTIONS=\"$OPTIONS -p 11300\"\n", ""},
+		{"an addition of Asterisk", "etc/asterisk/rtp.conf", "[general]\nrtpstart=10000\nrtpend=20000\nrtpend+=1\n", ""},
+		{"a block of another listener", "etc/mosquitto/mosquitto.conf", "listener 1883\nprotocol mqtt\nlistener 9001\nprotocol websockets\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := found(t, ours(t), "duplicate-setting", map[string]string{c.file: c.text})
+			if strings.Join(got, "; ") != c.want {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }
