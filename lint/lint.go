@@ -89,6 +89,7 @@ var Rules = [...]Rule{
 	{"template-value", Unknown, "a value is a placeholder that a template engine should have filled in", diag.Warning, nil},
 	{"unknown-capture", Unknown, "a captured file holds no output that is known", diag.Warning, nil},
 	{"unknown-default", Unknown, "a setting is left to a default that nobody knows", diag.Warning, nil},
+	{"unknown-setting", Misread, "a name in a file is one slip away from a setting that is not set", diag.Warning, nil},
 	{"unreadable-file", Unknown, "a file of a known service cannot be read", diag.Error, nil},
 }
 

@@ -33,6 +33,11 @@ type evaluator struct {
 	said     map[source.Span]bool // values a finding was made about
 	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
 	doubles  []double
+	missed   []miss               // what was not there
+	missing  map[miss]bool        // the same
+	readers  []*catalog.Service   // services that read one of the files, itself too
+	lower    [][]byte             // see descriptions
+	words    map[string]int       // of names, by the number of names that have them; see isWord
 	listed   map[*conf.Node]bool  // nodes that the description takes all of
 	paths    map[string]conf.Path // parsed paths
 	budget   catalog.Budget       // of all its expressions
@@ -54,6 +59,7 @@ const (
 
 // prepare makes the functions ready, which is all that a content test needs.
 func (e *evaluator) prepare(tools *toolbox) {
+	e.missing = map[miss]bool{}
 	e.said, e.touched, e.listed, e.paths = map[source.Span]bool{}, map[*conf.Node]bool{}, map[*conf.Node]bool{}, map[string]conf.Path{}
 	e.version = cty.NullVal(cty.String)
 	e.budget = catalog.Budget{Left: maxWork, Over: cty.DynamicVal.Mark(origin{kind: reported})}

@@ -1,9 +1,11 @@
 package inventory_test
 
 import (
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"portolan/internal/catalog"
 	"portolan/internal/inventory"
@@ -149,5 +151,96 @@ func TestTwoValues(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		})
+	}
+}
+
+// TestMisspelled: names that can hardly be anything but a slip.
+func TestMisspelled(t *testing.T) {
+	const media, compose = "etc/lumenvox/media_server.conf", "srv/m/compose.yaml"
+	lumenvox := func(line string) map[string]string { return map[string]string{media: "[GLOBAL]\nVERSION = 12.1.100\n" + line + "\n"} }
+	environment := func(text string) map[string]string {
+		return map[string]string{compose: "services:\n  m:\n    image: mrcp-api\n    network_mode: host\n    environment:\n" + text}
+	}
+	one := func(name, text string) map[string]string { return map[string]string{name: text} }
+	for _, c := range []struct {
+		files map[string]string
+		want  string // "" for none
+	}{
+		{lumenvox("rtp_sever_port_base = 1"), media + ":3:1: rtp_sever_port_base"},
+		{lumenvox("rtp_server_portbase = 1"), media + ":3:1: rtp_server_portbase"},
+		{lumenvox("rtp-server-port-base = 1"), media + ":3:1: rtp-server-port-base"},
+		{lumenvox("rtpserverportbase = 1"), media + ":3:1: rtpserverportbase"},
+		{lumenvox("rtp_server_prot_base = 1"), media + ":3:1: rtp_server_prot_base"},
+		{lumenvox("rtp_server_port_bas = 1"), media + ":3:1: rtp_server_port_bas"},
+		{lumenvox("sip_prt = 1"), media + ":3:1: sip_prt"},
+		{lumenvox("rtp_server_port_base = 1\nrtp_sever_port_base = 2"), ""},
+		{lumenvox("SIP_PORT = 5070"), ""},
+		{lumenvox("sips_ports = 5061\nrtsp_ports = 2"), ""},
+		{lumenvox("srtp_server_port_base = 5061"), ""},
+		{lumenvox("xsip_port = 5061"), ""},
+		{lumenvox("_sip_port = 5061"), ""},
+		{lumenvox("sip_port2 = 5061"), ""},
+		{lumenvox("sip_sort = 1\nsort_order = 1"), ""}, // "sort" is a word of the file
+		{map[string]string{media: "[GLOBAL]\nVERSION = 12.1.100\n[MRCP]\nsip_prt = 1\n"}, ""},
+		{one(media, "[GLOBL]\nVERSION = 12.1.100\n"), media + ":1:2: GLOBL"},
+		{environment("      - MEDIA_SERVER__SIP_PROT=5070\n"), compose + ":6:9: MEDIA_SERVER__SIP_PROT"},
+		{environment("      MEDIA_SERVER__RTP_PORTBASE: 5070\n"), compose + ":6:7: MEDIA_SERVER__RTP_PORTBASE"},
+		{environment("      MEDIA_SERVER__SIPS_PORT: 5070\n      MY_SERVER__SIP_PORT: 1\n"), ""},
+		{one("etc/asterisk/rtp.conf", "[general]\nrtpstat=12000\nrtpend=13000\n"), "etc/asterisk/rtp.conf:2:1: rtpstat"},
+		{one("etc/asterisk/rtp.conf", "[general]\nrtpstart=12000\nrtpkeepalive=1\nrtcpend=1\n"), ""},
+		{one("etc/mysql/my.cnf", "[mysqld]\nbind-address = 127.0.0.1\n"), ""},
+		{one("etc/kurento/kurento.conf.json", `{"mediaServer": {"net": {"websocket": {"prot": 8889, "//path": "x", "port": 8888}}}}`), ""},
+		{one("usr/local/unimrcp/conf/unimrcpserver.xml", `<unimrcpserver><properties><ip>192.0.2.1</ip></properties><components>
+<sip-uas id="SIP-Agent-1" type="SofiaSIP"><sip-prot>8060</sip-prot></sip-uas></components></unimrcpserver>`), "usr/local/unimrcp/conf/unimrcpserver.xml:2:44: sip-prot"},
+		{one("etc/freeswitch/freeswitch.xml", `<document type="freeswitch/xml"><section name="configuration">
+<configuration name="modules.conf"><modules><load module="mod_event_socket"/></modules></configuration>
+<configuration name="event_socket.conf"><settings>
+<param name="listen-prot" value="8021"/>
+<param name="password" value="x"/>
+</settings></configuration></section></document>`), "etc/freeswitch/freeswitch.xml:4:14: listen-prot"},
+	} {
+		if got := strings.Join(found(t, ours(t), "unknown-setting", c.files), "; "); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.files, got, c.want)
+		}
+	}
+}
+
+// TestReadersOfOneFile: a name that another service reads in the same file is no slip of
+// one of this one's.
+func TestReadersOfOneFile(t *testing.T) {
+	describe := func(id, key string) string {
+		return `service "` + id + `" {
+  title     = "X"
+  platforms = ["linux"]
+  file "conf" {
+    format = "lumenvox"
+    paths  = { linux = ["/etc/x.conf"] }
+  }
+  listen "a" {
+    purpose  = "A"
+    protocol = ["tcp"]
+    port     = port(setting("S", "` + key + `"), 99)
+    exposure = "public"
+  }
+}
+`
+	}
+	one := fstest.MapFS{"a.hcl": {Data: []byte(describe("a", "relayport"))}}
+	two := fstest.MapFS{"b.hcl": {Data: []byte(describe("b", "relaxport"))}}
+	files := map[string]string{"etc/x.conf": "[S]\nrelaxport = 7000\n"}
+	for _, c := range []struct {
+		theirs []fs.FS
+		want   []string
+	}{
+		{nil, []string{"etc/x.conf:2:1: relaxport"}},
+		{[]fs.FS{two}, nil},
+	} {
+		cat, diags, err := catalog.Load(one, c.theirs...)
+		if err != nil || len(diags) > 0 {
+			t.Fatal(diags, err)
+		}
+		if got := found(t, cat, "unknown-setting", files); !slices.Equal(got, c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }

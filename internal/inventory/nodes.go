@@ -70,6 +70,10 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	}
 	nodes, looked := p.Search(from)
 	e.budget.Spend(1 + looked/nodesUnit)
+	if m := (miss{from, text}); len(nodes) == 0 && !e.missing[m] {
+		e.missing[m] = true
+		e.missed = append(e.missed, m)
+	}
 	return nodes, settingName(text), nil
 }
 
