@@ -481,20 +481,23 @@ func (b *builder) undecided(v cty.Value) {
 		}
 		b.asked = append(b.asked, o.setting)
 		b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: b.doc.File.Span(0, 0),
-			Message: fmt.Sprintf("which listeners of %s are there is not known", b.service.ID), Label: "not guessed",
-			Notes: []string{o.words}, Help: "write " + o.setting + " into the file"})
+			Message: fmt.Sprintf("which listeners of %s are there is not known", b.service.ID),
+			Notes:   []string{o.words}, Help: "write " + o.setting + " into the file"})
 	}
 }
 
 // unknown reports a listener whose ports cannot be told.
 func (b *builder) unknown(purpose string, values ...cty.Value) {
 	b.partial = true
-	at, reason := b.doc.File.Span(0, 0), ""
+	at, reason, missing := b.doc.File.Span(0, 0), "", "the number"
 	for _, v := range values {
 		list := origins(v)
 		for _, o := range list {
 			if o.kind == reported {
 				return
+			}
+			if missing == "the number" && o.setting != "" && !strings.ContainsAny(o.setting, " *") { // some are words for people
+				missing = o.setting + " with its number"
 			}
 			if o.kind == unknown && reason == "" {
 				reason = o.words
@@ -513,7 +516,11 @@ func (b *builder) unknown(purpose string, values ...cty.Value) {
 	if reason == "" {
 		reason = "a value it depends on is not known"
 	}
+	label := ""
+	if at.HasLine() {
+		label = "not guessed"
+	}
 	b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: at,
-		Message: fmt.Sprintf("the ports of %s of %s are not known", purpose, b.service.ID), Label: "not guessed",
-		Notes: []string{reason}, Help: "write the number into the file"})
+		Message: fmt.Sprintf("the ports of %s of %s are not known", purpose, b.service.ID), Label: label,
+		Notes: []string{reason}, Help: "write " + missing + " into the file"})
 }

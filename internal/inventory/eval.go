@@ -14,7 +14,6 @@ import (
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
 	"portolan/internal/diag"
-	"portolan/internal/port"
 	"portolan/internal/source"
 )
 
@@ -170,6 +169,7 @@ func firstLine(s string) string {
 // that says why.
 func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 	version, known := textOf(e.version)
+	known = known && version != ""
 	for i := range d.Cases {
 		c := &d.Cases[i]
 		if c.OS != "" && c.OS != e.os {
@@ -235,9 +235,7 @@ func (e *evaluator) textValue(n *conf.Node, name string) cty.Value {
 	}
 	o := origin{span: at, text: n.Value, setting: name, kind: written}
 	if conf.IsPlaceholder(n.Value) && !commandLine(n) {
-		e.say(at, diag.Diagnostic{Rule: "template-value", Severity: diag.Warning,
-			Message: fmt.Sprintf("%s is still a template: what it will be is not known", name), Label: "placeholder",
-			Help: "check the file after the template was filled in"})
+		e.placeholder(at, name)
 		o.kind = reported
 		return cty.UnknownVal(cty.String).Mark(o)
 	}
@@ -343,14 +341,11 @@ func (e *evaluator) number(text string, v cty.Value, limit int) cty.Value {
 	trimmed := strings.TrimLeft(text, " \t")
 	digits := len(trimmed) - len(strings.TrimLeft(trimmed, "0123456789"))
 	if digits == 0 || misleading(trimmed[digits:]) {
-		if text == "" {
-			return e.impossible(at, v, name+" is empty: whether that means off or the default is not documented", limit)
-		}
-		return e.impossible(at, v, name+" is not a number of at least 0", limit)
+		return e.noNumber(text, name, at, v, limit)
 	}
 	n, err := strconv.Atoi(trimmed[:digits])
 	if err != nil || n > limit {
-		return e.impossible(at, v, fmt.Sprintf("%s is above %d", name, limit), limit)
+		return e.impossible(at, v, fmt.Sprintf("%s is above %d", name, limit), numbers(limit))
 	}
 	plain := strconv.Itoa(n)
 	if trimmed != plain {
@@ -370,11 +365,7 @@ func misleading(rest string) bool {
 	return len(rest) > 1 && strings.IndexByte(",.'_xXeE", rest[0]) >= 0 && strings.IndexByte("0123456789abcdefABCDEF", rest[1]) >= 0
 }
 
-func (e *evaluator) impossible(at source.Span, v cty.Value, message string, limit int) cty.Value {
-	help := "write a number of at least 0"
-	if limit == port.Max {
-		help = "write a port from 1 to 65535"
-	}
+func (e *evaluator) impossible(at source.Span, v cty.Value, message, help string) cty.Value {
 	e.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error, Message: message, Help: help})
 	_, marks := v.Unmark()
 	return cty.UnknownVal(cty.Number).WithMarks(marks).Mark(origin{span: at, kind: reported})

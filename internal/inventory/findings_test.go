@@ -157,7 +157,9 @@ func TestTwoValues(t *testing.T) {
 // TestMisspelled: names that can hardly be anything but a slip.
 func TestMisspelled(t *testing.T) {
 	const media, compose = "etc/lumenvox/media_server.conf", "srv/m/compose.yaml"
-	lumenvox := func(line string) map[string]string { return map[string]string{media: "[GLOBAL]\nVERSION = 12.1.100\n" + line + "\n"} }
+	lumenvox := func(line string) map[string]string {
+		return map[string]string{media: "[GLOBAL]\nVERSION = 12.1.100\n" + line + "\n"}
+	}
 	environment := func(text string) map[string]string {
 		return map[string]string{compose: "services:\n  m:\n    image: mrcp-api\n    network_mode: host\n    environment:\n" + text}
 	}
@@ -241,6 +243,35 @@ func TestReadersOfOneFile(t *testing.T) {
 		}
 		if got := found(t, cat, "unknown-setting", files); !slices.Equal(got, c.want) {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// TestNoNumbers: what is said of a text where a port should be.
+func TestNoNumbers(t *testing.T) {
+	const digits = "sip_port is not written in digits alone: programs read a part of it, or refuse it; write 5060, if that is meant"
+	const ports = `; write a port from 1 to 65535, or "default"`
+	const template = "sip_port is still a template: what it will be is not known; check the file after the template was filled in"
+	for text, want := range map[string]string{
+		"5,060": digits, "5'060": digits, "5_060": digits, "0x13c4": digits, "5060.0": digits, "'5060'": digits, "+5060": digits, "\"5060": digits,
+		"five": "sip_port is not a number" + ports, "5060.5": "sip_port is not a number" + ports, "1e4": "sip_port is not a number" + ports,
+		"0x1FFFF": "sip_port is not a number" + ports, "-5060": "sip_port is below 0" + ports, "--": "sip_port is not a number" + ports,
+		"":        "sip_port is empty: whether that means off or the default is not documented" + ports,
+		"defualt": `sip_port is not a number; did you mean "default"?` + ports,
+		"70000":   "sip_port is above 65535; write a port from 1 to 65535",
+		"<port>":  template, "$SIP": template, "%SIP%": template, "__SIP__": template, "[[ sip ]]": template, "{{ sip }}": template,
+		"<": "sip_port is not a number" + ports, "$": "sip_port is not a number" + ports,
+		"default": "", "5060": "", "0": "",
+	} {
+		_, diags := read(t, "[GLOBAL]\nVERSION = 12.1.100\nsip_port = "+text+"\n")
+		got := ""
+		for _, d := range diags {
+			if d.Rule == "out-of-range-value" || d.Rule == "template-value" {
+				got += d.Message + "; " + d.Help
+			}
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }
