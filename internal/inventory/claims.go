@@ -489,15 +489,15 @@ func (b *builder) undecided(v cty.Value) {
 // unknown reports a listener whose ports cannot be told.
 func (b *builder) unknown(purpose string, values ...cty.Value) {
 	b.partial = true
-	at, reason, missing := b.doc.File.Span(0, 0), "", "the number"
+	at, reason, setting := b.doc.File.Span(0, 0), "", ""
 	for _, v := range values {
 		list := origins(v)
 		for _, o := range list {
 			if o.kind == reported {
 				return
 			}
-			if missing == "the number" && o.setting != "" && !strings.ContainsAny(o.setting, " *") { // some are words for people
-				missing = o.setting + " with its number"
+			if o.kind == absent && setting == "" {
+				setting = o.setting
 			}
 			if o.kind == unknown && reason == "" {
 				reason = o.words
@@ -508,12 +508,22 @@ func (b *builder) unknown(purpose string, values ...cty.Value) {
 					}
 				}
 				if o.span.HasLine() && o.span.File != b.service.Source { // a word that is a variable
-					at = o.span
+					at, setting = o.span, ""
+				} else if o.setting != "" {
+					setting = o.setting
 				}
 			}
 		}
 	}
-	if reason == "" {
+	help := "write the number into the file"
+	// Some settings are words for people, others are options of a command line.
+	if plainName.MatchString(setting) && !strings.Contains(setting, " ") {
+		help = "write " + setting + " with its number into the file"
+	}
+	switch reason {
+	case notRead:
+		help = "let Portolan read the part that is marked: name the folder that holds the whole host with --root, or make it readable"
+	case "":
 		reason = "a value it depends on is not known"
 	}
 	label := ""
@@ -522,5 +532,5 @@ func (b *builder) unknown(purpose string, values ...cty.Value) {
 	}
 	b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: at,
 		Message: fmt.Sprintf("the ports of %s of %s are not known", purpose, b.service.ID), Label: label,
-		Notes: []string{reason}, Help: "write " + missing + " into the file"})
+		Notes: []string{reason}, Help: help})
 }

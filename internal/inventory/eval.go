@@ -271,7 +271,7 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	if plain.IsNull() {
 		if gap, open := mayStandElsewhere(marks); open {
 			return cty.UnknownVal(t).Mark(origin{span: gap, kind: unknown,
-				words: "a part of the configuration could not be read, and it may set the value"}), nil
+				words: notRead}), nil
 		}
 		return standIn(t, marks, dflt), nil
 	}
@@ -283,6 +283,9 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	}
 	return read(text, v, dflt), nil
 }
+
+// notRead is why a value is not known that is not in what was read.
+const notRead = "a part of the configuration could not be read, and it may set the value"
 
 // mayStandElsewhere reports whether what we did not read may say a value, and where that is.
 func mayStandElsewhere(marks cty.ValueMarks) (gap source.Span, open bool) {
