@@ -44,7 +44,7 @@ internal/host:       diag hclfile port source
 internal/policy:     addr diag hclfile port ruleset source
 
 floor 4: what is claimed
-internal/inventory:  catalog conf diag parallel port source
+internal/inventory:  catalog conf diag hclfile parallel port source
 
 floor 5: what follows
 lint:                addr diag host inventory policy port ruleset solve source

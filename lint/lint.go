@@ -91,13 +91,17 @@ var Rules = [...]Rule{
 	{"published-too-few", NowAndThen, "a container publishes a part of a range that its program uses", diag.Warning, publishedTooFew},
 	{"bind-all", Strangers, "a listener for few is on every address, and nothing guards it", diag.Info, bindAll},
 	{"unprivileged-bind", NoStart, "a service binds a privileged port and is started without the right to", diag.Warning, unprivilegedBind},
+	{"cross-file-mismatch", NotFound, "a service connects to another one of this host where that does not listen", diag.Warning, crossFileMismatch},
 
 	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},
 	{"ambiguous-line", Misread, "two readers understand a line differently", diag.Warning, nil},
 	{"broken-fact", Unknown, "a fact of the host cannot be read", diag.Warning, nil},
+	{"compose-host-network-ports", Misread, "a container with the network of the host has a list of ports", diag.Warning, nil},
+	{"compose-variable-unused", Misread, "a variable of .env does not come to the container that asks for it", diag.Warning, nil},
 	{"broken-line", Misread, "a line is no comment, no section and no setting", diag.Warning, nil},
 	{"cannot-express", Firewall, "a firewall cannot say what the policy asks for", diag.Error, nil},
 	{"description", Unknown, "the description of a service is wrong", diag.Error, nil},
+	{"duplicate-setting", Misread, "a setting has two values in one section, of which the service takes one", diag.Warning, nil},
 	{"number-spelling", Misread, "a number is written in a way that people misread", diag.Info, nil},
 	{"os-chosen-port", NotFound, "a listener has another port at every start", diag.Warning, nil},
 	{"out-of-range-value", Misread, "a number is outside what its setting can mean", diag.Error, nil},
@@ -108,6 +112,7 @@ var Rules = [...]Rule{
 	{"unknown-capture", Unknown, "a captured file holds no output that is known", diag.Warning, nil},
 	{"unknown-default", Unknown, "a setting is left to a default that nobody knows", diag.Warning, nil},
 	{"unused-ignore", Misread, "an ignore silences nothing", diag.Warning, nil},
+	{"unknown-setting", Misread, "a name in a file is one slip away from a setting that is not set", diag.Warning, nil},
 	{"unreadable-file", Unknown, "a file of a known service cannot be read", diag.Error, nil},
 }
 

@@ -129,7 +129,7 @@ service "chronyd" {
 
   listen "nts-ke" {
     purpose  = "NTS key establishment"
-    when     = value("ntsserverkey") != null && value("ntsservercert") != null
+    when     = has("ntsserverkey") && has("ntsservercert")
     protocol = ["tcp"]
     port     = port(value("ntsport"), default.ntsport)
     bind     = local.binds

@@ -44,6 +44,7 @@ service "freeswitch-hiredis" {
     protocol = ["tcp"]
     port     = port(value(each.value, "param[@name='port']/@value"), default.port)
     peer     = value(each.value, "param[@name='hostname']/@value")
+    to       = ["redis.redis"]
   }
 
   test "two servers" {

@@ -139,6 +139,7 @@ service "heplify-server" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["postgresql.postgresql", "mysql.mysql", "mariadb.mariadb"]
   }
 
   connect "elasticsearch" {
@@ -155,6 +156,7 @@ service "heplify-server" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["loki.http"]
   }
 
   test "nothing written" {

@@ -67,6 +67,7 @@ service "homer-app" {
     protocol = ["tcp"]
     peer     = value(each.value, "host")
     port     = port(value(each.value, "port") == "0" ? null : value(each.value, "port"), default.postgresql)
+    to       = ["postgresql.postgresql"]
   }
 
   connect "web" {

@@ -269,6 +269,7 @@ service "janus" {
     protocol = ["tcp"]
     peer     = text(value(file("rabbitmq"), "general/host"), "localhost")
     port     = port(value(file("rabbitmq"), "general/port"), default.rabbitmq_port)
+    to       = ["rabbitmq.amqp", "rabbitmq.amqp-default", "rabbitmq.amqps"]
   }
 
   connect "mqtt" {
@@ -277,6 +278,7 @@ service "janus" {
     protocol = ["tcp"]
     peer     = text(hostport(value(file("mqtt"), "general/url")).host, "localhost")
     port     = port(hostport(value(file("mqtt"), "general/url")).port, default.mqtt_port)
+    to       = ["mosquitto.mqtt", "mosquitto.local", "mosquitto.old", "rabbitmq.mqtt", "rabbitmq.mqtt-default"]
   }
 
   each "range" {

@@ -98,6 +98,12 @@ service "kamailio" {
     ipsec   = length([for m in local.modules : m if length(match("^(?:.*/)?(ims_ipsec_pcscf)(?:[.]so)?$", m)) > 0]) > 0
     ctl     = [for p in local.params : p[2] if length(p) == 3 && p[0] == "ctl" && p[1] == "binrpc" && length(match("^(tcp|udp):", p[2])) > 0]
     rpc     = [for p in local.params : p[2] if length(p) == 3 && p[0] == "jsonrpcs" && p[1] == "dgram_socket" && length(match("^(udp):", p[2])) > 0]
+
+    # Sockets of media relays, "1 == udp:localhost:2223=2 udp:localhost:2224": a set in front,
+    # weights behind, and what is no UDP is a socket of UNIX or a web socket.
+    relays    = [for p in local.params : p if length(p) == 3 && contains(["rtpengine_sock", "rtpproxy_sock"], p[1])]
+    rtpengine = [for m in [for w in flatten([for p in local.relays : items(p[2], " ") if p[1] == "rtpengine_sock"]) : match("^udp6?:(\\[[^]]*\\]|[^:=]+):([0-9]+)", w)] : m if length(m) == 2]
+    rtpproxy  = [for m in [for w in flatten([for p in local.relays : items(p[2], " ") if p[1] == "rtpproxy_sock"]) : match("^udp6?:(\\[[^]]*\\]|[^:=]+):([0-9]+)", w)] : m if length(m) == 2]
   }
 
   # Without a socket there is one for each local address, of IPv4 unless told otherwise:
@@ -220,6 +226,26 @@ service "kamailio" {
     }
   }
 
+  # https://www.kamailio.org/docs/modules/devel/modules/rtpengine.html#rtpengine.p.rtpengine_sock
+  connect "rtpengine" {
+    purpose  = "rtpengine (NG control protocol)"
+    for_each = local.rtpengine
+    protocol = ["udp"]
+    peer     = trim_suffix(trim_prefix(each.value[0], "["), "]")
+    port     = port(each.value[1], null)
+    to       = ["rtpengine.ng"]
+  }
+
+  # https://www.kamailio.org/docs/modules/devel/modules/rtpproxy.html#rtpproxy.p.rtpproxy_sock
+  connect "rtpproxy" {
+    purpose  = "RTPproxy"
+    for_each = local.rtpproxy
+    protocol = ["udp"]
+    peer     = trim_suffix(trim_prefix(each.value[0], "["), "]")
+    port     = port(each.value[1], null)
+    to       = ["rtpproxy.control"]
+  }
+
   lint "no-claim-for-protocol" {
     when     = first([for s in concat(values("listen"), values("socket/bind"), ["none"]) : first(concat(match("(?i)(?:^|\\s)(sctp:\\S*)", s), [null])...)]...) != null
     severity = "warning"
@@ -257,6 +283,23 @@ service "kamailio" {
       unguarded = "whoever gets there controls Kamailio: nothing asks for a log-in"
       exposure  = "admin"
     }
+  }
+
+  test "media relays" {
+    input = <<-EOT
+      listen=udp:192.0.2.1:5060
+      modparam("rtpengine", "rtpengine_sock", "1 == udp:localhost:2223=2 udp:192.0.2.9:2224=1")
+      modparam("rtpengine", "rtpengine_sock", "udp6:[2001:db8::1]:2225")
+      modparam("rtpproxy", "rtpproxy_sock", "unix:/run/rtpproxy/rtpproxy.sock udp:127.0.0.1:7722")
+      modparam("rtpproxy", "rtpproxy_sock", RTPPROXY)
+    EOT
+    expect = [
+      "sip udp 192.0.2.1 5060 config L1",
+      "rtpengine udp -> localhost 2223 config L2",
+      "rtpengine udp -> 192.0.2.9 2224 config L2",
+      "rtpengine udp -> 2001:db8::1 2225 config L3",
+      "rtpproxy udp -> 127.0.0.1 7722 config L4",
+    ]
   }
 
   test "no socket" {

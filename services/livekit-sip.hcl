@@ -135,6 +135,7 @@ service "livekit-sip" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["livekit.http"]
   }
 
   connect "redis" {
@@ -143,6 +144,7 @@ service "livekit-sip" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["redis.redis", "redis.tls", "redis-sentinel.sentinel", "redis-sentinel.tls"]
   }
 
   test "as built in" {

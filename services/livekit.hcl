@@ -240,6 +240,7 @@ service "livekit" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["redis.redis", "redis.tls", "redis-sentinel.sentinel", "redis-sentinel.tls"]
   }
 
   test "as built in" {

@@ -76,6 +76,7 @@ service "lumenvox-client" {
     protocol = ["tcp"]
     peer     = hostport(each.value).host
     port     = port(hostport(each.value).port, default.license_port)
+    to       = ["lumenvox-license.license"]
   }
 
   connect "sre" {
@@ -84,6 +85,7 @@ service "lumenvox-client" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = hostport(each.value).host
     port     = port(hostport(each.value).port, default.sre_port)
+    to       = ["lumenvox-sre.sre"]
   }
 
   connect "tts" {
@@ -92,6 +94,7 @@ service "lumenvox-client" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = hostport(each.value).host
     port     = port(hostport(each.value).port, default.tts_port)
+    to       = ["lumenvox-tts.tts"]
   }
 
   test "two license servers" {

@@ -104,6 +104,7 @@ service "lumenvox-manager" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(null, default.peer)
     port     = port(setting("LICENSE_SERVER", "MaintenancePort"), default.license_port)
+    to       = ["lumenvox-license.license"]
   }
 
   connect "sre" {
@@ -112,6 +113,7 @@ service "lumenvox-manager" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(null, default.peer)
     port     = port(setting("SRE_SERVER", "MaintenancePort"), default.sre_port)
+    to       = ["lumenvox-sre.sre"]
   }
 
   connect "tts" {
@@ -120,6 +122,7 @@ service "lumenvox-manager" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(null, default.peer)
     port     = port(setting("TTS_SERVER", "MaintenancePort"), default.tts_port)
+    to       = ["lumenvox-tts.tts"]
   }
 
   connect "media" {
@@ -128,6 +131,7 @@ service "lumenvox-manager" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(null, default.peer)
     port     = port(setting("MEDIA_SERVER", "MaintenancePort"), default.media_port)
+    to       = ["lumenvox-media-server.messaging"]
   }
 
   connect "indexer" {
@@ -136,6 +140,7 @@ service "lumenvox-manager" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(null, default.peer)
     port     = port(setting("CALL_INDEXER", "MaintenancePort"), default.indexer_port)
+    to       = ["lumenvox-call-indexer.indexer"]
   }
 
   test "as shipped" {

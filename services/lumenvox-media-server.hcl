@@ -342,11 +342,12 @@ service "lumenvox-media-server" {
 
   # OPTIONAL.md says "0 = Disabled, 1 = Enabled" of these, beside a default of 5060: one of
   # the two is wrong, and a port 1 is what nobody wants.
-  lint "one" {
-    when     = length([for p in [local.sip, local.sips, local.rtsp] : p if text(p, "") == "1"]) > 0
+  lint "port-is-one" {
+    for_each = [local.sip, local.sips, local.rtsp]
+    when     = port(each.value, 0) == 1
     severity = "warning"
-    message  = "the port is 1: the documentation of the container calls that \"enabled\", and it is not known which port it opens"
-    help     = "write the number of the port, such as 5060"
+    message  = "the port is 1: the documentation of the container calls that \"enabled\" beside a default that is a port, and it is not known which port it opens"
+    help     = "write the number of the port: 5060 is usual for SIP, 5061 for SIP over TLS, 554 for RTSP"
   }
 
   # Legal, because one is TCP and the other UDP, and still advised against:
@@ -371,6 +372,7 @@ service "lumenvox-media-server" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(setting("GLOBAL", "sre_ip"), default.sre_ip)
     port     = default.sre_port
+    to       = ["lumenvox-sre.sre"]
   }
 
   test "10.5 as shipped" {

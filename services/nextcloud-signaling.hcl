@@ -56,6 +56,7 @@ service "nextcloud-signaling" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["nats.clients"]
   }
 
   connect "mcu" {
@@ -64,6 +65,7 @@ service "nextcloud-signaling" {
     protocol = ["tcp"]
     peer     = each.value.host
     port     = port(each.value.port, null)
+    to       = ["janus.ws", "janus.wss"]
   }
 
   test "what is there" {

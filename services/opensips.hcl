@@ -98,6 +98,12 @@ service "opensips" {
     commands   = length([for n in find("loadmodule") : n if length(args(n)) > 0 && length(match("^(?:.*/)?(mi_http|mi_xmlrpc_ng)(?:[.]so)?$", args(n)[0])) > 0]) > 0
     httpd_port = [for p in local.params : p[2] if length(p) == 3 && p[0] == "httpd" && p[1] == "port"]
     httpd_ip   = [for p in local.params : p[2] if length(p) == 3 && p[0] == "httpd" && p[1] == "ip"]
+
+    # Sockets of media relays, "1 == udp:localhost:2223=2 udp:localhost:2224": a set in front,
+    # weights behind, and what is no UDP is a socket of UNIX or a web socket.
+    relays    = [for p in local.params : p if length(p) == 3 && contains(["rtpengine_sock", "rtpproxy_sock"], p[1])]
+    rtpengine = [for m in [for w in flatten([for p in local.relays : items(p[2], " ") if p[1] == "rtpengine_sock"]) : match("^udp6?:(\\[[^]]*\\]|[^:=]+):([0-9]+)", w)] : m if length(m) == 2]
+    rtpproxy  = [for m in [for w in flatten([for p in local.relays : items(p[2], " ") if p[1] == "rtpproxy_sock"]) : match("^udp6?:(\\[[^]]*\\]|[^:=]+):([0-9]+)", w)] : m if length(m) == 2]
   }
 
   each "socket" {
@@ -207,6 +213,26 @@ service "opensips" {
     exposure  = "admin"
   }
 
+  # https://opensips.org/html/docs/modules/devel/rtpengine.html#param_rtpengine_sock
+  connect "rtpengine" {
+    purpose  = "rtpengine (NG control protocol)"
+    for_each = local.rtpengine
+    protocol = ["udp"]
+    peer     = trim_suffix(trim_prefix(each.value[0], "["), "]")
+    port     = port(each.value[1], null)
+    to       = ["rtpengine.ng"]
+  }
+
+  # https://opensips.org/html/docs/modules/devel/rtpproxy.html#param_rtpproxy_sock
+  connect "rtpproxy" {
+    purpose  = "RTPproxy"
+    for_each = local.rtpproxy
+    protocol = ["udp"]
+    peer     = trim_suffix(trim_prefix(each.value[0], "["), "]")
+    port     = port(each.value[1], null)
+    to       = ["rtpproxy.control"]
+  }
+
   lint "not-claimed" {
     when     = first([for s in concat(local.sockets, ["none"]) : first(concat(match("(?i)^((?:sctp|smpp|msrps?|ipsec):.*)$", s), [null])...)]...) != null
     severity = "warning"
@@ -224,7 +250,7 @@ service "opensips" {
       loadmodule "proto_udp.so"
       modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:2223")
     EOT
-    expect = ["sip udp 192.0.2.1 5070 config advertises 198.51.100.1 L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4", "ws tcp 192.0.2.1 80 default L5"]
+    expect = ["sip udp 192.0.2.1 5070 config advertises 198.51.100.1 L1", "sips tcp eth0 5061 default L2", "wss tcp 192.0.2.1 8443 config L3", "sip udp * 5060 default L4", "ws tcp 192.0.2.1 80 default L5", "rtpengine udp -> 127.0.0.1 2223 config L7"]
   }
 
   test "a module moves the default" {

@@ -59,6 +59,7 @@ service "redis-sentinel" {
     protocol = ["tcp"]
     peer     = each.value[2]
     port     = port(each.value[3], null)
+    to       = ["redis.redis", "redis.tls"]
   }
 
   test "two masters" {

@@ -198,6 +198,7 @@ service "rtpengine" {
     protocol = ["tcp"]
     peer     = hostport(each.value).host
     port     = port(hostport(each.value).port, null)
+    to       = ["redis.redis"]
   }
 
   connect "homer" {
@@ -222,6 +223,7 @@ service "rtpengine" {
     protocol = ["tcp"]
     peer     = each.value
     port     = port(first(flag(local.argv, "--mqtt-port"), setting(local.section, "mqtt-port")), default.mqtt-port)
+    to       = ["mosquitto.mqtt", "mosquitto.local", "mosquitto.old", "rabbitmq.mqtt", "rabbitmq.mqtt-default"]
   }
 
   test "two interfaces, each with the range for itself" {

@@ -141,6 +141,7 @@ service "unimrcpclient" {
       protocol = distinct([for t in items(first(nonempty(value("unimrcpclient/components/sip-uac/sip-transport")), default.sip_transport), ",") : lower(t) == "udp" ? "udp" : "tcp"])
       peer     = has(each.value, "server-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "server-ip")), local.server)
       port     = port(value(each.value, "server-port"), 0)
+      to       = ["unimrcpserver.sip", "lumenvox-media-server.sip"]
     }
   }
 
@@ -154,6 +155,7 @@ service "unimrcpclient" {
       protocol = ["tcp"]
       peer     = has(each.value, "server-ip[@type='auto']") ? "auto" : first(nonempty(value(each.value, "server-ip")), local.server)
       port     = port(value(each.value, "server-port"), 0)
+      to       = ["unimrcpserver.rtsp", "lumenvox-media-server.rtsp"]
     }
   }
 

@@ -118,6 +118,7 @@ service "voipmonitor" {
     protocol = ["tcp"]
     peer     = setting("general", "mysqlhost")
     port     = port(setting("general", "mysqlport"), default.mysql_port)
+    to       = ["mysql.mysql", "mariadb.mariadb"]
   }
 
   connect "server" {

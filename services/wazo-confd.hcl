@@ -55,6 +55,7 @@ service "wazo-confd" {
     protocol = ["tcp"]
     peer     = text(value("ari/host"), "localhost")
     port     = port(each.value, null)
+    to       = ["asterisk-http.http", "asterisk-http.https"]
   }
 
   connect "bus" {
@@ -63,6 +64,7 @@ service "wazo-confd" {
     protocol = ["tcp"]
     peer     = text(value("bus/host"), "localhost")
     port     = port(each.value, null)
+    to       = ["rabbitmq.amqp", "rabbitmq.amqp-default", "rabbitmq.amqps"]
   }
 
   connect "provd" {

@@ -21,6 +21,7 @@ import (
 
 	"portolan/internal/conf"
 	"portolan/internal/diag"
+	"portolan/internal/hclfile"
 	"portolan/internal/parallel"
 	"portolan/internal/source"
 )
@@ -113,6 +114,7 @@ type Group struct {
 // Lint is a mistake that only this service can make.
 type Lint struct {
 	Name     string
+	ForEach  hcl.Expression // nil is once
 	When     hcl.Expression // true where the mistake is; the settings it looks at are marked
 	Severity string         // "error", "warning" or "info"
 	Message  hcl.Expression
@@ -254,6 +256,8 @@ type Fact struct {
 	Unguarded hcl.Expression
 	Peer      hcl.Expression // of a connection
 	Source    hcl.Expression // of a connection: list of the first and last local port; nil when the system chooses
+	To        []string       // of a connection: the listeners it may be for, "service.listener"
+	ToSpan    source.Span    // of To
 	Exposure  string         // of a listener: an inventory.Exposure
 	Pairs     bool           // even port RTP, the next one RTCP
 	Assigned  []string       // ports that IANA assigned to it, as port.Parse reads them
@@ -364,6 +368,7 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	parseAll(eager)
 	for _, e := range eager {
 		diags = append(diags, e.diags...)
+		diags = append(diags, cat.targets(e.service)...)
 	}
 	cat.names, cat.folders = sync.OnceValue(cat.byBase), sync.OnceValue(cat.byFolder)
 	return cat, diags, nil
@@ -575,8 +580,41 @@ func (c *Catalog) All() ([]*Service, diag.List) {
 			out = append(out, e.service)
 		}
 		diags = append(diags, e.diags...)
+		diags = append(diags, c.targets(e.service)...)
 	}
 	return out, diags
+}
+
+// targets are the mistakes in what the connections of a service are for.
+func (c *Catalog) targets(s *Service) diag.List {
+	if s == nil {
+		return nil
+	}
+	var out diag.List
+	for _, f := range s.Group.connections(nil) {
+		for _, to := range f.To {
+			id, listener, _ := strings.Cut(to, ".")
+			d := diag.Diagnostic{Rule: Rule, Severity: diag.Error, Span: f.ToSpan, Help: "write to = [\"SERVICE.LISTENER\"]"}
+			if other := c.Find(id); other == nil {
+				d.Message = fmt.Sprintf("connection %s is to a service %q that is not described%s", f.Name, id, hclfile.Suggest(id, c.IDs()))
+			} else if names := other.listeners(nil); !slices.Contains(names, listener) {
+				d.Message = fmt.Sprintf("connection %s is to a listener %q that %s does not have%s", f.Name, listener, id, hclfile.Suggest(listener, names))
+			} else {
+				continue
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// connections appends the connections of a group and of those inside it.
+func (g *Group) connections(to []Fact) []Fact {
+	to = append(to, g.Connects...)
+	for i := range g.Groups {
+		to = g.Groups[i].connections(to)
+	}
+	return to
 }
 
 // Theirs are the services that the operator described, in order of ids.

@@ -56,6 +56,11 @@ const whole = `service "x" {
 }
 `
 
+// toward is a connection in front of the listener a.
+func toward(to string) string {
+	return "  connect \"c\" {\n    purpose  = \"C\"\n    protocol = [\"tcp\"]\n    port     = 1\n    peer     = \"h\"\n    to       = [\"" + to + "\"]\n  }\n  listen \"a\""
+}
+
 func none(string) bool { return false }
 
 func nothing(string) string { return "" }
@@ -165,6 +170,10 @@ func TestMistakes(t *testing.T) {
 		{`title     = "X"`, "title = \"X\"\n  runs = [\"x\"]", `"x" is not the name of a unit`},
 		{`title     = "X"`, "title = \"X\"\n  runs = [\"x@.service\"]", `"x@.service" is not the name of a unit`},
 		{`  default "port"`, "  file \"c\" {\n    format = \"compose\"\n    images = [\"a\"]\n    bodies = { con = \"X\" }\n  }\n  default \"port\"", `the bodies of c have no file "con" above`},
+		{"  listen \"a\"", toward("our.a"), `x.hcl:19:16 connection c is to a service "our" that is not described; did you mean "ours"?`},
+		{"  listen \"a\"", toward("ours.aa"), `connection c is to a listener "aa" that ours does not have; did you mean "a"?`},
+		{"  listen \"a\"", toward("ours"), `connection c is to a listener "" that ours does not have`},
+		{"  listen \"a\"", strings.Replace(toward("ours.a"), "to ", "too", 1), `a connection has no attribute "too"`},
 	} {
 		_, diags := load(t, strings.Replace(whole, c.old, c.new, 1))
 		if !strings.Contains(diags, c.want) {
@@ -173,6 +182,9 @@ func TestMistakes(t *testing.T) {
 	}
 	if _, diags := load(t, whole+strings.Replace(whole, `"x"`, `"y"`, 1)); !strings.Contains(diags, "service y stands in the file of x") {
 		t.Errorf("two: %s", diags)
+	}
+	if _, diags := load(t, strings.Replace(whole, "  listen \"a\"", toward("ours.a"), 1)); diags != "" {
+		t.Errorf("a connection to a listener that is there: %s", diags)
 	}
 	if _, diags := load(t, "# nothing\n"); !strings.Contains(diags, "the file describes no service") {
 		t.Errorf("none: %s", diags)

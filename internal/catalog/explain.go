@@ -69,6 +69,12 @@ func (s *Service) Explain() string {
 			}
 		}
 	}
+	if len(s.Lints) > 0 {
+		b.WriteString("\n## Mistakes that are looked for\n\n")
+	}
+	for _, l := range s.Lints {
+		fmt.Fprintf(&b, "* %s, %s: %s\n", l.Name, l.Severity, s.text(l.Message))
+	}
 	b.WriteString("\n## What it listens on and connects to\n\n")
 	s.facts(&b, &s.Group, "")
 	return b.String()
@@ -100,6 +106,9 @@ func (s *Service) facts(b *strings.Builder, g *Group, where string) {
 				if e.expr != nil {
 					fmt.Fprintf(b, "  * %s = `%s`\n", e.name, s.text(e.expr))
 				}
+			}
+			if len(f.To) > 0 {
+				fmt.Fprintf(b, "  * to = %s\n", strings.Join(f.To, " or "))
 			}
 		}
 	}
@@ -146,6 +155,60 @@ func (s *Service) settings() []string {
 	s.Group.expressions(visit)
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Variables are the variables that a description asks the environment of a container for,
+// ascending: value(local.env, "NAME"), where env is an environment that was looked up, or
+// "environment/NAME".
+func (s *Service) Variables() []string {
+	var out []string
+	for _, f := range s.Files {
+		for _, name := range f.Bodies {
+			out = append(out, name)
+		}
+	}
+	within := map[string]bool{} // names of local values that are an environment
+	for _, l := range s.Locals {
+		calls(l.Expr, func(call *hclsyntax.FunctionCallExpr, path string) {
+			name := Variable("local", l.Name)
+			within[name] = within[name] || len(call.Args) == 2 && path == "environment"
+		})
+	}
+	s.Group.expressions(func(e hcl.Expression) {
+		calls(e, func(call *hclsyntax.FunctionCallExpr, path string) {
+			if name, found := strings.CutPrefix(path, "environment/"); found {
+				out = append(out, name)
+			}
+			if len(call.Args) != 2 || strings.ContainsAny(path, "/*?[") {
+				return
+			}
+			for _, t := range call.Args[0].Variables() {
+				if len(t) == 1 && within[t.RootName()] {
+					out = append(out, path)
+				}
+			}
+		})
+	})
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// calls calls visit for each call in an expression whose last argument is a text that is
+// written out, with that text.
+func calls(e hcl.Expression, visit func(call *hclsyntax.FunctionCallExpr, path string)) {
+	node, ok := e.(hclsyntax.Node)
+	if !ok || e == nil {
+		return
+	}
+	// The visitor has nothing to report.
+	_ = hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
+		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && len(call.Args) > 0 {
+			if path, ok := literal(call.Args[len(call.Args)-1]); ok {
+				visit(call, path)
+			}
+		}
+		return nil
+	})
 }
 
 // expressions calls visit for every expression of a group.

@@ -243,7 +243,7 @@ func (p *parser) lint(s *Service, b *hclsyntax.Block, sc scope) {
 	if !ok {
 		return
 	}
-	p.Check(b.Body, hclfile.Shape{Attrs: []string{"when", "severity", "message", "help"}, Required: []string{"when", "severity", "message", "help"}}, "a lint", b.DefRange())
+	p.Check(b.Body, hclfile.Shape{Attrs: []string{"for_each", "when", "severity", "message", "help"}, Required: []string{"when", "severity", "message", "help"}}, "a lint", b.DefRange())
 	when, message := b.Body.Attributes["when"], b.Body.Attributes["message"]
 	if when == nil || message == nil {
 		return
@@ -251,7 +251,11 @@ func (p *parser) lint(s *Service, b *hclsyntax.Block, sc scope) {
 	for _, l := range s.Locals {
 		sc.locals = append(sc.locals, l.Name)
 	}
-	l := Lint{Name: name, When: p.expression(when.Expr, sc), Severity: p.String(b.Body, "severity"), Message: p.expression(message.Expr, sc), Help: p.String(b.Body, "help")}
+	l := Lint{Name: name, Severity: p.String(b.Body, "severity"), Help: p.String(b.Body, "help")}
+	if over := b.Body.Attributes["for_each"]; over != nil {
+		l.ForEach, sc.each = p.expression(over.Expr, sc), true
+	}
+	l.When, l.Message = p.expression(when.Expr, sc), p.expression(message.Expr, sc)
 	if _, err := diag.ParseSeverity(l.Severity); err != nil {
 		p.Error(b.DefRange(), "", "%s", err)
 		return
@@ -413,7 +417,7 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 		return list
 	}
 	shape := hclfile.Shape{
-		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer", "source"},
+		Attrs:    []string{"purpose", "when", "for_each", "protocol", "port", "peer", "source", "to"},
 		Required: []string{"purpose", "protocol", "port", "peer"},
 	}
 	where := "a connection"
@@ -439,6 +443,9 @@ func (p *parser) fact(list []Fact, b *hclsyntax.Block, scope scope, listen bool)
 		Port: expr("port"), First: expr("first"), Count: expr("count"), Last: expr("last"), Nominal: expr("nominal"), Except: expr("except"), Bind: expr("bind"), Peer: expr("peer"), Source: expr("source"),
 		Advertise: expr("advertise"), Needs: expr("needs"), Unguarded: expr("unguarded"),
 		Span: p.Span(b.LabelRanges[0]),
+	}
+	if a := b.Body.Attributes["to"]; a != nil {
+		f.To, f.ToSpan = p.Strings(b.Body, "to"), p.Span(a.Expr.Range())
 	}
 	if listen {
 		f.Exposure, f.Pairs, f.Assigned = p.String(b.Body, "exposure"), p.Bool(b.Body, "pairs"), p.Strings(b.Body, "assigned")

@@ -1,11 +1,14 @@
 package conf
 
 import (
+	"bytes"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"portolan/internal/diag"
 	"portolan/internal/source"
 )
 
@@ -615,6 +618,7 @@ func (c *compose) finish(s, services *Node) {
 		}
 		mode.Value = other.Value
 	}
+	c.ports(s, mode)
 	if profiles := child(s, "profiles"); profiles != nil {
 		for _, p := range profiles.Children { // what says that a service is off has a name
 			p.Name = profiles.Name
@@ -625,6 +629,66 @@ func (c *compose) finish(s, services *Node) {
 			s.Children = slices.DeleteFunc(s.Children, func(n *Node) bool { return n == profiles })
 		}
 	}
+}
+
+// ports reports ports of a service that nothing publishes, because it has the network of
+// the host
+// (https://github.com/compose-spec/compose-spec/blob/main/05-services.md#ports).
+func (c *compose) ports(s, mode *Node) {
+	ports := child(s, "ports")
+	if ports == nil || len(ports.Children) == 0 || mode == nil || mode.Value != "host" {
+		return
+	}
+	name := printable([]byte(s.Name))
+	d := diag.Diagnostic{
+		Rule: "compose-host-network-ports", Severity: diag.Warning, Span: ports.NameSpan, Label: "not published",
+		Message: fmt.Sprintf("the ports of %s are not published: it has the network of the host", name),
+		Related: []diag.Related{{Span: mode.ValueSpan, Message: "the network of the host is asked for here"}},
+		Notes: []string{
+			"its program opens on the host the ports that its own configuration says, whether this list has them or not",
+			"Docker leaves such a list aside, and Docker Compose 1.27 to 1.29 does not start the container: \"host\" network_mode is incompatible with port_bindings",
+		},
+		Help: "remove ports; or, to publish these and no others, remove network_mode",
+	}
+	if whole := entry(ports); !whole.IsZero() && within(whole, ports.Children) {
+		d.Fixes = []diag.Fix{{Title: "remove the ports of " + name, Safety: diag.Unsafe, Edits: []diag.Edit{{Span: whole}}}}
+	}
+	c.r.report(d)
+}
+
+// within reports whether nodes stand at a place, and not in a file that was merged.
+func within(at source.Span, nodes []*Node) bool {
+	return !slices.ContainsFunc(nodes, func(n *Node) bool {
+		return n.ValueSpan.File != at.File || n.ValueSpan.Start < at.Start || n.ValueSpan.End > at.End
+	})
+}
+
+// entry are the lines of a mapping's entry that begins a line: that of its name, and those
+// below it that are indented more, or are items of its list. It is nothing where the name
+// does not begin its line.
+func entry(n *Node) source.Span {
+	f, text := n.NameSpan.File, n.NameSpan.File.Text
+	start := bytes.LastIndexByte(text[:n.NameSpan.Start], '\n') + 1
+	if len(bytes.TrimSpace(text[start:n.NameSpan.Start])) > 0 {
+		return source.Span{}
+	}
+	indent, end := n.NameSpan.Start-start, start
+	for at := start; at < len(text); {
+		next := at + bytes.IndexByte(text[at:], '\n') + 1
+		if next == at {
+			next = len(text)
+		}
+		line := text[at:next]
+		words := bytes.TrimLeft(line, " ")
+		switch deep := len(line) - len(words); {
+		case at == start, deep > indent && words[0] != '#', deep == indent && bytes.HasPrefix(words, []byte("- ")):
+			end = next
+		case len(bytes.TrimSpace(line)) > 0 && words[0] != '#':
+			return f.Span(start, end)
+		}
+		at = next
+	}
+	return f.Span(start, end)
 }
 
 // envFile are the settings of an item of "env_file": a path, or a mapping with one.

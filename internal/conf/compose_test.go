@@ -162,3 +162,60 @@ func FuzzCompose(f *testing.F) {
 		walk(doc.Root)
 	})
 }
+
+func TestComposeHostNetworkPorts(t *testing.T) {
+	const host = "    network_mode: host\n"
+	for _, c := range []struct {
+		name    string
+		files   map[string]string
+		place   string // of the finding; "" for none
+		removes string // by the fix; "" for no fix
+	}{
+		{"a list, with comments and what follows", map[string]string{"compose.yaml": "services:\n  a:\n" + host + "    ports:\n      # SIP\n      - 5060:5060/udp\n\n      - 80:80\n    # next\n    image: x\n"},
+			"srv/pbx/compose.yaml:4:5", "    ports:\n      # SIP\n      - 5060:5060/udp\n\n      - 80:80\n"},
+		{"items as deep as the name", map[string]string{"compose.yaml": "services:\n  a:\n    ports:\n    - 80:80\n    - target: 81\n      published: 81\n" + host},
+			"srv/pbx/compose.yaml:3:5", "    ports:\n    - 80:80\n    - target: 81\n      published: 81\n"},
+		{"the last line has no end", map[string]string{"compose.yaml": "services:\n  a:\n" + host + "    ports: [\"80:80\"]"},
+			"srv/pbx/compose.yaml:4:5", "    ports: [\"80:80\"]"},
+		{"on one line with others", map[string]string{"compose.yaml": "services: {a: {network_mode: host, ports: [\"80:80\"]}}"}, "srv/pbx/compose.yaml:1:36", ""},
+		{"the network of a service that has the host's", map[string]string{"compose.yaml": "services:\n  a:\n    network_mode: service:b\n    ports: [80]\n  b:\n" + host},
+			"srv/pbx/compose.yaml:4:5", "    ports: [80]\n"},
+		{"two files", map[string]string{"compose.yaml": "services:\n  a:\n    ports: [80]\n", "compose.override.yaml": "services:\n  a:\n    ports: [81]\n" + host},
+			"srv/pbx/compose.yaml:3:5", ""},
+		{"the network comes from a variable", map[string]string{"compose.yaml": "services:\n  a:\n    network_mode: $NET\n    ports: [80]\n", ".env": "NET=host\n"},
+			"srv/pbx/compose.yaml:4:5", "    ports: [80]\n"},
+		{"a variable that is not known", map[string]string{"compose.yaml": "services:\n  a:\n    network_mode: $NET\n    ports: [80]\n"}, "", ""},
+		{"an empty list", map[string]string{"compose.yaml": "services:\n  a:\n" + host + "    ports: []\n"}, "", ""},
+		{"reset by the override", map[string]string{"compose.yaml": "services:\n  a:\n    ports: [80]\n", "compose.override.yaml": "services:\n  a:\n    ports: !reset\n" + host}, "", ""},
+		{"a network of its own", map[string]string{"compose.yaml": "services:\n  a:\n    ports: [80]\n  b:\n" + host}, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fsys := fstest.MapFS{}
+			for name, text := range c.files {
+				fsys["srv/pbx/"+name] = &fstest.MapFile{Data: []byte(text)}
+			}
+			tree := source.NewTree(fsys)
+			f, err := tree.Read("srv/pbx/compose.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, diags, err := Parse("compose", f, tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			place, removes := "", ""
+			for _, d := range diags {
+				if d.Rule != "compose-host-network-ports" || place != "" {
+					t.Fatalf("%s: %s", d.Span, d.Message)
+				}
+				place = d.Span.String()
+				for _, fix := range d.Fixes {
+					removes += fix.Edits[0].Span.Text()
+				}
+			}
+			if place != c.place || removes != c.removes {
+				t.Errorf("found at %q, and the fix removes %q", place, removes)
+			}
+		})
+	}
+}

@@ -19,6 +19,7 @@ type Path []step
 
 type step struct {
 	name  string // pattern in lower case
+	shown string // as it is written in the path
 	deep  bool   // "**"
 	plain bool   // the pattern has no wildcards
 	tests []test
@@ -43,7 +44,7 @@ func ParsePath(s string) (Path, error) {
 		var part string
 		part, rest = cutStep(rest)
 		name, brackets, _ := strings.Cut(part, "[")
-		st := step{name: strings.ToLower(name), deep: name == "**", plain: !strings.ContainsAny(name, `*?\`)}
+		st := step{name: strings.ToLower(name), shown: name, deep: name == "**", plain: !strings.ContainsAny(name, `*?\`)}
 		if name == "" {
 			return nil, fmt.Errorf("path %q has an empty step", s)
 		}
@@ -139,6 +140,50 @@ func (p Path) Search(n *Node) (found []*Node, looked int) {
 		found = next
 	}
 	return found, looked
+}
+
+// Absence is a name that a path looks for in vain.
+type Absence struct {
+	In   []*Node // the nodes among whose children it is not
+	Name string  // as the path has it
+	// Of and Key are, where an attribute has the name, as in param[@name='tls'], the element
+	// and the attribute; "" where it is the name of a node.
+	Of, Key string
+}
+
+// Absent is the first name on the way of p that is not there, when p selects nothing below
+// n. It is false for what has no name or no place: wildcards, indexes, any number of levels.
+func (p Path) Absent(n *Node) (Absence, bool) {
+	in := []*Node{n}
+	for k := range p {
+		st := &p[k]
+		if st.deep {
+			return Absence{}, false
+		}
+		next := p[k : k+1].findAll(in)
+		if len(next) > 0 {
+			in = next
+			continue
+		}
+		switch {
+		case !st.plain:
+		case len(st.tests) == 0:
+			return Absence{In: in, Name: st.shown}, true
+		case len(st.tests) == 1 && strings.HasPrefix(st.tests[0].key, "@"):
+			return Absence{In: in, Name: st.tests[0].value, Of: st.shown, Key: st.tests[0].key}, true
+		}
+		return Absence{}, false
+	}
+	return Absence{}, false
+}
+
+// findAll is Find below each of several nodes.
+func (p Path) findAll(nodes []*Node) []*Node {
+	var out []*Node
+	for _, n := range nodes {
+		out = append(out, p.Find(n)...)
+	}
+	return out
 }
 
 // named reports whether a step is for nodes of a name. A "/" in it, as in 10.0.0.0/8, would

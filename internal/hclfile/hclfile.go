@@ -256,16 +256,16 @@ func Suggest(name string, known []string) string {
 func Closest(name string, known []string) string {
 	best, limit := "", max(1, len(name)/3)
 	for _, k := range known {
-		if d := slips(strings.ToLower(name), strings.ToLower(k)); d <= limit && (best == "" || d < limit) {
+		if d := Slips(strings.ToLower(name), strings.ToLower(k)); d <= limit && (best == "" || d < limit) {
 			best, limit = k, d
 		}
 	}
 	return best
 }
 
-// slips counts the letters added, left out, replaced or swapped with their neighbour
-// that turn a into b (the optimal string alignment distance).
-func slips(a, b string) int {
+// Slips counts the letters added, left out, replaced or swapped with their neighbour
+// that turn a into b (the optimal string alignment distance), 64 for words that are longer.
+func Slips(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
 	}

@@ -67,12 +67,13 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	found, walled := containers(found, &read)
 	unclaimed(found)
 	instances := group(found)
+	readers := readersOf(found)
 	results := make([]result, len(instances))
-	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID]) })
+	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], readers) })
 	inv.Contained = make([]Contained, len(walled))
 	parallel.For(len(walled), func(i int) {
 		in := walled[i]
-		inv.Contained[i] = Contained{in.main().container, in.build(opts[in.service.ID]).claims, in.published}
+		inv.Contained[i] = Contained{in.main().container, in.build(opts[in.service.ID], readers).claims, in.published}
 	})
 	var diags diag.List
 	used := map[*candidate]bool{}
@@ -156,6 +157,17 @@ func sameFinding(a, b diag.Diagnostic) bool {
 	return a.Rule == b.Rule && a.Message == b.Message && a.Span.Name() == b.Span.Name() && a.Span.Start == b.Span.Start && a.Span.End == b.Span.End
 }
 
+// readersOf are the services that read each file, by the name under which it was found.
+func readersOf(found []candidate) map[string][]*catalog.Service {
+	out := map[string][]*catalog.Service{}
+	for i := range found {
+		if c := &found[i]; c.doc != nil && !slices.Contains(out[c.name], c.service) {
+			out[c.name] = append(out[c.name], c.service)
+		}
+	}
+	return out
+}
+
 // result is what one instance comes to.
 type result struct {
 	status   Status
@@ -164,10 +176,11 @@ type result struct {
 	diags    diag.List
 }
 
-// build makes the claims of one instance.
-func (in *instance) build(choices map[string]string) result {
+// build makes the claims of one instance. Readers are the services that read each file.
+func (in *instance) build(choices map[string]string, readers map[string][]*catalog.Service) result {
 	e := &evaluator{service: in.service, spec: &in.service.Files[0], sides: map[string]*conf.Document{}}
 	for _, p := range in.parts {
+		e.readers = append(e.readers, readers[p.name]...)
 		e.os = cmp.Or(e.os, p.os)
 		if p.spec == &in.service.Files[0] {
 			e.doc = p.doc
@@ -195,6 +208,8 @@ func (in *instance) build(choices map[string]string) result {
 	b := &builder{evaluator: e}
 	b.group(&in.service.Group, b.ctx)
 	b.lints()
+	b.reportDoubles()
+	b.unknownSettings()
 	over := b.spent() // which may be said only now
 	if in.cut {
 		over = true

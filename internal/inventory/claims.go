@@ -165,24 +165,43 @@ func (b *builder) fact(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 
 // lints reports the mistakes that only this service can make.
 func (b *builder) lints() {
-	for _, l := range b.service.Lints {
-		v := b.value(l.When, b.ctx)
-		plain, _ := v.Unmark()
-		if !plain.IsKnown() || plain.IsNull() || plain.Type() != cty.Bool || plain.False() {
-			continue
-		}
-		severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
-		message, _ := textOf(b.value(l.Message, b.ctx))
-		at := b.doc.File.Span(0, 0)
-		for _, o := range origins(v) {
-			if o.kind == written {
-				at = o.span
-				break
+	b.scopes = []scope{{b.service.Locals, b.ctx}}
+	for i := range b.service.Lints {
+		l := &b.service.Lints[i]
+		b.repeat(l.ForEach, b.ctx, func(ctx *hcl.EvalContext) {
+			if is, known := b.truth(l.When, ctx); known && is {
+				b.lint(l, ctx)
 			}
-		}
-		b.diags = append(b.diags, diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: at, Message: b.service.ID + ": " + message, Help: l.Help})
+		})
 	}
 }
+
+// lint reports one of them at the settings that make its condition true.
+func (b *builder) lint(l *catalog.Lint, ctx *hcl.EvalContext) {
+	severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
+	message, _ := textOf(b.value(l.Message, ctx))
+	d := diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: b.doc.File.Span(0, 0), Message: b.service.ID + ": " + message,
+		Notes: []string{l.Name + " of portolan explain " + b.service.ID}, Help: l.Help}
+	var places []source.Span
+	for _, v := range b.reasons(l.When, ctx) {
+		for _, o := range origins(v) {
+			if (o.kind == written || o.kind == builtin) && !slices.Contains(places, o.span) {
+				places = append(places, o.span)
+			}
+		}
+	}
+	for i, at := range places[:min(len(places), maxPlaces)] {
+		if i == 0 {
+			d.Span = at
+			continue
+		}
+		d.Related = append(d.Related, diag.Related{Span: at, Message: "together with this"})
+	}
+	b.diags = append(b.diags, d)
+}
+
+// maxPlaces bounds the settings that one such finding shows.
+const maxPlaces = 5
 
 // once makes the claims of one block for one item.
 func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
@@ -262,6 +281,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		claim.Assigned = claim.Assigned.Union(s)
 	}
 	if direction == Connect {
+		claim.To = f.To
 		if claim.Peer, ok = textOf(b.value(f.Peer, ctx)); !ok {
 			b.partial = true
 			return
@@ -457,20 +477,23 @@ func (b *builder) undecided(v cty.Value) {
 		}
 		b.asked = append(b.asked, o.setting)
 		b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: b.doc.File.Span(0, 0),
-			Message: fmt.Sprintf("which listeners of %s are there is not known", b.service.ID), Label: "not guessed",
-			Notes: []string{o.words}, Help: "write " + o.setting + " into the file"})
+			Message: fmt.Sprintf("which listeners of %s are there is not known", b.service.ID),
+			Notes:   []string{o.words}, Help: "write " + o.setting + " into the file"})
 	}
 }
 
 // unknown reports a listener whose ports cannot be told.
 func (b *builder) unknown(purpose string, values ...cty.Value) {
 	b.partial = true
-	at, reason := b.doc.File.Span(0, 0), ""
+	at, reason, setting := b.doc.File.Span(0, 0), "", ""
 	for _, v := range values {
 		list := origins(v)
 		for _, o := range list {
 			if o.kind == reported {
 				return
+			}
+			if o.kind == absent && setting == "" {
+				setting = o.setting
 			}
 			if o.kind == unknown && reason == "" {
 				reason = o.words
@@ -481,15 +504,29 @@ func (b *builder) unknown(purpose string, values ...cty.Value) {
 					}
 				}
 				if o.span.HasLine() && o.span.File != b.service.Source { // a word that is a variable
-					at = o.span
+					at, setting = o.span, ""
+				} else if o.setting != "" {
+					setting = o.setting
 				}
 			}
 		}
 	}
-	if reason == "" {
+	help := "write the number into the file"
+	// Some settings are words for people, others are options of a command line.
+	if plainName.MatchString(setting) && !strings.Contains(setting, " ") {
+		help = "write " + setting + " with its number into the file"
+	}
+	switch reason {
+	case notRead:
+		help = "let Portolan read the part that is marked: name the folder that holds the whole host with --root, or make it readable"
+	case "":
 		reason = "a value it depends on is not known"
 	}
+	label := ""
+	if at.HasLine() {
+		label = "not guessed"
+	}
 	b.diags = append(b.diags, diag.Diagnostic{Rule: "unknown-default", Severity: diag.Warning, Span: at,
-		Message: fmt.Sprintf("the ports of %s of %s are not known", purpose, b.service.ID), Label: "not guessed",
-		Notes: []string{reason}, Help: "write the number into the file"})
+		Message: fmt.Sprintf("the ports of %s of %s are not known", purpose, b.service.ID), Label: label,
+		Notes: []string{reason}, Help: help})
 }

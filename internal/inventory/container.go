@@ -57,6 +57,7 @@ func containers(found []candidate, read *documents) (out []candidate, walled []*
 			}
 			out = append(append(out, one), files...)
 		}
+		idle := c.idle()
 		if len(out) == before && c.said {
 			why := "it has no container of " + c.service.Title
 			if apart {
@@ -64,6 +65,12 @@ func containers(found []candidate, read *documents) (out []candidate, walled []*
 			}
 			c.doc, c.diags = nil, diag.List{unreadable(c.file, why, "ask for docker-compose="+c.name+", which says what is published")}
 			out = append(out, *c)
+		}
+		switch {
+		case len(out) > before:
+			out[before].diags = append(out[before].diags, idle...)
+		case len(idle) > 0: // of a container with a network of its own, which is no instance
+			out = append(out, candidate{name: c.name, service: c.service, spec: c.spec, file: c.file, diags: idle})
 		}
 	}
 	return out, walled

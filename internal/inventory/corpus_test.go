@@ -182,3 +182,28 @@ func asked(t *testing.T, dir, path, arg string) map[string][]string {
 	}
 	return out
 }
+
+// TestCorpusIsRight: real files have no setting that is misspelled or said twice, so a finding
+// of these rules would be a false one.
+func TestCorpusIsRight(t *testing.T) {
+	root := corpus()
+	if root == "" {
+		t.Skip("no corpus: set PORTOLAN_CORPUS to the folder with the real configuration files")
+	}
+	cat := ours(t)
+	folders, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		_, diags, err := inventory.ReadPaths(cat, []string{filepath.Join(root, folder.Name())}, nil)
+		if err != nil && !errors.Is(err, inventory.ErrNothing) {
+			t.Fatal(err)
+		}
+		for _, d := range diags {
+			if d.Rule == "unknown-setting" || d.Rule == "duplicate-setting" || d.Rule == "compose-variable-unused" || d.Rule == "compose-host-network-ports" {
+				t.Errorf("%s: %s", d.Span, d.Message)
+			}
+		}
+	}
+}

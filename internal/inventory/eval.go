@@ -14,7 +14,6 @@ import (
 	"portolan/internal/catalog"
 	"portolan/internal/conf"
 	"portolan/internal/diag"
-	"portolan/internal/port"
 	"portolan/internal/source"
 )
 
@@ -34,9 +33,16 @@ type evaluator struct {
 	touched  map[*conf.Node]bool  // settings a finding about duplicates was made for
 	lacks    map[string][]string  // settings that were looked for and are not there: their sections
 	tools    *toolbox             // lent by prepare
-	budget   catalog.Budget       // of all its expressions
-	quiet    bool                 // a placeholder is no finding
-	over     bool                 // the budget is used up, and a finding says so
+	doubles  []double
+	missed   []miss              // what was not there
+	missing  map[miss]bool       // the same
+	readers  []*catalog.Service  // services that read one of the files, itself too
+	lower    [][]byte            // see descriptions
+	words    map[string]int      // of names, by the number of names that have them; see isWord
+	listed   map[*conf.Node]bool // nodes that the description takes all of
+	budget   catalog.Budget      // of all its expressions
+	quiet    bool                // a placeholder is no finding
+	over     bool                // the budget is used up, and a finding says so
 }
 
 // maxWork is the budget of one instance. The real files that we know take up to 10,000, and
@@ -55,7 +61,8 @@ const (
 // prepare makes the functions ready, which is all that a content test needs, until the
 // function that it returns is called.
 func (e *evaluator) prepare() (done func()) {
-	e.said, e.touched = map[source.Span]bool{}, map[*conf.Node]bool{}
+	e.said, e.touched, e.listed = map[source.Span]bool{}, map[*conf.Node]bool{}, map[*conf.Node]bool{}
+	e.missing = map[miss]bool{}
 	e.tools = toolboxes.Get().(*toolbox)
 	e.tools.e = e
 	e.version = cty.NullVal(cty.String)
@@ -162,6 +169,7 @@ func firstLine(s string) string {
 // that says why.
 func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 	version, known := textOf(e.version)
+	known = known && version != ""
 	for i := range d.Cases {
 		c := &d.Cases[i]
 		if c.OS != "" && c.OS != e.os {
@@ -228,12 +236,9 @@ func (e *evaluator) textValue(n *conf.Node, name string) cty.Value {
 	o := origin{span: at, text: n.Value, setting: name, kind: written}
 	if conf.IsPlaceholder(n.Value) && !commandLine(n) {
 		o.kind = reported
-		if e.quiet {
-			return cty.UnknownVal(cty.String).Mark(&o)
+		if !e.quiet {
+			e.placeholder(at, name)
 		}
-		e.say(at, diag.Diagnostic{Rule: "template-value", Severity: diag.Warning,
-			Message: fmt.Sprintf("%s is still a template: what it will be is not known", name), Label: "placeholder",
-			Help: "check the file after the template was filled in"})
 		return cty.UnknownVal(cty.String).Mark(&o)
 	}
 	return cty.StringVal(n.Value).Mark(&o)
@@ -267,8 +272,7 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	}
 	if plain.IsNull() {
 		if gap, open := mayStandElsewhere(marks); open {
-			return cty.UnknownVal(t).Mark(&origin{span: gap, kind: unknown,
-				words: "a part of the configuration could not be read, and it may set the value"}), nil
+			return cty.UnknownVal(t).Mark(&origin{span: gap, kind: unknown, words: notRead}), nil
 		}
 		return standIn(t, marks, dflt), nil
 	}
@@ -280,6 +284,9 @@ func (e *evaluator) orDefault(t cty.Type, v, dflt cty.Value, read func(text stri
 	}
 	return read(text, v, dflt), nil
 }
+
+// notRead is why a value is not known that is not in what was read.
+const notRead = "a part of the configuration could not be read, and it may set the value"
 
 // mayStandElsewhere reports whether what we did not read may say a value, and where that is.
 func mayStandElsewhere(marks cty.ValueMarks) (gap source.Span, open bool) {
@@ -338,14 +345,11 @@ func (e *evaluator) number(text string, v cty.Value, limit int) cty.Value {
 	trimmed := strings.TrimLeft(text, " \t")
 	digits := len(trimmed) - len(strings.TrimLeft(trimmed, "0123456789"))
 	if digits == 0 || misleading(trimmed[digits:]) {
-		if text == "" {
-			return e.impossible(at, v, name+" is empty: whether that means off or the default is not documented", limit)
-		}
-		return e.impossible(at, v, name+" is not a number of at least 0", limit)
+		return e.noNumber(text, name, at, v, limit)
 	}
 	n, err := strconv.Atoi(trimmed[:digits])
 	if err != nil || n > limit {
-		return e.impossible(at, v, fmt.Sprintf("%s is above %d", name, limit), limit)
+		return e.impossible(at, v, fmt.Sprintf("%s is above %d", name, limit), numbers(limit))
 	}
 	plain := strconv.Itoa(n)
 	if trimmed != plain {
@@ -365,11 +369,7 @@ func misleading(rest string) bool {
 	return len(rest) > 1 && strings.IndexByte(",.'_xXeE", rest[0]) >= 0 && strings.IndexByte("0123456789abcdefABCDEF", rest[1]) >= 0
 }
 
-func (e *evaluator) impossible(at source.Span, v cty.Value, message string, limit int) cty.Value {
-	help := "write a number of at least 0"
-	if limit == port.Max {
-		help = "write a port from 1 to 65535"
-	}
+func (e *evaluator) impossible(at source.Span, v cty.Value, message, help string) cty.Value {
 	e.say(at, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Error, Message: message, Help: help})
 	_, marks := v.Unmark()
 	return cty.UnknownVal(cty.Number).WithMarks(marks).Mark(&origin{span: at, kind: reported})

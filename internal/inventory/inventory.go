@@ -104,7 +104,10 @@ type Claim struct {
 	Peer string // for Connect: the host as written
 	// Source are, for Connect, the local ports it uses; the zero value when the system
 	// chooses one for each connection.
-	Source   port.Range
+	Source port.Range
+	// To are, for Connect, the listeners that it may be for, as "service.listener"; empty
+	// when the description does not tell.
+	To       []string
 	Exposure Exposure
 	Origin   Origin
 	// Span is the text that says the first port. It names the file as a whole when

@@ -123,6 +123,7 @@ func (c *candidate) load(read *documents) {
 		defer e.prepare()()
 		switch {
 		case c.spec.Accept != nil && !e.holds(c.spec.Accept):
+			e.unknownSettings()
 			c.refuse(append(e.diags, other...))
 			return
 		case c.spec.Yields != nil && !c.said && e.holds(c.spec.Yields):

@@ -70,6 +70,10 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 	}
 	nodes, looked := p.Search(from)
 	e.budget.Spend(1 + looked/nodesUnit)
+	if m := (miss{from, text}); len(nodes) == 0 && !e.missing[m] {
+		e.missing[m] = true
+		e.missed = append(e.missed, m)
+	}
 	return nodes, settingName(text), nil
 }
 
@@ -103,6 +107,7 @@ func (e *evaluator) findNodes(args []cty.Value) (cty.Value, error) {
 	if err != nil || len(nodes) == 0 {
 		return cty.ListValEmpty(nodeType), err
 	}
+	e.takeAll(nodes)
 	out := make([]cty.Value, len(nodes))
 	for i, n := range nodes {
 		out[i] = cty.CapsuleVal(nodeType, n)
@@ -130,8 +135,8 @@ func (e *evaluator) value1(args []cty.Value) (cty.Value, error) {
 		return cty.NullVal(cty.String).Mark(missing), nil
 	}
 	last := nodes[len(nodes)-1]
-	if e.spec.Format == "lumenvox" { // whose own parser is not public
-		e.twice(nodes)
+	if len(nodes) > 1 {
+		e.twice(args, nodes)
 	}
 	return e.textValue(last, key), nil
 }
@@ -144,18 +149,93 @@ func top(args []cty.Value) *conf.Node {
 	return nodeOf(args[0])
 }
 
-// twice reports a setting that is said again with another value.
-func (e *evaluator) twice(nodes []*conf.Node) {
+// twice reports a setting that is said again with another value, in one section of one file.
+// Of LumenVox, whose own parser is not public, it is not known which one counts.
+func (e *evaluator) twice(args []cty.Value, nodes []*conf.Node) {
 	last := nodes[len(nodes)-1]
 	for _, n := range nodes[:len(nodes)-1] {
-		if n.Value != last.Value && !e.touched[n] {
-			e.touched[n] = true
-			e.diags = append(e.diags, diag.Diagnostic{Rule: "ambiguous-line", Severity: diag.Warning, Span: n.ValueSpan,
-				Message: fmt.Sprintf("%s is set twice with different values: readers differ on which one counts", n.Name),
-				Related: []diag.Related{{Span: last.ValueSpan, Message: "set again here; this value is used"}},
-				Help:    "remove one of them"})
+		if n.Value == last.Value || e.touched[n] {
+			continue
+		}
+		d := diag.Diagnostic{Severity: diag.Warning, Span: n.ValueSpan}
+		switch {
+		case e.spec.Format == "lumenvox":
+			d.Rule, d.Message = "ambiguous-line", n.Name+" is set twice with different values: readers differ on which one counts"
+			d.Related = []diag.Related{{Span: last.ValueSpan, Message: "set again here; this value is used"}}
+			d.Help = "remove one of them"
+		case n.ValueSpan.File != last.ValueSpan.File || n.ValueSpan.Start >= last.ValueSpan.Start || !e.siblings(args, n, last):
+			continue
+		case strings.Contains(last.ValueSpan.Text(), "$"): // OPTIONS="$OPTIONS -x", or a variable that may be empty
+			continue
+		default:
+			d.Rule, d.Label = "duplicate-setting", "does not count"
+			d.Message = fmt.Sprintf("%s is set twice: of the two values %s takes the last", n.Name, e.service.ID)
+			d.Related = []diag.Related{{Span: last.ValueSpan, Message: "this value counts"}}
+			d.Help = "remove the line of the value that you do not mean"
+		}
+		e.touched[n] = true
+		if d.Rule == "duplicate-setting" {
+			e.doubles = append(e.doubles, double{n, d})
+			continue
+		}
+		e.diags = append(e.diags, d)
+	}
+}
+
+// double is a finding about a value that does not count, unless the description takes all
+// values of the setting in another place.
+type double struct {
+	node  *conf.Node
+	found diag.Diagnostic
+}
+
+// reportDoubles reports those that are left when everything has been evaluated.
+func (e *evaluator) reportDoubles() {
+	for _, d := range e.doubles {
+		if !e.listed[d.node] {
+			e.diags = append(e.diags, d.found)
 		}
 	}
+}
+
+// takeAll notes that a description takes all of some nodes.
+func (e *evaluator) takeAll(nodes []*conf.Node) {
+	for _, n := range nodes {
+		e.listed[n] = true
+	}
+}
+
+// siblings reports whether two nodes that a path selects are settings of one section: of one
+// name, and children of one node. An attribute is one of its element, so that two elements with
+// one name in their attributes, <param name="tls" value="…">, are two settings of one section.
+func (e *evaluator) siblings(args []cty.Value, a, b *conf.Node) bool {
+	from := e.doc.Root
+	if len(args) == 2 {
+		from = nodeOf(args[0])
+	}
+	text, _ := textOf(args[len(args)-1])
+	p, err := e.tools.paths.get(text, conf.ParsePath)
+	own := 1 // steps behind the section
+	if strings.HasPrefix(a.Name, "@") {
+		if own = 2; !namedStep.MatchString(strings.TrimSuffix(text, "/"+a.Name)) {
+			return false
+		}
+	}
+	if err != nil || from == nil || len(p) < own || len(a.Children)+len(b.Children) > 0 || a.Append || b.Append || !strings.EqualFold(a.Name, b.Name) {
+		return false
+	}
+	sections, looked := p[:len(p)-own].Search(from)
+	e.budget.Spend(1 + looked/nodesUnit)
+	for _, s := range sections {
+		both, looked := p[len(p)-own:].Search(s)
+		if e.budget.Spend(1 + looked/nodesUnit); e.budget.Spent() {
+			return false
+		}
+		if slices.Contains(both, a) && slices.Contains(both, b) {
+			return true
+		}
+	}
+	return false
 }
 
 // latest are the texts of nodes, where a later node of a name overrides the one before.
@@ -164,6 +244,7 @@ func (e *evaluator) latest(args []cty.Value) (cty.Value, error) {
 	if err != nil {
 		return cty.NilVal, err
 	}
+	e.takeAll(nodes)
 	last := map[string]*conf.Node{}
 	for _, n := range nodes {
 		last[n.Name] = n
@@ -176,6 +257,7 @@ func (e *evaluator) valuesOf(args []cty.Value) (cty.Value, error) {
 	if err != nil {
 		return cty.NilVal, err
 	}
+	e.takeAll(nodes)
 	return e.texts(nodes, key), nil
 }
 
