@@ -183,7 +183,7 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 		p.check()
 	}
 	p.found.Sort()
-	return p.found
+	return joinTwins(p.found)
 }
 
 func (p *Pass) check() {

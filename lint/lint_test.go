@@ -143,11 +143,7 @@ error[ephemeral-overlap]: RTP 35000-35399/udp of media overlaps the ephemeral po
   at etc/media.conf:1:12 35000: 400 ports shared
   note: net.ipv4.ip_local_port_range is 32768 60999 (proc/range:1)
   help: set rtp_base to 30000, or set net.ipv4.ip_local_reserved_ports to 35000-35399,40000
-warning[ephemeral-overlap]: SIP 40000/tcp of media overlaps the ephemeral ports 32768-60999 of linux
-  at etc/media.conf:2:12 default: 40000 in 12.1; 1 port shared
-  note: net.ipv4.ip_local_port_range is 32768 60999 (proc/range:1)
-  help: set sip_port to 25000, or set net.ipv4.ip_local_reserved_ports to 35000-35399,40000
-warning[ephemeral-overlap]: SIP 40000/udp of media overlaps the ephemeral ports 32768-60999 of linux
+warning[ephemeral-overlap]: SIP 40000/tcp and udp of media overlaps the ephemeral ports 32768-60999 of linux
   at etc/media.conf:2:12 default: 40000 in 12.1; 1 port shared
   note: net.ipv4.ip_local_port_range is 32768 60999 (proc/range:1)
   help: set sip_port to 25000, or set net.ipv4.ip_local_reserved_ports to 35000-35399,40000
