@@ -8,20 +8,30 @@ import (
 )
 
 // joinTwins makes one finding of two that say the same of the TCP and of the UDP socket of a
-// listener: "SIP 5060/tcp and udp of kamailio …". The list is sorted, so that they stand
-// beside each other.
+// listener: "SIP 5060/tcp and udp of kamailio …". The list is sorted, so that findings about
+// one place stand beside each other.
 func joinTwins(list diag.List) diag.List {
 	out := list[:0]
 	for _, d := range list {
-		if n := len(out); n > 0 {
-			if both, ok := twins(&out[n-1], &d); ok {
-				out[n-1] = both
-				continue
-			}
+		if !joined(out, &d) {
+			out = append(out, d)
 		}
-		out = append(out, d)
 	}
 	return out
+}
+
+// maxTwins bounds the findings of one place that are compared.
+const maxTwins = 20
+
+// joined reports whether d has become a part of one of the last findings in list.
+func joined(list diag.List, d *diag.Diagnostic) bool {
+	for i := len(list) - 1; i >= max(0, len(list)-maxTwins) && list[i].Span == d.Span; i-- {
+		if both, ok := twins(&list[i], d); ok {
+			list[i] = both
+			return true
+		}
+	}
+	return false
 }
 
 // twins is one finding for both, false when they differ in more than the protocol.

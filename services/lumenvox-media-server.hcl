@@ -372,7 +372,6 @@ service "lumenvox-media-server" {
     protocol = ["tcp"] # unverified: the protocol is not documented
     peer     = text(setting("GLOBAL", "sre_ip"), default.sre_ip)
     port     = default.sre_port
-    to       = ["lumenvox-sre.sre"]
   }
 
   test "10.5 as shipped" {
