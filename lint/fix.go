@@ -128,7 +128,7 @@ func (p *Pass) entangled(c *inventory.Claim, edits []diag.Edit) bool {
 func (p *Pass) fixes(c *inventory.Claim, ways ...string) []diag.Fix {
 	var out []diag.Fix
 	if c != nil && c.Setting != "" {
-		if _, ok := p.move(c); ok {
+		if p.move(c) {
 			b := p.moves.of[c]
 			out = append(out, p.moveFix(p.setWords(b, c), b))
 		}

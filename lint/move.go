@@ -134,21 +134,21 @@ func (p *Pass) ask(c *inventory.Claim) *body {
 	return b
 }
 
-// move finds a first port for c, of which a rule found that it has to be elsewhere: for a
-// single port the one that is assigned to what it speaks, or one of its neighbours; otherwise
-// an even round one from 1024 up, near below where it is now or else above. In all protocols
-// of its listener the ports meet no listener, claimed or seen, and no ephemeral and no
-// excluded port of its machines. It is false when there is none, and while the rules run for
-// the first time.
-func (p *Pass) move(c *inventory.Claim) (int, bool) {
+// move reports whether there is a better place for c, of which a rule found that it has to be
+// elsewhere: for a single port the one that is assigned to what it speaks, or one of its
+// neighbours; otherwise an even round one from 1024 up, near below where it is now or else
+// above. In all protocols of its listener the ports meet no listener, claimed or seen, and no
+// ephemeral and no excluded port of its machines. It is false when there is none, and while
+// the rules run for the first time.
+func (p *Pass) move(c *inventory.Claim) bool {
 	b := p.ask(c)
 	if b == nil {
-		return 0, false
+		return false
 	}
 	if !p.moves.planned {
 		b.must = true
 	}
-	return c.NominalFirst + b.to - b.head.NominalFirst, b.move
+	return b.move
 }
 
 // nudge is the advice and the fixes for c that is well where it is, but for its oddness: it
@@ -294,9 +294,15 @@ func nearest(s port.Set, to int) []int {
 }
 
 // wellKnown are ports that peers expect something else on than b: better left alone where
-// another place is as good.
+// another place is as good. A range has room for too few if it keeps clear of every name that
+// somebody once registered; a single port does.
 func (p *Pass) wellKnown(b *body) port.Set {
 	known := p.moves.known
+	if b.single {
+		for _, m := range p.machinesOf(b.head) {
+			known = known.Union(m.NamedPorts())
+		}
+	}
 	for _, c := range b.claims {
 		known = known.Minus(c.Assigned)
 	}
@@ -638,7 +644,7 @@ func (p *Pass) moveWords(c *inventory.Claim) string {
 	if c.Setting == "" {
 		return ""
 	}
-	if _, ok := p.move(c); ok {
+	if p.move(c) {
 		return p.setWords(p.moves.of[c], c)
 	}
 	if b := p.moves.of[c]; b != nil && b.stuck != "" {

@@ -150,16 +150,17 @@ func TestSocketsOfSingleFiles(t *testing.T) {
 }
 
 // TestMovesAvoidWhatListens holds that no advice sends a listener to a port that is open
-// already, or that Nomad may give away.
+// already, that Nomad may give away, or that the host's own list knows by another name.
 func TestMovesAvoidWhatListens(t *testing.T) {
 	facts := with(seen("tcp 0.0.0.0:5061 x"), func(f *host.Facts) {
 		f.NomadPorts = host.NomadPorts{Ports: port.Of(port.Single(5059)), From: "nomad.hcl:1"}
+		f.Names = []host.PortName{{Proto: port.UDP, Port: 5062, Name: "na-localise", From: "etc/services:1"}}
 	})
 	two := []inventory.Claim{sip(port.TCP, 5060, "*"), change(sip(port.TCP, 5060, "*"), func(c *inventory.Claim) {
 		c.Service, c.Span = "proxy", source.New("etc/proxy.conf", []byte("port = 5060\n")).Span(7, 11)
 	})}
 	list := Run(&inventory.Inventory{Claims: two}, []host.Facts{facts}, Options{Part: true})
-	if len(list) != 1 || list[0].Help != "set sip_port to 5062, or bind them to different addresses" {
+	if len(list) != 1 || list[0].Help != "set sip_port to 5058, or bind them to different addresses" {
 		t.Errorf("%s", words(list))
 	}
 }

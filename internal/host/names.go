@@ -92,11 +92,11 @@ func byPort(a, b PortName) int {
 	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
 }
 
-// NameOf is what the host's own list calls a port; false when it is not in it.
-func (f *Facts) NameOf(proto port.Proto, number uint16) (PortName, bool) {
-	i, ok := slices.BinarySearchFunc(f.Names, PortName{Proto: proto, Port: number}, byPort)
-	if !ok {
-		return PortName{}, false
+// NamedPorts are the ports that the host's own list has a name for, in any protocol.
+func (f *Facts) NamedPorts() port.Set {
+	rows := make([]port.Range, len(f.Names))
+	for i, n := range f.Names {
+		rows[i] = port.Single(n.Port)
 	}
-	return f.Names[i], true
+	return port.Of(rows...)
 }

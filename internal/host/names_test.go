@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,19 +30,19 @@ func TestParseServices(t *testing.T) {
 	}
 }
 
-func TestNameOf(t *testing.T) {
+func TestNamedPorts(t *testing.T) {
 	facts, _, err := Load(tree(map[string]string{"etc/services": servicesText}), shipped(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, ok := facts.NameOf(port.UDP, 5060); !ok || n.Name != "sip" || n.From != "etc/services:5" {
-		t.Errorf("%+v %v", n, ok)
+	if named := facts.NamedPorts(); !named.Contains(5061) || named.Contains(5062) {
+		t.Errorf("%s", named)
 	}
-	if n, ok := facts.NameOf(port.UDP, 5061); ok {
-		t.Errorf("%+v", n)
+	if !slices.Contains(facts.Names, PortName{port.UDP, 5060, "sip", "etc/services:5"}) {
+		t.Errorf("%+v", facts.Names)
 	}
 	windows, _, err := Load(tree(map[string]string{"c/Windows/System32/drivers/etc/services": servicesText}), shipped(t))
-	if _, ok := windows.NameOf(port.TCP, 1); err != nil || !ok {
+	if err != nil || !windows.NamedPorts().Contains(1) {
 		t.Errorf("Windows: %v %v", windows.Names, err)
 	}
 }
@@ -54,8 +55,8 @@ func FuzzParseServices(f *testing.F) {
 			if n.Port == 0 || n.Name == "" || strings.ContainsAny(n.Name, " \n#") {
 				t.Fatalf("%+v", n)
 			}
-			if found, ok := facts.NameOf(n.Proto, n.Port); !ok || found != n {
-				t.Fatalf("%+v is found as %+v", n, found)
+			if !facts.NamedPorts().Contains(n.Port) {
+				t.Fatalf("%+v is not found", n)
 			}
 		}
 	})

@@ -71,9 +71,6 @@ type (
 	}
 )
 
-// JSON writes the findings of one host, see writeJSON.
-func JSON(w io.Writer, l diag.List, o Options) error { return writeJSON(w, One(Host{Findings: l}), o) }
-
 // writeJSON writes one object, version 1. Lines and columns count from 1, columns in
 // characters, and the end is the place just after the last character; all four are 0
 // where no line exists. An empty list is [] and never null. Bytes that are not UTF-8

@@ -239,7 +239,7 @@ func TestWriteErrorsAreReturned(t *testing.T) {
 // TestJSONKeys holds the contract that programs rely on: these names, no null.
 func TestJSONKeys(t *testing.T) {
 	var b bytes.Buffer
-	if err := JSON(&b, samples(t)["related"], Options{}); err != nil {
+	if err := writeJSON(&b, One(Host{Findings: samples(t)["related"]}), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(b.Bytes(), []byte("null")) {
@@ -307,7 +307,7 @@ func FuzzReport(f *testing.F) {
 		}
 
 		b.Reset()
-		if err := JSON(&b, list, Options{}); err != nil {
+		if err := writeJSON(&b, One(Host{Findings: list}), Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && unprintable(r) && r != utf8.RuneError }); i >= 0 {
