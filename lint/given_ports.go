@@ -33,6 +33,7 @@ func (p *Pass) givenOverlap(service string, of func(*machine) given) {
 				Label:   label(c, sharedPorts(shared)),
 				Notes:   append(nominalNote(c), g.notes...),
 				Help:    or(p.moveWords(c), g.way(c)),
+				Fixes:   p.fixes(c, g.way(c)),
 			})
 			break
 		}
