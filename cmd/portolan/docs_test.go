@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md")
+var update = flag.Bool("update", false, "write docs/cli.md and testdata/corpus/lint.golden")
 
 // TestCommandLineManual keeps docs/cli.md the help of every command.
 func TestCommandLineManual(t *testing.T) {
