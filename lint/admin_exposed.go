@@ -17,7 +17,7 @@ func adminExposed(p *Pass) {
 	p.reportExposed(
 		func(c *inventory.Claim) bool { return c.TrustedOnly != "" },
 		func(d *diag.Diagnostic, c *inventory.Claim) {
-			note := "the maintainers of " + c.Service + " say that it is for trusted networks alone (" + c.TrustedOnly + ")"
+			note := "its maintainers say that it is for trusted networks only (" + c.TrustedOnly + ")"
 			if !slices.Contains(d.Notes, note) {
 				d.Notes = append(d.Notes, note)
 			}

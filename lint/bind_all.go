@@ -28,11 +28,11 @@ func bindAll(p *Pass) {
 			Span:    at.Span,
 			Label:   "every address",
 			Notes:   []string{c.Unguarded},
-			Help:    setTo(at, onLoopback(at.Text)+", or to an address of a network in which only its users are"),
+			Help:    setTo(at, onLoopback(at.Text)+", or to an address in a network that only its users can reach"),
 		}
 		if c.TrustedOnly != "" {
 			d.Severity = diag.Warning
-			d.Notes = append(d.Notes, "its maintainers say that it is for trusted networks alone ("+c.TrustedOnly+")")
+			d.Notes = append(d.Notes, "its maintainers say that it is for trusted networks only ("+c.TrustedOnly+")")
 		}
 		if !at.Span.HasLine() {
 			d.Span, d.Label = c.Span, label(c, "no address is set")

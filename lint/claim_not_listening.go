@@ -79,7 +79,7 @@ func (p *Pass) reportClosed(m *machine, claims []*inventory.Claim) {
 			Span:    c.Span,
 			Label:   "closed",
 			Notes:   append(nominalNote(c), and(others)+" of the same service "+plural(len(others), "is", "are")+" open"),
-			Help:    "restart " + c.Service + " if this was changed after its start, and look into its log for an error of bind",
+			Help:    "restart " + c.Service + " if the file was changed since it started, and look for a bind error in its log",
 		})
 	}
 }

@@ -24,7 +24,7 @@ func TestKnowledge(t *testing.T) {
 		more                   map[string]string
 		want                   string // a part of the message, "" for silence
 	}{
-		{"loopback-address", "the word for the default", "etc/lumenvox/media_server.conf", "[GLOBAL]\nVERSION = 12.1\nmrcp_server_ip = default\n", nil, "are told 127.0.0.1, which is each client itself"},
+		{"loopback-address", "the word for the default", "etc/lumenvox/media_server.conf", "[GLOBAL]\nVERSION = 12.1\nmrcp_server_ip = default\n", nil, "are told 127.0.0.1, where each client reaches only itself"},
 		{"loopback-address", "nobody wrote it", "etc/lumenvox/media_server.conf", "[GLOBAL]\nVERSION = 12.1\n", nil, ""},
 		{"loopback-address", "the unspecified address", "usr/local/unimrcp/conf/unimrcpserver.xml", "<unimrcpserver><properties><ip>0.0.0.0</ip></properties><components><rtp-factory id=\"a\"/></components></unimrcpserver>", nil, "are told 0.0.0.0, which is no address that one can send to"},
 		{"loopback-address", "behind NAT", "usr/local/unimrcp/conf/unimrcpserver.xml", "<unimrcpserver><properties><ip>0.0.0.0</ip><ext-ip>198.51.100.5</ext-ip></properties><components><rtp-factory id=\"a\"/></components></unimrcpserver>", nil, ""},

@@ -43,12 +43,13 @@ func read(c *inventory.Claim, h host.Helper) diag.Diagnostic {
 		protocol, module = "H.323", "h323"
 	}
 	d := diag.Diagnostic{
-		Message: "the kernel's helper for " + protocol + " reads " + subject(c),
+		Message: "the " + protocol + " helper of the kernel reads what is sent to " + subject(c),
 		Span:    c.Span,
 		Label:   label(c, "the helper is on "+few(h.Ports.Intersect(port.Of(c.Ports)))+"/"+h.Proto.String()),
 		Notes: []string{
 			"the helper " + h.Name + " is assigned to " + few(h.Ports) + "/" + h.Proto.String() + " (" + h.From + ")",
-			"it drops messages that it cannot follow, and what a message says of addresses and ports of media counts as related: a firewall that accepts related packets opens them",
+			"it drops messages that it cannot follow",
+			"it opens the media ports that a message names, where the firewall accepts related packets",
 		},
 	}
 	if h.NAT {

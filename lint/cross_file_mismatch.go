@@ -133,7 +133,7 @@ func mismatch(c *inventory.Claim, theirs []*inventory.Claim, off []*inventory.Di
 			d.Related = append(d.Related, diag.Related{Span: b.Span, Message: o.Purpose + " of " + o.Service + " is off: " + b.Text})
 		}
 	}
-	d.Label = label(c, service+" is not there")
+	d.Label = label(c, "nothing listens on "+number+"/"+c.Proto.String())
 	d.Message = c.Service + " connects to " + net.JoinHostPort(c.Peer, number) + "/" + c.Proto.String() + " for " + c.Purpose + ", but " + service + but
 	return d
 }

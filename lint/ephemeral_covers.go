@@ -69,13 +69,13 @@ func (v *victim) tuning() *host.Ephemeral {
 
 func (p *Pass) reportCovered(c *covered, list port.Set) {
 	names := subjects(c.claims)
-	what := "the ports of " + strconv.Itoa(len(names)) + " listeners"
+	what := strconv.Itoa(len(names)) + " ports of services"
 	if len(names) == 1 {
 		what = names[0].words
 	}
 	setting := c.by.Setting
 	d := diag.Diagnostic{
-		Message: fmt.Sprintf("%s %s covers %s, which %s does not hand out by default", setting, asWritten(*c.by), what, c.on.name),
+		Message: fmt.Sprintf("%s %s covers %s, which the default range of %s leaves alone", setting, asWritten(*c.by), what, c.on.name),
 		Span:    c.by.Span,
 		Label:   c.by.Untuned.String() + " by default",
 		Notes:   c.notes(),
@@ -109,7 +109,7 @@ func (c *covered) ports() port.Set {
 
 // notes are what goes wrong, and the other ranges that cover one of the listeners.
 func (c *covered) notes() []string {
-	notes := []string{"whoever sends or connects may be given such a port while its service is down, and then the service does not start"}
+	notes := []string{"while the service restarts, another program may be given its port, and then the service does not start"}
 	for _, e := range c.on.Ephemeral {
 		if e.Span == c.by.Span || !slices.ContainsFunc(c.claims, func(o *inventory.Claim) bool { return meets(e, o) }) {
 			continue

@@ -26,7 +26,7 @@ func ephemeralCoversNodePorts(p *Pass) {
 			Span:    e.Span,
 			Label:   sharedPorts(shared),
 			Notes: []string{e.Setting + " is " + asWritten(*e) + " (" + e.From + ")", "node ports are " + n.Ports.String() + " (" + n.From + ")",
-				"nothing is bound to a node port, so a connection of this host may be given it, and its answers go to the Service"},
+				"an outgoing connection of this host may be given such a port, and its replies then go to the Service"},
 		}
 		switch {
 		case d.Span.IsZero() && n.Span.IsZero(): // facts that came without their files

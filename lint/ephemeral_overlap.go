@@ -209,7 +209,7 @@ func ephemeralNotes(c *inventory.Claim, m *machine, where string) []string {
 	}
 	for _, r := range m.Reserved {
 		if n := r.Ports.Intersect(port.Of(c.Ports)).Len(); n > 0 && r.Spares(c.Proto) {
-			add(r.Setting+" spares "+strconv.Itoa(n)+" of "+count(c.Ports.Len(), "port")+where, r.From)
+			add(r.Setting+" holds "+strconv.Itoa(n)+" of the "+count(c.Ports.Len(), "port")+where, r.From)
 		}
 	}
 	for _, f := range families {
@@ -222,7 +222,7 @@ func ephemeralNotes(c *inventory.Claim, m *machine, where string) []string {
 			}
 		}
 		if n := port.Of(rows...).Intersect(port.Of(c.Ports)).Len(); n > 0 {
-			add(fmt.Sprintf("administered exclusions spare %d of %s over IPv%d%s", n, count(c.Ports.Len(), "port"), f, where), from)
+			add(fmt.Sprintf("administered exclusions hold %d of the %s over IPv%d%s", n, count(c.Ports.Len(), "port"), f, where), from)
 		}
 	}
 	return notes

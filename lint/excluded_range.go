@@ -45,7 +45,7 @@ func excludedRange(p *Pass) {
 			if len(refuses) > 0 {
 				names = append(names, m.name)
 				if way := exclude(c, m, func(f host.Family) bool { return refuses[f] }); way != "" {
-					ways = append(ways, "run net stop winnat; "+way+"; net start winnat")
+					ways = append(ways, "run net stop winnat; "+way+"; net start winnat, which interrupts containers")
 				}
 			}
 		}
@@ -56,7 +56,7 @@ func excludedRange(p *Pass) {
 			notes = append(notes, count(len(rows)-maxRows, "further exclusion"))
 		}
 		lost := port.Of(shared...).Intersect(port.Of(c.Ports))
-		notes = append(notes, "binding an excluded port fails with error 10013, although nothing listens on it")
+		notes = append(notes, "a port that Windows has taken like that cannot be bound (error 10013), although nothing listens on it; one that an administrator excludes can")
 		ways = slices.Compact(ways)
 		p.report(diag.Diagnostic{
 			Message: subject(c) + " meets the excluded ports " + few(lost) + " of " + and(names),

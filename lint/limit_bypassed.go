@@ -41,7 +41,7 @@ func limitBypassed(p *Pass) {
 			d.Message = fmt.Sprintf("the limit of allow %q has no effect: what is beyond it %s %s", a.Name.Text, f.allowNames(by), accept)
 			d.Notes = []string{"beyond a limit the next rules decide, so that it never takes away what another allow gives"}
 		} else {
-			d.Message = fmt.Sprintf("the limit of allow %q is never asked: %s %s everything before it", a.Name.Text, f.allowNames(by), accept)
+			d.Message = fmt.Sprintf("the limit of allow %q has no effect: %s %s the same packets before it", a.Name.Text, f.allowNames(by), accept)
 		}
 		p.report(d)
 	}

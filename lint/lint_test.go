@@ -135,7 +135,7 @@ error[ephemeral-overlap]: RTP 32000-32768/udp of media overlaps the ephemeral po
 error[ephemeral-partly-reserved]: RTP 35000-35399/udp of media is reserved in part: 35198,35200-35399 may still be handed out to any program
   at etc/media.conf:1:12 35000: 201 ports shared
   note: net.ipv4.ip_local_port_range is 32768 60999 (proc/range:1)
-  note: net.ipv4.ip_local_reserved_ports spares 199 of 400 ports (proc/reserved:1)
+  note: net.ipv4.ip_local_reserved_ports holds 199 of the 400 ports (proc/reserved:1)
   help: set rtp_base to 30000, or set net.ipv4.ip_local_reserved_ports to 22,35000-35399
 `},
 		{"a single port is a warning, and the advice of all fits together", claims{rtp(35000, 35399), sip(port.TCP, 40000, "*"), sip(port.UDP, 40000, "*")}, hosts{linux()}, `
@@ -155,7 +155,7 @@ error[ephemeral-overlap]: RTP 49000-49199/udp of media overlaps the ephemeral po
   note: net.ipv4.ip_local_port_range is 32768 60999 on linux (proc/range:1)
   note: netsh int ipv4 dynamicport udp is 49152-65535 on windows-server
   note: netsh int ipv6 dynamicport udp is 49152-65535 on windows-server
-  note: administered exclusions spare 160 of 200 ports over IPv4 on windows-server (udp.txt:49000)
+  note: administered exclusions hold 160 of the 200 ports over IPv4 on windows-server (udp.txt:49000)
   help: set rtp_base to 30000, or reserve 49000-49199 in net.ipv4.ip_local_reserved_ports on linux, or run netsh int ipv4 add excludedportrange protocol=udp startport=49160 numberofports=40; netsh int ipv6 add excludedportrange protocol=udp startport=49000 numberofports=200 on windows-server
 `},
 		{"a platform the service was not known to run on", claims{change(rtp(20000, 20399), func(c *inventory.Claim) { c.Platforms = []string{"linux"} })},
@@ -204,17 +204,17 @@ error[port-overlap]: SIP 5060/udp of proxy overlaps SIP 5060/udp of media
 error[port-overlap]: SIP 5060/udp of media overlaps SIP 5060/udp of media
   at etc/media.conf:3:13 30000: 1 port shared: 5060
   and etc/media.conf:2:12: 5060 in 12.1; SIP 5060/udp of media; 1 port shared: 5060
-  help: set sip_port to 5061, or bind them to different addresses
+  help: set sip_port to 5061, or give one of them other ports
 `},
 
 		{"system ports", claims{change(rtp(1000, 1199), func(c *inventory.Claim) { c.Assigned = port.Of(port.Range{First: 1000, Last: 1001}) })}, nil, `
-warning[reserved-port]: RTP 1000-1199/udp of media uses system ports not assigned to it
+warning[reserved-port]: RTP 1000-1199/udp of media uses system ports assigned to another service or to none
   at etc/media.conf:1:12 35000: 22 ports below 1024: 1002-1023
   note: the ports 0-1023 are assigned by IANA, and binding one needs privilege on most systems (RFC 6335 section 6)
   help: set rtp_base to 5000, or give media another port from 1024 up
 `},
 		{"an assigned port is the best advice", claims{change(sip(port.TCP, 555, "*"), func(c *inventory.Claim) { c.Assigned = port.Of(port.Single(554), port.Single(322)) }), change(sip(port.TCP, 322, "*"), func(c *inventory.Claim) { c.Span, c.Assigned = at("200"), port.Of(port.Single(322)) })}, nil, `
-warning[reserved-port]: SIP 555/tcp of media uses a system port not assigned to it
+warning[reserved-port]: SIP 555/tcp of media uses a system port assigned to another service or to none
   at etc/media.conf:2:12 default: 555 in 12.1; 1 port below 1024: 555
   note: the ports 0-1023 are assigned by IANA, and binding one needs privilege on most systems (RFC 6335 section 6)
   help: set sip_port to 554, or give media another port from 1024 up
@@ -226,7 +226,7 @@ warning[reserved-port]: SIP 555/tcp of media uses a system port not assigned to 
 		})}, nil, `
 error[range-overflow]: RTP 65400-65799/udp of media runs past the last port, 65535
   at etc/media.conf:1:12 35000: 264 ports above 65535
-  and etc/media.conf:4:9: "200" has a part in the last port
+  and etc/media.conf:4:9: "200" decides how many ports there are
   help: set rtp_base to 65000, or ask for fewer ports
 `},
 		{"to the end", claims{rtp(65136, 65535)}, nil, ""},
@@ -268,8 +268,8 @@ error[excluded-range]: RTP 25000-25399/udp of media meets the excluded ports 250
   at etc/media.conf:1:12 35000: 20 ports excluded
   note: 24950-25009 is excluded for UDP (udp.txt:24950)
   note: 25390-25489 is excluded for UDP (udp.txt:25390)
-  note: binding an excluded port fails with error 10013, although nothing listens on it
-  help: run net stop winnat; netsh int ipv4 add excludedportrange protocol=udp startport=25000 numberofports=100; netsh int ipv4 add excludedportrange protocol=udp startport=25200 numberofports=200; net start winnat, or set rtp_base to 20000
+  note: a port that Windows has taken like that cannot be bound (error 10013), although nothing listens on it; one that an administrator excludes can
+  help: run net stop winnat; netsh int ipv4 add excludedportrange protocol=udp startport=25000 numberofports=100; netsh int ipv4 add excludedportrange protocol=udp startport=25200 numberofports=200; net start winnat, which interrupts containers, or set rtp_base to 20000
 `},
 		{"an exclusion of the other family", claims{change(rtp(25000, 25399), func(c *inventory.Claim) { c.Bind = []string{"10.0.0.5", "0.0.0.0"} })},
 			hosts{windows(row(port.UDP, host.V6, 25000, 25099, false))}, ""},

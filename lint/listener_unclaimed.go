@@ -84,10 +84,10 @@ func (p *Pass) unclaimedBy(m *machine, process string, list []host.Listener) dia
 		who = "an unknown process"
 	}
 	d := diag.Diagnostic{
-		Message: who + " listens on " + portsOf(list) + ", which no file claims",
+		Message: who + " listens on " + portsOf(list) + ", which no configuration mentions",
 		Span:    fileOf(list[0].From),
 		Notes:   listenNotes(list),
-		Help:    "describe the service with --services, or stop it where nobody needs it",
+		Help:    "look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it",
 	}
 	if process == "" {
 		d.Help = "find out whose it is with " + whose(m)

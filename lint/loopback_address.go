@@ -44,7 +44,7 @@ func unreachable(address string) string {
 	a, err := netip.ParseAddr(strings.Trim(address, "[]"))
 	switch {
 	case strings.EqualFold(address, "localhost") || err == nil && a.Unmap().IsLoopback():
-		return "which is each client itself"
+		return "where each client reaches only itself"
 	case err == nil && a.IsUnspecified():
 		return "which is no address that one can send to"
 	}

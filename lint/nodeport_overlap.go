@@ -17,7 +17,7 @@ func nodeportOverlap(p *Pass) {
 			ports: port.Of(n.Ports),
 			name:  "the node ports " + n.Ports.String() + " of Kubernetes",
 			notes: []string{"node ports are " + n.Ports.String() + " (" + n.From + ")",
-				"nothing shows as listening on a node port: packets for it go to the Service, and a listener there hears nothing"},
+				"packets for a node port go to the Service before a listener sees them, and nothing shows that"},
 			way: func(*inventory.Claim) string { return "narrow service-node-port-range of kube-apiserver" },
 		}
 	})

@@ -13,7 +13,7 @@ func nomadOverlap(p *Pass) {
 			notes: []string{"dynamic ports are " + few(n.Ports) + " (" + n.From + ")",
 				"Nomad gives a job any of them, whether or not a service of the host has it"},
 			way: func(c *inventory.Claim) string {
-				return "add " + c.Ports.String() + " to reserved_ports in the block reserved of Nomad's client"
+				return "add " + c.Ports.String() + " to client { reserved { reserved_ports } } of Nomad"
 			},
 		}
 	})

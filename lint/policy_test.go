@@ -149,7 +149,7 @@ func TestPolicyFindings(t *testing.T) {
 			`warning[limit-bypassed] 9/second: the limit of allow "sip" has no effect: what is beyond it allow "all" accepts`},
 		{"two halves that bypass it", []string{sshd, "pbx sip public 5060-5061/udp *"},
 			opsSSH + "allow \"a\" { ports = [\"5060/udp\"] }\nallow \"b\" { ports = [\"5061/udp\"] }\nallow \"sip\" {\n service = \"pbx\"\n limit = \"9/second\"\n}", false,
-			`warning[limit-bypassed] 9/second: the limit of allow "sip" is never asked: allow "a" and allow "b" accept everything before it`},
+			`warning[limit-bypassed] 9/second: the limit of allow "sip" has no effect: allow "a" and allow "b" accept the same packets before it`},
 		{"a limit that counts for one of two listeners", []string{sshd, "pbx sip public 5060/udp *", "pbx rtp public 7000-7999/udp *"},
 			opsSSH + "allow \"rtp\" {\n service = \"pbx\"\n listen = [\"rtp\"]\n}\nallow \"rest\" {\n service = \"pbx\"\n limit = \"9/second\"\n}", false, ""},
 		{"a limit behind a limit", []string{sshd, "pbx sip public 5060/udp *"},

@@ -53,7 +53,11 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 		p.quarrel(c, o)
 	}
 	way, fixes, notes := p.parting(c, partners)
-	d.Help = or(way, "bind them to different addresses")
+	elsewhere := "give one of them other ports"
+	if slices.ContainsFunc(partners, func(o *inventory.Claim) bool { return o.Service != c.Service || o.Instance != c.Instance }) {
+		elsewhere = "bind them to different addresses"
+	}
+	d.Help = or(way, elsewhere)
 	d.Fixes = fixes
 	d.Notes = append(d.Notes, notes...)
 	return d

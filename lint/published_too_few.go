@@ -73,7 +73,7 @@ func has(b inventory.Because) string {
 	if b.Default != "" {
 		return b.Default
 	}
-	return strconv.Quote(b.Text) + " has a part in the range"
+	return strconv.Quote(b.Text) + " decides how many ports there are"
 }
 
 // nominal is the range of c as it is written, as far as there are such ports.

@@ -29,7 +29,7 @@ func rangeOverflow(p *Pass) {
 			if b.Span != c.Span && b.Span.HasLine() && b.Span.File == c.Span.File {
 				words := b.Default
 				if words == "" {
-					words = strconv.Quote(b.Text) + " has a part in the last port"
+					words = strconv.Quote(b.Text) + " decides how many ports there are"
 				}
 				d.Related = append(d.Related, diag.Related{Span: b.Span, Message: words})
 			}

@@ -86,7 +86,7 @@ func (p *Pass) partly(c *inventory.Claim, a *policy.Allow, doors []*door) (diag.
 		Label:   fmt.Sprintf("%d of %d ports", opened.Len(), whole.Len()),
 		Related: []diag.Related{{Span: c.Span, Message: label(c, subject(c))}},
 		Notes:   append(nominalNote(c), "the service takes any port of the range: what is sent to one that is closed is lost"),
-		Help:    "write " + strconv.Quote(text) + `, or name the listener, whose file then says the ports: service = "` + c.Service + `" and listen = ["` + c.Listen + `"]`,
+		Help:    "write " + strconv.Quote(text) + `, or let its file say the ports, with service = "` + c.Service + `" and listen = ["` + c.Listen + `"]`,
 	}
 	if len(own) == 1 {
 		d.Fixes = []diag.Fix{{Title: "open " + text, Safety: diag.Unsafe, Edits: []diag.Edit{{Span: word.Span, New: text}}}}

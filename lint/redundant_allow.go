@@ -33,7 +33,7 @@ func redundantAllow(p *Pass) {
 		p.report(diag.Diagnostic{
 			Message: fmt.Sprintf("allow %q changes nothing: %s %s the same", a.Name.Text, f.allowNames(by), plural(len(allowsOf(by)), "opens", "open")),
 			Span:    a.Name.Span,
-			Label:   "without it every packet is decided alike",
+			Label:   "the firewall is the same without it",
 			Related: f.names(by, "opens the same ports to the same addresses"),
 			Help:    "leave it out, or narrow " + f.allowNames(by) + " if its sources are meant to count",
 		})

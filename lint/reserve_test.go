@@ -167,13 +167,13 @@ func TestCoversListener(t *testing.T) {
 		{"the line says the default", claims{sip(port.UDP, 40000, "*")}, ranged(linux(), 32768, 60999), "ephemeral-overlap warning etc/media.conf:2:12\n"},
 		{"outside", claims{sip(port.UDP, 9999, "*")}, ranged(linux(), 10000, 60999), ""},
 		{"one", claims{sip(port.UDP, 61000, "*")}, ranged(linux(), 10000, 61001), `ephemeral-covers-listener warning etc/sysctl.d/90-tuning.conf:1:9
-  net.ipv4.ip_local_port_range 10000 61001 covers SIP 61000/udp of media, which linux does not hand out by default
+  net.ipv4.ip_local_port_range 10000 61001 covers SIP 61000/udp of media, which the default range of linux leaves alone
   and etc/media.conf:2:12 SIP 61000/udp of media
-  note: whoever sends or connects may be given such a port while its service is down, and then the service does not start
+  note: while the service restarts, another program may be given its port, and then the service does not start
   help: reserve 61000 in net.ipv4.ip_local_reserved_ports, or narrow the range to 10000 60999
 `},
 		{"more than a finding lists", many(10), ranged(linux(), 1024, 60999), `ephemeral-covers-listener warning etc/sysctl.d/90-tuning.conf:1:9
-  net.ipv4.ip_local_port_range 1024 60999 covers the ports of 10 listeners, which linux does not hand out by default
+  net.ipv4.ip_local_port_range 1024 60999 covers 10 ports of services, which the default range of linux leaves alone
   and f:1:1 SIP 2000/tcp of media
   and f:1:1 SIP 3000/tcp of media
   and f:1:1 SIP 4000/tcp of media
@@ -182,21 +182,21 @@ func TestCoversListener(t *testing.T) {
   and f:1:1 SIP 7000/tcp of media
   and f:1:1 SIP 8000/tcp of media
   and f:1:1 SIP 9000/tcp of media
-  note: whoever sends or connects may be given such a port while its service is down, and then the service does not start
+  note: while the service restarts, another program may be given its port, and then the service does not start
   note: 2 further listeners
   help: reserve 2000,3000,4000,5000,6000,7000,8000,9000,10000,11000 in net.ipv4.ip_local_reserved_ports, or narrow the range to 12000 60999
 `},
 		{"a range that has nothing of the default", claims{sip(port.UDP, 5060, "*")}, ranged(linux(), 5000, 9000), `ephemeral-covers-listener warning etc/sysctl.d/90-tuning.conf:1:9
-  net.ipv4.ip_local_port_range 5000 9000 covers SIP 5060/udp of media, which linux does not hand out by default
+  net.ipv4.ip_local_port_range 5000 9000 covers SIP 5060/udp of media, which the default range of linux leaves alone
   and etc/media.conf:2:12 SIP 5060/udp of media
-  note: whoever sends or connects may be given such a port while its service is down, and then the service does not start
+  note: while the service restarts, another program may be given its port, and then the service does not start
   help: reserve 5060 in net.ipv4.ip_local_reserved_ports
 `},
 		{"Windows, where one protocol is spared in part", claims{sip(port.TCP, 5060, "*"), sip(port.UDP, 5060, "*")}, ranged(windows(row(port.TCP, host.V6, 5060, 5060, true)), 1024, 65535), `ephemeral-partly-reserved warning etc/media.conf:2:12
 ephemeral-covers-listener warning etc/sysctl.d/90-tuning.conf:1:9
-  netsh int ipv4 dynamicport udp 1024-65535 covers SIP 5060/udp of media, which windows-server does not hand out by default
+  netsh int ipv4 dynamicport udp 1024-65535 covers SIP 5060/udp of media, which the default range of windows-server leaves alone
   and etc/media.conf:2:12 SIP 5060/udp of media
-  note: whoever sends or connects may be given such a port while its service is down, and then the service does not start
+  note: while the service restarts, another program may be given its port, and then the service does not start
   help: run netsh int ipv4 add excludedportrange protocol=udp startport=5060 numberofports=1; netsh int ipv6 add excludedportrange protocol=udp startport=5060 numberofports=1, or narrow the range to 6000-65535
 `},
 	} {

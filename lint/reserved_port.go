@@ -18,7 +18,7 @@ func reservedPort(p *Pass) {
 			continue
 		}
 		p.report(diag.Diagnostic{
-			Message: subject(c) + " uses " + plural(foreign.Len(), "a system port", "system ports") + " not assigned to it",
+			Message: subject(c) + " uses " + plural(foreign.Len(), "a system port", "system ports") + " assigned to another service or to none",
 			Span:    c.Span,
 			Label:   label(c, count(foreign.Len(), "port")+" below 1024: "+few(foreign)),
 			Notes:   append(nominalNote(c), "the ports 0-1023 are assigned by IANA, and binding one needs privilege on most systems (RFC 6335 section 6)"),

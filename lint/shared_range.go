@@ -29,7 +29,7 @@ func sharedRange(p *Pass) {
 					Span:    c.Span,
 					Label:   label(c, sharedPorts(both)),
 					Related: []diag.Related{{Span: o.Span, Message: label(o, subject(o))}},
-					Notes:   []string{"a port that one of them has bound is missing to the other: together they have room for what one of the ranges holds"},
+					Notes:   []string{"a port that one of them uses is not free for the other, so both together have fewer ports than the two ranges say"},
 					Help:    "give each a range of its own, or count the calls of both together",
 				})
 				break // one finding for each range

@@ -63,43 +63,43 @@ func TestSockets(t *testing.T) {
 			seen("udp 0.0.0.0:5060 media", "tcp 127.0.0.1:9000 x", "tcp [::1]:9000 x", "udp 0.0.0.0:68 dhclient", "udp [fe80::1]:546 dhclient", "udp 0.0.0.0:40000 named"), ""},
 		{"one finding for each process, and one for all that have no name", claims{sip(port.UDP, 5060, "*")},
 			seen("udp 0.0.0.0:5060 media", "tcp 0.0.0.0:40000 x", "udp 10.0.0.5:7000 x", "udp 10.0.0.5:7001 x", "udp 10.0.0.5:7002 x", "udp 10.0.0.5:7003 x", "tcp [::]:22 -", "tcp [::]:23 -"), `
-info[listener-unclaimed]: an unknown process listens on 22-23/tcp, which no file claims
+info[listener-unclaimed]: an unknown process listens on 22-23/tcp, which no configuration mentions
   at ss.txt : 
   note: tcp [::]:22 is open (ss.txt:7)
   note: tcp [::]:23 is open (ss.txt:8)
   help: find out whose it is with ss -lntup as root
-info[listener-unclaimed]: x listens on 40000/tcp and 7000-7003/udp, which no file claims
+info[listener-unclaimed]: x listens on 40000/tcp and 7000-7003/udp, which no configuration mentions
   at ss.txt : 
   note: tcp 0.0.0.0:40000 is open (ss.txt:2)
   note: udp 10.0.0.5:7000 is open (ss.txt:3)
   note: udp 10.0.0.5:7001 is open (ss.txt:4)
   note: udp 10.0.0.5:7002 is open (ss.txt:5)
   note: 1 further socket
-  help: describe the service with --services, or stop it where nobody needs it
+  help: look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it
 `},
 		{"a port that the system spares is no client's", claims{sip(port.UDP, 5060, "*")}, reserving(seen("udp 0.0.0.0:5060 media", "udp 0.0.0.0:40000 x"), "40000"), `
-info[listener-unclaimed]: x listens on 40000/udp, which no file claims
+info[listener-unclaimed]: x listens on 40000/udp, which no configuration mentions
   at ss.txt : 
   note: udp 0.0.0.0:40000 is open (ss.txt:2)
-  help: describe the service with --services, or stop it where nobody needs it
+  help: look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it
 `},
 		{"the other protocol, the other address, the other family", claims{sip(port.UDP, 5060, "10.0.0.5"), sip(port.TCP, 5060, "0.0.0.0")},
 			with(seen("udp 10.0.0.5:5060 media", "udp 10.0.0.6:5060 x", "tcp [::]:5060 y"), func(f *host.Facts) { f.Listeners[2].V6Only = true }), `
-info[listener-unclaimed]: x listens on 5060/udp, which no file claims
+info[listener-unclaimed]: x listens on 5060/udp, which no configuration mentions
   at ss.txt : 
   note: udp 10.0.0.6:5060 is open (ss.txt:2)
-  help: describe the service with --services, or stop it where nobody needs it
-info[listener-unclaimed]: y listens on 5060/tcp, which no file claims
+  help: look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it
+info[listener-unclaimed]: y listens on 5060/tcp, which no configuration mentions
   at ss.txt : 
   note: tcp [::]:5060 is open (ss.txt:3)
-  help: describe the service with --services, or stop it where nobody needs it
+  help: look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it
 `},
 
 		{"a port that was written is closed", claims{wrote(sip(port.UDP, 5060, "*")), wrote(sip(port.TCP, 5070, "10.0.0.5")), wrote(rtp(25000, 25399))}, seen("udp 0.0.0.0:5060 media", "tcp 127.0.0.1:5070 x"), `
 warning[claim-not-listening]: nothing listens on SIP 5070/tcp of media
   at etc/media.conf:2:12 default: closed
   note: SIP 5060/udp of the same service is open
-  help: restart media if this was changed after its start, and look into its log for an error of bind
+  help: restart media if the file was changed since it started, and look for a bind error in its log
 `},
 		{"a default is closed", claims{sip(port.UDP, 5060, "*"), sip(port.TCP, 5061, "*")}, seen("udp 0.0.0.0:5060 media"), ""},
 		{"only UDP was looked at", claims{wrote(sip(port.UDP, 5060, "*")), wrote(sip(port.TCP, 5061, "*"))}, with(seen("udp 0.0.0.0:5060 media"), func(f *host.Facts) { f.Watched = []port.Proto{port.UDP} }), ""},
@@ -138,11 +138,11 @@ func TestSocketsOfSingleFiles(t *testing.T) {
 	if got := words(Run(inv, facts, Options{Part: true})); got != "" {
 		t.Errorf("single files:\n%s", got)
 	}
-	want := `info[listener-unclaimed]: x listens on 7000/tcp, which no file claims
+	want := `info[listener-unclaimed]: x listens on 7000/tcp, which no configuration mentions
   at ss.txt : 
   note: tcp 0.0.0.0:7000 is open (ss.txt:2)
   note: the claim may be missing because not all was understood of etc/b and etc/c
-  help: describe the service with --services, or stop it where nobody needs it
+  help: look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it
 `
 	if diff := cmp.Diff(want, words(Run(inv, facts, Options{}))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -200,10 +200,11 @@ func TestConntrackHelper(t *testing.T) {
 			t.Errorf("%s: %v", c.name, fired)
 		}
 	}
-	want := `warning[conntrack-helper]: the kernel's helper for SIP reads SIP 5060/udp of media
+	want := `warning[conntrack-helper]: the SIP helper of the kernel reads what is sent to SIP 5060/udp of media
   at etc/media.conf:2:12 default: 5060 in 12.1; the helper is on 5060/udp
   note: the helper sip is assigned to 5060,5070/udp (proc/helper:1)
-  note: it drops messages that it cannot follow, and what a message says of addresses and ports of media counts as related: a firewall that accepts related packets opens them
+  note: it drops messages that it cannot follow
+  note: it opens the media ports that a message names, where the firewall accepts related packets
   note: nf_nat_sip is loaded: it writes other addresses into the messages of calls that are translated
   help: set net.netfilter.nf_conntrack_helper to 0, or remove nf_nat_sip and nf_conntrack_sip from the modules that are loaded
 `
@@ -225,7 +226,7 @@ func TestNomadOverlap(t *testing.T) {
   at etc/media.conf:3:13 30000: 100 ports shared: 25400-25499
   note: dynamic ports are 20000-24999,25400-32000 (nomad.hcl:3)
   note: Nomad gives a job any of them, whether or not a service of the host has it
-  help: set rtp_base to 15000, or add 25300-25499 to reserved_ports in the block reserved of Nomad's client
+  help: set rtp_base to 15000, or add 25300-25499 to client { reserved { reserved_ports } } of Nomad
 `
 	if diff := cmp.Diff(want, words(Run(&inventory.Inventory{Claims: claims}, []host.Facts{facts}, Options{}))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -75,7 +75,7 @@ func (p *Pass) unclaimed(a *policy.Allow, w policy.Port, left port.Set, in []*in
 	for i := range p.machines {
 		m := &p.machines[i]
 		if n := left.Intersect(m.handsOut[w.Proto]).Len(); n > 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("%s hands out %d of them to any program", m.name, n))
+			d.Notes = append(d.Notes, fmt.Sprintf("%s may give %d of them to any program", m.name, n))
 		}
 	}
 	if ports := port.Of(needed...); len(ports.Ranges()) <= 4 {

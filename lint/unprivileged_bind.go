@@ -40,7 +40,7 @@ func cannotBind(p *Pass, c *inventory.Claim, m *machine, privileged port.Set) di
 		Span:    c.Span,
 		Label:   label(c, fmt.Sprintf("%s below %d: %s", count(privileged.Len(), "port"), m.UnprivilegedStart, few(privileged))),
 		Related: []diag.Related{{Span: c.Account.Span, Message: c.Account.Unit + " starts it as " + c.Account.Name}},
-		Notes: []string{fmt.Sprintf("net.ipv4.ip_unprivileged_port_start is %d: to bind a port below it a process must be root's or have CAP_NET_BIND_SERVICE", m.UnprivilegedStart),
+		Notes: []string{fmt.Sprintf("net.ipv4.ip_unprivileged_port_start is %d: binding a lower port needs root or CAP_NET_BIND_SERVICE", m.UnprivilegedStart),
 			"a program that has the capability from its file (setcap) can bind it; that is not seen here"},
 		Help:  or(right, p.unprivilegedWords(c, m)),
 		Fixes: []diag.Fix{{Title: right, Safety: diag.Display}},

@@ -137,7 +137,7 @@ func (p *Pass) silentMedia(c *inventory.Claim) diag.Diagnostic {
 		Related: p.stale([]*inventory.Claim{c}),
 	}
 	if c.Pairs {
-		d.Notes = append(nominalNote(c), "a call is set up and then hears nothing, unless this host has sent to the very address and port that its peer sends from")
+		d.Notes = append(nominalNote(c), "a call is set up, and the sound that comes in is dropped, unless this host has sent to that peer first")
 	}
 	return d
 }
@@ -160,7 +160,7 @@ func (p *Pass) stale(closed []*inventory.Claim) []diag.Related {
 			for _, w := range p.firewall.Allows[i].Ports {
 				if w.Proto == c.Proto && w.Ports.Len() == c.Ports.Len() && w.Ports.Len() > 1 && !seen[w.Span] && !p.hasListener(w) && len(out) < maxPartners {
 					seen[w.Span] = true
-					out = append(out, diag.Related{Span: w.Span, Message: "nothing is known to listen here any more"})
+					out = append(out, diag.Related{Span: w.Span, Message: "nothing is known to listen here"})
 				}
 			}
 		}

@@ -346,7 +346,7 @@ service "lumenvox-media-server" {
     for_each = [local.sip, local.sips, local.rtsp]
     when     = port(each.value, 0) == 1
     severity = "warning"
-    message  = "the port is 1: the documentation of the container calls that \"enabled\" beside a default that is a port, and it is not known which port it opens"
+    message  = "a port of 1 is what the documentation of the container calls \"enabled\"; which port that opens is not known"
     help     = "write the number of the port: 5060 is usual for SIP, 5061 for SIP over TLS, 554 for RTSP"
   }
 
@@ -355,7 +355,7 @@ service "lumenvox-media-server" {
   lint "same-numbers" {
     when     = local.mrcp_first < local.rtp_first + local.ports && local.rtp_first < local.mrcp_first + local.ports
     severity = "info"
-    message  = "the ranges of MRCP and RTP have numbers in common: they do not meet, because one is TCP and the other UDP, but the vendor advises against it"
+    message  = "MRCP and RTP have port numbers in common: that works, because one is TCP and the other UDP, but the vendor advises against it"
     help     = "keep the two ranges apart, with room for more channels"
   }
 

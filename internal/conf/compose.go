@@ -642,11 +642,11 @@ func (c *compose) ports(s, mode *Node) {
 	name := printable([]byte(s.Name))
 	d := diag.Diagnostic{
 		Rule: "compose-host-network-ports", Severity: diag.Warning, Span: ports.NameSpan, Label: "not published",
-		Message: fmt.Sprintf("the ports of %s are not published: it has the network of the host", name),
+		Message: fmt.Sprintf("%s uses the network of the host, so its list of ports has no effect", name),
 		Related: []diag.Related{{Span: mode.ValueSpan, Message: "the network of the host is asked for here"}},
 		Notes: []string{
-			"its program opens on the host the ports that its own configuration says, whether this list has them or not",
-			"Docker leaves such a list aside, and Docker Compose 1.27 to 1.29 does not start the container: \"host\" network_mode is incompatible with port_bindings",
+			"its program opens the ports of its own configuration on the host, whether they are listed here or not",
+			"Docker ignores such a list, and Docker Compose 1.27 to 1.29 does not start the container: \"host\" network_mode is incompatible with port_bindings",
 		},
 		Help: "remove ports; or, to publish these and no others, remove network_mode",
 	}

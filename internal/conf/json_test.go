@@ -32,7 +32,7 @@ b@3:4
 b@1:11
  a@1:17=2@1:21
 a@1:26=3@1:30
-`, "ambiguous-line@1:26 the key a is given twice: readers differ on what it means\n"},
+`, "ambiguous-line@1:26 the key a is given twice: programs differ on what it means\n"},
 	"a list is the document": {"[{\"a\": 1}, 2]\n", `@1:2
  a@1:4=1@1:8
 @1:12=2@1:12
@@ -58,9 +58,9 @@ broken-line@1:15 a comma with nothing in front of it
 	"key without quotes": {"{a: 1, \"b\": 2, c-d: x}", `a@1:2=1@1:5
 b@1:9=2@1:13
 c-d@1:16=x@1:21
-`, `ambiguous-line@1:2 a key without quotes: readers differ on what it means
-ambiguous-line@1:16 a key without quotes: readers differ on what it means
-ambiguous-line@1:21 x: readers differ on what it means
+`, `ambiguous-line@1:2 a key without quotes: programs differ on what it means
+ambiguous-line@1:16 a key without quotes: programs differ on what it means
+ambiguous-line@1:21 x: programs differ on what it means
 `},
 	"key without a value": {"{\"a\", \"b\": , \"c\" 1, \"d\": 4}", "d@1:22=4@1:26\n", `broken-line@1:3 a key without a value
 broken-line@1:8 a key without a value
@@ -70,8 +70,8 @@ broken-line@1:18 neither a key nor the end of the object
 	"no key": {"{\"\": {\"x\": 1}, \"b\": 2}", "b@1:17=2@1:21\n", "broken-line@1:3 a value without a key\n"},
 	"leading zero": {"{\"a\": 05060, \"b\": 0x10}", `a@1:3=05060@1:7
 b@1:15=0x10@1:19
-`, `ambiguous-line@1:7 05060: readers differ on what it means
-ambiguous-line@1:19 0x10: readers differ on what it means
+`, `ambiguous-line@1:7 05060: programs differ on what it means
+ambiguous-line@1:19 0x10: programs differ on what it means
 `},
 	"junk": {"{\n \"a\": 1,\n = what\n \"b\": 2\n # comment\n}\n", `a@2:3=1@2:7
 b@4:3=2@4:7
@@ -81,7 +81,7 @@ broken-line@5:2 neither a key nor the end of the object
 	"text not closed": {"{\n \"a\": \"x,\n \"b\": 2\n}\n", `a@2:3=x,@2:8
 b@3:3=2@3:7
 `, "broken-line@2:8 the text is not closed\n"},
-	"escape": {"{\"a\": \"C:\\lumen\\vox\"}", "a@1:3=C:\\lumen\\vox@1:8\n", "ambiguous-line@1:8 an escape that JSON does not have: readers differ on what it means\n"},
+	"escape": {"{\"a\": \"C:\\lumen\\vox\"}", "a@1:3=C:\\lumen\\vox@1:8\n", "ambiguous-line@1:8 an escape that JSON does not have: programs differ on what it means\n"},
 	"wrong brackets": {"{\"a\": [1, 2}, \"b\": {\"c\": 3], \"d\": 4}", `a@1:3
  @1:8=1@1:8
  @1:11=2@1:11
@@ -112,9 +112,9 @@ c@1:33=${PORT}@1:37
 d@1:47=${X}@1:52
 e@3:3=<%= y %>@3:7
 `, "broken-line@1:7 the file is a template, and what will stand here is not known\n"},
-	"no utf-8": {"{\"a\": \"d\xe9j\xe0\", \"b\": 1}", "a@1:3=d\xe9j\xe0@1:8\nb@1:16=1@1:20\n", "ambiguous-line@1:9 a byte that is not text: readers differ on what it means\n"},
-	"zero byte": {"{\"a\": 1\x00, \"b\": 2}", "a@1:3=1\x00@1:7\nb@1:12=2@1:16\n", `ambiguous-line@1:8 a byte that is not text: readers differ on what it means
-ambiguous-line@1:7 1?: readers differ on what it means
+	"no utf-8": {"{\"a\": \"d\xe9j\xe0\", \"b\": 1}", "a@1:3=d\xe9j\xe0@1:8\nb@1:16=1@1:20\n", "ambiguous-line@1:9 a byte that is not text: programs differ on what it means\n"},
+	"zero byte": {"{\"a\": 1\x00, \"b\": 2}", "a@1:3=1\x00@1:7\nb@1:12=2@1:16\n", `ambiguous-line@1:8 a byte that is not text: programs differ on what it means
+ambiguous-line@1:7 1?: programs differ on what it means
 `},
 }
 

@@ -80,7 +80,7 @@ func (s *kamScanner) gap(at source.Span) {
 func kamTemplate(at source.Span) diag.Diagnostic {
 	return diag.Diagnostic{Rule: "template-value", Severity: diag.Warning, Span: at,
 		Message: "the file is still a template: what the line will be is not known", Label: "for a template engine",
-		Help: "check the file after the template was filled in"}
+		Help: "lint the file that the template produces"}
 }
 
 // stop reports, once, that a limit of the preprocessor was reached.

@@ -75,7 +75,7 @@ func parseLumenvox(r *reader) *Node {
 // ambiguous is a finding about a line that can be read in two ways.
 func ambiguous(at source.Span, what, note, help string) diag.Diagnostic {
 	return diag.Diagnostic{Rule: "ambiguous-line", Severity: diag.Warning, Span: at,
-		Message: what + ": readers differ on what it means", Notes: []string{note}, Help: help}
+		Message: what + ": programs differ on what it means", Notes: []string{note}, Help: help}
 }
 
 // broken is a finding about a line that means nothing.

@@ -74,9 +74,9 @@ t@5:2
  x@6:1
   y@6:6=1@6:10
   y@6:13=2@6:17
-`, `ambiguous-line@3:3 the key c is given twice: readers differ on what it means
-ambiguous-line@4:1 the key a is given twice: readers differ on what it means
-ambiguous-line@6:13 the key y is given twice: readers differ on what it means
+`, `ambiguous-line@3:3 the key c is given twice: programs differ on what it means
+ambiguous-line@4:1 the key a is given twice: programs differ on what it means
+ambiguous-line@6:13 the key y is given twice: programs differ on what it means
 `},
 	"same table twice": {"[a]\nx = 1\n[a]\nx = 2\n[a.b]\ny = 3\n", `a@1:2
  x@2:1=1@2:5
@@ -84,7 +84,7 @@ a@3:2
  x@4:1=2@4:5
  b@5:4
   y@6:1=3@6:5
-`, "ambiguous-line@3:2 the key a is given twice: readers differ on what it means\n"},
+`, "ambiguous-line@3:2 the key a is given twice: programs differ on what it means\n"},
 	"table over a value": {"a = 1\n[a]\nx = 2\nb = {}\n[a.b]\ny = 3\n[[a]]\nz = 1\n", `a@1:1=1@1:5
 a@2:2
  x@3:1=2@3:5
@@ -94,9 +94,9 @@ a@2:2
 a@7:3
  @7:3
   z@8:1=1@8:5
-`, `ambiguous-line@2:2 the key a is given twice: readers differ on what it means
-ambiguous-line@5:4 the key b is given twice: readers differ on what it means
-ambiguous-line@7:3 the key a is given twice: readers differ on what it means
+`, `ambiguous-line@2:2 the key a is given twice: programs differ on what it means
+ambiguous-line@5:4 the key b is given twice: programs differ on what it means
+ambiguous-line@7:3 the key a is given twice: programs differ on what it means
 `},
 	"no key": {"\"\" = 1\n[\"\"]\nx = 1\n[b]\ny = 2\n", `b@4:2
  y@5:1=2@5:5
@@ -125,8 +125,8 @@ broken-line@3:3 this is not TOML: expected '=' after key
  y@4:1=2@4:5
 `, "broken-line@1:1 this is not TOML: expected ']' to close table name\n"},
 	"text behind a value": {"a = 1 2\nb = 2\n", "b@2:1=2@2:5\n", "broken-line@1:1 this is not TOML: expected newline but got U+0032 '2'\n"},
-	"latin-1":             {"# f\xfcr\na = 1 # \xfc\nb = \"d\xe9\"\n", "a@2:1=1@2:5\nb@3:1=d\xe9@3:6\n", "ambiguous-line@1:4 a byte that is not text: readers differ on what it means\n"},
-	"control characters":  {"a = \"x\x00y\"\nb = 2 # \x01\n", "a@1:1=x\x00y@1:6\nb@2:1=2@2:5\n", "ambiguous-line@1:7 a byte that is not text: readers differ on what it means\n"},
+	"latin-1":             {"# f\xfcr\na = 1 # \xfc\nb = \"d\xe9\"\n", "a@2:1=1@2:5\nb@3:1=d\xe9@3:6\n", "ambiguous-line@1:4 a byte that is not text: programs differ on what it means\n"},
+	"control characters":  {"a = \"x\x00y\"\nb = 2 # \x01\n", "a@1:1=x\x00y@1:6\nb@2:1=2@2:5\n", "ambiguous-line@1:7 a byte that is not text: programs differ on what it means\n"},
 	"carriage return alone": {"a = 1\rb = 2\nc = 3\n# x\ry\nd = 4\n", `c@2:1=3@2:5
 d@4:1=4@4:5
 `, `broken-line@1:1 this is not TOML: expected newline but got U+000D

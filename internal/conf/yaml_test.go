@@ -163,7 +163,7 @@ c@3:1=2@3:4
 	"same key twice": {"a: 1\nb: 2\na: 3\n", `a@1:1=1@1:4
 b@2:1=2@2:4
 a@3:1=3@3:4
-`, "ambiguous-line@3:1 the key a is given twice: readers differ on what it means\n"},
+`, "ambiguous-line@3:1 the key a is given twice: programs differ on what it means\n"},
 	"no key": {"a: 1\n: 2\n\"\": 3\n", "a@1:1=1@1:4\n", `broken-line@2:1 a value without a key
 broken-line@3:2 a value without a key
 `},
@@ -197,8 +197,8 @@ c@4:1=4@4:4
 @2:3=b@2:3
 `, "broken-line@3:1 this is not YAML: did not find expected '-' indicator\n"},
 	"text behind a quote": {"a: \"x\" y\nb: 2\n", "b@2:1=2@2:4\n", "broken-line@1:1 this is not YAML: did not find expected key\n"},
-	"latin-1":             {"# f\xfcr\na: 1 # \xfc\nb: d\xe9j\xe0\n", "a@2:1=1@2:4\nb@3:1=d\xe9j\xe0@3:4\n", "ambiguous-line@1:4 a byte that is not text: readers differ on what it means\n"},
-	"control characters":  {"a: x\x00y\nb: 2\n", "a@1:1=x\x00y@1:4\nb@2:1=2@2:4\n", "ambiguous-line@1:5 a byte that is not text: readers differ on what it means\n"},
+	"latin-1":             {"# f\xfcr\na: 1 # \xfc\nb: d\xe9j\xe0\n", "a@2:1=1@2:4\nb@3:1=d\xe9j\xe0@3:4\n", "ambiguous-line@1:4 a byte that is not text: programs differ on what it means\n"},
+	"control characters":  {"a: x\x00y\nb: 2\n", "a@1:1=x\x00y@1:4\nb@2:1=2@2:4\n", "ambiguous-line@1:5 a byte that is not text: programs differ on what it means\n"},
 	"template values": {"a: {{ .Values.port }}\nb: \"{{ x | default \"80\" }}\"\nc: 1\nd: [{{ y }}, 2]\n", `a@1:1={{ .Values.port }}@1:4
 b@2:1={{ x | default "80" }}@2:5
 c@3:1=1@3:4

@@ -81,7 +81,7 @@ func ParseCapture(f *source.File) (Capture, diag.List) {
 	if c.isEmpty() && len(diags) == 0 {
 		diags = append(diags, diag.Diagnostic{
 			Rule: RuleUnknown, Severity: diag.Warning, Span: f.Span(0, 0),
-			Message: "this is not output of a command that says something about ports",
+			Message: "this is no output of a command that portolan knows",
 			Help:    "keep the output of netsh int ipv4|ipv6 show dynamicport|excludedportrange, of sysctl -a, or of ss -lntup here",
 		})
 	}

@@ -42,11 +42,11 @@ func (l *loader) nodePorts() NodePorts {
 			}
 			return NodePorts{r, place(at), at}
 		}
-		return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes is there by " + name}
+		return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes was found by " + name}
 	}
 	for _, name := range nodeFiles {
 		if info, err := l.tree.Stat(name); err == nil && !info.IsDir() {
-			return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes is there by " + name}
+			return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes was found by " + name}
 		}
 	}
 	return NodePorts{}

@@ -295,7 +295,7 @@ func TestLoad(t *testing.T) {
 		"captures of another system": {
 			map[string]string{"etc/os-release": "ID=debian\n", "portolan/a": dynamicTCP, "portolan/b": "net.inet.ip.portfirst=1024\n", "portolan/c": "?"},
 			"linux from built-in, unprivileged from 1024\nall 32768-60999 from " + builtIn["linux"] + "\n",
-			"unknown-capture warning portolan/c: this is not output of a command that says something about ports\n" +
+			"unknown-capture warning portolan/c: this is no output of a command that portolan knows\n" +
 				"broken-fact warning portolan/a: netsh is no command of Linux 4.2 and later, so its output is ignored\n" +
 				"broken-fact warning portolan/b: net.inet.ip.portfirst is no setting of Linux 4.2 and later, so it is ignored",
 		},

@@ -82,7 +82,7 @@ func (l *loader) nomadPorts() NomadPorts {
 		return NomadPorts{}
 	}
 	if from == "" {
-		from = "the default; a client of Nomad is there by " + client
+		from = "the default; a client of Nomad was found by " + client
 	}
 	return NomadPorts{port.Of(ports).Minus(reserved), from}
 }

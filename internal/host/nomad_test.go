@@ -9,13 +9,13 @@ func TestNomadPorts(t *testing.T) {
 		want  string // ports and source, "" for none
 	}{
 		"no Nomad":     {map[string]string{"etc/hosts": ""}, ""},
-		"a client":     {map[string]string{"etc/nomad.d/nomad.hcl": "data_dir = \"/opt/nomad\"\nserver {\n  enabled = true\n}\n" + client}, "20000-32000 the default; a client of Nomad is there by etc/nomad.d/nomad.hcl"},
+		"a client":     {map[string]string{"etc/nomad.d/nomad.hcl": "data_dir = \"/opt/nomad\"\nserver {\n  enabled = true\n}\n" + client}, "20000-32000 the default; a client of Nomad was found by etc/nomad.d/nomad.hcl"},
 		"a server":     {map[string]string{"etc/nomad.d/nomad.hcl": "server {\n  enabled = true\n}\nclient {\n  enabled = false\n}\n"}, ""},
 		"both bounds":  {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  min_dynamic_port = 26000\n  max_dynamic_port = 27000\n}\n"}, "26000-27000 etc/nomad.d/nomad.hcl:3"},
 		"an upper end": {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  max_dynamic_port = 24000\n}\n"}, "20000-24000 etc/nomad.d/nomad.hcl:3"},
 		"two files":    {map[string]string{"etc/nomad.d/a.hcl": client, "etc/nomad.d/b.hcl": "client {\n  min_dynamic_port = 31000\n}\n", "etc/nomad.d/nomad.env": "X=1"}, "31000-32000 etc/nomad.d/b.hcl:2"},
 		"JSON":         {map[string]string{"etc/nomad.d/nomad.json": `{"client": {"enabled": true, "min_dynamic_port": 30000}}`}, "30000-32000 etc/nomad.d/nomad.json"},
-		"reserved":     {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  reserved {\n    cpu = 500\n    reserved_ports = \"22,80,25000-25399\"\n  }\n}\n"}, "20000-24999,25400-32000 the default; a client of Nomad is there by etc/nomad.d/nomad.hcl"},
+		"reserved":     {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  reserved {\n    cpu = 500\n    reserved_ports = \"22,80,25000-25399\"\n  }\n}\n"}, "20000-24999,25400-32000 the default; a client of Nomad was found by etc/nomad.d/nomad.hcl"},
 		"a template":   {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  min_dynamic_port = {{ min }}\n}\n"}, ""},
 		"a text":       {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = \"yes\"\n}\n"}, ""},
 		"no port":      {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  max_dynamic_port = 70000\n}\n"}, ""},

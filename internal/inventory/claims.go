@@ -181,7 +181,7 @@ func (b *builder) lint(l *catalog.Lint, ctx *hcl.EvalContext) {
 	severity, _ := diag.ParseSeverity(l.Severity) // checked by the catalogue
 	message, _ := textOf(b.value(l.Message, ctx))
 	d := diag.Diagnostic{Rule: "service-setting", Severity: severity, Span: b.doc.File.Span(0, 0), Message: b.service.ID + ": " + message,
-		Notes: []string{l.Name + " of portolan explain " + b.service.ID}, Help: l.Help}
+		Notes: []string{"this is the check " + l.Name + " of " + b.service.ID + ": portolan explain " + b.service.ID}, Help: l.Help}
 	var places []source.Span
 	for _, v := range b.reasons(l.When, ctx) {
 		for _, o := range origins(v) {
@@ -370,7 +370,7 @@ func (b *builder) chosen(purpose string, first cty.Value) {
 			at, label = o.span, "the system chooses"
 		}
 		if o.setting != "" {
-			help = "set " + o.setting + " to a port"
+			help = "set " + o.setting + " to a port of your choice"
 		}
 	}
 	b.diags = append(b.diags, diag.Diagnostic{Rule: "os-chosen-port", Severity: diag.Warning, Span: at, Label: label,

@@ -353,9 +353,9 @@ func (e *evaluator) number(text string, v cty.Value, limit int) cty.Value {
 	}
 	plain := strconv.Itoa(n)
 	if trimmed != plain {
-		severity, note := diag.Info, "leading zeros are not octal to the service"
+		severity, note := diag.Info, "the service ignores leading zeros"
 		if digits < len(trimmed) {
-			severity, note = diag.Warning, "services read the digits and ignore what follows; that this one does is not documented"
+			severity, note = diag.Warning, "most services ignore what follows the digits; of this one it is not documented"
 		}
 		e.say(at, diag.Diagnostic{Rule: "number-spelling", Severity: severity,
 			Message: fmt.Sprintf("%s is read as %s", name, plain), Label: "read as " + plain, Notes: []string{note}, Help: "write " + plain})

@@ -251,7 +251,7 @@ func TestReadersOfOneFile(t *testing.T) {
 func TestNoNumbers(t *testing.T) {
 	const digits = "sip_port is not written in digits alone: programs read a part of it, or refuse it; write 5060, if that is meant"
 	const ports = `; write a port from 1 to 65535, or "default"`
-	const template = "sip_port is still a template: what it will be is not known; check the file after the template was filled in"
+	const template = "sip_port is still a template: what it will be is not known; lint the file that the template produces"
 	for text, want := range map[string]string{
 		"5,060": digits, "5'060": digits, "5_060": digits, "0x13c4": digits, "5060.0": digits, "'5060'": digits, "+5060": digits, "\"5060": digits,
 		"five": "sip_port is not a number" + ports, "5060.5": "sip_port is not a number" + ports, "1e4": "sip_port is not a number" + ports,

@@ -106,11 +106,11 @@ func notPassed(c *candidate, container, v *conf.Node) diag.Diagnostic {
 		}
 	}
 	return diag.Diagnostic{Rule: "compose-variable-unused", Severity: diag.Warning, Span: v.NameSpan, Label: "no effect",
-		Message: fmt.Sprintf("%s in %s does not come to the container %s", v.Name, v.NameSpan.Name(), container.Name),
+		Message: fmt.Sprintf("%s in %s does not reach the container %s", v.Name, v.NameSpan.Name(), container.Name),
 		Related: []diag.Related{{Span: at, Message: "it is not passed on here"}},
 		Notes: []string{
 			c.service.ID + " takes it from the environment of its container",
-			".env gives values to variables of the Compose file, ${" + v.Name + "}, and no file here has that",
+			".env gives values to variables of the Compose file, ${" + v.Name + "}, and no Compose file here uses it",
 		},
 		Help: fmt.Sprintf("add %q to environment of %s, or remove the line", line, container.Name)}
 }

@@ -250,7 +250,7 @@ service "acme" {
 	if got := inv.Claims[0].Describe(); got != "y udp -> 192.0.2.53 53 default from 40000-65535" {
 		t.Errorf("the connection is %q", got)
 	}
-	if len(diags) != 1 || diags[0].Rule != "os-chosen-port" || diags[0].Span.String() != "etc/acme.conf:2:8" || diags[0].Help != "set port to a port" {
+	if len(diags) != 1 || diags[0].Rule != "os-chosen-port" || diags[0].Span.String() != "etc/acme.conf:2:8" || diags[0].Help != "set port to a port of your choice" {
 		t.Errorf("the findings are %+v", diags)
 	}
 	var b strings.Builder

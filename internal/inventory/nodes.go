@@ -160,8 +160,8 @@ func (e *evaluator) twice(args []cty.Value, nodes []*conf.Node) {
 		d := diag.Diagnostic{Severity: diag.Warning, Span: n.ValueSpan}
 		switch {
 		case e.spec.Format == "lumenvox":
-			d.Rule, d.Message = "ambiguous-line", n.Name+" is set twice with different values: readers differ on which one counts"
-			d.Related = []diag.Related{{Span: last.ValueSpan, Message: "set again here; this value is used"}}
+			d.Rule, d.Message = "ambiguous-line", n.Name+" is set twice with different values, and it is not documented which one counts"
+			d.Related = []diag.Related{{Span: last.ValueSpan, Message: "set again here; portolan takes this value"}}
 			d.Help = "remove one of them"
 		case n.ValueSpan.File != last.ValueSpan.File || n.ValueSpan.Start >= last.ValueSpan.Start || !e.siblings(args, n, last):
 			continue
@@ -169,7 +169,7 @@ func (e *evaluator) twice(args []cty.Value, nodes []*conf.Node) {
 			continue
 		default:
 			d.Rule, d.Label = "duplicate-setting", "does not count"
-			d.Message = fmt.Sprintf("%s is set twice: of the two values %s takes the last", n.Name, e.service.ID)
+			d.Message = fmt.Sprintf("%s is set twice: %s takes the last value", n.Name, e.service.ID)
 			d.Related = []diag.Related{{Span: last.ValueSpan, Message: "this value counts"}}
 			d.Help = "remove the line of the value that you do not mean"
 		}

@@ -40,7 +40,7 @@ func (e *evaluator) noNumber(text, name string, at source.Span, v cty.Value, lim
 func (e *evaluator) placeholder(at source.Span, name string) {
 	e.say(at, diag.Diagnostic{Rule: "template-value", Severity: diag.Warning,
 		Message: name + " is still a template: what it will be is not known", Label: "placeholder",
-		Help: "check the file after the template was filled in"})
+		Help: "lint the file that the template produces"})
 }
 
 // numberPlaceholder matches what stands for a number that is to be filled in, beside

@@ -61,12 +61,12 @@ func (e *evaluator) compare(a conf.Absence, in, c *conf.Node) {
 		return
 	}
 	right := strings.TrimPrefix(a.Name, "@")
-	what, why := "setting", right+" is not set"
+	what, why := "setting", "there is no "+right
 	if c.Kind == conf.Section && a.Key == "" {
 		what, why = "section", "there is no section "+right
 	}
 	if in.Name != "" {
-		why += " in " + in.Name
+		why += fmt.Sprintf(" in %q", in.Name)
 	}
 	d := diag.Diagnostic{Rule: "unknown-setting", Severity: diag.Warning, Label: "did you mean " + right + "?",
 		Message: fmt.Sprintf("%s looks like %s misspelled, and %s", strings.TrimPrefix(name, "@"), right, why),

@@ -64,6 +64,7 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	switch {
 	case !o.Fleet:
 		p.line(all.String(), rest.String())
+	case total == 0: // none could be read, and who reads them has said so
 	case clean == total:
 		p.line(number(total, "host"), ": ", all.String(), rest.String())
 	default:
