@@ -64,8 +64,23 @@ Look for your trouble, or for what you fear; the page of a rule says why, how to
 an example. ` + "`portolan explain RULE`" + ` prints the same page. These pages are made from the archives in
 ` + "`lint/rules`" + ` by ` + "`make docs`" + `.
 
-A fix is safe when ` + "`portolan lint --fix`" + ` makes it, unsafe when it is an edit that somebody should look at
-first, and advice when it is done elsewhere, or the finding says in words what to do.
+A fix is safe when nobody else knows the numbers that it changes: ` + "`portolan lint --fix`" + ` makes it. It is unsafe
+when somebody should look at the edit first, and advice when it is done elsewhere, or the finding says in
+words what to do. The severity is the usual one; a page says when it is another.
+
+Words that the findings use:
+
+* **ephemeral ports**: those that the system gives to any program that asks for some port, such as one that
+  connects; also called dynamic ports. **Reserved** ports are left out of that.
+* **listener**: what a service opens for others, such as its SIP port or its RTP range. **claim**: a listener
+  with its ports, as a line of a file or a default says it.
+* **exposure**: who should reach a listener: its clients (` + "`public`" + `), parts of the same product
+  (` + "`internal`" + `), operators (` + "`admin`" + `), this host (` + "`loopback`" + `).
+* **fact**: what is true of the host itself, such as its ephemeral ports; a **capture** is the output of a command
+  that says one.
+* **description**: what Portolan knows of a service; ` + "`portolan explain SERVICE`" + ` prints it.
+* **pairs**: RTP on an even port and RTCP on the next.
+* **allow**, **zone**: what a [policy](../policy.md) opens, and networks with a name.
 
 `)
 	var rest strings.Builder
