@@ -282,7 +282,7 @@ service "lumenvox-media-server" {
   listen "sip" {
     purpose  = "SIP (MRCPv2)"
     protocol = ["tcp", "udp"]
-    port     = port(local.sip, default.sip_port)
+    port     = text(local.sip, "") == "1" ? port(null, null) : port(local.sip, default.sip_port)
     exposure = "public"
     assigned = ["5060"]
   }
@@ -293,7 +293,7 @@ service "lumenvox-media-server" {
     purpose  = "SIP over TLS (MRCPv2)"
     when     = local.sips != null || local.contained
     protocol = ["tcp"]
-    port     = port(local.sips, default.sips_port)
+    port     = text(local.sips, "") == "1" ? port(null, null) : port(local.sips, default.sips_port)
     exposure = "public"
     assigned = ["5061"]
   }
@@ -301,7 +301,7 @@ service "lumenvox-media-server" {
   listen "rtsp" {
     purpose  = "RTSP (MRCPv1)"
     protocol = ["tcp"]
-    port     = port(local.rtsp, default.rtsp_port)
+    port     = text(local.rtsp, "") == "1" ? port(null, null) : port(local.rtsp, default.rtsp_port)
     exposure = "public"
     assigned = ["554"]
   }
@@ -416,6 +416,22 @@ service "lumenvox-media-server" {
       "rtsp tcp * 554 default",
       "monitoring tcp * 29900 default",
       "messaging tcp * 7590 default",
+    ]
+  }
+
+  test "which port 1 opens is not known" {
+    input = <<-EOT
+      [GLOBAL]
+      VERSION = 12.1.100
+      sip_port = 1
+      rtsp_port = 0
+      sips_port = 1
+      monitoring_port = 0
+      messaging_port = 0
+    EOT
+    expect = [
+      "mrcp tcp * 20000-20399 default",
+      "rtp udp * 25000-25399 default",
     ]
   }
 
