@@ -123,7 +123,7 @@ func (c *covered) notes() []string {
 func (c *covered) spare(list port.Set) string {
 	switch system(c.on.Platform) {
 	case "linux":
-		if c.on.canSpare(c.ports()) {
+		if c.on.canSpare(c.ports()) && c.on.canSpare(list) {
 			return reserveWords(c.ports(), c.on, list)
 		}
 	case "windows":

@@ -37,7 +37,7 @@ func ephemeralCoversNodePorts(p *Pass) {
 			d.Related = []diag.Related{{Span: n.Span, Message: "node ports"}}
 		}
 		way := ""
-		if system(m.Platform) == "linux" && m.canSpare(port.Of(n.Ports)) {
+		if system(m.Platform) == "linux" && m.canSpare(port.Of(n.Ports)) && m.canSpare(p.lists[m]) {
 			way = reserveWords(port.Of(n.Ports), m, p.lists[m])
 		}
 		d.Help = or(way, "keep the ephemeral ports off "+n.Ports.String())

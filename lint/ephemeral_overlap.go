@@ -30,8 +30,12 @@ func (v *victim) spared() bool {
 	return !slices.ContainsFunc(v.clashes, func(x clash) bool { return !x.on.spares(v.claim) })
 }
 
-// spares reports whether m is told to spare some of the ports of c.
+// spares reports whether m is told to spare some of the ports of c, and could spare them all:
+// of a range that is too large for that a part may be reserved for the sake of others.
 func (m *machine) spares(c *inventory.Claim) bool {
+	if !m.canSpare(port.Of(c.Ports)) {
+		return false
+	}
 	return slices.ContainsFunc(m.Reserved, func(r host.Reserved) bool {
 		return r.Spares(c.Proto) && r.Ports.Intersect(port.Of(c.Ports)).Len() > 0
 	}) ||
@@ -76,7 +80,9 @@ func (p *Pass) findVictims() (victims []victim, lists map[*machine]port.Set) {
 		for _, m := range p.machinesOf(c) {
 			if shared := port.Of(c.Ports).Intersect(m.handsOut[c.Proto]); !shared.IsEmpty() {
 				v.clashes = append(v.clashes, clash{m, shared})
-				reserve[m] = append(reserve[m], c.Ports)
+				if m.canSpare(port.Of(c.Ports)) { // else it is not what anybody should reserve
+					reserve[m] = append(reserve[m], c.Ports)
+				}
 			}
 		}
 		if len(v.clashes) > 0 {
@@ -241,7 +247,7 @@ func asWritten(e host.Ephemeral) string {
 func spare(c *inventory.Claim, m *machine, list port.Set) string {
 	switch system(m.Platform) {
 	case "linux":
-		if m.canSpare(port.Of(c.Ports)) {
+		if m.canSpare(port.Of(c.Ports)) && m.canSpare(list) {
 			return reserveWords(port.Of(c.Ports), m, list)
 		}
 	case "windows":

@@ -69,7 +69,8 @@ func newMoves(claims []*inventory.Claim) moves {
 	m := moves{of: make(map[*inventory.Claim]*body, len(claims))}
 	type text struct {
 		listener
-		setting string
+		setting     string
+		first, last int // the numbers of a default, which has no place of its own
 	}
 	texts := map[text]*body{}
 	for i, c := range claims {
@@ -78,8 +79,11 @@ func newMoves(claims []*inventory.Claim) moves {
 			m.known = m.known.Union(c.Assigned)
 		}
 		key := text{listener: listenerOf(c)}
-		if c.Setting != "" && c.Span.HasLine() {
-			key = text{listener{span: c.Span}, c.Setting}
+		switch {
+		case c.Setting != "" && c.Span.HasLine():
+			key = text{listener: listener{span: c.Span}, setting: c.Setting}
+		case c.Setting != "": // one default for the listeners of both protocols
+			key = text{listener{c.Service, c.Instance, "", c.Span}, c.Setting, c.NominalFirst, c.NominalLast}
 		}
 		b := texts[key]
 		if b == nil || !b.fits(c) {
@@ -97,6 +101,9 @@ func newMoves(claims []*inventory.Claim) moves {
 // near to each other, and pairs stay at even ports.
 func (b *body) fits(c *inventory.Claim) bool {
 	low, high := min(b.low, lowest(c)), max(b.high, highest(c))
+	if !c.Span.HasLine() && b.any(&body{claims: []*inventory.Claim{c}}, func(x, y *inventory.Claim) bool { return x.Proto == y.Proto && x.Listen != y.Listen }) {
+		return false // two settings of one name, in two sections
+	}
 	return len(b.claims) < maxClaims && high-low < 2*(spread(b.head)+spread(c))+16 &&
 		(!c.Pairs && !b.pairs || (c.NominalFirst-b.head.NominalFirst)%2 == 0)
 }

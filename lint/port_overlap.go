@@ -47,7 +47,7 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 	if more {
 		d.Notes = append(d.Notes, "more listeners want these ports; the first "+count(maxPartners, "listener")+" are shown")
 	}
-	d.Message = subject(c) + " overlaps " + and(names)
+	d.Message = subject(c) + " overlaps " + and(once(names))
 	d.Label = label(c, sharedPorts(shared))
 	for _, o := range partners {
 		p.quarrel(c, o)
@@ -59,7 +59,7 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 	}
 	d.Help = or(way, elsewhere)
 	d.Fixes = fixes
-	d.Notes = append(d.Notes, notes...)
+	d.Notes = once(append(d.Notes, notes...))
 	return d
 }
 
@@ -167,9 +167,11 @@ func (s shelves) partners(c *inventory.Claim) []*inventory.Claim {
 }
 
 // sharing reports whether two listeners of one process are known to share their ports:
-// the profiles of a server that takes media ports from one allocator.
+// the profiles of a server that takes media ports from one allocator. A word with a slash
+// names a process of which several descriptions read a part.
 func sharing(a, b *inventory.Claim) bool {
-	return a.Share != "" && a.Share == b.Share && a.Service == b.Service && a.Instance == b.Instance
+	return a.Share != "" && a.Share == b.Share &&
+		(strings.Contains(a.Share, "/") || a.Service == b.Service && a.Instance == b.Instance)
 }
 
 // shelvesOf says on which shelves a claim with this address stands, and on which its

@@ -88,6 +88,12 @@ func (p *Pass) partly(c *inventory.Claim, a *policy.Allow, doors []*door) (diag.
 		Notes:   append(nominalNote(c), "the service takes any port of the range: what is sent to one that is closed is lost"),
 		Help:    "write " + strconv.Quote(text) + `, or let its file say the ports, with service = "` + c.Service + `" and listen = ["` + c.Listen + `"]`,
 	}
+	if c.NominalFirst >= 0 && c.NominalLast <= port.Max {
+		if written := port.Of(port.Range{First: uint16(c.NominalFirst), Last: uint16(c.NominalLast)}); closed.Intersect(written).IsEmpty() {
+			// Everything that somebody wrote is open; the service seldom comes to the port beyond.
+			d.Severity = diag.Warning
+		}
+	}
 	if len(own) == 1 {
 		d.Fixes = []diag.Fix{{Title: "open " + text, Safety: diag.Unsafe, Edits: []diag.Edit{{Span: word.Span, New: text}}}}
 	}

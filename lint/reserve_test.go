@@ -89,8 +89,8 @@ ephemeral-overlap: safe: set net.ipv4.ip_local_reserved_ports to 40000 in etc/sy
 ephemeral-overlap: display: set net.ipv4.ip_local_reserved_ports to 40000 in the new file etc/sysctl.d/60-new.conf and run sysctl --system
 `},
 		{"too little would be left", claims{fixed(rtp(33000, 47999)), fixed(at2(rtp(48000, 59999), "200"))}, listed("new", true), `
-ephemeral-overlap: display: set net.ipv4.ip_local_reserved_ports to 33000-59999
-ephemeral-overlap: display: set net.ipv4.ip_local_reserved_ports to 33000-59999
+ephemeral-overlap: display: move net.ipv4.ip_local_port_range off 33000-47999
+ephemeral-overlap: display: move net.ipv4.ip_local_port_range off 48000-59999
 `},
 		{"one alone would leave too little", claims{fixed(rtp(33000, 59999)), fixed(at2(sip(port.TCP, 60000, "*"), "200"))}, listed("8080", true), `
 ephemeral-overlap: display: move net.ipv4.ip_local_port_range off 33000-59999

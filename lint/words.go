@@ -118,6 +118,18 @@ func and(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
+// once is words without repetitions, in their order: profiles that were copied differ in
+// nothing that is said of them.
+func once(words []string) []string {
+	var out []string
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // or joins alternatives of advice and skips empty ones.
 func or(ways ...string) string {
 	var said []string

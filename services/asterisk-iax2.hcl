@@ -1,5 +1,6 @@
 # Asterisk's IAX2 channel. bindport counts for the addresses that stand below it, and a
 # port of an address wins over it. Where several bindport are written, the last is taken.
+# UDPTL, whose range has 4569 by default, takes another port where one is in use.
 
 service "asterisk-iax2" {
   title     = "Asterisk IAX2"
@@ -35,6 +36,7 @@ service "asterisk-iax2" {
     bind     = ["0.0.0.0"]
     exposure = "public"
     zero     = "unknown"
+    share    = "asterisk/udp"
     assigned = ["4569"]
   }
 
@@ -46,6 +48,7 @@ service "asterisk-iax2" {
     bind     = [each.value.address.host]
     exposure = "public"
     zero     = "unknown"
+    share    = "asterisk/udp"
     assigned = ["4569"]
   }
 
@@ -57,6 +60,7 @@ service "asterisk-iax2" {
     bind     = [each.value.address.host]
     exposure = "public"
     zero     = "unknown"
+    share    = "asterisk/udp"
     assigned = ["4569"]
   }
 

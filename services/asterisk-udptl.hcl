@@ -1,4 +1,6 @@
-# Asterisk's UDPTL, which carries fax (T.38). It has no port beside each other one.
+# Asterisk's UDPTL, which carries fax (T.38). It has no port beside each other one. A port
+# of the range that is in use, as IAX2's 4569 by default, is passed over:
+# https://github.com/asterisk/asterisk/blob/f0c1c1a7b79b0f8cc0311649bf36824cbeee30a9/main/udptl.c
 
 service "asterisk-udptl" {
   title     = "Asterisk UDPTL (T.38 fax)"
@@ -47,6 +49,7 @@ service "asterisk-udptl" {
     first    = local.even ? even_up(local.low) : local.low
     last     = local.even ? even_down(local.high) : local.high
     nominal  = [local.low, local.high]
+    share    = "asterisk/udp"
     exposure = "public"
   }
 

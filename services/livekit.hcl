@@ -174,12 +174,15 @@ service "livekit" {
     exposure  = "public"
   }
 
+  # The relay tries another port of its range where one is in use, and may have this one in it:
+  # https://github.com/pion/turn/blob/01735456370b418fb07370c5dd5c5883c623086e/relay_address_generator_range.go
   listen "turn-udp" {
     purpose  = "TURN over UDP"
     when     = local.turn && value("turn/udp_port") != null
     protocol = ["udp"]
     port     = port(value("turn/udp_port"), null)
     bind     = local.turn_bind
+    share    = "turn"
     exposure = "public"
     assigned = ["3478"]
   }
@@ -203,6 +206,7 @@ service "livekit" {
     first    = port(local.relay_start, null)
     last     = port(local.relay_end, null)
     bind     = local.turn_bind
+    share    = "turn"
     exposure = "internal"
   }
 
@@ -214,6 +218,7 @@ service "livekit" {
     first    = port(null, default.relay_start)
     last     = port(null, local.development ? default.relay_development : default.relay_end)
     bind     = local.turn_bind
+    share    = "turn"
     exposure = "internal"
   }
 

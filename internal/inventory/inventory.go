@@ -130,7 +130,8 @@ type Claim struct {
 	// V6Only says that a socket on "::" takes no IPv4: IPV6_V6ONLY is set (ipv6(7)).
 	V6Only bool
 	// Share is a word that listeners of one process have in common when they may use the
-	// same ports; "" for none.
+	// same ports; "" for none. One with a slash, "asterisk/udp", is for a process of which
+	// several services are parts.
 	Share string
 	// Everywhere is the text that makes Bind every address: "0.0.0.0", or ":8080", which names
 	// none. It has no place when nobody wrote one, and is the zero value when Bind is narrower.
