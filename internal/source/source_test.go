@@ -3,11 +3,13 @@ package source
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -260,5 +262,37 @@ func TestOpenFolder(t *testing.T) {
 	}
 	if _, err := tree.Glob("/etc/*"); !errors.Is(err, ErrOutside) {
 		t.Errorf("Glob outside: %v", err)
+	}
+}
+
+func TestMoreFoldersThanAreHeldOpen(t *testing.T) {
+	dir := t.TempDir()
+	for i := range maxHandles + 10 {
+		at := filepath.Join(dir, "etc", strconv.Itoa(i))
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(at, "a.conf"), []byte(strconv.Itoa(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree, err := OpenTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	for i := range maxHandles + 10 {
+		name := fmt.Sprintf("etc/%d/a.conf", i)
+		f, err := tree.Read(name)
+		if err != nil || string(f.Text) != strconv.Itoa(i) {
+			t.Errorf("%s: %v, %v", name, f, err)
+		}
+		_, err = tree.Read(fmt.Sprintf("etc/%d/b.conf", i))
+		if pe := new(fs.PathError); !errors.As(err, &pe) || pe.Path != fmt.Sprintf("etc/%d/b.conf", i) {
+			t.Errorf("the error does not name the whole path: %v", err)
+		}
+	}
+	if held := len(tree.seen.handles); held != maxHandles {
+		t.Errorf("%d folders are held open, want %d", held, maxHandles)
 	}
 }

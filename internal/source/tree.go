@@ -53,9 +53,13 @@ type Tree struct {
 // seen is what is known already.
 type seen struct {
 	sync.Mutex
-	places  map[string]place  // by their names below the top
-	folders map[string]folder // by their names, links and all
+	places  map[string]place    // by their names below the top
+	folders map[string]folder   // by their names, links and all
+	handles map[string]*os.Root // of folders, by their names below the top
 }
+
+// maxHandles bounds the folders of one tree that are held open.
+const maxHandles = 64
 
 // place is what lies at a name.
 type place struct {
@@ -114,7 +118,42 @@ func (t *Tree) PathOf(name string) string {
 
 // NewTree is a tree over any file system, such as one in memory.
 func NewTree(fsys fs.FS) *Tree {
-	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}}}
+	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}, handles: map[string]*os.Root{}}}
+}
+
+// near is the folder that a name is in and its name there, so that the system need not walk
+// all the way for each of its files; or the top, where the folder cannot be held open. The
+// folders on the way are no links.
+func (t *Tree) near(name string) (fs.FS, string) {
+	cut := strings.LastIndexByte(name, '/')
+	if t.root == nil || cut < 0 {
+		return t.fsys, name
+	}
+	t.seen.Lock()
+	defer t.seen.Unlock()
+	if h := t.handle(name[:cut]); h != nil {
+		return h.FS(), name[cut+1:]
+	}
+	return t.fsys, name
+}
+
+// handle is an open folder, nil when it cannot be held open. The caller holds the lock.
+func (t *Tree) handle(dir string) *os.Root {
+	if h, known := t.seen.handles[dir]; known || len(t.seen.handles) == maxHandles {
+		return h
+	}
+	up, base := t.root, dir
+	if cut := strings.LastIndexByte(dir, '/'); cut >= 0 {
+		if above := t.handle(dir[:cut]); above != nil {
+			up, base = above, dir[cut+1:]
+		}
+	}
+	h, err := up.OpenRoot(base)
+	if err != nil {
+		h = nil
+	}
+	t.seen.handles[dir] = h
+	return h
 }
 
 // look is what lies at a name below the top. The folders on the way to it are no links.
@@ -139,13 +178,24 @@ func (t *Tree) look(name string) place {
 
 // ask asks the file system what lies at a name.
 func (t *Tree) ask(name string) (p place) {
-	if p.info, p.err = fs.Lstat(t.fsys, name); p.err != nil {
+	fsys, base := t.near(name)
+	if p.info, p.err = fs.Lstat(fsys, base); p.err != nil {
+		p.err = about(name, p.err)
 		return p
 	}
 	if p.info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0 { // a junction of Windows is irregular
-		p.target, _ = fs.ReadLink(t.fsys, name) // opening it will tell
+		p.target, _ = fs.ReadLink(fsys, base) // opening it will tell
 	}
 	return p
+}
+
+// about is an error of the file system with the name below the top of what it is about.
+func about(name string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		pe.Path = name
+	}
+	return err
 }
 
 // readNames reads a folder. Where that is possible, the system is not asked what each name
@@ -187,6 +237,14 @@ func (t *Tree) Close() error {
 	if t.root == nil {
 		return nil
 	}
+	t.seen.Lock()
+	defer t.seen.Unlock()
+	for _, h := range t.seen.handles {
+		if h != nil {
+			h.Close()
+		}
+	}
+	clear(t.seen.handles)
 	return t.root.Close()
 }
 
@@ -282,9 +340,10 @@ func (t *Tree) Read(name string) (*File, error) {
 	if info.Size() > MaxFileSize {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 	}
-	f, err := t.fsys.Open(real)
+	fsys, base := t.near(real)
+	f, err := fsys.Open(base)
 	if err != nil {
-		return nil, err
+		return nil, about(real, err)
 	}
 	defer f.Close()
 	raw, err := readAll(f, int(info.Size()))
@@ -326,6 +385,9 @@ func readAll(r io.Reader, size int) ([]byte, error) {
 		}
 		n, err := r.Read(raw[len(raw):cap(raw)])
 		raw = raw[:len(raw)+n]
+		if n == size && n > 0 && n == len(raw) {
+			return raw, nil // as long as it was when we asked
+		}
 		if len(raw) > MaxFileSize {
 			return nil, ErrTooLarge
 		}
@@ -356,7 +418,8 @@ func (t *Tree) List(dir string) ([]string, error) {
 	case err != nil:
 		f.err = err
 	default:
-		f.names, f.err = readNames(t.fsys, real)
+		f.names, f.err = readNames(t.near(real))
+		f.err = about(real, f.err)
 	}
 	t.seen.Lock()
 	t.seen.folders[dir] = f
