@@ -94,7 +94,15 @@ func (p *Pass) parting(c *inventory.Claim, partners []*inventory.Claim) (string,
 	if len(movers) == 0 {
 		return stuck, nil, nil
 	}
-	return and(ways), []diag.Fix{p.moveFix(and(ways), movers...)}, notes
+	fix := p.moveFix(and(ways), movers...)
+	stays := func(o *inventory.Claim) bool { return !p.moves.of[o].move }
+	if stays(c) && slices.ContainsFunc(partners, stays) { // this ends a part of it
+		fix.Safety = max(fix.Safety, diag.Unsafe)
+		if stuck != "" {
+			ways = append(ways, stuck)
+		}
+	}
+	return and(ways), []diag.Fix{fix}, notes
 }
 
 // sharedPorts is "1 port shared: 5060".
