@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -148,6 +149,34 @@ func TestTreeReadLimits(t *testing.T) {
 	}
 	if _, err := readAll(strings.NewReader(strings.Repeat("x", MaxFileSize+1)), 0); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a file that grew: %v", err)
+	}
+}
+
+// TestTreeIsBounded: of a host only so much is read, and each file counts once.
+func TestTreeIsBounded(t *testing.T) {
+	files := fstest.MapFS{"last": {Data: []byte("x")}, "again": {Mode: fs.ModeSymlink, Data: []byte("0")}}
+	text := bytes.Repeat([]byte("x"), MaxFileSize)
+	for i := range maxTree / MaxFileSize {
+		files[strconv.Itoa(i)] = &fstest.MapFile{Data: text}
+	}
+	tree := NewTree(files)
+	for i := range maxTree / MaxFileSize {
+		for _, name := range []string{strconv.Itoa(i), "again"} {
+			if _, err := tree.Read(name); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+	}
+	if _, err := tree.Read("last"); !errors.Is(err, ErrTooMuch) {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := tree.Read("0"); err != nil {
+		t.Errorf("one that was read: %v", err)
+	}
+	folder := tree.Called("x/") // what an operator named may be a repository
+	folder.at = "srv"
+	if _, err := folder.Read("srv/last"); err != nil {
+		t.Errorf("in a folder: %v", err)
 	}
 }
 

@@ -17,13 +17,15 @@ import (
 // Limits on what is read. A configuration file of the services we know is some
 // hundred kilobytes at most; what is larger is not one, or an attack on memory.
 const (
-	MaxFileSize = 8 << 20 // bytes of one file
-	maxLinks    = 40      // symbolic links followed for one name, as in Linux's path_resolution(7)
+	MaxFileSize = 8 << 20  // bytes of one file
+	maxLinks    = 40       // symbolic links followed for one name, as in Linux's path_resolution(7)
+	maxTree     = 64 << 20 // bytes of all files of one host: a media server's /etc has some ten MiB
 )
 
 // Errors that callers turn into findings.
 var (
 	ErrTooLarge   = fmt.Errorf("larger than %d MiB", MaxFileSize>>20)
+	ErrTooMuch    = fmt.Errorf("more than %d MiB of files were read before it", maxTree>>20)
 	ErrTooMany    = fmt.Errorf("more than %d files and folders to look at", maxGlob)
 	ErrNotRegular = errors.New("not a regular file")
 	ErrLinks      = errors.New("too many symbolic links")
@@ -55,6 +57,8 @@ type seen struct {
 	sync.Mutex
 	places  map[string]place  // by their names below the top
 	folders map[string]folder // by their names, links and all
+	read    map[string]bool   // places of files that were read
+	bytes   int               // that they have
 }
 
 // place is what lies at a name.
@@ -114,7 +118,7 @@ func (t *Tree) PathOf(name string) string {
 
 // NewTree is a tree over any file system, such as one in memory.
 func NewTree(fsys fs.FS) *Tree {
-	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}}}
+	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}, read: map[string]bool{}}}
 }
 
 // look is what lies at a name below the top. The folders on the way to it are no links.
@@ -291,6 +295,9 @@ func (t *Tree) Read(name string) (*File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
+	if !t.afford(real, len(raw)) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooMuch}
+	}
 	file := New(clean(name), raw)
 	if t.at != "" {
 		below, _ := t.inside(name) // it was found there
@@ -298,6 +305,25 @@ func (t *Tree) Read(name string) (*File, error) {
 	}
 	t.lookout.see(file)
 	return file, nil
+}
+
+// afford reports whether a host may have one more file of n bytes. What is read again counts
+// once. A folder that an operator named may be as large as a repository; of it little is kept.
+func (t *Tree) afford(real string, n int) bool {
+	if t.at != "" {
+		return true
+	}
+	t.seen.Lock()
+	defer t.seen.Unlock()
+	if t.seen.read[real] {
+		return true
+	}
+	if t.seen.bytes+n > maxTree {
+		return false
+	}
+	t.seen.read[real] = true
+	t.seen.bytes += n
+	return true
 }
 
 // notRegular says what something is that is no regular file.
