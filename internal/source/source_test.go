@@ -147,8 +147,27 @@ func TestTreeReadLimits(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := readAll(strings.NewReader(strings.Repeat("x", MaxFileSize+1)), 0); !errors.Is(err, ErrTooLarge) {
+	if _, err := readAll(strings.NewReader(strings.Repeat("x", MaxFileSize+1)), 0, MaxFileSize); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a file that grew: %v", err)
+	}
+}
+
+// TestReadBytes reads regular files alone, and waits for nobody.
+func TestReadBytes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(name, []byte("abc"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := ReadBytes(name, 3); err != nil || string(raw) != "abc" {
+		t.Errorf("%q %v", raw, err)
+	}
+	if _, err := ReadBytes(name, 2); err == nil || !strings.HasSuffix(err.Error(), "larger than 0 MiB") {
+		t.Error(err)
+	}
+	for _, other := range []string{filepath.Dir(name), os.DevNull} {
+		if _, err := ReadBytes(other, 3); !errors.Is(err, ErrNotRegular) {
+			t.Error(err)
+		}
 	}
 }
 

@@ -286,14 +286,14 @@ func (t *Tree) Read(name string) (*File, error) {
 	if info.Size() > MaxFileSize {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 	}
-	f, err := t.fsys.Open(real)
+	f, err := t.open(real)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := readAll(f, int(info.Size()))
+	raw, err := readRegular(f, name, MaxFileSize)
 	if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+		return nil, err
 	}
 	if !t.afford(real, len(raw)) {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooMuch}
@@ -305,6 +305,14 @@ func (t *Tree) Read(name string) (*File, error) {
 	}
 	t.lookout.see(file)
 	return file, nil
+}
+
+// open opens a file for reading.
+func (t *Tree) open(real string) (fs.File, error) {
+	if t.root != nil {
+		return t.root.OpenFile(filepath.FromSlash(real), os.O_RDONLY|NoWait, 0)
+	}
+	return t.fsys.Open(real)
 }
 
 // afford reports whether a host may have one more file of n bytes. What is read again counts
@@ -344,16 +352,16 @@ func notRegular(m fs.FileMode) error {
 
 // readAll reads to the end or to the limit: sizes in /proc are 0, and a file may
 // grow while we read it.
-func readAll(r io.Reader, size int) ([]byte, error) {
-	raw := make([]byte, 0, min(size, MaxFileSize)+512)
+func readAll(r io.Reader, size, limit int) ([]byte, error) {
+	raw := make([]byte, 0, min(size, limit)+512)
 	for {
 		if len(raw) == cap(raw) {
 			raw = append(raw, 0)[:len(raw)]
 		}
 		n, err := r.Read(raw[len(raw):cap(raw)])
 		raw = raw[:len(raw)+n]
-		if len(raw) > MaxFileSize {
-			return nil, ErrTooLarge
+		if len(raw) > limit {
+			return nil, tooLarge(limit)
 		}
 		if err == io.EOF {
 			return raw, nil
@@ -451,7 +459,7 @@ func ReadFile(name string) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
 	}
-	f, err := os.Open(name)
+	f, err := Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -459,8 +467,33 @@ func ReadFile(name string) (*File, error) {
 	return ReadOpen(f, name)
 }
 
+// ReadBytes is the content of a regular file of at most limit bytes.
+func ReadBytes(name string, limit int) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readRegular(f, name, limit)
+}
+
+// Open opens a file of this machine for reading, whatever it is, and does not wait for
+// anybody.
+func Open(name string) (*os.File, error) { return os.OpenFile(name, os.O_RDONLY|NoWait, 0) }
+
 // ReadOpen reads an open file like ReadFile; the File carries the name.
 func ReadOpen(f fs.File, name string) (*File, error) {
+	raw, err := readRegular(f, name, MaxFileSize)
+	if err != nil {
+		return nil, err
+	}
+	file := New(name, raw)
+	file.Given = true
+	return file, nil
+}
+
+// readRegular reads what is open, whatever its name stands for by now.
+func readRegular(f fs.File, name string, limit int) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -468,14 +501,20 @@ func ReadOpen(f fs.File, name string) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
 	}
-	if info.Size() > MaxFileSize {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	if info.Size() > int64(limit) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: tooLarge(limit)}
 	}
-	raw, err := readAll(f, int(info.Size()))
+	raw, err := readAll(f, int(info.Size()), limit)
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	file := New(name, raw)
-	file.Given = true
-	return file, nil
+	return raw, nil
+}
+
+// tooLarge is ErrTooLarge for the limit of one file, and the like of it for another.
+func tooLarge(limit int) error {
+	if limit == MaxFileSize {
+		return ErrTooLarge
+	}
+	return fmt.Errorf("larger than %d MiB", limit>>20)
 }
