@@ -26,7 +26,7 @@ func (a *app) showDiff(list diag.List) error {
 		if changes[i].Creates() {
 			old = "/dev/null"
 		}
-		patch := string(diff.Diff(old, changes[i].File.Text, "b/"+name, changes[i].Text()))
+		patch := string(diff.Diff(quoted(old), changes[i].File.Text, quoted("b/"+name), changes[i].Text()))
 		if onTerminal { // a patch keeps every byte, and a terminal acts on some
 			lines := strings.Split(patch, "\n")
 			for k, line := range lines {
@@ -40,6 +40,27 @@ func (a *app) showDiff(list diag.List) error {
 	}
 	_, err := fmt.Fprintf(a.stderr, "portolan: a safe fix for %d of %s\n", mended, findings(len(list)))
 	return err
+}
+
+// quoted is the name of a file as patch(1) and git have it in the lines above a patch: a name
+// with a line break must not begin a patch of its own.
+func quoted(name string) string {
+	if !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7F || r == '"' || r == '\\' }) {
+		return name
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '"' || c == '\\':
+			b.WriteString(`\` + string(rune(c)))
+		case c < ' ' || c == 0x7F:
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String() + `"`
 }
 
 // fix makes the changes of the safe fixes in the files themselves, and reports whether

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -92,7 +91,7 @@ func openBaseline(name string) (*report.Baseline, error) {
 	if name == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := source.ReadBytes(name, report.MaxBaseline)
 	if err != nil {
 		return nil, fmt.Errorf("--baseline %s: %w; write one with portolan lint --format json", name, reason(err))
 	}

@@ -116,7 +116,7 @@ func (a *app) readTrusted(name string, link fs.FileInfo) (*source.File, error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file: name the policy with --policy", name)
 	}
-	f, err := os.Open(name)
+	f, err := source.Open(name)
 	if err != nil {
 		return nil, plainError(err)
 	}

@@ -15,13 +15,21 @@ import (
 // ErrExists is a file of which there was none when the others were read.
 var ErrExists = errors.New("a file of this name is there now: run again")
 
+// attribute is an extended attribute of a file: its access list, its label, or what somebody
+// has noted about it.
+type attribute struct {
+	name  string
+	value []byte
+}
+
 // ErrReadOnly is a file that its owner has made read-only.
 var ErrReadOnly = errors.New("the file is read-only")
 
 // Write changes the file name below root, which is no symbolic link. The new content is
 // written beside it, put on the disk, and takes the place of the old in one step, so that
-// whoever looks sees all of the one or all of the other. Mode and owner stay. After an
-// error the file is as it was.
+// whoever looks sees all of the one or all of the other. Mode and owner stay, and on Linux
+// access lists, labels and other attributes. After an error the file is as it was. Where it
+// has several names, the others keep the old content.
 //
 // A new file takes the place of nothing, and everybody may read it. Its folder is made
 // where there is none.
@@ -55,11 +63,15 @@ func (c *Change) write(root *os.Root, name string) error {
 		return ErrReadOnly
 	}
 	// A rename does not ask whether the file may be written, so we do.
-	may, err := root.OpenFile(name, os.O_RDWR, 0)
+	may, err := root.OpenFile(name, os.O_RDWR|source.NoWait, 0)
 	if err != nil {
 		return err
 	}
-	raw, err := io.ReadAll(io.LimitReader(may, source.MaxFileSize+1))
+	raw, err := readSame(may, info)
+	var attrs []attribute
+	if err == nil {
+		attrs, err = attributesOf(may)
+	}
 	if closed := may.Close(); err == nil { // Windows renames nothing over an open file
 		err = closed
 	}
@@ -77,11 +89,16 @@ func (c *Change) write(root *os.Root, name string) error {
 	defer func() { // after the rename there is nothing of this name
 		_ = root.Remove(temp)
 	}()
-	if err := fill(f, changed, info.Mode(), info); err != nil {
+	if err := fill(f, changed, info.Mode(), info, attrs); err != nil {
 		return err
 	}
 	// Somebody may have written it meanwhile; the rename below would undo that.
-	now, err := root.ReadFile(name)
+	again, err := root.OpenFile(name, os.O_RDONLY|source.NoWait, 0)
+	if err != nil {
+		return err
+	}
+	now, err := readSame(again, info)
+	_ = again.Close()
 	if err != nil {
 		return err
 	}
@@ -93,6 +110,14 @@ func (c *Change) write(root *os.Root, name string) error {
 	}
 	sync(root, path.Dir(name))
 	return nil
+}
+
+// readSame reads f when it is the regular file info, and not what has taken its place.
+func readSame(f *os.File, info fs.FileInfo) ([]byte, error) {
+	if is, err := f.Stat(); err != nil || !os.SameFile(is, info) {
+		return nil, ErrChanged
+	}
+	return io.ReadAll(io.LimitReader(f, source.MaxFileSize+1))
 }
 
 // create makes a file that is not there. A link to the finished one is its name in one step,
@@ -123,7 +148,7 @@ func (c *Change) place(root *os.Root, name string, content []byte) error {
 		return err
 	}
 	defer func() { _ = root.Remove(temp) }()
-	if err := fill(f, content, 0o644, nil); err != nil {
+	if err := fill(f, content, 0o644, nil, nil); err != nil {
 		return err
 	}
 	err = root.Link(temp, name)
@@ -169,14 +194,18 @@ func beside(root *os.Root, name string) (string, *os.File, error) {
 	}
 }
 
-// fill writes a new file and gives it a mode, and the owner of the old one if there is one.
-func fill(f *os.File, content []byte, mode fs.FileMode, old fs.FileInfo) error {
+// fill writes a new file and gives it a mode, and the owner and the attributes of the old one
+// if there is one.
+func fill(f *os.File, content []byte, mode fs.FileMode, old fs.FileInfo, attrs []attribute) error {
 	_, err := f.Write(content)
 	if err == nil && old != nil {
 		err = own(f, old)
 	}
 	if err == nil { // after the owner: a change of owner takes setuid bits away
 		err = f.Chmod(mode)
+	}
+	if err == nil && old != nil { // at last: the bits of a group are the mask of a list
+		err = keep(f, attrs)
 	}
 	if err == nil {
 		err = f.Sync()

@@ -27,17 +27,21 @@ const (
 	maxNesting = 200  // brackets inside each other
 	maxPrefix  = 1000 // "!" and "-" in a row
 	maxChoices = 5000 // "?" in one file
+	maxInside  = 5000 // "${" and "%{" in one file: directives open each other, and each takes time for all of a heredoc
 )
 
 // tooDeep is the offset at which a text asks more of HCL's parser than these limits, -1
 // when it does not. The parser would run out of stack, which ends the process and cannot
 // be caught. Brackets in texts and comments count too, which errs on the safe side.
 func tooDeep(text []byte) int {
-	nesting, prefix, choices := 0, 0, 0
+	nesting, prefix, choices, inside := 0, 0, 0, 0
 	for i, c := range text {
 		switch c {
 		case '(', '[', '{':
 			nesting++
+			if c == '{' && i > 0 && (text[i-1] == '$' || text[i-1] == '%') {
+				inside++
+			}
 		case ')', ']', '}':
 			nesting = max(0, nesting-1)
 		case '?':
@@ -50,7 +54,7 @@ func tooDeep(text []byte) int {
 		default:
 			prefix = 0
 		}
-		if nesting > maxNesting || prefix > maxPrefix || choices > maxChoices {
+		if nesting > maxNesting || prefix > maxPrefix || choices > maxChoices || inside > maxInside {
 			return i
 		}
 	}

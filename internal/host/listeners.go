@@ -27,7 +27,7 @@ type Listener struct {
 	From    string // where it was read: "proc/net/udp", "portolan/ss.txt:3"
 }
 
-// maxListeners bounds the listeners that are kept of one source. A media server has some
+// maxListeners bounds the listeners that are kept of all captures, and of one table of the kernel. A media server has some
 // ten thousand sockets under load.
 const maxListeners = 100_000
 

@@ -44,7 +44,7 @@ func Load(tree *source.Tree, platforms Platforms) (Facts, diag.List, error) {
 		merged.Dynamic = append(merged.Dynamic, c.Dynamic...)
 		merged.Reuse = append(merged.Reuse, c.Reuse...)
 		merged.Excluded = append(merged.Excluded, c.Excluded...)
-		merged.Listeners = append(merged.Listeners, c.Listeners...)
+		merged.Listeners = append(merged.Listeners, c.Listeners[:min(len(c.Listeners), maxListeners-len(merged.Listeners))]...)
 		merged.Watched = append(merged.Watched, c.Watched...)
 		for _, s := range c.Settings {
 			if s.fits(platform) {

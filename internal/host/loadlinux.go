@@ -200,13 +200,18 @@ func (l *loader) conf(name string) []Setting {
 // assignment replaces the one before, lists too. A file of a package that etc overrides
 // is how it should be, and a list that the later one holds loses nothing.
 func shadowed(boot []Setting) []Shadowed {
+	const most = 100 // that anybody reads
 	var out []Shadowed
 	for _, key := range linuxKeys {
 		winner, ok := last(boot, key)
 		if !ok || !valid(winner) { // the kernel refuses it, which is reported where it is used
 			continue
 		}
+		theirs, _ := ParseLocalReservedPorts(winner.Value.Text())
 		for _, s := range boot {
+			if len(out) == most {
+				return out
+			}
 			if s.Key != key || s.Value == winner.Value || !strings.HasPrefix(s.Value.File.Name, "etc/") || !valid(s) ||
 				slices.Equal(strings.Fields(s.Value.Text()), strings.Fields(winner.Value.Text())) {
 				continue
@@ -214,7 +219,6 @@ func shadowed(boot []Setting) []Shadowed {
 			x := Shadowed{Setting: key, Span: s.Value, By: winner.Value}
 			if key == localReservedPorts {
 				mine, _ := ParseLocalReservedPorts(s.Value.Text())
-				theirs, _ := ParseLocalReservedPorts(winner.Value.Text())
 				if x.Lost = mine.Minus(theirs); x.Lost.IsEmpty() {
 					continue
 				}

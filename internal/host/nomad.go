@@ -24,6 +24,13 @@ var defaultNomadPorts = port.Range{First: 20000, Last: 32000}
 // (https://developer.hashicorp.com/nomad/docs/configuration).
 const nomadDir = "etc/nomad.d"
 
+// maxNomadFiles bounds the files of its folder.
+const maxNomadFiles = 50
+
+// maxNomadFile bounds a file of Nomad's in bytes; one that a person wrote has some thousand.
+// HCL's reader takes memory and time for many times its text.
+const maxNomadFile = 256 << 10
+
 // nomadClient is the part of Nomad's configuration that decides about ports
 // (https://developer.hashicorp.com/nomad/docs/configuration/client).
 type nomadClient struct {
@@ -39,7 +46,7 @@ type nomadClient struct {
 // be read or understood leaves it unknown: better silent than wrong.
 func (l *loader) nomadPorts() NomadPorts {
 	names, err := l.tree.List(nomadDir)
-	if err != nil || len(names) > maxFiles {
+	if err != nil || len(names) > maxNomadFiles {
 		return NomadPorts{}
 	}
 	enabled, ports, reserved := false, defaultNomadPorts, port.Set{}
@@ -54,7 +61,7 @@ func (l *loader) nomadPorts() NomadPorts {
 			continue
 		}
 		f, err := l.tree.Read(path.Join(nomadDir, name))
-		if err != nil {
+		if err != nil || len(f.Text) > maxNomadFile {
 			return NomadPorts{}
 		}
 		c, at, ok := read(f)

@@ -1,6 +1,9 @@
 package host
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestNomadPorts(t *testing.T) {
 	const client = "client {\n  enabled = true\n}\n"
@@ -20,6 +23,8 @@ func TestNomadPorts(t *testing.T) {
 		"a text":       {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = \"yes\"\n}\n"}, ""},
 		"no port":      {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  max_dynamic_port = 70000\n}\n"}, ""},
 		"broken JSON":  {map[string]string{"etc/nomad.d/a.hcl": client, "etc/nomad.d/nomad.json": `{"client"`}, ""},
+		"too large":    {map[string]string{"etc/nomad.d/nomad.hcl": client + strings.Repeat("# more\n", 40_000)}, ""},
+		"directives":   {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = \"" + strings.Repeat("%{if true}", 20_000) + "\"\n}\n"}, ""},
 		"upside down":  {map[string]string{"etc/nomad.d/nomad.hcl": "client {\n  enabled = true\n  min_dynamic_port = 40000\n}\n"}, ""},
 	} {
 		facts, diags, err := Load(tree(test.files), shipped(t))

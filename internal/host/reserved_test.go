@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -54,6 +55,34 @@ func TestReservedAt(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestManyShadowed bounds what is said of lines that later ones replace.
+func TestManyShadowed(t *testing.T) {
+	var b strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "net.ipv4.ip_local_reserved_ports = %d\n", i+1)
+	}
+	facts, _, err := Load(tree(map[string]string{"etc/sysctl.d/1.conf": b.String()}), shipped(t))
+	if err != nil || len(facts.Shadowed) != 100 || facts.Shadowed[0].Lost.String() != "1" {
+		t.Errorf("%d, %v", len(facts.Shadowed), err)
+	}
+}
+
+// TestManyCaptures bounds the sockets of all captures together.
+func TestManyCaptures(t *testing.T) {
+	var b strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&b, "udp UNCONN 0 0 10.0.%d.%d:%d 0.0.0.0:*\n", i>>8, i&255, i+1)
+	}
+	files := map[string]string{"etc/hosts": ""}
+	for i := range 5 {
+		files[fmt.Sprintf("portolan/%d", i)] = strings.ReplaceAll(b.String(), "10.0", fmt.Sprintf("10.%d", i))
+	}
+	facts, _, err := Load(tree(files), shipped(t))
+	if err != nil || len(facts.Listeners) != maxListeners {
+		t.Errorf("%d, %v", len(facts.Listeners), err)
 	}
 }
 

@@ -198,7 +198,9 @@ func (b *builder) lint(l *catalog.Lint, ctx *hcl.EvalContext) {
 		d.Related = append(d.Related, diag.Related{Span: at, Message: "together with this"})
 	}
 	// A check knows why a port is not known.
-	b.diags = slices.DeleteFunc(b.diags, func(o diag.Diagnostic) bool { return o.Rule == "unknown-default" && o.Span == d.Span && d.Span.HasLine() })
+	b.diags = slices.DeleteFunc(b.diags, func(o diag.Diagnostic) bool {
+		return o.Rule == "unknown-default" && o.Span == d.Span && d.Span.HasLine()
+	})
 	b.diags = append(b.diags, d)
 }
 

@@ -1,9 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"path/filepath"
 
@@ -20,34 +22,120 @@ type Baseline struct {
 	judged map[string]bool   // roots of the hosts that were judged again
 }
 
+// Limits on a baseline: it is as large as the findings of a whole fleet.
+const (
+	MaxBaseline = 128 << 20 // bytes
+	maxKnown    = 1_000_000 // findings
+)
+
 // ParseBaseline reads a baseline that lies in dir, which is absolute. The error says what
 // to do.
 func ParseBaseline(text []byte, dir string) (*Baseline, error) {
-	var in struct {
-		Version  int
-		Findings *[]struct{ Fingerprint, Root string }
-		Summary  struct{ Known int }
-	}
-	again := "; write it with portolan lint --format json, without --baseline"
-	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("it is not the output of portolan lint --format json: %w%s", err, again)
-	}
-	switch {
-	case in.Findings == nil:
-		return nil, errors.New("it is not the output of portolan lint --format json" + again)
-	case in.Version != 1:
-		return nil, fmt.Errorf("its version is %d, and not 1%s", in.Version, again)
-	case in.Summary.Known > 0:
-		return nil, fmt.Errorf("it lacks %s that an earlier baseline had%s", number(in.Summary.Known, "finding"), again)
-	}
+	const again = "; write it with portolan lint --format json, without --baseline"
 	b := &Baseline{dir: filepath.ToSlash(dir), roots: map[string]string{}, seen: map[string]bool{}, judged: map[string]bool{}}
-	for _, f := range *in.Findings {
-		if f.Fingerprint == "" {
-			return nil, errors.New("it has findings without a fingerprint" + again)
-		}
-		b.roots[f.Fingerprint] = f.Root
+	if err := b.parse(text); err != nil {
+		return nil, fmt.Errorf("%w%s", err, again)
 	}
 	return b, nil
+}
+
+// parse reads one finding after the other: all of them at once need many times their text.
+func (b *Baseline) parse(text []byte) error {
+	var version int
+	var summary struct{ Known int }
+	var wrong error // in a finding
+	listed := false
+	d := json.NewDecoder(bytes.NewReader(text))
+	err := members(d, func(key string) error {
+		switch key {
+		case "version":
+			return d.Decode(&version)
+		case "summary":
+			return d.Decode(&summary)
+		case "findings":
+			listed = true
+			return items(d, func() error {
+				var f struct{ Fingerprint, Root string }
+				if err := d.Decode(&f); err != nil {
+					return err
+				}
+				switch {
+				case f.Fingerprint == "":
+					wrong = errors.New("it has findings without a fingerprint")
+				case len(b.roots) >= maxKnown:
+					wrong = fmt.Errorf("it has more than %d findings", maxKnown)
+				default:
+					b.roots[f.Fingerprint] = f.Root
+				}
+				return wrong
+			})
+		}
+		var rest json.RawMessage
+		return d.Decode(&rest)
+	})
+	const other = "it is not the output of portolan lint --format json"
+	switch {
+	case wrong != nil:
+		return wrong
+	case err != nil:
+		return fmt.Errorf(other+": %w", err)
+	case !listed:
+		return errors.New(other)
+	case version != 1:
+		return fmt.Errorf("its version is %d, and not 1", version)
+	case summary.Known > 0:
+		return fmt.Errorf("it lacks %s that an earlier baseline had", number(summary.Known, "finding"))
+	}
+	return nil
+}
+
+// members calls do for the value of each member of the one object that d has.
+func members(d *json.Decoder, do func(key string) error) error {
+	if err := expect(d, json.Delim('{')); err != nil {
+		return err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := key.(string) // the decoder has checked that it is one
+		if err := do(name); err != nil {
+			return err
+		}
+	}
+	if err := expect(d, json.Delim('}')); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is more behind it")
+	}
+	return nil
+}
+
+// items calls do for each item of the list that comes next.
+func items(d *json.Decoder, do func() error) error {
+	if err := expect(d, json.Delim('[')); err != nil {
+		return err
+	}
+	for d.More() {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return expect(d, json.Delim(']'))
+}
+
+// expect reads one sign.
+func expect(d *json.Decoder, sign json.Delim) error {
+	t, err := d.Token()
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	if err == nil && t != sign {
+		return fmt.Errorf("there is no %s where one should be", sign)
+	}
+	return err
 }
 
 // Split moves those findings of h that the baseline has to its known ones. Names in a

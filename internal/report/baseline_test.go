@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -118,11 +119,32 @@ func TestBrokenBaselines(t *testing.T) {
 		`{"version": 1, "findings": [], "summary": {"known": 3}}`:      "it lacks 3 findings that an earlier baseline had",
 		`{"$schema": "", "version": "2.1.0", "runs": []}`:              "it is not the output of portolan lint --format json",
 		`{"version": 1, "root": "", "files": [], "claims": [{"a":1}]}`: "it is not the output of portolan lint --format json",
+		`{"version": 1, "findings": [], "findings": {}}`:               "it is not the output of portolan lint --format json: there is no [",
+		`{"version": 1, "findings": null}`:                             "it is not the output of portolan lint --format json: there is no [",
+		`{"version": 1, "findings": []} {}`:                            "it is not the output of portolan lint --format json: there is more",
+		`{"version": 1, "findings": [[1` + strings.Repeat("[", 1e6):    "it is not the output of portolan lint --format json",
+		`{"version": 1, "other": ` + strings.Repeat("[", 1e6):          "it is not the output of portolan lint --format json",
 	} {
 		b, err := ParseBaseline([]byte(text), "/repo")
 		if b != nil || err == nil || !strings.Contains(err.Error(), want) || !strings.HasSuffix(err.Error(), "; write it with portolan lint --format json, without --baseline") {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// TestManyKnown bounds how much is kept of a baseline, and takes what stands there again.
+func TestManyKnown(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"version": 1, "findings": [{"fingerprint": "0"}`)
+	for i := range maxKnown {
+		fmt.Fprintf(&b, `,{"fingerprint": "%d"}`, i)
+	}
+	if old, err := ParseBaseline([]byte(b.String()+"]}"), "/repo"); err != nil || len(old.roots) != maxKnown {
+		t.Error(err)
+	}
+	b.WriteString(`,{"fingerprint": "x"}]}`)
+	if _, err := ParseBaseline([]byte(b.String()), "/repo"); err == nil || !strings.HasPrefix(err.Error(), "it has more than 1000000 findings") {
+		t.Error(err)
 	}
 }
 

@@ -148,8 +148,55 @@ func TestTreeReadLimits(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := readAll(strings.NewReader(strings.Repeat("x", MaxFileSize+1)), 0); !errors.Is(err, ErrTooLarge) {
+	if _, err := readAll(strings.NewReader(strings.Repeat("x", MaxFileSize+1)), 0, MaxFileSize); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a file that grew: %v", err)
+	}
+}
+
+// TestReadBytes reads regular files alone, and waits for nobody.
+func TestReadBytes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(name, []byte("abc"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := ReadBytes(name, 3); err != nil || string(raw) != "abc" {
+		t.Errorf("%q %v", raw, err)
+	}
+	if _, err := ReadBytes(name, 2); err == nil || !strings.HasSuffix(err.Error(), "larger than 0 MiB") {
+		t.Error(err)
+	}
+	for _, other := range []string{filepath.Dir(name), os.DevNull} {
+		if _, err := ReadBytes(other, 3); !errors.Is(err, ErrNotRegular) {
+			t.Error(err)
+		}
+	}
+}
+
+// TestTreeIsBounded: of a host only so much is read, and each file counts once.
+func TestTreeIsBounded(t *testing.T) {
+	files := fstest.MapFS{"last": {Data: []byte("x")}, "again": {Mode: fs.ModeSymlink, Data: []byte("0")}}
+	text := bytes.Repeat([]byte("x"), MaxFileSize)
+	for i := range maxTree / MaxFileSize {
+		files[strconv.Itoa(i)] = &fstest.MapFile{Data: text}
+	}
+	tree := NewTree(files)
+	for i := range maxTree / MaxFileSize {
+		for _, name := range []string{strconv.Itoa(i), "again"} {
+			if _, err := tree.Read(name); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+	}
+	if _, err := tree.Read("last"); !errors.Is(err, ErrTooMuch) {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := tree.Read("0"); err != nil {
+		t.Errorf("one that was read: %v", err)
+	}
+	folder := tree.Called("x/") // what an operator named may be a repository
+	folder.at = "srv"
+	if _, err := folder.Read("srv/last"); err != nil {
+		t.Errorf("in a folder: %v", err)
 	}
 }
 

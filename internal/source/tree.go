@@ -17,13 +17,15 @@ import (
 // Limits on what is read. A configuration file of the services we know is some
 // hundred kilobytes at most; what is larger is not one, or an attack on memory.
 const (
-	MaxFileSize = 8 << 20 // bytes of one file
-	maxLinks    = 40      // symbolic links followed for one name, as in Linux's path_resolution(7)
+	MaxFileSize = 8 << 20  // bytes of one file
+	maxLinks    = 40       // symbolic links followed for one name, as in Linux's path_resolution(7)
+	maxTree     = 64 << 20 // bytes of all files of one host: a media server's /etc has some ten MiB
 )
 
 // Errors that callers turn into findings.
 var (
 	ErrTooLarge   = fmt.Errorf("larger than %d MiB", MaxFileSize>>20)
+	ErrTooMuch    = fmt.Errorf("more than %d MiB of files were read before it", maxTree>>20)
 	ErrTooMany    = fmt.Errorf("more than %d files and folders to look at", maxGlob)
 	ErrNotRegular = errors.New("not a regular file")
 	ErrLinks      = errors.New("too many symbolic links")
@@ -56,6 +58,8 @@ type seen struct {
 	places  map[string]place    // by their names below the top
 	folders map[string]folder   // by their names, links and all
 	handles map[string]*os.Root // of folders, by their names below the top
+	read    map[string]bool     // places of files that were read
+	bytes   int                 // that they have
 }
 
 // maxHandles bounds the folders of one tree that are held open.
@@ -118,23 +122,35 @@ func (t *Tree) PathOf(name string) string {
 
 // NewTree is a tree over any file system, such as one in memory.
 func NewTree(fsys fs.FS) *Tree {
-	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}, handles: map[string]*os.Root{}}}
+	return &Tree{fsys: fsys, seen: &seen{places: map[string]place{}, folders: map[string]folder{}, handles: map[string]*os.Root{}, read: map[string]bool{}}}
 }
 
 // near is the folder that a name is in and its name there, so that the system need not walk
 // all the way for each of its files; or the top, where the folder cannot be held open. The
 // folders on the way are no links.
 func (t *Tree) near(name string) (fs.FS, string) {
-	cut := strings.LastIndexByte(name, '/')
-	if t.root == nil || cut < 0 {
+	if t.root == nil {
 		return t.fsys, name
+	}
+	root, base := t.nearest(name)
+	if root == t.root {
+		return t.fsys, name
+	}
+	return root.FS(), base
+}
+
+// nearest is near for a tree below a directory.
+func (t *Tree) nearest(name string) (*os.Root, string) {
+	cut := strings.LastIndexByte(name, '/')
+	if cut < 0 {
+		return t.root, name
 	}
 	t.seen.Lock()
 	defer t.seen.Unlock()
 	if h := t.handle(name[:cut]); h != nil {
-		return h.FS(), name[cut+1:]
+		return h, name[cut+1:]
 	}
-	return t.fsys, name
+	return t.root, name
 }
 
 // handle is an open folder, nil when it cannot be held open. The caller holds the lock.
@@ -340,15 +356,17 @@ func (t *Tree) Read(name string) (*File, error) {
 	if info.Size() > MaxFileSize {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 	}
-	fsys, base := t.near(real)
-	f, err := fsys.Open(base)
+	f, err := t.open(real)
 	if err != nil {
 		return nil, about(real, err)
 	}
 	defer f.Close()
-	raw, err := readAll(f, int(info.Size()))
+	raw, err := readRegular(f, name, MaxFileSize)
 	if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+		return nil, err
+	}
+	if !t.afford(real, len(raw)) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooMuch}
 	}
 	file := New(clean(name), raw)
 	if t.at != "" {
@@ -357,6 +375,34 @@ func (t *Tree) Read(name string) (*File, error) {
 	}
 	t.lookout.see(file)
 	return file, nil
+}
+
+// open opens a file for reading.
+func (t *Tree) open(real string) (fs.File, error) {
+	if t.root == nil {
+		return t.fsys.Open(real)
+	}
+	root, base := t.nearest(real)
+	return root.OpenFile(filepath.FromSlash(base), os.O_RDONLY|NoWait, 0)
+}
+
+// afford reports whether a host may have one more file of n bytes. What is read again counts
+// once. A folder that an operator named may be as large as a repository; of it little is kept.
+func (t *Tree) afford(real string, n int) bool {
+	if t.at != "" {
+		return true
+	}
+	t.seen.Lock()
+	defer t.seen.Unlock()
+	if t.seen.read[real] {
+		return true
+	}
+	if t.seen.bytes+n > maxTree {
+		return false
+	}
+	t.seen.read[real] = true
+	t.seen.bytes += n
+	return true
 }
 
 // notRegular says what something is that is no regular file.
@@ -377,19 +423,19 @@ func notRegular(m fs.FileMode) error {
 
 // readAll reads to the end or to the limit: sizes in /proc are 0, and a file may
 // grow while we read it.
-func readAll(r io.Reader, size int) ([]byte, error) {
-	raw := make([]byte, 0, min(size, MaxFileSize)+512)
+func readAll(r io.Reader, size, limit int) ([]byte, error) {
+	raw := make([]byte, 0, min(size, limit)+512)
 	for {
 		if len(raw) == cap(raw) {
 			raw = append(raw, 0)[:len(raw)]
 		}
 		n, err := r.Read(raw[len(raw):cap(raw)])
 		raw = raw[:len(raw)+n]
-		if n == size && n > 0 && n == len(raw) {
+		if n == size && n > 0 && n == len(raw) && n <= limit {
 			return raw, nil // as long as it was when we asked
 		}
-		if len(raw) > MaxFileSize {
-			return nil, ErrTooLarge
+		if len(raw) > limit {
+			return nil, tooLarge(limit)
 		}
 		if err == io.EOF {
 			return raw, nil
@@ -488,7 +534,7 @@ func ReadFile(name string) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
 	}
-	f, err := os.Open(name)
+	f, err := Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -496,8 +542,33 @@ func ReadFile(name string) (*File, error) {
 	return ReadOpen(f, name)
 }
 
+// ReadBytes is the content of a regular file of at most limit bytes.
+func ReadBytes(name string, limit int) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readRegular(f, name, limit)
+}
+
+// Open opens a file of this machine for reading, whatever it is, and does not wait for
+// anybody.
+func Open(name string) (*os.File, error) { return os.OpenFile(name, os.O_RDONLY|NoWait, 0) }
+
 // ReadOpen reads an open file like ReadFile; the File carries the name.
 func ReadOpen(f fs.File, name string) (*File, error) {
+	raw, err := readRegular(f, name, MaxFileSize)
+	if err != nil {
+		return nil, err
+	}
+	file := New(name, raw)
+	file.Given = true
+	return file, nil
+}
+
+// readRegular reads what is open, whatever its name stands for by now.
+func readRegular(f fs.File, name string, limit int) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -505,14 +576,20 @@ func ReadOpen(f fs.File, name string) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: notRegular(info.Mode())}
 	}
-	if info.Size() > MaxFileSize {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	if info.Size() > int64(limit) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: tooLarge(limit)}
 	}
-	raw, err := readAll(f, int(info.Size()))
+	raw, err := readAll(f, int(info.Size()), limit)
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	file := New(name, raw)
-	file.Given = true
-	return file, nil
+	return raw, nil
+}
+
+// tooLarge is ErrTooLarge for the limit of one file, and the like of it for another.
+func tooLarge(limit int) error {
+	if limit == MaxFileSize {
+		return ErrTooLarge
+	}
+	return fmt.Errorf("larger than %d MiB", limit>>20)
 }
