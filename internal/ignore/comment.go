@@ -16,8 +16,9 @@ const Mark = "portolan:ignore"
 
 // Limits on what is looked at in one file.
 const (
-	maxNames = 1000 // names of rules in all its ignores
-	maxBlock = 200  // lines of comment between an ignore and its line
+	maxNames = 1000   // names of rules in all its ignores
+	maxBlock = 200    // lines of comment between an ignore and its line
+	maxLine  = 10_000 // bytes of a line before an ignore, and of it
 )
 
 // comment is one ignore in a file.
@@ -39,12 +40,6 @@ type name struct {
 }
 
 var (
-	// sign is the beginning of a comment in one of our formats: INI files and shells, HCL, C,
-	// XML, Lua and SQL, X resources, Erlang, m4; and the star with which people begin the
-	// lines of a long comment of C.
-	sign = regexp.MustCompile(`(?:<!--|/\*+|//+|--+|#+|;+|!+|%+|\*|\bdnl)[ \t]*$`)
-	// before is what may stand in front of a comment behind text.
-	before = regexp.MustCompile(`[\s;,{}()\[\]>"']$`)
 	// closer is the end of a comment that need not end with its line.
 	closer = regexp.MustCompile(`\s*(?:-->|\*/)`)
 	// because stands between the rules and the reason: two dashes, or one, since XML forbids
@@ -59,16 +54,17 @@ var (
 func comments(f *source.File) (found []comment, cut bool) {
 	names := 0
 	start, line := 0, 1 // of the line that is looked at
-	for at := 0; ; {
+	for at, seen := 0, 0; ; {
 		i := bytes.Index(f.Text[at:], []byte(Mark))
 		if i < 0 {
 			return found, false
 		}
 		at += i
-		line += bytes.Count(f.Text[start:at], []byte{'\n'})
-		if nl := bytes.LastIndexByte(f.Text[start:at], '\n'); nl >= 0 {
-			start += nl + 1
+		line += bytes.Count(f.Text[seen:at], []byte{'\n'})
+		if nl := bytes.LastIndexByte(f.Text[seen:at], '\n'); nl >= 0 {
+			start = seen + nl + 1
 		}
+		seen = at
 		c, ok := read(f, start, at)
 		at += len(Mark)
 		if !ok {
@@ -83,22 +79,26 @@ func comments(f *source.File) (found []comment, cut bool) {
 }
 
 // read reads the comment with Mark at a place of the line that begins at start. It is none
-// when Mark is a part of something else.
+// when Mark is a part of something else. A file may be one long line of marks, so what a look
+// at one costs does not grow with the line.
 func read(f *source.File, start, at int) (comment, bool) {
-	end := len(f.Text)
-	if n := bytes.IndexByte(f.Text[at:], '\n'); n >= 0 {
+	end := min(len(f.Text), at+maxLine)
+	if n := bytes.IndexByte(f.Text[at:end], '\n'); n >= 0 {
 		end = at + n
 	}
 	c := comment{file: f, sign: at, own: true}
-	front := string(f.Text[start:at])
-	if loc := sign.FindStringIndex(front); loc != nil {
-		c.sign = start + loc[0]
-		front = front[:loc[0]]
-		c.own = strings.TrimSpace(front) == ""
-		if !c.own && (!before.MatchString(front) || f.Text[c.sign] == '*') {
+	if at-start > maxLine || !goesOn(f.Text[at+len(Mark):end]) {
+		return c, false
+	}
+	front := f.Text[start:at]
+	if n := sign(front); n >= 0 {
+		c.sign = start + n
+		front = front[:n]
+		c.own = len(bytes.TrimSpace(front)) == 0
+		if !c.own && (!separates(front[n-1]) || f.Text[c.sign] == '*') {
 			return c, false
 		}
-	} else if strings.TrimSpace(front) != "" { // without a sign it is a line of a longer comment
+	} else if len(bytes.TrimSpace(front)) > 0 { // without a sign it is a line of a longer comment
 		return c, false
 	}
 	rest := string(f.Text[at+len(Mark) : end])
@@ -129,6 +129,59 @@ func read(f *source.File, start, at int) (comment, bool) {
 		i += n + 1
 	}
 	return c, true
+}
+
+// goesOn reports whether text behind Mark lets it be an ignore: "portolan:ignored" is none.
+func goesOn(rest []byte) bool {
+	rest = bytes.TrimPrefix(rest, []byte("-file"))
+	return len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\f"), rest[0]) >= 0 || bytes.HasPrefix(rest, []byte("-->")) || bytes.HasPrefix(rest, []byte("*/"))
+}
+
+// sign is where a sign begins that ends the front of a line, but for blanks; -1 when none
+// does. It is the beginning of a comment in one of our formats: INI files and shells, HCL, C,
+// XML, Lua and SQL, X resources, Erlang, m4; or the star with which people begin the lines of
+// a long comment of C.
+func sign(front []byte) int {
+	front = bytes.TrimRight(front, " \t")
+	if len(front) == 0 {
+		return -1
+	}
+	last := front[len(front)-1]
+	run := len(bytes.TrimRight(front, string(last))) // where it begins
+	n := len(front) - run
+	switch last {
+	case '#', ';', '!', '%':
+		return run
+	case '/':
+		if n > 1 {
+			return run
+		}
+	case '-':
+		if n == 2 && bytes.HasSuffix(front[:run], []byte("<!")) {
+			return run - len("<!")
+		}
+		if n > 1 {
+			return run
+		}
+	case '*':
+		if run > 0 && front[run-1] == '/' {
+			return run - 1
+		}
+		return len(front) - 1
+	case 'l':
+		at := len(front) - len("dnl")
+		if bytes.HasSuffix(front, []byte("dnl")) && (at == 0 || !wordByte(front[at-1])) {
+			return at
+		}
+	}
+	return -1
+}
+
+// separates reports whether a comment may begin behind a byte.
+func separates(b byte) bool { return strings.IndexByte(" \t\r\f\n;,{}()[]>\"'", b) >= 0 }
+
+func wordByte(b byte) bool {
+	return b == '_' || '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'z'
 }
 
 // place is the line that an ignore on a line of its own is about: the first one below it

@@ -24,6 +24,9 @@ import (
 // Rule is the name under which ignores are reported that silence nothing.
 const Rule = "unused-ignore"
 
+// maxIgnores bounds the ignores in the files of one host. Many hosts have none.
+const maxIgnores = 10_000
+
 // A Run is what was found out about one host, or about files that were named by
 // themselves.
 type Run struct {
@@ -72,22 +75,32 @@ func Apply(r Run) Result {
 	var about diag.List // the ignores themselves
 	swallowed := r.swallowed()
 	for _, f := range r.files() {
+		if len(entries)+len(about) > maxIgnores {
+			about = append(about, diag.Diagnostic{Rule: Rule, Severity: diag.Warning, Span: f.Span(0, 0),
+				Message: fmt.Sprintf("more than %d ignores on one host: those from this file on silence nothing", maxIgnores),
+				Help:    "name the rule once in the policy"})
+			break
+		}
 		found, more := entriesOf(f, r.Rules, swallowed)
 		entries, about = append(entries, found...), append(about, more...)
 	}
-	own := entries
+	own := map[*entry]bool{}
+	for _, e := range entries {
+		own[e] = true
+	}
+	comments := entries
 	if r.Shared != nil {
 		entries = append(slices.Clone(entries), r.Shared.entries...)
 	}
 	used := Used{}
 	kept, silenced := r.silence(r.Findings, entries, used)
-	about = append(about, unused(own, used, r.Judged, false)...)
+	about = append(about, unused(comments, used, r.Judged, false)...)
 	about, more := r.silence(about, ofItself(entries), used)
-	about = append(about, unused(own, used, r.Judged, true)...)
+	about = append(about, unused(comments, used, r.Judged, true)...)
 	out := Result{append(kept, about...), append(silenced, more...), Used{}}
 	out.Findings.Sort()
 	for e := range used {
-		if !slices.Contains(own, e) {
+		if !own[e] {
 			out.Used[e] = true
 		}
 	}

@@ -242,6 +242,29 @@ func TestManyNames(t *testing.T) {
 	}
 }
 
+// TestManyFiles bounds what is read of all files of a host.
+func TestManyFiles(t *testing.T) {
+	var files []*source.File
+	for i := range 12 {
+		f, _ := marked(fmt.Sprintf("f%02d", i), strings.Repeat("# portolan:ignore port-overlap -- x\n", 1000)+"a = 1\n")
+		files = append(files, f)
+	}
+	list := ignore.Apply(ignore.Run{Files: files, Rules: rules}).Findings
+	if len(list) != 1 || list[0].Span.String() != "f11" || list[0].Message != "more than 10000 ignores on one host: those from this file on silence nothing" {
+		t.Errorf("%+v", list)
+	}
+}
+
+// TestLongLines looks at every mark of a line of megabytes.
+func TestLongLines(t *testing.T) {
+	for _, unit := range []string{ignore.Mark, "# " + ignore.Mark + " x y", "#" + ignore.Mark + "d ;", ignore.Mark + "-->", "# ", "#" + ignore.Mark + "-file"} {
+		f, _ := marked("x", "a = 1 "+strings.Repeat(unit, 4<<20/len(unit))+ignore.Mark)
+		if list := ignore.Apply(ignore.Run{Files: []*source.File{f}, Rules: rules}).Findings; len(list) > 1 {
+			t.Errorf("%s: %d findings", unit, len(list))
+		}
+	}
+}
+
 // FuzzApply gives any text: nothing is lost, and the edits of fixes take whole lines.
 func FuzzApply(f *testing.F) {
 	f.Add("# portolan:ignore port-overlap -- why\nport = »5060\n")
