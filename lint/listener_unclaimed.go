@@ -13,6 +13,9 @@ import (
 	"portolan/internal/source"
 )
 
+// maxProcesses bounds the programs that have a finding of their own.
+const maxProcesses = 200
+
 // dhcpClients are the ports on which clients of DHCP wait for their answers (RFC 2131
 // section 4.1, RFC 8415 section 7.2).
 var dhcpClients = port.Of(port.Single(68), port.Single(546))
@@ -37,9 +40,19 @@ func listenerUnclaimed(p *Pass) {
 			}
 			unclaimed[x.Process] = append(unclaimed[x.Process], x)
 		}
-		for _, name := range names {
+		for _, name := range names[:min(len(names), maxProcesses)] {
 			p.report(p.unclaimedBy(m, name, unclaimed[name]))
 		}
+		if len(names) <= maxProcesses {
+			continue
+		}
+		var rest []host.Listener
+		for _, name := range names[maxProcesses:] {
+			rest = append(rest, unclaimed[name]...)
+		}
+		d := p.unclaimedBy(m, "", rest)
+		d.Message = count(len(names)-maxProcesses, "other program") + " have sockets on " + portsOf(rest) + ", which no configuration mentions"
+		p.report(d)
 	}
 }
 

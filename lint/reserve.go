@@ -44,26 +44,26 @@ func (p *Pass) grant() {
 		if m.ReservedAt == nil {
 			continue
 		}
-		var asked []*wish
+		asked := map[*wish]bool{}
 		var claims []*inventory.Claim
-		list := m.ReservedAt.Ports
+		ranges := slices.Clone(m.ReservedAt.Ports.Ranges())
 		for k := range p.wishes {
 			w := &p.wishes[k]
 			if w.on != m || !w.boot && !m.ReservedAt.Counts || mendable(&p.found[w.found]) {
 				continue
 			}
-			asked = append(asked, w)
+			asked[w] = true
 			claims = append(claims, w.claims...)
-			list = list.Union(w.ports)
+			ranges = append(ranges, w.ports.Ranges()...)
 		}
-		fix, ok := m.reserve(list, claims)
+		fix, ok := m.reserve(port.Of(ranges...), claims)
 		for k := range p.wishes {
 			w := &p.wishes[k]
 			if w.on != m {
 				continue
 			}
 			f := diag.Fix{Title: w.words, Safety: diag.Display}
-			if ok && slices.Contains(asked, w) {
+			if ok && asked[w] {
 				f = fix
 			}
 			d := &p.found[w.found]

@@ -3,10 +3,12 @@ package lint
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"portolan/internal/diag"
 	"portolan/internal/host"
 	"portolan/internal/inventory"
 	"portolan/internal/port"
@@ -126,6 +128,20 @@ info[claim-not-listening]: media b is not running, or not with this file: SIP 70
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", c.name, diff)
 		}
+	}
+}
+
+// TestManyProcesses bounds the programs that have a finding of their own.
+func TestManyProcesses(t *testing.T) {
+	var sockets []string
+	for i := range maxProcesses + 3 {
+		sockets = append(sockets, fmt.Sprintf("tcp 0.0.0.0:%d p%d", 2000+i, i))
+	}
+	list := Run(&inventory.Inventory{}, []host.Facts{seen(sockets...)}, Options{})
+	if len(list) != maxProcesses+1 || !slices.ContainsFunc(list, func(d diag.Diagnostic) bool {
+		return d.Message == "3 other programs have sockets on 2200-2202/tcp, which no configuration mentions"
+	}) {
+		t.Errorf("%d findings: %s", len(list), list[len(list)-1].Message)
 	}
 }
 

@@ -34,6 +34,9 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) }()
@@ -54,6 +57,10 @@ func main() {
 // gcPercent is the garbage collector's target. Little is kept of what is read, so collecting
 // less often saves a fourth of the time of a fleet, for some ten megabytes.
 const gcPercent = 400
+
+// memoryLimit is from where on the garbage collector works for less memory instead of for
+// speed, in bytes. Only files that ask for more than a host has come to it.
+const memoryLimit = 400 << 20
 
 // grace is how long an interrupted command may take to put away what it was writing.
 const grace = 500 * time.Millisecond

@@ -68,13 +68,14 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	unclaimed(found)
 	instances := group(found)
 	readers := readersOf(found)
-	results := make([]result, len(instances))
-	parallel.For(len(instances), func(i int) { results[i] = instances[i].build(opts[instances[i].service.ID], readers) })
-	inv.Contained = make([]Contained, len(walled))
-	parallel.For(len(walled), func(i int) {
-		in := walled[i]
-		inv.Contained[i] = Contained{in.main().container, in.build(opts[in.service.ID], readers).claims, in.published}
-	})
+	all := make([]*instance, len(instances))
+	for i := range instances {
+		all[i] = &instances[i]
+	}
+	results := buildAll(all, opts, readers)
+	for i, r := range buildAll(walled, opts, readers) {
+		inv.Contained = append(inv.Contained, Contained{walled[i].main().container, r.claims, walled[i].published})
+	}
 	var diags diag.List
 	used := map[*candidate]bool{}
 	for _, in := range instances {
@@ -142,6 +143,37 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	})
 	diags.Sort()
 	return slices.CompactFunc(diags, sameFinding), nil // of a file that several services read
+}
+
+// maxClaims bounds the claims of one host: a large one has some hundred.
+const maxClaims = 20_000
+
+// buildAll builds instances in their order, until there are more claims than any host has.
+// What is built does not depend on how many processors there are.
+func buildAll(list []*instance, opts Options, readers map[string][]*catalog.Service) []result {
+	const wave = 32
+	out := make([]result, len(list))
+	claims := 0
+	for from := 0; from < len(list); from += wave {
+		if claims > maxClaims {
+			for i := from; i < len(list); i++ {
+				out[i].status = Partial
+			}
+			f := list[from].main().file
+			out[from].diags = diag.List{{Rule: "unreadable-file", Severity: diag.Error, Span: f.Span(0, 0),
+				Message: fmt.Sprintf("more than %d ports of one host: from this file on, %d services are not looked at", maxClaims, len(list)-from),
+				Help:    "name the files that matter one by one"}}
+			break
+		}
+		parallel.For(min(wave, len(list)-from), func(i int) {
+			in := list[from+i]
+			out[from+i] = in.build(opts[in.service.ID], readers)
+		})
+		for _, r := range out[from:min(from+wave, len(list))] {
+			claims += len(r.claims)
+		}
+	}
+	return out
 }
 
 // lonely says that a file of c belongs to no instance, such as a unit whose command line

@@ -92,6 +92,34 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestManyClaims: of a host with more ports than any has, the files up to there are judged, and
+// what is left out is said once.
+func TestManyClaims(t *testing.T) {
+	const files, ports = 300, 100
+	tree := fstest.MapFS{}
+	for i := range files {
+		text := "[Socket]\n"
+		for k := range ports {
+			text += fmt.Sprintf("ListenStream=10.0.%d.%d:%d\n", i>>8, i&255, k+1)
+		}
+		tree[fmt.Sprintf("etc/systemd/system/s%03d.socket", i)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	inv, diags, err := inventory.Read(ours(t), source.NewTree(tree), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const built = 224 // seven waves: the first that are more than 20 000
+	if len(inv.Claims) != built*ports || len(diags) != 1 || diags[0].Span.String() != "etc/systemd/system/s224.socket" ||
+		diags[0].Message != "more than 20000 ports of one host: from this file on, 76 services are not looked at" {
+		t.Errorf("%d claims, %v", len(inv.Claims), diags)
+	}
+	for i, f := range inv.Files {
+		if (f.Status == inventory.Whole) != (i < built) {
+			t.Errorf("%s is %s", f.Name, f.Status)
+		}
+	}
+}
+
 // TestManyFilesBeside: files of other kinds that belong to no main file in particular are
 // parts of each, up to a limit that is said.
 func TestManyFilesBeside(t *testing.T) {

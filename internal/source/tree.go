@@ -19,7 +19,7 @@ import (
 const (
 	MaxFileSize = 8 << 20  // bytes of one file
 	maxLinks    = 40       // symbolic links followed for one name, as in Linux's path_resolution(7)
-	maxTree     = 64 << 20 // bytes of all files of one host: a media server's /etc has some ten MiB
+	maxTree     = 32 << 20 // bytes of all files of one host: a media server's /etc has a few MiB
 )
 
 // Errors that callers turn into findings.
