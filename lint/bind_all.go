@@ -28,7 +28,7 @@ func bindAll(p *Pass) {
 			Span:    at.Span,
 			Label:   "every address",
 			Notes:   []string{c.Unguarded},
-			Help:    setTo(at, onLoopback(at.Text)+", or "+to(at)+"an address in a network that only its users can reach"),
+			Help:    setTo(at, onLoopback(at.Text), "an address in a network that only its users can reach"),
 		}
 		if c.TrustedOnly != "" {
 			d.Severity = diag.Warning
@@ -42,14 +42,6 @@ func bindAll(p *Pass) {
 		}
 		p.report(d)
 	}
-}
-
-// to is what stands before a second thing to set w to, behind setTo.
-func to(w inventory.Word) string {
-	if w.Setting == "" {
-		return ""
-	}
-	return "to "
 }
 
 // keptApart reports whether a policy that somebody wrote keeps the public from c, or another

@@ -29,7 +29,7 @@ type firewall struct {
 }
 
 // What judging one policy may cost: a hostile one has a million rules. Both are some
-// hundred times what a large policy of people needs, and take less than a second.
+// hundred times what a large policy of people needs, and take about a second.
 const (
 	maxWork   = 5_000_000
 	maxProofs = 10_000_000

@@ -3,6 +3,11 @@
 // A rule is one file beside this one, one archive in rules/ that is its page, its
 // example and its test, and one line in Rules. A rule reports what will fail or is
 // likely wrong; it keeps silent where the inventory does not know.
+//
+// What rules share is beside them: words.go names things; move.go notes which listeners are
+// wanted elsewhere, plan.go finds the places, stuck.go says why there is none, and fix.go,
+// insert.go and reserve.go make edits of it; firewall.go, sources.go and doors.go ask who may
+// come through a policy; twins.go joins what is said of both protocols.
 package lint
 
 import (
@@ -119,20 +124,18 @@ var Rules = [...]Rule{
 // A Pass is what one rule sees.
 type Pass struct {
 	Inventory *inventory.Inventory
-	// Hosts are the machines the inventory is judged for: the one it was found on, or
-	// several platforms when files are looked at alone.
-	Hosts []host.Facts
-
 	listeners []*inventory.Claim // those with a port, in order of the inventory
-	machines  []machine          // of Hosts, in their order
-	victims   []victim
-	lists     map[*machine]port.Set // what to reserve, see findVictims
-	moves     moves
-	firewall  *firewall // nil without a policy
-	options   Options
-	rule      *Rule
-	found     diag.List
-	wishes    []wish // of found
+	// machines are those the inventory is judged for: the one it was found on, or several
+	// platforms when files are looked at alone.
+	machines []machine
+	victims  []victim
+	lists    map[*machine]port.Set // what to reserve, see findVictims
+	moves    moves
+	firewall *firewall // nil without a policy
+	options  Options
+	rule     *Rule
+	found    diag.List
+	wishes   []wish // of found
 }
 
 // machine is one host with what several rules ask of it, worked out once.
@@ -163,7 +166,7 @@ type Options struct {
 // Run lets every rule judge inv on hosts. The findings are sorted by file and place.
 // Without hosts the rules that need one find nothing.
 func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
-	p := &Pass{Inventory: inv, Hosts: hosts, options: o}
+	p := &Pass{Inventory: inv, options: o}
 	for i := range inv.Claims {
 		if c := &inv.Claims[i]; c.Direction == inventory.Listen {
 			p.listeners = append(p.listeners, c)

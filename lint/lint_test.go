@@ -344,7 +344,7 @@ func TestAdviceIsGood(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		claims := genClaims(t)
 		hosts := []host.Facts{linux(), windows(row(port.UDP, host.V4, 20000, 20099, false), row(port.TCP, host.V6, 5000, 5099, false))}[:rapid.IntRange(0, 2).Draw(t, "hosts")]
-		p := &Pass{Hosts: hosts}
+		p := &Pass{}
 		for i := range claims {
 			p.listeners = append(p.listeners, &claims[i])
 		}

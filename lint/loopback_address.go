@@ -91,11 +91,3 @@ func placed(c *inventory.Claim) []diag.Related {
 	}
 	return []diag.Related{{Span: c.Span, Message: label(c, subject(c)+" listens on "+and(c.Bind))}}
 }
-
-// setTo is "set NAME to WHAT", or "write WHAT" where the setting has no name.
-func setTo(w inventory.Word, what string) string {
-	if w.Setting == "" {
-		return "write " + what
-	}
-	return "set " + w.Setting + " to " + what
-}

@@ -141,6 +141,14 @@ func or(ways ...string) string {
 	return strings.Join(said, ", or ")
 }
 
+// setTo is "set NAME to A, or to B", or "write A, or B" where the setting has no name.
+func setTo(w inventory.Word, ways ...string) string {
+	if w.Setting == "" {
+		return "write " + or(ways...)
+	}
+	return "set " + w.Setting + " to " + strings.Join(ways, ", or to ")
+}
+
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return one

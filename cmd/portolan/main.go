@@ -55,7 +55,7 @@ func main() {
 }
 
 // gcPercent is the garbage collector's target. Little is kept of what is read, so collecting
-// less often saves a fourth of the time of a fleet, for some ten megabytes.
+// less often saves a fifth of the time of a fleet, for some ten megabytes.
 const gcPercent = 400
 
 // memoryLimit is from where on the garbage collector works for less memory instead of for

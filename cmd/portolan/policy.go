@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"portolan/internal/catalog"
 	"portolan/internal/diag"
@@ -149,60 +148,4 @@ func checkPolicy(f *source.File, cat *catalog.Catalog) (*policy.Policy, diag.Lis
 		diags = append(diags, policy.CheckIgnores(p, lint.Names(), cat.IDs())...)
 	}
 	return p, diags
-}
-
-// common are the findings about one policy that judges many hosts: those about its text,
-// and those that are the same on every host. It keeps those of one host, and the numbers
-// of the others.
-type common struct {
-	policy *policy.Policy
-	text   diag.List
-	list   diag.List // those of the first host
-	on     []int     // how many hosts have each of list
-	hosts  int
-}
-
-func newCommon(p *policy.Policy, text diag.List) *common { return &common{policy: p, text: text} }
-
-// take counts what one host says about the policy alone, and returns the rest.
-func (s *common) take(list diag.List) diag.List {
-	if s.policy == nil {
-		return list
-	}
-	s.hosts++
-	seen := make([]bool, len(s.list))
-	return slices.DeleteFunc(list, func(d diag.Diagnostic) bool {
-		if !lint.AboutPolicy(d.Rule) {
-			return false
-		}
-		if s.hosts == 1 {
-			// The other places are in files of that host.
-			d.Related = slices.DeleteFunc(d.Related, func(r diag.Related) bool { return r.Span.File != s.policy.File })
-			s.list, s.on = append(s.list, d), append(s.on, 1)
-			return true
-		}
-		i := slices.IndexFunc(s.list, func(o diag.Diagnostic) bool {
-			return o.Rule == d.Rule && o.Span == d.Span && o.Message == d.Message
-		})
-		if i >= 0 && !seen[i] {
-			seen[i] = true
-			s.on[i]++
-		}
-		return true
-	})
-}
-
-// findings are those that every host has.
-func (s *common) findings() diag.List {
-	list := slices.Clone(s.text)
-	for i, d := range s.list {
-		if s.on[i] == s.hosts {
-			if s.hosts > 1 {
-				d.Notes = append(slices.Clip(d.Notes), fmt.Sprintf("this is so on all %d hosts", s.hosts))
-			}
-			list = append(list, d)
-		}
-	}
-	list.Sort()
-	return list
 }
