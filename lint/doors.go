@@ -36,8 +36,8 @@ func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 // through own. A packet that none lets in needs no proof.
 func mayCover(own, others []*door) bool {
 	for _, d := range own {
-		from := d.Match.Sources.Ranges()[0].First
-		p := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(d.proto), Source: from, Port: d.ports[0].First}
+		from := d.Match.Peers.Ranges()[0].First
+		p := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(d.proto), Peer: from, Port: d.ports[0].First}
 		if !slices.ContainsFunc(others, func(o *door) bool { return !o.limited() && o.Match.Has(p) }) {
 			return false
 		}
@@ -69,13 +69,13 @@ func (f *firewall) same(a, b []*door, unlimited bool) bool {
 		return false
 	}
 	rules := func(doors []*door) *ruleset.Ruleset {
-		rs := &ruleset.Ruleset{Default: ruleset.Drop}
+		rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}
 		for _, d := range doors {
 			e := d.Effect
 			if unlimited {
 				e.Limit = ruleset.Limit{}
 			}
-			rs.Rules = append(rs.Rules, ruleset.Rule{Match: d.Match, Effect: e})
+			rs.Input.Rules = append(rs.Input.Rules, ruleset.Rule{Match: d.Match, Effect: e})
 		}
 		return rs
 	}
@@ -100,7 +100,7 @@ func (f *firewall) covering(own, others []*door) []*door {
 	}
 	return slices.DeleteFunc(slices.Clone(others), func(o *door) bool {
 		return !slices.ContainsFunc(own, func(d *door) bool {
-			return d.proto == o.proto && !d.Match.Ports.Intersect(o.Match.Ports).IsEmpty() && !d.Match.Sources.Intersect(o.Match.Sources).IsEmpty()
+			return d.proto == o.proto && !d.Match.Ports.Intersect(o.Match.Ports).IsEmpty() && !d.Match.Peers.Intersect(o.Match.Peers).IsEmpty()
 		})
 	})
 }

@@ -77,21 +77,21 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	}
 	doors := map[port.Proto][]*door{}
 	known := map[string][]int{} // indexes in from, by name of the rule
-	for i := range rs.Rules {
-		r := &rs.Rules[i]
+	for i := range rs.Input.Rules {
+		r := &rs.Input.Rules[i]
 		m := &r.Match
-		if r.Effect.Verdict != ruleset.Accept || m.States&ruleset.New == 0 || !m.Interfaces.IsAll() || !m.Types.IsAll() || m.Sources.IsEmpty() {
+		if r.Effect.Verdict != ruleset.Accept || m.States&ruleset.New == 0 || !m.Interfaces.IsAll() || !m.Types.IsAll() || m.Peers.IsEmpty() {
 			continue
 		}
 		allow, ok := byName[r.Name]
 		if !ok {
 			allow = -1
 		}
-		from := slices.IndexFunc(known[r.Name], func(i int) bool { return f.from[i].Equal(m.Sources) })
+		from := slices.IndexFunc(known[r.Name], func(i int) bool { return f.from[i].Equal(m.Peers) })
 		if from < 0 {
 			from = len(known[r.Name])
 			known[r.Name] = append(known[r.Name], len(f.from))
-			f.from = append(f.from, m.Sources)
+			f.from = append(f.from, m.Peers)
 		}
 		for _, proto := range port.Protos {
 			if m.Protos.Has(uint8(proto)) {

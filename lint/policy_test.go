@@ -255,7 +255,7 @@ func TestOpenedAgreesWithDecide(t *testing.T) {
 				a := netip.MustParseAddr(from)
 				every, some := heard(c).Contains(a), false
 				for n := int(c.Ports.First); n <= int(c.Ports.Last); n++ {
-					packet := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(c.Proto), Source: a, Port: uint16(n)}
+					packet := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(c.Proto), Peer: a, Port: uint16(n)}
 					accepted := rules.Decide(packet).Verdict() == ruleset.Accept && heard(c).Contains(a)
 					every, some = every && accepted, some || accepted
 				}
@@ -281,7 +281,7 @@ func TestRedundantAllowsCanGo(t *testing.T) {
 		}
 		without := func(out func(name string) bool) *ruleset.Ruleset {
 			rs := *rules
-			rs.Rules = slices.DeleteFunc(slices.Clone(rules.Rules), func(r ruleset.Rule) bool { return out(r.Name) })
+			rs.Input.Rules = slices.DeleteFunc(slices.Clone(rules.Input.Rules), func(r ruleset.Rule) bool { return out(r.Name) })
 			return &rs
 		}
 		left := without(func(name string) bool { return said[name] })
@@ -290,7 +290,7 @@ func TestRedundantAllowsCanGo(t *testing.T) {
 		}
 		for i := range p.Allows {
 			a := &p.Allows[i]
-			if name := a.Name.Text; !said[name] && a.Limit.Rate.Count == 0 && slices.ContainsFunc(rules.Rules, func(r ruleset.Rule) bool { return r.Name == name }) {
+			if name := a.Name.Text; !said[name] && a.Limit.Rate.Count == 0 && slices.ContainsFunc(rules.Input.Rules, func(r ruleset.Rule) bool { return r.Name == name }) {
 				if c := ruleset.Equivalent(left, without(func(n string) bool { return said[n] || n == name })); c == nil {
 					r.Fatalf("nothing is said of allow %q", name)
 				}

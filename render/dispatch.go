@@ -50,14 +50,14 @@ func (n *nft) dispatch(rules []ruleset.Rule) {
 	var asked []portRule
 	for i := range rules {
 		r := &rules[i]
-		if impossible(r.Match) || r.Match.Sources.IsEmpty() {
+		if impossible(r.Match) || r.Match.Peers.IsEmpty() {
 			continue
 		}
-		left := rest{rangesKey(r.Match.Sources.Ranges()), "*", r.Match.States & ruleset.AllStates, r.Effect}
+		left := rest{rangesKey(r.Match.Peers.Ranges()), "*", r.Match.States & ruleset.AllStates, r.Effect}
 		if !r.Match.Interfaces.IsAll() {
 			left.interfaces = strings.Join(r.Match.Interfaces.Names(), " ")
 		}
-		decides := plainEnd(r.Effect) && r.Match.Sources.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates
+		decides := plainEnd(r.Effect) && r.Match.Peers.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates
 		asked = append(asked, portRule{r, n.number(left), decides})
 	}
 	var made []*audience

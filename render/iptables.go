@@ -74,6 +74,7 @@ type ipt struct {
 }
 
 func writeIptables(j *job) ([]Output, error) {
+	j.inputOnly()
 	j.checkIptables()
 	var out []Output
 	for _, f := range []struct {
@@ -85,10 +86,10 @@ func writeIptables(j *job) ([]Output, error) {
 			file:  iptFile{head: j.head, Family: f.family, Output: f.output, Chains: []string{"PL-IN"}},
 			whole: f.whole, names: names{"PL-IN": true}, byKey: map[string]*iptChain{},
 		}
-		for i := range j.rs.Rules {
-			t.rule(&j.rs.Rules[i])
+		for i := range j.rs.Input.Rules {
+			t.rule(&j.rs.Input.Rules[i])
 		}
-		if j.rs.Default == ruleset.Drop {
+		if j.rs.Input.Default == ruleset.Drop {
 			t.file.Rules = append(t.file.Rules, iptRule{Chain: "PL-IN", Comment: "default: drop what no rule allows", Target: "DROP"})
 		}
 		for _, c := range t.chains {
@@ -102,7 +103,7 @@ func writeIptables(j *job) ([]Output, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Output{f.output, data})
+		out = append(out, Output{Name: f.output, Data: data})
 	}
 	return out, nil
 }
@@ -110,13 +111,13 @@ func writeIptables(j *job) ([]Output, error) {
 // checkIptables refuses what iptables in particular cannot say.
 func (j *job) checkIptables() {
 	counted := map[string]addr.Set{} // the sources that share a limit, by its name
-	for i := range j.rs.Rules {
-		r := &j.rs.Rules[i]
+	for i := range j.rs.Input.Rules {
+		r := &j.rs.Input.Rules[i]
 		if impossible(r.Match) {
 			continue
 		}
 		if l := r.Effect.Limit; l != (ruleset.Limit{}) && !l.PerSource {
-			both := counted[l.Name].Union(r.Match.Sources)
+			both := counted[l.Name].Union(r.Match.Peers)
 			counted[l.Name] = both
 			if !both.Intersect(addr.V4()).IsEmpty() && !both.Intersect(addr.V6()).IsEmpty() {
 				j.refuse(r, "count per source, or allow one family only", "limit %q counts IPv4 and IPv6 together, and iptables and ip6tables do not share a count", l.Name)
@@ -134,7 +135,7 @@ func (j *job) checkIptables() {
 				j.refuse(r, "leave protocol 0 out", "protocol 0")
 			}
 			// ip6tables looks at the protocol behind the extension headers.
-			if slices.ContainsFunc(p.protos, extension) && !r.Match.Sources.Intersect(addr.V6()).IsEmpty() {
+			if slices.ContainsFunc(p.protos, extension) && !r.Match.Peers.Intersect(addr.V6()).IsEmpty() {
 				j.refuse(r, "use IPv4 sources, or leave 43, 44, 51 and 60 out", "an IPv6 extension header as protocol")
 			}
 		}
@@ -146,7 +147,7 @@ func extension(n uint8) bool { return n == 43 || n == 44 || n == 51 || n == 60 }
 
 // rule adds the rules that say r in this family.
 func (t *ipt) rule(r *ruleset.Rule) {
-	sources := r.Match.Sources.Intersect(t.whole)
+	sources := r.Match.Peers.Intersect(t.whole)
 	if sources.IsEmpty() || impossible(r.Match) {
 		return
 	}

@@ -72,7 +72,7 @@ func sweep(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, from string) {
 	bad, open := 0, 0
 	for proto, seen := range map[uint8]*kernel.Probes{6: tcp, 17: udp} {
 		for n := range seen {
-			p := ruleset.Packet{Interface: kernel.HostInterface, State: ruleset.New, Proto: proto, Source: src, Port: uint16(n)}
+			p := ruleset.Packet{Interface: kernel.HostInterface, State: ruleset.New, Proto: proto, Peer: src, Port: uint16(n)}
 			want := rs.Decide(p).Verdict() == ruleset.Accept
 			if want {
 				open++
@@ -133,7 +133,7 @@ func TestKernelLimit(t *testing.T) {
 		defer link.Close()
 		for _, l := range loaders {
 			rs := limitedHost()
-			ssh := &rs.Rules[len(rs.Rules)-2]
+			ssh := &rs.Input.Rules[len(rs.Input.Rules)-2]
 			ssh.Effect.Limit.Rate = ruleset.Rate{Count: 1, Period: "hour"} // no refill while we look
 			l.load(t, rs)
 			for _, from := range []string{"10.1.0.7", "10.1.0.8", "2001:db8:1::7"} {
@@ -178,7 +178,7 @@ func TestKernelReload(t *testing.T) {
 		if again := list(); again != fresh {
 			t.Errorf("loading twice gives\n%s\nand not\n%s", again, fresh)
 		}
-		for _, older := range []*ruleset.Ruleset{deniedHost(), additiveHost(), many(300), {Default: ruleset.Accept}} {
+		for _, older := range []*ruleset.Ruleset{deniedHost(), additiveHost(), many(300), {Input: ruleset.Chain{Default: ruleset.Accept}}} {
 			run(t, "", "nft", "delete", "table", "inet", "portolan")
 			nft.load(t, older)
 			nft.load(t, limitedHost())
@@ -211,7 +211,7 @@ func TestKernelReloadLosesNothing(t *testing.T) {
 		defer link.Close()
 		// The open port leads to a chain in the one and to a verdict in the other.
 		one := many(300)
-		one.Rules = append(one.Rules, service("web", "", 6, "443", addr.V4()))
+		one.Input.Rules = append(one.Input.Rules, service("web", "", 6, "443", addr.V4()))
 		var texts []string
 		for _, rs := range []*ruleset.Ruleset{one, deniedHost()} {
 			texts = append(texts, string(loaders[0].load(t, rs)[0].Data))
@@ -277,7 +277,7 @@ func TestKernelTakesEveryComment(t *testing.T) {
 			rs := plainHost()
 			rs.Files = some
 			for i, s := range some {
-				rs.Rules = append(rs.Rules, service(s, s, 6, strconv.Itoa(30000+2*i), sources("10.0.0.0/8")))
+				rs.Input.Rules = append(rs.Input.Rules, service(s, s, 6, strconv.Itoa(30000+2*i), sources("10.0.0.0/8")))
 			}
 			tried += commentsInListing(t, loaders[0].load(t, rs))
 			for _, l := range loaders[1:] {

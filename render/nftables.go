@@ -116,12 +116,13 @@ type nft struct {
 }
 
 func writeNftables(j *job) ([]Output, error) {
+	j.inputOnly()
 	n := &nft{
-		file:  nftFile{head: j.head, Default: j.rs.Default},
+		file:  nftFile{head: j.head, Default: j.rs.Input.Default},
 		names: names{"input": true}, sets: map[string]string{}, numbers: map[rest]int{}, audiences: map[string]*audience{},
 		limits: map[ruleset.Limit]*nftLimit{}, meters: map[ruleset.Limit][2]*nftMeter{},
 	}
-	rules := j.rs.Rules
+	rules := j.rs.Input.Rules
 	for i := 0; i < len(rules); {
 		end := i
 		for end < len(rules) && aboutPorts(&rules[end]) {
@@ -135,13 +136,13 @@ func writeNftables(j *job) ([]Output, error) {
 		n.file.Input = append(n.file.Input, n.lines(&rules[i])...)
 		i++
 	}
-	if j.rs.Default == ruleset.Drop {
+	if j.rs.Input.Default == ruleset.Drop {
 		// The policy of the chain would do; a rule has a counter, and stays right while
 		// the chain itself is being made.
 		n.file.Input = append(n.file.Input, nftRule{Verdict: ruleset.Drop, Comment: "default: drop what no rule allows"})
 	}
 	data, err := execute(nftTemplate(), &n.file)
-	return []Output{{"portolan.nft", data}}, err
+	return []Output{{Name: "portolan.nft", Data: data}}, err
 }
 
 // lines are the ordinary rules that say r.
@@ -162,7 +163,7 @@ func (n *nft) lines(r *ruleset.Rule) []nftRule {
 // sources are unfinished lines for all of m but its protocols.
 func (n *nft) sources(name string, m ruleset.Match, split bool) []nftRule {
 	var out []nftRule
-	for _, f := range families(m.Sources, split) {
+	for _, f := range families(m.Peers, split) {
 		line := nftRule{Interfaces: m.Interfaces.Names(), Family: f.family}
 		if m.States&ruleset.AllStates != ruleset.AllStates {
 			line.States = m.States

@@ -23,10 +23,10 @@ func harmless(s string) bool {
 func commented(s string) *ruleset.Ruleset {
 	rs := limitedHost()
 	rs.Files = []string{s}
-	for i := range rs.Rules {
-		rs.Rules[i].Name, rs.Rules[i].Comment = s, s
+	for i := range rs.Input.Rules {
+		rs.Input.Rules[i].Name, rs.Input.Rules[i].Comment = s, s
 		if i%2 == 0 {
-			rs.Rules[i].Comment = ""
+			rs.Input.Rules[i].Comment = ""
 		}
 	}
 	return rs
@@ -43,9 +43,9 @@ func FuzzComments(f *testing.F) {
 		for _, b := range Backends {
 			if b.Name == "windows" {
 				plain := *rs
-				plain.Rules = plainHost().Rules
-				for i := range plain.Rules {
-					plain.Rules[i].Name, plain.Rules[i].Comment = s, s
+				plain.Input.Rules = plainHost().Input.Rules
+				for i := range plain.Input.Rules {
+					plain.Input.Rules[i].Name, plain.Input.Rules[i].Comment = s, s
 				}
 				prove(t, b, &plain)
 				continue

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"portolan/internal/addr"
@@ -43,22 +44,48 @@ func (j *job) refuse(rule *ruleset.Rule, help, format string, args ...any) {
 	j.findings = append(j.findings, d)
 }
 
+// rules are the rules of both directions.
+func (j *job) rules() iter.Seq[*ruleset.Rule] {
+	return func(yield func(*ruleset.Rule) bool) {
+		for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+			rules := j.rs.Chain(d).Rules
+			for i := range rules {
+				if !yield(&rules[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inputOnly refuses what a writer does not know yet.
+func (j *job) inputOnly() {
+	if j.rs.FiltersOutput() || !j.rs.Untracked.IsEmpty() {
+		j.refuse(nil, "leave output and notrack out", "it filters what leaves, or keeps connection tracking from ports")
+	}
+	for r := range j.rules() {
+		if !r.Match.SourcePorts.IsAll() || r.Effect.Connections != (ruleset.Connections{}) {
+			j.refuse(r, "leave source ports and connections out", "it asks for source ports or for connections")
+		}
+	}
+}
+
 // check refuses what no firewall can say, and what would be read in two ways.
 func (j *job) check() {
-	if j.rs.Default != ruleset.Accept && j.rs.Default != ruleset.Drop {
+	if j.rs.Input.Default != ruleset.Accept && j.rs.Input.Default != ruleset.Drop {
 		j.refuse(nil, "let the default accept or drop", "it has no default verdict")
 	}
-	limits := map[string]ruleset.Limit{}
-	for i := range j.rs.Rules {
-		r := &j.rs.Rules[i]
+	limits, connections := map[string]ruleset.Limit{}, map[string]ruleset.Connections{}
+	for r := range j.rules() {
 		j.checkMatch(r)
 		switch e := r.Effect; {
-		case e.Verdict == ruleset.Continue && e.Limit == ruleset.Limit{}:
+		case e.Verdict == ruleset.Continue && !e.Limited():
 			j.checkLog(r)
 		case e.Log != ruleset.Log{} || e.Verdict == ruleset.Continue:
 			j.refuse(r, "write the log as a rule of its own", "it mixes a log with something else")
-		case e.Limit != ruleset.Limit{}:
+		case e.Limited():
 			j.checkLimit(r, limits)
+			j.checkConnections(r, connections)
 		case e.Verdict != ruleset.Accept && e.Verdict != ruleset.Drop:
 			j.refuse(r, "let it accept or drop", "it has no verdict")
 		}
@@ -71,7 +98,7 @@ func (j *job) checkMatch(r *ruleset.Rule) {
 			j.refuse(r, "use letters, digits, '.', '_', ':' and '-', at most 15", "interface name %q", name)
 		}
 	}
-	for _, s := range r.Match.Sources.Ranges() {
+	for _, s := range r.Match.Peers.Ranges() {
 		// IPv4-mapped IPv6 addresses are the IPv4 addresses (package addr), so a bound
 		// among them has no spelling of its own.
 		if s.First.Is4In6() || s.Last.Is4In6() {
@@ -81,10 +108,10 @@ func (j *job) checkMatch(r *ruleset.Rule) {
 	if r.Match.Types.IsAll() || !r.Match.Ports.IsAll() {
 		return
 	}
-	if r.Match.Protos.Has(ruleset.ICMP) && !r.Match.Sources.Intersect(addr.V6()).IsEmpty() {
+	if r.Match.Protos.Has(ruleset.ICMP) && !r.Match.Peers.Intersect(addr.V6()).IsEmpty() {
 		j.refuse(r, "use IPv4 sources", "it names ICMP types for IPv6 sources")
 	}
-	if r.Match.Protos.Has(ruleset.ICMPv6) && !r.Match.Sources.Intersect(addr.V4()).IsEmpty() {
+	if r.Match.Protos.Has(ruleset.ICMPv6) && !r.Match.Peers.Intersect(addr.V4()).IsEmpty() {
 		j.refuse(r, "use IPv6 sources", "it names ICMPv6 types for IPv4 sources")
 	}
 }
@@ -93,6 +120,8 @@ func (j *job) checkMatch(r *ruleset.Rule) {
 const (
 	maxBurst  = 1_000_000
 	maxRefill = 30 * 86400 // seconds until an unused limit has all of its burst again
+
+	maxConnections = 1_000_000
 )
 
 func (j *job) checkLimit(r *ruleset.Rule, seen map[string]ruleset.Limit) {
@@ -100,14 +129,37 @@ func (j *job) checkLimit(r *ruleset.Rule, seen map[string]ruleset.Limit) {
 	switch known, ok := seen[l.Name]; {
 	case r.Effect.Verdict != ruleset.Accept:
 		j.refuse(r, "limit accepts only", "a limit on a verdict other than accept")
+		return
+	case l == ruleset.Limit{}:
+		return
 	case !sound(l.Rate, l.Burst):
 		j.refuse(r, "use a rate such as 10/minute with a burst of 5", "rate %s with burst %d", l.Rate, l.Burst)
-	case l.Name == "" || len(l.Name) > 15 || strings.Trim(l.Name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "":
+	case !plainCount(l.Name):
 		j.refuse(r, "use at most 15 of a-z, 0-9 and _", "limit name %q", l.Name)
 	case ok && known != l:
 		j.refuse(r, "give the two limits two names", "limit %q is defined in two ways", l.Name)
 	}
 	seen[l.Name] = l
+}
+
+func (j *job) checkConnections(r *ruleset.Rule, seen map[string]ruleset.Connections) {
+	c := r.Effect.Connections
+	switch known, ok := seen[c.Name]; {
+	case c == ruleset.Connections{}:
+		return
+	case c.Count < 1 || c.Count > maxConnections:
+		j.refuse(r, "use a number such as 20", "%d connections", c.Count)
+	case !plainCount(c.Name):
+		j.refuse(r, "use at most 15 of a-z, 0-9 and _", "name %q of a number of connections", c.Name)
+	case ok && known != c:
+		j.refuse(r, "give the two numbers two names", "connections %q are defined in two ways", c.Name)
+	}
+	seen[c.Name] = c
+}
+
+// plainCount reports whether a limit or a number of connections can have the name.
+func plainCount(name string) bool {
+	return name != "" && len(name) <= 15 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
 func (j *job) checkLog(r *ruleset.Rule) {

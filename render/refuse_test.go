@@ -19,7 +19,7 @@ func TestRefusals(t *testing.T) {
 		odd := service("odd", "", 6, "7000", addr.All())
 		odd.Origins = []source.Span{claim.Span(0, 4), policy.Span(0, 5)}
 		change(&odd)
-		rs.Rules = append(rs.Rules, odd)
+		rs.Input.Rules = append(rs.Input.Rules, odd)
 		return rs
 	}
 	limit := ruleset.Limit{Rate: ruleset.Rate{Count: 10, Period: "minute"}, Burst: 5, PerSource: true, Name: "odd"}
@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 		}), "all", "ICMP types for IPv6"},
 		{"type 255", last(func(r *ruleset.Rule) {
 			r.Match = match(func(m *ruleset.Match) {
-				m.Protos, m.Types, m.Sources = ruleset.BytesOf(ruleset.ICMP), ruleset.BytesOf(255), addr.V4()
+				m.Protos, m.Types, m.Peers = ruleset.BytesOf(ruleset.ICMP), ruleset.BytesOf(255), addr.V4()
 			})
 		}), "iptables", "type 255"},
 		{"protocol 0", last(func(r *ruleset.Rule) {
@@ -67,11 +67,11 @@ func TestRefusals(t *testing.T) {
 		{"extension header", last(func(r *ruleset.Rule) {
 			r.Match = match(func(m *ruleset.Match) { m.Protos = ruleset.BytesOf(44) })
 		}), "iptables", "extension header"},
-		{"sources among mapped addresses", last(func(r *ruleset.Rule) { r.Match.Sources = addr.V6().Minus(sources("::-::fffe:ffff:ffff")) }), "all", "ends inside"},
-		{"loopback source", last(func(r *ruleset.Rule) { r.Match.Sources = sources("::1") }), "windows", "::/126"},
+		{"sources among mapped addresses", last(func(r *ruleset.Rule) { r.Match.Peers = addr.V6().Minus(sources("::-::fffe:ffff:ffff")) }), "all", "ends inside"},
+		{"loopback source", last(func(r *ruleset.Rule) { r.Match.Peers = sources("::1") }), "windows", "::/126"},
 		{"additive", additiveHost(), "windows", "limit"},
 		{"no default", &ruleset.Ruleset{}, "all", "no default"},
-		{"no replies", &ruleset.Ruleset{Default: ruleset.Drop}, "windows", "established"},
+		{"no replies", &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}, "windows", "established"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

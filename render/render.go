@@ -8,6 +8,7 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portolan/internal/diag"
@@ -18,14 +19,29 @@ import (
 type Backend struct {
 	Name  string // as people type it
 	Title string // in words
-	write func(*job) ([]Output, error)
+	// Forms are the kinds of files we write for it. The first one is meant when none is named.
+	Forms []Form
+}
+
+// A Form is one kind of file for a firewall. All forms of a firewall mean the same.
+type Form struct {
+	Name    string // as people type it
+	Title   string // in words
+	backend string
+	write   func(*job) ([]Output, error)
 }
 
 // Backends are all firewalls we write for.
 var Backends = [...]Backend{
-	{"nftables", "nftables 0.9.8 and later", writeNftables},
-	{"iptables", "iptables and ip6tables 1.8.7 and later", writeIptables},
-	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", writeWindows},
+	{"nftables", "nftables 0.9.8 and later", []Form{
+		{"script", "a script that loads itself and loses no packet", "nftables", writeNftables},
+	}},
+	{"iptables", "iptables and ip6tables 1.8.7 and later", []Form{
+		{"restore", "files for iptables-restore and ip6tables-restore", "iptables", writeIptables},
+	}},
+	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", []Form{
+		{"powershell", "a PowerShell script", "windows", writeWindows},
+	}},
 }
 
 // Find is the backend of the given name. The error lists the names there are.
@@ -40,6 +56,24 @@ func Find(name string) (Backend, error) {
 	return Backend{}, fmt.Errorf("there is no firewall %q: use one of %s", name, strings.Join(names, ", "))
 }
 
+// Form is the form of the given name, the first one for "". The error lists the names there
+// are.
+func (b Backend) Form(name string) (Form, error) {
+	var names []string
+	for _, f := range b.Forms {
+		if f.Name == name || name == "" {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return Form{}, fmt.Errorf("%s has no form %q: use one of %s", b.Name, name, strings.Join(names, ", "))
+}
+
+// Files writes rs in the first form of b; see [Form.Files].
+func (b Backend) Files(rs *ruleset.Ruleset, h Header) ([]Output, diag.List, error) {
+	return b.Forms[0].Files(rs, h)
+}
+
 // Header is what the first lines of every output say besides the files.
 type Header struct {
 	Program string // name and version of the program, "portolan 0.1.0"
@@ -50,21 +84,26 @@ type Header struct {
 type Output struct {
 	Name string // base name, such as "rules.v4"
 	Data []byte
+	// Aside says that the file stands beside the firewall and holds none of it, such as the
+	// tests of a script. It is written into folders only.
+	Aside bool
+	// Program says that the file is to be executed.
+	Program bool
 }
 
 // Files writes rs as the files that the firewall's loader takes. When it finds a rule
 // that the firewall cannot express it returns no file; the findings name every such
 // rule. An error is a defect of ours: something was about to be written that is not
 // printable ASCII.
-func (b Backend) Files(rs *ruleset.Ruleset, h Header) ([]Output, diag.List, error) {
-	j := &job{backend: b.Name, rs: rs, head: head{h.Program, h.Policy, rs.Files}}
+func (f Form) Files(rs *ruleset.Ruleset, h Header) ([]Output, diag.List, error) {
+	j := &job{backend: f.backend, rs: rs, head: head{h.Program, h.Policy, rs.Files}}
 	j.check()
 	if len(j.findings) > 0 {
 		return nil, j.findings, nil
 	}
-	outputs, err := b.write(j)
+	outputs, err := f.write(j)
 	if err != nil {
-		return nil, nil, fmt.Errorf("writing %s: %w", b.Name, err)
+		return nil, nil, fmt.Errorf("writing %s: %w", f.backend, err)
 	}
 	if len(j.findings) > 0 {
 		return nil, j.findings, nil
@@ -81,10 +120,11 @@ func unprintable(r rune) bool {
 	return (r < ' ' || r > '~') && r != '\n' && r != '\r' && r != '\t'
 }
 
-// Text is all outputs as one text. A single output is that text. Of several, each
+// Text is all outputs as one text, without those that stand aside. A single output is that text. Of several, each
 // begins with a marker line of its own, "# ==== rules.v4 ====", which is a comment for
 // every loader: cut at the markers, each part loads by itself.
 func Text(outputs []Output) []byte {
+	outputs = slices.DeleteFunc(slices.Clone(outputs), func(o Output) bool { return o.Aside })
 	if len(outputs) == 1 {
 		return outputs[0].Data
 	}

@@ -3,7 +3,6 @@ package render
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -28,19 +27,13 @@ var testHeader = Header{Program: "portolan 0.1.0", Policy: "portolan.hcl"}
 
 // readBack is what the outputs of a backend mean.
 func readBack(backend string, out []Output) (*ruleset.Ruleset, error) {
-	files := make([]*source.File, len(out))
-	for i, o := range out {
-		files[i] = source.New(o.Name, o.Data)
+	var files []*source.File
+	for _, o := range out {
+		if !o.Aside {
+			files = append(files, source.New(o.Name, o.Data))
+		}
 	}
-	switch backend {
-	case "nftables":
-		return verify.ParseNftables(files[0])
-	case "iptables":
-		return verify.ParseIptables(files[0], files[1])
-	case "windows":
-		return verify.ParseWindows(files[0])
-	}
-	return nil, fmt.Errorf("no reader for %s", backend)
+	return verify.Read(backend, files)
 }
 
 // fatalf is of both testing.TB and rapid.T.
@@ -84,7 +77,7 @@ func TestGolden(t *testing.T) {
 		{"limited", limitedHost(), []string{"windows"}},
 		{"additive", additiveHost(), []string{"windows"}},
 		{"denied", deniedHost(), nil},
-		{"empty", &ruleset.Ruleset{Default: ruleset.Drop}, []string{"windows"}},
+		{"empty", &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}, []string{"windows"}},
 	}
 	for _, h := range hosts {
 		for _, b := range Backends {
@@ -111,7 +104,7 @@ func TestGolden(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					golden[i] = Output{o.Name, data}
+					golden[i] = Output{Name: o.Name, Data: data}
 					if !bytes.Equal(data, o.Data) {
 						t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
 					}
@@ -174,7 +167,7 @@ func genService(t *rapid.T, widen bool) ruleset.Rule {
 		Match:   ruleset.Any(),
 	}
 	r.Match.Protos = ruleset.BytesOf(rapid.SampledFrom([]uint8{6, 17}).Draw(t, "proto"))
-	r.Match.Ports, r.Match.Sources = genPorts(t), genSources(t)
+	r.Match.Ports, r.Match.Peers = genPorts(t), genSources(t)
 	if !widen {
 		return r
 	}
@@ -203,16 +196,16 @@ func genService(t *rapid.T, widen bool) ruleset.Rule {
 }
 
 func genRuleset(t *rapid.T) *ruleset.Ruleset {
-	rs := &ruleset.Ruleset{Default: ruleset.Drop, Files: rapid.SliceOfN(rapid.SampledFrom(genComments), 0, 3).Draw(t, "files")}
+	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}, Files: rapid.SliceOfN(rapid.SampledFrom(genComments), 0, 3).Draw(t, "files")}
 	if rapid.IntRange(0, 9).Draw(t, "additive") == 0 {
-		rs.Default = ruleset.Accept
+		rs.Input.Default = ruleset.Accept
 	}
 	wide := rapid.Bool().Draw(t, "wide")
 	if !wide || rapid.Bool().Draw(t, "builtin") {
-		rs.Rules = builtin()
+		rs.Input.Rules = builtin()
 	}
 	for range rapid.IntRange(0, 12).Draw(t, "services") {
-		rs.Rules = append(rs.Rules, genService(t, wide))
+		rs.Input.Rules = append(rs.Input.Rules, genService(t, wide))
 	}
 	return rs
 }
@@ -226,12 +219,12 @@ func TestRulesOfOneNameKeepTheirStates(t *testing.T) {
 	}
 	rule := func(proto port.Proto, states ruleset.States) ruleset.Rule {
 		m := ruleset.Any()
-		m.Protos, m.Sources, m.States = ruleset.BytesOf(uint8(proto)), sources, states
+		m.Protos, m.Peers, m.States = ruleset.BytesOf(uint8(proto)), sources, states
 		return ruleset.Rule{Name: "speech", Match: m, Effect: ruleset.Effect{Verdict: ruleset.Accept}}
 	}
-	rs := &ruleset.Ruleset{Default: ruleset.Drop, Rules: []ruleset.Rule{
+	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: []ruleset.Rule{
 		rule(port.TCP, ruleset.AllStates), rule(port.UDP, ruleset.New|ruleset.Established),
-	}}
+	}}}
 	for _, b := range Backends {
 		prove(t, b, rs)
 	}
@@ -366,7 +359,7 @@ func TestTextAndSplit(t *testing.T) {
 	if c := ruleset.Equivalent(rs, back); c != nil {
 		t.Error(c.Words("the ruleset", "the text"))
 	}
-	place := back.Decider(ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: 6, Source: netip.MustParseAddr("2001:db8:1::1"), Port: 22}).Origins[0]
+	place := back.Decider(ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: 6, Peer: netip.MustParseAddr("2001:db8:1::1"), Port: 22}).Origins[0]
 	whole := bytes.Split(Text(out), []byte("\n"))
 	if got := whole[place.Position().Line-1]; !bytes.Contains(got, []byte("--dport 22 ")) {
 		t.Errorf("the place of a rule in the whole text is the line %q", got)

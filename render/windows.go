@@ -54,14 +54,15 @@ type piece struct {
 }
 
 func writeWindows(j *job) ([]Output, error) {
-	if j.rs.Default != ruleset.Drop {
+	j.inputOnly()
+	if j.rs.Input.Default != ruleset.Drop {
 		j.refuse(nil, `set default { input = "drop" }`, "Windows drops what no rule allows, and this ruleset would let it pass on to others")
 	}
 	file := psFile{head: j.head}
 	var denied []ruleset.Match
 	var allowed []ruleset.Rule
-	for i := range j.rs.Rules {
-		r := &j.rs.Rules[i]
+	for i := range j.rs.Input.Rules {
+		r := &j.rs.Input.Rules[i]
 		if !j.concernsWindows(r) {
 			continue
 		}
@@ -87,7 +88,7 @@ func writeWindows(j *job) ([]Output, error) {
 		return again
 	})
 	data, err := execute(psTemplate(), &file)
-	return []Output{{"portolan.ps1", bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))}}, err
+	return []Output{{Name: "portolan.ps1", Data: bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))}}, err
 }
 
 // concernsWindows reports whether r is about new connections from outside, which is all
@@ -126,12 +127,12 @@ func (j *job) pieces(r *ruleset.Rule, denied []ruleset.Match) []piece {
 			}
 		default:
 			for _, d := range denied {
-				if both := r.Match.Intersect(d); !both.Sources.IsEmpty() && len(protocols(both)) > 0 {
+				if both := r.Match.Intersect(d); !both.Peers.IsEmpty() && len(protocols(both)) > 0 {
 					j.refuse(r, "name the protocols it allows", "it allows every protocol, and an earlier rule denies part of that")
 					return nil
 				}
 			}
-			out = append(out, piece{anyProtocol, r.Match.Sources, port.All()})
+			out = append(out, piece{anyProtocol, r.Match.Peers, port.All()})
 		}
 	}
 	if len(out) > maxPieces {
@@ -143,7 +144,7 @@ func (j *job) pieces(r *ruleset.Rule, denied []ruleset.Match) []piece {
 
 // cut is one protocol of an allowed match without what is denied.
 func cut(protocol int, allow ruleset.Match, denied []ruleset.Match) []piece {
-	left := []piece{{protocol, allow.Sources, columns(protocol, allow)}}
+	left := []piece{{protocol, allow.Peers, columns(protocol, allow)}}
 	for _, d := range denied {
 		gone := columns(protocol, d)
 		if !d.Protos.Has(uint8(protocol)) || gone.IsEmpty() {
@@ -151,13 +152,13 @@ func cut(protocol int, allow ruleset.Match, denied []ruleset.Match) []piece {
 		}
 		var next []piece
 		for _, p := range left {
-			if p.sources.Intersect(d.Sources).IsEmpty() || p.columns.Intersect(gone).IsEmpty() {
+			if p.sources.Intersect(d.Peers).IsEmpty() || p.columns.Intersect(gone).IsEmpty() {
 				next = append(next, p)
 				continue
 			}
 			next = append(next,
-				piece{protocol, p.sources.Minus(d.Sources), p.columns},
-				piece{protocol, p.sources.Intersect(d.Sources), p.columns.Minus(gone)})
+				piece{protocol, p.sources.Minus(d.Peers), p.columns},
+				piece{protocol, p.sources.Intersect(d.Peers), p.columns.Minus(gone)})
 		}
 		left = slices.DeleteFunc(next, func(p piece) bool { return p.sources.IsEmpty() || p.columns.IsEmpty() })
 		if len(left) > maxPieces {
@@ -210,7 +211,7 @@ func (p piece) types() []uint8 {
 // match is the piece as a match, for any state and interface.
 func (p piece) match() ruleset.Match {
 	m := ruleset.Any()
-	m.Sources = p.sources
+	m.Peers = p.sources
 	if p.protocol != anyProtocol {
 		m.Protos = ruleset.BytesOf(uint8(p.protocol))
 	}
@@ -306,11 +307,11 @@ func (j *job) checkImplied(allowed []ruleset.Rule) {
 	replies.States = ruleset.Established | ruleset.Related
 	broken.States = ruleset.Broken
 	loop.Interfaces = ruleset.InterfacesOf(ruleset.Loopback)
-	windows := &ruleset.Ruleset{Default: ruleset.Drop, Rules: append([]ruleset.Rule{
+	windows := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: append([]ruleset.Rule{
 		{Match: replies, Effect: ruleset.Effect{Verdict: ruleset.Accept}},
 		{Match: loop, Effect: ruleset.Effect{Verdict: ruleset.Accept}},
 		{Match: broken, Effect: ruleset.Effect{Verdict: ruleset.Drop}},
-	}, allowed...)}
+	}, allowed...)}}
 	if c := ruleset.Equivalent(j.rs, windows); c != nil {
 		j.refuse(j.rs.Decider(c.Packet),
 			"accept established and related packets, accept loopback and drop invalid packets before all other rules",

@@ -26,14 +26,14 @@ func windows(t fatalf) Backend {
 func TestWindowsSubtractsDenies(t *testing.T) {
 	written := 0
 	rapid.Check(t, func(t *rapid.T) {
-		rs := &ruleset.Ruleset{Default: ruleset.Drop, Rules: builtin()}
+		rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: builtin()}}
 		for range rapid.IntRange(1, 8).Draw(t, "rules") {
 			r := genService(t, false)
 			if rapid.Bool().Draw(t, "deny") {
 				r.Effect.Verdict = ruleset.Drop
 				r.Match.Protos = rapid.SampledFrom([]ruleset.Bytes{ruleset.AllBytes(), ruleset.BytesOf(6), ruleset.BytesOf(6, 17)}).Draw(t, "protos")
 			}
-			rs.Rules = append(rs.Rules, r)
+			rs.Input.Rules = append(rs.Input.Rules, r)
 		}
 		if out, ok := prove(t, windows(t), rs); ok {
 			written++
@@ -61,7 +61,7 @@ func TestWindowsSplitsLargeRules(t *testing.T) {
 	}
 	big := service("big", "many of both", port.TCP, "1", addr.OfRanges(from...))
 	big.Match.Ports = port.Of(ports...)
-	rs.Rules = append(rs.Rules, big)
+	rs.Input.Rules = append(rs.Input.Rules, big)
 	out, ok := prove(t, windows(t), rs)
 	if !ok {
 		t.Fatal("refused")
@@ -89,7 +89,7 @@ func TestWindowsNamesFollowContent(t *testing.T) {
 	}
 	before := namesOf(plainHost())
 	changed := plainHost()
-	changed.Rules[len(changed.Rules)-1].Match.Ports = port.Of(port.Single(2222))
+	changed.Input.Rules[len(changed.Input.Rules)-1].Match.Ports = port.Of(port.Single(2222))
 	after := namesOf(changed)
 	kept := 0
 	for name := range after {
@@ -101,7 +101,7 @@ func TestWindowsNamesFollowContent(t *testing.T) {
 		t.Errorf("%d rules before, %d after, %d the same", len(before), len(after), kept)
 	}
 	twice := plainHost()
-	twice.Rules = append(twice.Rules, twice.Rules[len(twice.Rules)-1])
+	twice.Input.Rules = append(twice.Input.Rules, twice.Input.Rules[len(twice.Input.Rules)-1])
 	if got := namesOf(twice); len(got) != len(before) {
 		t.Errorf("a rule that is there twice gives %d names, want %d", len(got), len(before))
 	}

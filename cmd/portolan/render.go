@@ -146,9 +146,11 @@ func prove(backend render.Backend, rules *ruleset.Ruleset, words string) ([]rend
 	}
 	var files []*source.File
 	for _, o := range outputs {
-		files = append(files, source.New(o.Name, o.Data))
+		if !o.Aside {
+			files = append(files, source.New(o.Name, o.Data))
+		}
 	}
-	back, err := readBack(backend.Name, files)
+	back, err := verify.Read(backend.Name, files)
 	if err != nil {
 		return nil, diags, fmt.Errorf("the text was not written, because it cannot be read back: %w", err)
 	}
@@ -156,20 +158,6 @@ func prove(backend render.Backend, rules *ruleset.Ruleset, words string) ([]rend
 		return nil, diags, fmt.Errorf("the text was not written, because it does not mean the policy: %s", c.Words("the policy", "the text"))
 	}
 	return outputs, diags, nil
-}
-
-// readBack reads the files of a backend with a reader that shares nothing with the
-// writer.
-func readBack(backend string, files []*source.File) (*ruleset.Ruleset, error) {
-	switch {
-	case backend == "nftables" && len(files) == 1:
-		return verify.ParseNftables(files[0])
-	case backend == "iptables" && len(files) == 2:
-		return verify.ParseIptables(files[0], files[1])
-	case backend == "windows" && len(files) == 1:
-		return verify.ParseWindows(files[0])
-	}
-	return nil, fmt.Errorf("%s does not come in %d files", backend, len(files))
 }
 
 // save writes every output into dir: first all of them beside their places, then each

@@ -50,18 +50,11 @@ Exit codes: 0 it means the policy; 1 it does not; 2 usage; 3 could not tell.`,
 				}
 				files = append(files, f)
 			}
-			if backend.Name == "iptables" && len(files) == 1 {
-				v4, v6, err := verify.SplitIptables(files[0])
-				if err != nil {
-					return err
-				}
-				files = []*source.File{v4, v6}
-			}
 			rules, words, err := a.ruleset(cmd.Context(), &in, nil)
 			if err != nil {
 				return err
 			}
-			back, err := readBack(backend.Name, files)
+			back, err := verify.Read(backend.Name, files)
 			if err != nil {
 				return err
 			}

@@ -46,7 +46,7 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 			Name: "log", Comment: "log what is dropped", Origins: origins(d.LogSpan),
 		})
 	}
-	return &ruleset.Ruleset{Rules: b.rules, Default: p.Defaults.Input, Files: files(p, inv)}, b.list
+	return &ruleset.Ruleset{Input: ruleset.Chain{Rules: b.rules, Default: p.Defaults.Input}, Files: files(p, inv)}, b.list
 }
 
 // files are the configuration files that the ruleset was made from, ascending, and then
@@ -133,6 +133,6 @@ func (b *builder) ports(a *policy.Allow, ports []policy.Port, effect ruleset.Eff
 // still get in.
 func match(proto port.Proto, ports port.Range, from addr.Set) ruleset.Match {
 	m := ruleset.Any()
-	m.Protos, m.Ports, m.Sources = ruleset.BytesOf(uint8(proto)), port.Of(ports), from
+	m.Protos, m.Ports, m.Peers = ruleset.BytesOf(uint8(proto)), port.Of(ports), from
 	return m
 }

@@ -92,7 +92,7 @@ func packet(text string) ruleset.Packet {
 	var p ruleset.Packet
 	_, _ = fmt.Sscan(n, &p.Port)
 	parsed, _ := port.ParseProto(proto)
-	p.Interface, p.State, p.Proto, p.Source = "eth0", ruleset.New, uint8(parsed), netip.MustParseAddr(f[0])
+	p.Interface, p.State, p.Proto, p.Peer = "eth0", ruleset.New, uint8(parsed), netip.MustParseAddr(f[0])
 	return p
 }
 
@@ -171,7 +171,7 @@ func TestRulesInOrder(t *testing.T) {
 		t.Error(messages(list))
 	}
 	var got []string
-	for _, r := range rs.Rules {
+	for _, r := range rs.Input.Rules {
 		var places []string
 		for _, o := range r.Origins {
 			places = append(places, o.String())
@@ -196,7 +196,7 @@ func TestRulesInOrder(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	for _, r := range rs.Rules[:7] {
+	for _, r := range rs.Input.Rules[:7] {
 		if !slices.Contains(policy.Reserved[:], r.Name) {
 			t.Errorf("an allow may be named %q", r.Name)
 		}
@@ -218,18 +218,18 @@ func TestEssentials(t *testing.T) {
 			want   ruleset.Verdict
 		}{
 			"established":       {func(p *ruleset.Packet) { p.State = ruleset.Established }, ruleset.Accept},
-			"related":           {func(p *ruleset.Packet) { p.State, p.Source = ruleset.Related, v6 }, ruleset.Accept},
+			"related":           {func(p *ruleset.Packet) { p.State, p.Peer = ruleset.Related, v6 }, ruleset.Accept},
 			"loopback":          {func(p *ruleset.Packet) { p.Interface = ruleset.Loopback }, ruleset.Accept},
 			"loopback, broken":  {func(p *ruleset.Packet) { p.Interface, p.State = ruleset.Loopback, ruleset.Broken }, ruleset.Accept},
-			"broken":            {func(p *ruleset.Packet) { p.State = ruleset.Broken }, rs.Default},
-			"broken to SIP":     {func(p *ruleset.Packet) { p.State, p.Port = ruleset.Broken, 5060 }, rs.Default},
-			"untracked to none": {func(p *ruleset.Packet) { p.State = ruleset.Untracked }, rs.Default},
+			"broken":            {func(p *ruleset.Packet) { p.State = ruleset.Broken }, rs.Input.Default},
+			"broken to SIP":     {func(p *ruleset.Packet) { p.State, p.Port = ruleset.Broken, 5060 }, rs.Input.Default},
+			"untracked to none": {func(p *ruleset.Packet) { p.State = ruleset.Untracked }, rs.Input.Default},
 			"DHCP":              {func(p *ruleset.Packet) { p.Proto, p.Port = 17, 68 }, ruleset.Accept},
-			"DHCP over IPv6":    {func(p *ruleset.Packet) { p.Proto, p.Port, p.Source = 17, 68, v6 }, rs.Default},
-			"DHCPv6":            {func(p *ruleset.Packet) { p.Proto, p.Port, p.Source = 17, 546, v6 }, ruleset.Accept},
-			"DHCPv6 over IPv4":  {func(p *ruleset.Packet) { p.Proto, p.Port = 17, 546 }, rs.Default},
-			"DHCP over TCP":     {func(p *ruleset.Packet) { p.Port = 68 }, rs.Default},
-			"GRE":               {func(p *ruleset.Packet) { p.Proto = 47 }, rs.Default},
+			"DHCP over IPv6":    {func(p *ruleset.Packet) { p.Proto, p.Port, p.Peer = 17, 68, v6 }, rs.Input.Default},
+			"DHCPv6":            {func(p *ruleset.Packet) { p.Proto, p.Port, p.Peer = 17, 546, v6 }, ruleset.Accept},
+			"DHCPv6 over IPv4":  {func(p *ruleset.Packet) { p.Proto, p.Port = 17, 546 }, rs.Input.Default},
+			"DHCP over TCP":     {func(p *ruleset.Packet) { p.Port = 68 }, rs.Input.Default},
+			"GRE":               {func(p *ruleset.Packet) { p.Proto = 47 }, rs.Input.Default},
 		} {
 			if got := at(c.change); got != c.want {
 				t.Errorf("%q: %s: %s, want %s", text, name, got, c.want)
@@ -240,14 +240,14 @@ func TestEssentials(t *testing.T) {
 				ruleset.ICMP:   {3, 8, 11, 12},
 				ruleset.ICMPv6: {1, 2, 3, 4, 128, 129, 130, 131, 132, 133, 134, 135, 136, 143},
 			} {
-				want := rs.Default
+				want := rs.Input.Default
 				if slices.Contains(essential, n) {
 					want = ruleset.Accept
 				}
 				got := at(func(p *ruleset.Packet) {
 					p.State, p.Proto, p.Type, p.Port = ruleset.Untracked, family, uint8(n), 0
 					if family == ruleset.ICMPv6 {
-						p.Source = v6
+						p.Peer = v6
 					}
 				})
 				if got != want {
@@ -261,13 +261,13 @@ func TestEssentials(t *testing.T) {
 // Additive promises to add accepts and nothing else.
 func TestAdditiveOnlyAccepts(t *testing.T) {
 	rs, _ := Ruleset(load(t, "allow \"x\" {}\ndefault { input = \"additive\" }"), media(t))
-	for _, r := range rs.Rules {
+	for _, r := range rs.Input.Rules {
 		if r.Effect.Verdict != ruleset.Accept {
 			t.Errorf("%s does %s", r.Name, r.Effect.Verdict)
 		}
 	}
-	if rs.Default != ruleset.Accept {
-		t.Errorf("the default is %s", rs.Default)
+	if rs.Input.Default != ruleset.Accept {
+		t.Errorf("the default is %s", rs.Input.Default)
 	}
 }
 
@@ -372,7 +372,7 @@ func TestLimitNames(t *testing.T) {
 	rs, _ := Ruleset(load(t, text), &inventory.Inventory{})
 	byAllow, byName := map[string]string{}, map[string]string{}
 	var got []string
-	for _, r := range rs.Rules {
+	for _, r := range rs.Input.Rules {
 		limit := r.Effect.Limit.Name
 		if limit == "" {
 			continue
@@ -469,7 +469,7 @@ func corners(visit func(ruleset.Packet)) {
 		for _, state := range ruleset.AllStates.Each() {
 			for _, proto := range port.Protos {
 				for _, n := range cornerPorts {
-					visit(ruleset.Packet{Interface: "eth0", State: state, Proto: uint8(proto), Source: netip.MustParseAddr(from), Port: n})
+					visit(ruleset.Packet{Interface: "eth0", State: state, Proto: uint8(proto), Peer: netip.MustParseAddr(from), Port: n})
 				}
 			}
 		}
@@ -506,8 +506,8 @@ func TestAServiceThatIsNotAllowedOpensNothing(t *testing.T) {
 		without := *inv
 		without.Claims = slices.DeleteFunc(slices.Clone(inv.Claims), func(c inventory.Claim) bool { return c.Service == "c" })
 		rs, _ := Ruleset(p, &without)
-		if !reflect.DeepEqual(with.Rules, rs.Rules) {
-			r.Fatalf("the claims of c change the rules from %d to %d", len(rs.Rules), len(with.Rules))
+		if !reflect.DeepEqual(with.Input.Rules, rs.Input.Rules) {
+			r.Fatalf("the claims of c change the rules from %d to %d", len(rs.Input.Rules), len(with.Input.Rules))
 		}
 	})
 }
@@ -556,8 +556,8 @@ func TestOpensExactlyTheClaims(t *testing.T) {
 			}
 			want := ruleset.Drop
 			for _, c := range inv.Claims {
-				inZone := slices.Contains([]string{"10.0.0.0", "10.0.0.255", "2001:db8::", "2001:db8::1"}, p.Source.String())
-				if c.Direction == inventory.Listen && c.Exposure == inventory.Public && uint8(c.Proto) == p.Proto && c.Ports.Contains(p.Port) && inZone && reaches(p.Source, c.Bind) {
+				inZone := slices.Contains([]string{"10.0.0.0", "10.0.0.255", "2001:db8::", "2001:db8::1"}, p.Peer.String())
+				if c.Direction == inventory.Listen && c.Exposure == inventory.Public && uint8(c.Proto) == p.Proto && c.Ports.Contains(p.Port) && inZone && reaches(p.Peer, c.Bind) {
 					want = ruleset.Accept
 				}
 			}
@@ -620,8 +620,8 @@ func BenchmarkRuleset(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if rs, _ := Ruleset(p, inv); len(rs.Rules) != 407 {
-			b.Fatal(len(rs.Rules))
+		if rs, _ := Ruleset(p, inv); len(rs.Input.Rules) != 407 {
+			b.Fatal(len(rs.Input.Rules))
 		}
 	}
 }

@@ -56,8 +56,8 @@ func essentials(input ruleset.Verdict) []ruleset.Rule {
 	broken.States = ruleset.Broken
 
 	v4, v6 := ruleset.Any(), ruleset.Any()
-	v4.Protos, v4.Types, v4.Sources = ruleset.BytesOf(ruleset.ICMP), icmpTypes, addr.V4()
-	v6.Protos, v6.Types, v6.Sources = ruleset.BytesOf(ruleset.ICMPv6), icmpv6Types, addr.V6()
+	v4.Protos, v4.Types, v4.Peers = ruleset.BytesOf(ruleset.ICMP), icmpTypes, addr.V4()
+	v6.Protos, v6.Types, v6.Peers = ruleset.BytesOf(ruleset.ICMPv6), icmpv6Types, addr.V6()
 
 	rules := []ruleset.Rule{
 		rule("established", "answers to what this host began", established, accept),

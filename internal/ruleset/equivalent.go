@@ -2,104 +2,114 @@ package ruleset
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"portolan/internal/addr"
 	"portolan/internal/port"
 )
 
-// A Counterexample is a packet that two rulesets treat differently.
-type Counterexample struct {
-	Packet Packet
-	A, B   Decision
-}
-
-// Words says the packet and what each side does to it, the sides by the given names:
-// "tcp from 10.0.0.7 to port 8080, new connection: the policy drops it, rules.v4
-// accepts it".
-func (c *Counterexample) Words(a, b string) string {
-	return fmt.Sprintf("%s: %s %s, %s %s", c.Packet, a, c.A.words(), b, c.B.words())
-}
-
-func (d Decision) words() string {
-	var parts []string
-	for _, e := range d {
-		switch {
-		case e.Verdict == Continue:
-			parts = append(parts, fmt.Sprintf("logs it as %q at %d/%s", e.Log.Prefix, e.Log.Rate.Count, e.Log.Rate.Period))
-		case e.Limit != Limit{}:
-			per := ""
-			if e.Limit.PerSource {
-				per = " per source"
-			}
-			parts = append(parts, fmt.Sprintf("accepts it up to %d/%s%s (burst %d, %s)", e.Limit.Rate.Count, e.Limit.Rate.Period, per, e.Limit.Burst, e.Limit.Name))
-		case e.Verdict == Accept:
-			parts = append(parts, "accepts it")
-		default:
-			parts = append(parts, "drops it")
-		}
-	}
-	return strings.Join(parts, ", then ")
-}
-
-// String is the packet in words.
-func (p Packet) String() string {
-	var b strings.Builder
-	switch {
-	case kindOf(p.Proto) == withPorts:
-		fmt.Fprintf(&b, "%s from %s to port %d", port.Proto(p.Proto), p.Source, p.Port)
-	case p.Proto == ICMP:
-		fmt.Fprintf(&b, "icmp type %d from %s", p.Type, p.Source)
-	case p.Proto == ICMPv6:
-		fmt.Fprintf(&b, "icmpv6 type %d from %s", p.Type, p.Source)
-	default:
-		fmt.Fprintf(&b, "ip protocol %d from %s", p.Proto, p.Source)
-	}
-	if p.Interface == Loopback {
-		b.WriteString(" on loopback")
-	} else {
-		fmt.Fprintf(&b, " on interface %s", p.Interface)
-	}
-	if p.State == New {
-		b.WriteString(", new connection")
-	} else {
-		fmt.Fprintf(&b, ", %s", p.State)
-	}
-	return b.String()
+// A Proof is the outcome of comparing two rulesets over every packet.
+type Proof struct {
+	// Counterexample is a packet that the two treat differently, nil when there is none.
+	Counterexample *Counterexample
+	// Cells is how many cells of packet space were looked at on both sides, each of them
+	// packets that no rule of either side can tell apart.
+	Cells int
 }
 
 // Equivalent compares a and b over every packet and returns one that they treat
 // differently, or nil when there is none. Limits and logs must be the same at the
 // same place.
+func Equivalent(a, b *Ruleset) *Counterexample { return Prove(a, b).Counterexample }
+
+// Prove compares a and b over every packet.
 //
 // It is exact: the bounds of the sets in both rulesets cut the packets into finitely
 // many cells, within a cell no rule can tell two packets apart, and every cell is
-// looked at. A row is one cell of sources; along it, runs of ports that no rule tells
+// looked at. A row is one cell of peers; along it, runs of ports that no rule tells
 // apart are painted with the effects of one rule after the other.
-func Equivalent(a, b *Ruleset) *Counterexample {
-	p := newPainter(a, b)
-	for _, proto := range protoAtoms(a, b) {
-		for _, state := range AllStates.Each() {
-			for _, name := range interfaceAtoms(a, b) {
-				if c := p.compare(Packet{Interface: name, State: state, Proto: proto}); c != nil {
-					c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
-					return c
+func Prove(a, b *Ruleset) Proof {
+	var proof Proof
+	for at, p := range contexts(a, b) {
+		if c := p.compare(at); c != nil {
+			c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
+			proof.Counterexample = c
+		}
+		proof.Cells += p.cells
+		p.cells = 0
+		if proof.Counterexample != nil {
+			return proof
+		}
+	}
+	if only := xor(a.Untracked, b.Untracked); !only.IsEmpty() {
+		// The two agree about every state, but not about which state a packet has.
+		c := &Counterexample{Packet: Packet{Interface: interfaceAtoms(a.Input.Rules, b.Input.Rules)[0], State: Untracked, Proto: uint8(port.UDP),
+			Peer: netip.AddrFrom4([4]byte{}), Port: only.Ranges()[0].First}}
+		c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
+		c.untracked = [2]bool{a.Untracked.Contains(c.Packet.Port), b.Untracked.Contains(c.Packet.Port)}
+		proof.Counterexample = c
+	}
+	return proof
+}
+
+// xor is what is in one of two sets.
+func xor(a, b port.Set) port.Set { return a.Minus(b).Union(b.Minus(a)) }
+
+// contexts are packets of all directions, protocols, states, interfaces and source ports that
+// a rule of one of the sides tells apart, without peer, port and type, each with a painter for
+// its direction.
+func contexts(a, b *Ruleset) func(func(Packet, *painter) bool) {
+	return func(yield func(Packet, *painter) bool) {
+		for _, direction := range []Direction{In, Out} {
+			sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
+			p := newPainter(sides, a.byDefault(direction), b.byDefault(direction))
+			names, from := interfaceAtoms(sides[0], sides[1]), sourcePortAtoms(sides[0], sides[1])
+			for _, protos := range protoAtoms(sides[0], sides[1]) {
+				proto, own := protos.one, from
+				if kindOf(proto) != withPorts {
+					own = from[:1]
+				}
+				for _, state := range AllStates.Each() {
+					for _, name := range names {
+						for _, sourcePort := range own {
+							if !yield(Packet{Direction: direction, Interface: name, State: state, Proto: proto, SourcePort: sourcePort}, p) {
+								return
+							}
+						}
+					}
 				}
 			}
 		}
 	}
-	return nil
+}
+
+// sourcePortAtoms are one source port out of each run that no rule tells apart, ascending.
+func sourcePortAtoms(sides ...[]Rule) []uint16 {
+	out := []uint16{0}
+	for _, rules := range sides {
+		for i := range rules {
+			if rules[i].Match.SourcePorts.IsAll() {
+				continue
+			}
+			for _, r := range rules[i].Match.SourcePorts.Ranges() {
+				out = append(out, r.First)
+				if r.Last < port.Max {
+					out = append(out, r.Last+1)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // interfaceAtoms are all names that occur, and one that does not.
-func interfaceAtoms(sides ...*Ruleset) []string {
+func interfaceAtoms(sides ...[]Rule) []string {
 	names := []string{Loopback}
-	for _, rs := range sides {
-		for i := range rs.Rules {
-			names = append(names, rs.Rules[i].Match.Interfaces.names...)
+	for _, rules := range sides {
+		for i := range rules {
+			names = append(names, rules[i].Match.Interfaces.names...)
 		}
 	}
 	other := "eth0"
@@ -110,19 +120,28 @@ func interfaceAtoms(sides ...*Ruleset) []string {
 	return append([]string{other}, slices.Compact(names)...)
 }
 
-// protoAtoms are one protocol out of each group that no rule tells apart. TCP, UDP and
-// the two ICMPs always stand for themselves.
-func protoAtoms(sides ...*Ruleset) []uint8 {
+// A protoAtom is protocols that no rule tells apart, and one of them.
+type protoAtom struct {
+	one uint8
+	all Bytes
+}
+
+// protoAtoms are all protocols, cut as the rules do. TCP, UDP and the two ICMPs always stand
+// for themselves.
+func protoAtoms(sides ...[]Rule) []protoAtom {
 	var sets []Bytes
-	for _, rs := range sides {
-		for i := range rs.Rules {
-			if s := rs.Rules[i].Match.Protos; !slices.Contains(sets, s) {
+	for _, rules := range sides {
+		for i := range rules {
+			if s := rules[i].Match.Protos; !slices.Contains(sets, s) {
 				sets = append(sets, s)
 			}
 		}
 	}
-	out := []uint8{uint8(port.TCP), uint8(port.UDP), ICMP, ICMPv6}
-	seen := map[string]bool{}
+	var out []protoAtom
+	for _, n := range []uint8{uint8(port.TCP), uint8(port.UDP), ICMP, ICMPv6} {
+		out = append(out, protoAtom{n, BytesOf(n)})
+	}
+	at := map[string]int{}
 	for n := 255; n >= 0; n-- {
 		if kindOf(uint8(n)) != plain {
 			continue
@@ -133,10 +152,13 @@ func protoAtoms(sides ...*Ruleset) []uint8 {
 				signature[i] = 1
 			}
 		}
-		if !seen[string(signature)] {
-			seen[string(signature)] = true
-			out = append(out, uint8(n))
+		i, known := at[string(signature)]
+		if !known {
+			i = len(out)
+			at[string(signature)] = i
+			out = append(out, protoAtom{one: uint8(n)})
 		}
+		out[i].all[n/64] |= 1 << (n % 64)
 	}
 	return out
 }
@@ -148,6 +170,7 @@ type painter struct {
 	steps   [][]int32       // by what happened so far, then by effect: what happened then
 	ended   []bool          // by what happened so far
 	done    map[string]bool // contexts already compared, by the rules that matter there
+	cells   int             // looked at so far, on both sides
 }
 
 // nothing is what has happened to a cell before the first rule.
@@ -162,21 +185,21 @@ type candidate struct {
 	ends             bool
 }
 
-func newPainter(a, b *Ruleset) *painter {
+func newPainter(sides [2][]Rule, defaults ...Verdict) *painter {
 	p := &painter{effects: map[Effect]int{}, steps: [][]int32{nil}, ended: []bool{false}, done: map[string]bool{}}
 	all := Any()
-	for side, rs := range [2]*Ruleset{a, b} {
-		list := make([]candidate, 0, len(rs.Rules)+1)
-		for i := range rs.Rules {
-			list = append(list, p.candidate(&rs.Rules[i].Match, rs.Rules[i].Effect))
+	for side, rules := range sides {
+		list := make([]candidate, 0, len(rules)+1)
+		for i := range rules {
+			list = append(list, p.candidate(&rules[i].Match, rules[i].Effect))
 		}
-		p.rules[side] = append(list, p.candidate(&all, Effect{Verdict: rs.Default}))
+		p.rules[side] = append(list, p.candidate(&all, Effect{Verdict: defaults[side]}))
 	}
 	return p
 }
 
 func (p *painter) candidate(m *Match, e Effect) candidate {
-	c := candidate{Match: m, anyPort: m.Ports.IsAll(), anyType: m.Types.IsAll(), types: port.All(), effect: p.effect(e), ends: e.ends()}
+	c := candidate{Match: m, anyPort: m.anyPort(), anyType: m.Types.IsAll(), types: port.All(), effect: p.effect(e), ends: e.ends()}
 	if !c.anyType {
 		var ranges []port.Range
 		for _, n := range m.Types.Each() {
@@ -213,11 +236,11 @@ func (p *painter) step(now int32, id int, ends bool) int32 {
 	return next
 }
 
-// A stroke is one rule as far as it matters in one context: sources times columns,
+// A stroke is one rule as far as it matters in one context: peers times columns,
 // where columns are ports, ICMP types, or a single one for other protocols.
 type stroke struct {
 	rule    int // index into the candidates of its side
-	sources addr.Set
+	peers   addr.Set
 	columns port.Set
 }
 
@@ -229,10 +252,11 @@ func strokes(rules []candidate, at Packet) []stroke {
 	for i := range rules {
 		c := &rules[i]
 		if c.States&at.State == 0 || !c.Protos.Has(at.Proto) || !c.Interfaces.Has(at.Interface) ||
-			kind != withTypes && !c.anyType || kind != withPorts && !c.anyPort || c.Sources.IsEmpty() {
+			kind != withTypes && !c.anyType || kind != withPorts && !c.anyPort || c.Peers.IsEmpty() ||
+			kind == withPorts && !c.SourcePorts.Contains(at.SourcePort) {
 			continue
 		}
-		s := stroke{i, c.Sources, c.types}
+		s := stroke{i, c.Peers, c.types}
 		if kind == withPorts {
 			s.columns = c.Ports
 		}
@@ -240,74 +264,110 @@ func strokes(rules []candidate, at Packet) []stroke {
 			continue
 		}
 		out = append(out, s)
-		if c.ends && s.columns.IsAll() && s.sources.IsAll() {
+		if c.ends && s.columns.IsAll() && s.peers.IsAll() {
 			break // nothing after it is asked
 		}
 	}
 	return out
 }
 
-// compare looks at every cell of one context: interface, state and protocol of p.
+// compare looks at every cell of one context: all of at but its peer, port and type.
 func (p *painter) compare(at Packet) *Counterexample {
-	sides := [2][]stroke{strokes(p.rules[0], at), strokes(p.rules[1], at)}
-	if len(sides[0]) == 1 && len(sides[1]) == 1 && p.rules[0][sides[0][0].rule].effect == p.rules[1][sides[1][0].rule].effect {
-		return nil // both decide everything at once and alike
-	}
-	key := contextKey(at.Proto, sides)
+	sides, key := p.context(at)
 	if p.done[key] {
 		return nil
 	}
 	p.done[key] = true
-	rows, columns := newRows(sides), newColumns(sides)
-	var hits [2][][]int32 // by side and row: which strokes touch it
-	var runs [2][][][2]int
-	for side, list := range sides {
-		hits[side] = make([][]int32, len(rows))
-		runs[side] = make([][][2]int, len(list))
-		for i, s := range list {
-			for _, r := range s.sources.Ranges() {
-				for row := rowOf(rows, r.First); row < len(rows) && !r.Last.Less(rows[row]); row++ {
-					hits[side][row] = append(hits[side][row], int32(i))
+	for row := range p.paint(sides) {
+		for c, first := range row.columns {
+			if row.painted[0][c] != row.painted[1][c] {
+				if kindOf(at.Proto) == withTypes && first > 255 {
+					continue // no such type
 				}
-			}
-			for _, r := range s.columns.Ranges() {
-				first, _ := slices.BinarySearch(columns, int(r.First))
-				end, _ := slices.BinarySearch(columns, int(r.Last)+1)
-				runs[side][i] = append(runs[side][i], [2]int{first, end})
-			}
-		}
-	}
-	var painted [2][]int32
-	painted[0], painted[1] = make([]int32, len(columns)), make([]int32, len(columns))
-	for row, from := range rows {
-		for side, list := range sides {
-			line := painted[side]
-			clear(line)
-			for _, i := range hits[side][row] {
-				rule := &p.rules[side][list[i].rule]
-				for _, run := range runs[side][i] {
-					for c := run[0]; c < run[1]; c++ {
-						if now := line[c]; !p.ended[now] {
-							line[c] = p.step(now, rule.effect, rule.ends)
-						}
-					}
-				}
-			}
-		}
-		for c, first := range columns {
-			if painted[0][c] != painted[1][c] {
-				at.Source, at.Port, at.Type = from, uint16(first), 0
-				if kindOf(at.Proto) == withTypes {
-					if first > 255 {
-						continue // no such type
-					}
-					at.Port, at.Type = 0, uint8(first)
-				}
-				return &Counterexample{Packet: at}
+				return &Counterexample{Packet: at.cell(row.from, first)}
 			}
 		}
 	}
 	return nil
+}
+
+// cell is the packet in the cell of a peer and a column, which is a port or a type.
+func (p Packet) cell(peer netip.Addr, column int) Packet {
+	p.Peer = peer
+	switch kindOf(p.Proto) {
+	case withPorts:
+		p.Port = uint16(column)
+	case withTypes:
+		p.Type = uint8(column)
+	}
+	return p
+}
+
+// context is what matters of both sides in the context of at, and a key that is the same for
+// contexts in which the same rules matter in the same way.
+func (p *painter) context(at Packet) ([2][]stroke, string) {
+	sides := [2][]stroke{strokes(p.rules[0], at), strokes(p.rules[1], at)}
+	return sides, contextKey(at.Proto, sides)
+}
+
+// A paintedRow is what happens to the packets of one cell of peers, column by column. Two
+// numbers are equal when the same effects happen in the same order.
+type paintedRow struct {
+	row     int
+	from    netip.Addr // the first peer of the cell
+	rows    []netip.Addr
+	columns []int
+	painted [2][]int32
+}
+
+// paint yields the rows of one context. Its slices are used again for the next row.
+func (p *painter) paint(sides [2][]stroke) func(func(paintedRow) bool) {
+	return func(yield func(paintedRow) bool) {
+		if len(sides[0]) == 1 && len(sides[1]) == 1 && p.rules[0][sides[0][0].rule].effect == p.rules[1][sides[1][0].rule].effect {
+			p.cells++
+			return // both decide everything at once and alike
+		}
+		rows, columns := newRows(sides), newColumns(sides)
+		p.cells += len(rows) * len(columns)
+		var hits [2][][]int32 // by side and row: which strokes touch it
+		var runs [2][][][2]int
+		for side, list := range sides {
+			hits[side] = make([][]int32, len(rows))
+			runs[side] = make([][][2]int, len(list))
+			for i, s := range list {
+				for _, r := range s.peers.Ranges() {
+					for row := rowOf(rows, r.First); row < len(rows) && !r.Last.Less(rows[row]); row++ {
+						hits[side][row] = append(hits[side][row], int32(i))
+					}
+				}
+				for _, r := range s.columns.Ranges() {
+					first, _ := slices.BinarySearch(columns, int(r.First))
+					end, _ := slices.BinarySearch(columns, int(r.Last)+1)
+					runs[side][i] = append(runs[side][i], [2]int{first, end})
+				}
+			}
+		}
+		painted := [2][]int32{make([]int32, len(columns)), make([]int32, len(columns))}
+		for row, from := range rows {
+			for side, list := range sides {
+				line := painted[side]
+				clear(line)
+				for _, i := range hits[side][row] {
+					rule := &p.rules[side][list[i].rule]
+					for _, run := range runs[side][i] {
+						for c := run[0]; c < run[1]; c++ {
+							if now := line[c]; !p.ended[now] {
+								line[c] = p.step(now, rule.effect, rule.ends)
+							}
+						}
+					}
+				}
+			}
+			if !yield(paintedRow{row, from, rows, columns, painted}) {
+				return
+			}
+		}
+	}
 }
 
 // contextKey is the same for two contexts in which the same rules of both sides matter
@@ -323,7 +383,7 @@ func contextKey(proto uint8, sides [2][]stroke) string {
 	return string(key)
 }
 
-// newRows are the first addresses of the cells of sources, ascending.
+// newRows are the first addresses of the cells of peers, ascending.
 func newRows(sides [2][]stroke) []netip.Addr {
 	var rows []netip.Addr
 	for _, r := range addr.All().Ranges() {
@@ -338,10 +398,10 @@ func newRows(sides [2][]stroke) []netip.Addr {
 	}
 	for _, list := range sides {
 		for _, s := range list {
-			if s.sources.IsAll() {
+			if s.peers.IsAll() {
 				continue
 			}
-			for _, r := range s.sources.Ranges() {
+			for _, r := range s.peers.Ranges() {
 				add(r.First)
 				add(r.Last.Next())
 			}

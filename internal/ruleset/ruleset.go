@@ -1,12 +1,15 @@
 // Package ruleset is the one meaning every firewall must keep.
 //
-// A Ruleset is an ordered list of rules about packets that arrive at a host. Decide
-// says what it does with a packet and is the definition; Equivalent compares two
-// rulesets over every packet there is. Renderers write a Ruleset down, verifiers read
-// one back, and the two must be equivalent.
+// A Ruleset is two ordered lists of rules, about packets that arrive at a host and about
+// packets that leave it. Decide says what it does with a packet and is the definition;
+// Equivalent compares two rulesets over every packet there is, and Diff says all the
+// traffic that they treat differently. Renderers write a Ruleset down, verifiers read one
+// back, and the two must be equivalent.
 package ruleset
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math/bits"
 	"net/netip"
@@ -156,54 +159,72 @@ func (i Interfaces) Intersect(o Interfaces) Interfaces {
 	return InterfacesOf(slices.DeleteFunc(i.Names(), func(n string) bool { return !o.Has(n) })...)
 }
 
-// A Packet is one packet that arrives at the host, as far as rules look at it.
+// A Direction is which way a packet goes. The zero value is In.
+type Direction uint8
+
+// The directions, seen from the host.
+const (
+	In  Direction = iota // it arrives
+	Out                  // it leaves
+)
+
+// String is "in" or "out".
+func (d Direction) String() string { return [...]string{"in", "out"}[d] }
+
+// A Packet is one packet that arrives at the host or leaves it, as far as rules look at it.
 type Packet struct {
-	Interface string     // where it came in; Loopback for the loopback interface
-	State     State      // exactly one state
-	Proto     uint8      // IP protocol number
-	Source    netip.Addr // its family is the packet's family
-	Port      uint16     // destination port; meaningless unless Proto has ports
-	Type      uint8      // ICMP type; meaningless unless Proto is ICMP or ICMPv6
+	Direction  Direction
+	Interface  string     // where it comes in or goes out; Loopback for the loopback interface
+	State      State      // exactly one state
+	Proto      uint8      // IP protocol number
+	Peer       netip.Addr // the other host: the source of what arrives, the destination of what leaves
+	Port       uint16     // destination port; meaningless unless Proto has ports
+	SourcePort uint16     // meaningless unless Proto has ports
+	Type       uint8      // ICMP type; meaningless unless Proto is ICMP or ICMPv6
 }
 
 // A Match is a product of sets: a packet matches when it is in every one of them. The
 // zero value matches nothing, so a forgotten field is safe; start from Any.
 //
-// Ports other than all of them match only TCP and UDP, Types other than all of them
-// only ICMP and ICMPv6.
+// Ports or SourcePorts other than all of them match only TCP and UDP, Types other than
+// all of them only ICMP and ICMPv6.
 type Match struct {
-	Interfaces Interfaces
-	States     States
-	Protos     Bytes
-	Sources    addr.Set
-	Ports      port.Set // destination ports
-	Types      Bytes    // ICMP types
+	Interfaces  Interfaces
+	States      States
+	Protos      Bytes
+	Peers       addr.Set // sources of what arrives, destinations of what leaves
+	Ports       port.Set // destination ports
+	SourcePorts port.Set
+	Types       Bytes // ICMP types
 }
 
 // Any matches every packet.
 func Any() Match {
-	return Match{AllInterfaces(), AllStates, AllBytes(), addr.All(), port.All(), AllBytes()}
+	return Match{AllInterfaces(), AllStates, AllBytes(), addr.All(), port.All(), port.All(), AllBytes()}
 }
 
 // Has reports whether p matches m.
 func (m Match) Has(p Packet) bool {
-	if !m.Interfaces.Has(p.Interface) || m.States&p.State == 0 || !m.Protos.Has(p.Proto) || !m.Sources.Contains(p.Source) {
+	if !m.Interfaces.Has(p.Interface) || m.States&p.State == 0 || !m.Protos.Has(p.Proto) || !m.Peers.Contains(p.Peer) {
 		return false
 	}
 	switch kindOf(p.Proto) {
 	case withPorts:
-		return m.Types.IsAll() && m.Ports.Contains(p.Port)
+		return m.Types.IsAll() && m.Ports.Contains(p.Port) && m.SourcePorts.Contains(p.SourcePort)
 	case withTypes:
-		return m.Ports.IsAll() && m.Types.Has(p.Type)
+		return m.anyPort() && m.Types.Has(p.Type)
 	}
-	return m.Ports.IsAll() && m.Types.IsAll()
+	return m.anyPort() && m.Types.IsAll()
 }
+
+// anyPort reports whether m asks for no port.
+func (m *Match) anyPort() bool { return m.Ports.IsAll() && m.SourcePorts.IsAll() }
 
 // Intersect matches the packets that match both m and o.
 func (m Match) Intersect(o Match) Match {
 	return Match{
 		m.Interfaces.Intersect(o.Interfaces), m.States & o.States, m.Protos.Intersect(o.Protos),
-		m.Sources.Intersect(o.Sources), m.Ports.Intersect(o.Ports), m.Types.Intersect(o.Types),
+		m.Peers.Intersect(o.Peers), m.Ports.Intersect(o.Ports), m.SourcePorts.Intersect(o.SourcePorts), m.Types.Intersect(o.Types),
 	}
 }
 
@@ -272,6 +293,16 @@ type Limit struct {
 	Name      string // rules with the same name share one count; [a-z0-9_], at most 15 bytes
 }
 
+// Connections makes an accept conditional on how many connections are open: as long as
+// there are at most Count of them, the new one included, the packet is accepted; beyond
+// it the next rules decide. With a Limit beside it, connections are asked first. The zero
+// value is no condition.
+type Connections struct {
+	Count     int    // at least 1
+	PerSource bool   // counted for each source address by itself
+	Name      string // rules with the same name share one count; [a-z0-9_], at most 15 bytes
+}
+
 // A Log writes a line for a packet, at most at the given rate. The zero value is no log.
 type Log struct {
 	Rate   Rate   // of lines; required
@@ -281,13 +312,17 @@ type Log struct {
 
 // An Effect is what one rule does to a packet that matches it.
 type Effect struct {
-	Verdict Verdict
-	Limit   Limit // only with Accept
-	Log     Log   // only with Continue
+	Verdict     Verdict
+	Connections Connections // only with Accept
+	Limit       Limit       // only with Accept
+	Log         Log         // only with Continue
 }
 
+// Limited reports whether an accept has a condition beyond which the next rules decide.
+func (e Effect) Limited() bool { return e.Limit != Limit{} || e.Connections != Connections{} }
+
 // ends reports whether no later rule is asked.
-func (e Effect) ends() bool { return e.Verdict != Continue && e.Limit == Limit{} }
+func (e Effect) ends() bool { return e.Verdict != Continue && !e.Limited() }
 
 // A Rule does its effect to the packets it matches.
 type Rule struct {
@@ -306,12 +341,36 @@ type Rule struct {
 	Origins []source.Span
 }
 
-// A Ruleset is rules in the order in which they are asked, and what happens to a
-// packet that none of them decides. The zero value decides nothing.
-type Ruleset struct {
+// A Chain is rules in the order in which they are asked, and what happens to a packet
+// that none of them decides.
+type Chain struct {
 	Rules   []Rule
-	Default Verdict  // Accept or Drop
-	Files   []string // the files it was made from, for the header
+	Default Verdict // Accept or Drop
+}
+
+// A Ruleset is what a host lets in and out. The zero value decides nothing about what
+// arrives.
+type Ruleset struct {
+	Input Chain
+	// Output is about packets that leave. Its zero value lets all of them leave.
+	Output Chain
+	// Untracked are the local UDP ports that connection tracking is kept from: what
+	// arrives at them and what leaves from them has the state Untracked.
+	Untracked port.Set
+	Files     []string // the files it was made from, for the header
+}
+
+// Chain are the rules about packets of one direction.
+func (rs *Ruleset) Chain(d Direction) *Chain {
+	if d == Out {
+		return &rs.Output
+	}
+	return &rs.Input
+}
+
+// FiltersOutput reports whether rs says anything about packets that leave.
+func (rs *Ruleset) FiltersOutput() bool {
+	return len(rs.Output.Rules) > 0 || rs.Output.Default == Drop
 }
 
 // A Decision is what a ruleset does to one packet: the effects of the rules that
@@ -333,24 +392,63 @@ func (d Decision) Verdict() Verdict {
 // last, and the first one that matches without a limit ends it.
 func (rs *Ruleset) Decide(p Packet) Decision {
 	var d Decision
-	for i := range rs.Rules {
-		if r := &rs.Rules[i]; r.Match.Has(p) {
-			d = append(d, r.Effect)
+	for _, r := range rs.Trace(p) {
+		d = append(d, r.Effect)
+	}
+	if n := len(d); n > 0 && d[n-1].ends() {
+		return d
+	}
+	return append(d, Effect{Verdict: rs.byDefault(p.Direction)})
+}
+
+// byDefault is what happens to a packet that no rule decides.
+func (rs *Ruleset) byDefault(d Direction) Verdict {
+	if d == Out && rs.Output.Default == 0 {
+		return Accept
+	}
+	return rs.Chain(d).Default
+}
+
+// Trace are the rules that p meets, in their order, up to the one that ends it.
+func (rs *Ruleset) Trace(p Packet) []*Rule {
+	var out []*Rule
+	rules := rs.Chain(p.Direction).Rules
+	for i := range rules {
+		if r := &rules[i]; r.Match.Has(p) {
+			out = append(out, r)
 			if r.Effect.ends() {
-				return d
+				break
 			}
 		}
 	}
-	return append(d, Effect{Verdict: rs.Default})
+	return out
 }
 
 // Decider is the rule that gives p its verdict: the first accept, limited or not, or
 // the drop that ends it. It is nil when the default decides.
 func (rs *Ruleset) Decider(p Packet) *Rule {
-	for i := range rs.Rules {
-		if r := &rs.Rules[i]; r.Effect.Verdict != Continue && r.Match.Has(p) {
+	for _, r := range rs.Trace(p) {
+		if r.Effect.Verdict != Continue {
 			return r
 		}
 	}
 	return nil
+}
+
+// Hash is the SHA-256 of what rs means to people and to firewalls, in hexadecimal: its
+// rules in their order with their names, and its defaults. Comments, places and files play
+// no part.
+func (rs *Ruleset) Hash() string {
+	h := sha256.New()
+	for _, d := range []Direction{In, Out} {
+		for i := range rs.Chain(d).Rules {
+			r := &rs.Chain(d).Rules[i]
+			m := &r.Match
+			fmt.Fprintf(h, "%s %q %v %q %d %x %v %v %v %x %+v\n", d, r.Name, m.Interfaces.all, m.Interfaces.names, m.States, m.Protos,
+				m.Peers, m.Ports, m.SourcePorts, m.Types, r.Effect)
+		}
+		fmt.Fprintf(h, "%s default %s\n", d, rs.byDefault(d))
+	}
+	fmt.Fprintf(h, "untracked %v\n", rs.Untracked)
+	return hex.EncodeToString(h.Sum(nil))
 }

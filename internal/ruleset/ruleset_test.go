@@ -3,6 +3,7 @@ package ruleset
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,14 +28,17 @@ var (
 func genMatch(t *rapid.T) Match {
 	m := Any()
 	if rapid.Bool().Draw(t, "sources") {
-		m.Sources = addr.Set{}
+		m.Peers = addr.Set{}
 		for _, s := range rapid.SliceOfN(rapid.SampledFrom(testSources), 0, 2).Draw(t, "prefixes") {
 			one, _ := addr.Parse(s)
-			m.Sources = m.Sources.Union(one)
+			m.Peers = m.Peers.Union(one)
 		}
 	}
 	if rapid.Bool().Draw(t, "ports") {
 		m.Ports = port.Of(rapid.SliceOfN(rapid.SampledFrom(testRanges), 0, 2).Draw(t, "ranges")...)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "from") == 0 {
+		m.SourcePorts = port.Of(rapid.SampledFrom(testRanges).Draw(t, "source ports"))
 	}
 	if rapid.IntRange(0, 3).Draw(t, "types") == 0 {
 		m.Types = BytesOf(rapid.SliceOfN(rapid.SampledFrom(testTypes), 0, 2).Draw(t, "numbers")...)
@@ -55,46 +59,66 @@ func genEffect(t *rapid.T) Effect {
 	return rapid.SampledFrom([]Effect{
 		{Verdict: Accept}, {Verdict: Accept}, {Verdict: Drop}, {Verdict: Drop},
 		{Verdict: Accept, Limit: Limit{Rate: Rate{10, "minute"}, Burst: 5, Name: "a"}},
+		{Verdict: Accept, Connections: Connections{Count: 5, PerSource: true, Name: "c"}},
 		{Verdict: Continue, Log: Log{Rate: Rate{5, "minute"}, Burst: 5, Prefix: "x"}},
 	}).Draw(t, "effect")
 }
 
-func genRuleset(t *rapid.T) *Ruleset {
-	rs := &Ruleset{Default: rapid.SampledFrom([]Verdict{Drop, Accept}).Draw(t, "default")}
+func genChain(t *rapid.T) Chain {
+	c := Chain{Default: rapid.SampledFrom([]Verdict{Drop, Accept}).Draw(t, "default")}
 	for range rapid.IntRange(0, 5).Draw(t, "rules") {
-		rs.Rules = append(rs.Rules, Rule{Match: genMatch(t), Effect: genEffect(t)})
+		c.Rules = append(c.Rules, Rule{Match: genMatch(t), Effect: genEffect(t)})
+	}
+	return c
+}
+
+func genRuleset(t *rapid.T) *Ruleset {
+	rs := &Ruleset{Input: genChain(t)}
+	if rapid.IntRange(0, 3).Draw(t, "output") == 0 {
+		rs.Output = genChain(t)
 	}
 	return rs
 }
 
 func corners(visit func(Packet) bool) {
+	for _, direction := range []Direction{In, Out} {
+		if !cornersOf(direction, visit) {
+			return
+		}
+	}
+}
+
+func cornersOf(direction Direction, visit func(Packet) bool) bool {
 	for _, a := range testAddrs {
 		for _, n := range testNames {
 			for _, s := range AllStates.Each() {
 				for _, proto := range testProtos {
-					p := Packet{Interface: n, State: s, Proto: proto, Source: netip.MustParseAddr(a)}
+					p := Packet{Direction: direction, Interface: n, State: s, Proto: proto, Peer: netip.MustParseAddr(a)}
 					switch kindOf(proto) {
 					case withPorts:
 						for _, p.Port = range testPorts {
-							if !visit(p) {
-								return
+							for _, p.SourcePort = range []uint16{0, 3, 65535} {
+								if !visit(p) {
+									return false
+								}
 							}
 						}
 					case withTypes:
 						for _, p.Type = range append(testTypes, 1, 7, 254) {
 							if !visit(p) {
-								return
+								return false
 							}
 						}
 					default:
 						if !visit(p) {
-							return
+							return false
 						}
 					}
 				}
 			}
 		}
 	}
+	return true
 }
 
 // TestEquivalentIsExact holds Equivalent against Decide on every corner: it finds a
@@ -103,9 +127,11 @@ func TestEquivalentIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := genRuleset(t), genRuleset(t)
 		if rapid.Bool().Draw(t, "near") { // two that differ in little
-			b = &Ruleset{Rules: append([]Rule(nil), a.Rules...), Default: a.Default}
-			if len(b.Rules) > 0 && rapid.Bool().Draw(t, "change") {
-				b.Rules[rapid.IntRange(0, len(b.Rules)-1).Draw(t, "which")].Match = genMatch(t)
+			b = &Ruleset{Input: Chain{slices.Clone(a.Input.Rules), a.Input.Default}, Output: Chain{slices.Clone(a.Output.Rules), a.Output.Default}}
+			for _, rules := range [][]Rule{b.Input.Rules, b.Output.Rules} {
+				if len(rules) > 0 && rapid.Bool().Draw(t, "change") {
+					rules[rapid.IntRange(0, len(rules)-1).Draw(t, "which")].Match = genMatch(t)
+				}
 			}
 		}
 		var differ *Packet
@@ -125,6 +151,59 @@ func TestEquivalentIsExact(t *testing.T) {
 			t.Fatalf("not a counterexample: %s", c.Words("a", "b"))
 		}
 	})
+}
+
+// TestDiffIsExact: every packet that is treated differently is in exactly one change, which
+// says how, and no other packet is in any.
+func TestDiffIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := genRuleset(t), genRuleset(t)
+		changes := Diff(a, b)
+		for i := range changes {
+			if c := &changes[i]; !c.Has(c.Example) {
+				t.Fatalf("%v is not in its change %+v", c.Example, c)
+			}
+		}
+		corners(func(p Packet) bool {
+			var in []int
+			for i := range changes {
+				if changes[i].Has(p) {
+					in = append(in, i)
+				}
+			}
+			da, db := a.Decide(p), b.Decide(p)
+			switch {
+			case reflect.DeepEqual(da, db) && len(in) > 0:
+				t.Fatalf("%v is in a change and decided alike", p)
+			case reflect.DeepEqual(da, db):
+			case len(in) != 1:
+				t.Fatalf("%v is in %d changes", p, len(in))
+			case !reflect.DeepEqual(changes[in[0]].A, da) || !reflect.DeepEqual(changes[in[0]].B, db):
+				t.Fatalf("%v is decided otherwise than its change says", p)
+			}
+			return true
+		})
+		if (len(changes) == 0) != (Equivalent(a, b) == nil) {
+			t.Fatalf("%d changes and the counterexample %v", len(changes), Equivalent(a, b))
+		}
+	})
+}
+
+// TestUntracked: which ports are kept from connection tracking is a part of the meaning.
+func TestUntracked(t *testing.T) {
+	a := &Ruleset{Input: Chain{Default: Drop}}
+	b := &Ruleset{Input: Chain{Default: Drop}, Untracked: port.Of(port.Range{First: 25000, Last: 25399})}
+	c := Equivalent(a, b)
+	if c == nil {
+		t.Fatal("no counterexample")
+	}
+	want := "udp from 0.0.0.0 to port 25000 on interface eth0, untracked: a lets connection tracking see it, b keeps connection tracking from it"
+	if got := c.Words("a", "b"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if a.Hash() == b.Hash() || a.Hash() != (&Ruleset{Input: Chain{Default: Drop}, Output: Chain{Default: Accept}}).Hash() {
+		t.Error("the hash does not tell rulesets apart")
+	}
 }
 
 func TestIntersectMatchesBoth(t *testing.T) {
@@ -168,9 +247,9 @@ func TestStatesHaveTheirOwnWords(t *testing.T) {
 func TestCounterexampleInWords(t *testing.T) {
 	open := Any()
 	open.Protos, open.Ports = BytesOf(uint8(port.TCP)), port.Of(port.Single(8080))
-	open.Sources, _ = addr.Parse("10.0.0.7")
-	a := &Ruleset{Default: Drop}
-	b := &Ruleset{Default: Drop, Rules: []Rule{{Match: open, Effect: Effect{Verdict: Accept}}}}
+	open.Peers, _ = addr.Parse("10.0.0.7")
+	a := &Ruleset{Input: Chain{Default: Drop}}
+	b := &Ruleset{Input: Chain{Default: Drop, Rules: []Rule{{Match: open, Effect: Effect{Verdict: Accept}}}}}
 	c := Equivalent(a, b)
 	if c == nil {
 		t.Fatal("no counterexample")
@@ -179,7 +258,7 @@ func TestCounterexampleInWords(t *testing.T) {
 	if got := c.Words("the policy", "rules.v4"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if b.Decider(c.Packet) != &b.Rules[0] || a.Decider(c.Packet) != nil {
+	if b.Decider(c.Packet) != &b.Input.Rules[0] || a.Decider(c.Packet) != nil {
 		t.Error("the deciding rule is not named")
 	}
 }
@@ -202,16 +281,16 @@ func TestParseRate(t *testing.T) {
 
 // thousand is a policy with n services and a fresh source network for each tenth.
 func thousand(n int) *Ruleset {
-	rs := &Ruleset{Default: Drop}
+	rs := &Ruleset{Input: Chain{Default: Drop}}
 	est := Any()
 	est.States = Established | Related
-	rs.Rules = append(rs.Rules, Rule{Match: est, Effect: Effect{Verdict: Accept}})
+	rs.Input.Rules = append(rs.Input.Rules, Rule{Match: est, Effect: Effect{Verdict: Accept}})
 	for i := range n {
 		m := Any()
 		m.Protos = BytesOf([]uint8{6, 17}[i%2])
 		m.Ports = port.Of(port.Range{First: uint16(1000 + 6*i), Last: uint16(1000 + 6*i + i%5)})
-		m.Sources = addr.Of(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i / 10 % 100), 0, 0}), 16))
-		rs.Rules = append(rs.Rules, Rule{Match: m, Effect: Effect{Verdict: Accept}})
+		m.Peers = addr.Of(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i / 10 % 100), 0, 0}), 16))
+		rs.Input.Rules = append(rs.Input.Rules, Rule{Match: m, Effect: Effect{Verdict: Accept}})
 	}
 	return rs
 }

@@ -16,7 +16,7 @@ import (
 // not decide goes back to INPUT, which is not ours; that counts as accepted. An error
 // names the line that is not understood and shows it.
 func ParseIptables(v4, v6 *source.File) (*ruleset.Ruleset, error) {
-	rs := &ruleset.Ruleset{Default: ruleset.Accept}
+	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Accept}}
 	for family, f := range map4and6(v4, v6) {
 		p := &iptParser{family: family, chains: map[string]*iptChain{}}
 		for l := range lines(f) {
@@ -43,7 +43,7 @@ func ParseIptables(v4, v6 *source.File) (*ruleset.Ruleset, error) {
 			return nil, unfinished(f, "the chain "+iptEntry+" is declared")
 		}
 		whole := ruleset.Any()
-		whole.Sources = map[int]addr.Set{4: addr.V4(), 6: addr.V6()}[family]
+		whole.Peers = map[int]addr.Set{4: addr.V4(), 6: addr.V6()}[family]
 		if err := p.flatten(rs, whole, iptEntry, 0); err != nil {
 			return nil, err
 		}
@@ -157,7 +157,7 @@ func (p *iptParser) rule(l line) error {
 		switch word {
 		case "-s":
 			s, good := parseSource(w.next(), p.family)
-			r.match.Sources, ok = addr.OfRanges(s), good
+			r.match.Peers, ok = addr.OfRanges(s), good
 		case "-i":
 			name := w.next()
 			r.match.Interfaces = ruleset.InterfacesOf(name)
@@ -350,7 +350,7 @@ func (p *iptParser) flatten(rs *ruleset.Ruleset, m ruleset.Match, chain string, 
 			continue
 		}
 		if r.jump == "" {
-			rs.Rules = append(rs.Rules, r.line.rule(both, r.effect, r.comment))
+			rs.Input.Rules = append(rs.Input.Rules, r.line.rule(both, r.effect, r.comment))
 		} else if err := p.flatten(rs, both, r.jump, depth+1); err != nil {
 			return err
 		}

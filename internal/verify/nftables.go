@@ -39,7 +39,7 @@ func ParseNftables(f *source.File) (*ruleset.Ruleset, error) {
 	case !input.empty:
 		return nil, unfinished(f, "the chain input is flushed")
 	}
-	rs := &ruleset.Ruleset{Default: p.policy}
+	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: p.policy}}
 	for i := range input.rules {
 		if err := p.flatten(rs, &input.rules[i]); err != nil {
 			return nil, err
@@ -498,9 +498,9 @@ func (p *nftParser) parseMatch(r *nftRule, w *nftWords, word string) error {
 		case "nfproto":
 			switch w.next() {
 			case "ipv4":
-				m.Sources = addr.V4()
+				m.Peers = addr.V4()
 			case "ipv6":
-				m.Sources = addr.V6()
+				m.Peers = addr.V6()
 			default:
 				return bad
 			}
@@ -523,13 +523,13 @@ func (p *nftParser) parseMatch(r *nftRule, w *nftWords, word string) error {
 			if s == nil || s.family() != family {
 				return fmt.Errorf("there is no set %q of that family", name)
 			}
-			m.Sources = addr.OfRanges(s.elements...)
+			m.Peers = addr.OfRanges(s.elements...)
 		} else {
 			one, ok := parseSource(item, family)
 			if !ok {
 				return bad
 			}
-			m.Sources = addr.OfRanges(one)
+			m.Peers = addr.OfRanges(one)
 		}
 	case "tcp", "udp":
 		if w.next() != "dport" {
@@ -556,9 +556,9 @@ func (p *nftParser) parseMatch(r *nftRule, w *nftWords, word string) error {
 		m.Ports = port.Of(ranges...)
 	case "icmp", "icmpv6":
 		// Both look at the family too (nft adds "meta nfproto" by itself).
-		m.Protos, m.Sources = only(ruleset.ICMP), addr.V4()
+		m.Protos, m.Peers = only(ruleset.ICMP), addr.V4()
 		if word == "icmpv6" {
-			m.Protos, m.Sources = only(ruleset.ICMPv6), addr.V6()
+			m.Protos, m.Peers = only(ruleset.ICMPv6), addr.V6()
 		}
 		var ok bool
 		if w.next() != "type" {
@@ -594,7 +594,7 @@ func (p *nftParser) parseMeter(r *nftRule, w *nftWords) bool {
 	if !ok || !ours || w.next() != "}" || s.forgets() < refills(given) {
 		return false
 	}
-	r.match.Sources = r.match.Sources.Intersect(whole)
+	r.match.Peers = r.match.Peers.Intersect(whole)
 	r.effect.Limit, ok = nftLimitOf(object, given, true)
 	return ok
 }
@@ -636,7 +636,7 @@ func nftLimitOf(object string, given nftRate, perSource bool) (ruleset.Limit, bo
 func (p *nftParser) flatten(rs *ruleset.Ruleset, r *nftRule) error {
 	add := func(m ruleset.Match, from *nftRule) {
 		if !empty(&m) {
-			rs.Rules = append(rs.Rules, from.line.rule(m, from.effect, from.comment))
+			rs.Input.Rules = append(rs.Input.Rules, from.line.rule(m, from.effect, from.comment))
 		}
 	}
 	follow := func(m ruleset.Match, chain string, at line) error {
@@ -647,7 +647,7 @@ func (p *nftParser) flatten(rs *ruleset.Ruleset, r *nftRule) error {
 		if !c.empty {
 			return at.errorf("chain %s may have older rules: it was not flushed", chain)
 		}
-		if len(rs.Rules)+len(c.rules) > maxRules {
+		if len(rs.Input.Rules)+len(c.rules) > maxRules {
 			return at.errorf("more than %d rules", maxRules)
 		}
 		for i := range c.rules {
@@ -686,7 +686,7 @@ func (p *nftParser) flatten(rs *ruleset.Ruleset, r *nftRule) error {
 			return err
 		}
 	}
-	if len(rs.Rules) > maxRules {
+	if len(rs.Input.Rules) > maxRules {
 		return r.line.errorf("more than %d rules", maxRules)
 	}
 	return nil

@@ -84,7 +84,7 @@ func (l line) rule(m ruleset.Match, e ruleset.Effect, comment string) ruleset.Ru
 
 // empty reports whether m matches nothing, as far as that is quickly seen.
 func empty(m *ruleset.Match) bool {
-	return m.States == 0 || m.Sources.IsEmpty() || m.Ports.IsEmpty() || m.Protos == ruleset.Bytes{} || m.Types == ruleset.Bytes{}
+	return m.States == 0 || m.Peers.IsEmpty() || m.Ports.IsEmpty() || m.Protos == ruleset.Bytes{} || m.Types == ruleset.Bytes{}
 }
 
 // only is a match of one protocol.

@@ -30,7 +30,7 @@ func golden(tb testing.TB, name string) []string {
 }
 
 func packet(from string, proto port.Proto, to uint16) ruleset.Packet {
-	return ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(proto), Source: netip.MustParseAddr(from), Port: to}
+	return ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(proto), Peer: netip.MustParseAddr(from), Port: to}
 }
 
 const nftText = `table inet portolan {
@@ -312,8 +312,8 @@ func checkFuzzed(t *testing.T, rs *ruleset.Ruleset, err error) {
 		return
 	}
 	rs.Decide(packet("10.0.0.1", port.TCP, 22))
-	for i := range rs.Rules {
-		if o := rs.Rules[i].Origins; len(o) != 1 || o[0].File == nil || o[0].End > len(o[0].File.Text) {
+	for i := range rs.Input.Rules {
+		if o := rs.Input.Rules[i].Origins; len(o) != 1 || o[0].File == nil || o[0].End > len(o[0].File.Text) {
 			t.Fatalf("rule %d has the places %v", i, o)
 		}
 	}

@@ -27,7 +27,7 @@ const windowsProgram = "a4145866b0cdb8cd90ecd5da045fd812ac15aa1530aac99d0d188db9
 // connection tracking calls broken does not. Traffic of the host to itself passes. The
 // last two are taken from general descriptions and were not tried on a real Windows.
 func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
-	p := &psParser{rs: &ruleset.Ruleset{Default: ruleset.Drop}}
+	p := &psParser{rs: &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}}
 	for _, implied := range []struct {
 		name   string
 		effect ruleset.Verdict
@@ -39,7 +39,7 @@ func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
 	} {
 		m := ruleset.Any()
 		implied.narrow(&m)
-		p.rs.Rules = append(p.rs.Rules, ruleset.Rule{
+		p.rs.Input.Rules = append(p.rs.Input.Rules, ruleset.Rule{
 			Match: m, Effect: ruleset.Effect{Verdict: implied.effect},
 			Name: implied.name, Comment: "what Windows does by itself",
 			Origins: []source.Span{f.Span(0, 0)},
@@ -258,7 +258,7 @@ func (p *psParser) add(l line) error {
 	case len(r.sources) == 0:
 		return p.first.errorf("rule %s has no RemoteAddress", r.name)
 	case len(r.sources) == 1 && r.sources[0] == "Any":
-		m.Sources = whole
+		m.Peers = whole
 	default:
 		var ranges []addr.Range
 		for _, item := range r.sources {
@@ -268,13 +268,13 @@ func (p *psParser) add(l line) error {
 			}
 			ranges = append(ranges, one)
 		}
-		m.Sources = addr.OfRanges(ranges...).Intersect(whole)
+		m.Peers = addr.OfRanges(ranges...).Intersect(whole)
 	}
-	p.rs.Rules = append(p.rs.Rules, ruleset.Rule{
+	p.rs.Input.Rules = append(p.rs.Input.Rules, ruleset.Rule{
 		Match: m, Effect: ruleset.Effect{Verdict: ruleset.Accept}, Name: r.name, Comment: r.description,
 		Origins: []source.Span{l.file.Span(p.first.start, l.end)},
 	})
-	if len(p.rs.Rules) > maxRules {
+	if len(p.rs.Input.Rules) > maxRules {
 		return l.errorf("more than %d rules", maxRules)
 	}
 	return nil

@@ -1,0 +1,65 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+)
+
+// Read reads the files of one firewall, by the name that render gives it, into the ruleset
+// that the firewall has after loading them. Which form of its language they are in is told
+// by their content.
+func Read(backend string, files []*source.File) (*ruleset.Ruleset, error) {
+	switch backend {
+	case "nftables":
+		return readNftables(files)
+	case "iptables":
+		return readIptables(files)
+	case "windows":
+		return readWindows(files)
+	}
+	return nil, fmt.Errorf("there is no reader for %s", backend)
+}
+
+// Detect tells by its content for which firewall a file is; "" when it is for none.
+func Detect(f *source.File) string {
+	switch text := f.Text; {
+	case bytes.Contains(text, []byte("table inet portolan")):
+		return "nftables"
+	case bytes.Contains(text, []byte("*filter\n")):
+		return "iptables"
+	case bytes.Contains(text, []byte("#Requires -Modules NetSecurity")):
+		return "windows"
+	}
+	return ""
+}
+
+func readNftables(files []*source.File) (*ruleset.Ruleset, error) {
+	if len(files) != 1 {
+		return nil, fmt.Errorf("nftables is one text, not %d", len(files))
+	}
+	return ParseNftables(files[0])
+}
+
+func readIptables(files []*source.File) (*ruleset.Ruleset, error) {
+	switch len(files) {
+	case 1:
+		v4, v6, err := SplitIptables(files[0])
+		if err != nil {
+			return nil, err
+		}
+		return ParseIptables(v4, v6)
+	case 2:
+		return ParseIptables(files[0], files[1])
+	}
+	return nil, fmt.Errorf("iptables does not come in %d files", len(files))
+}
+
+func readWindows(files []*source.File) (*ruleset.Ruleset, error) {
+	if len(files) != 1 {
+		return nil, fmt.Errorf("the script for Windows is one text, not %d", len(files))
+	}
+	return ParseWindows(files[0])
+}
