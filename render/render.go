@@ -89,6 +89,8 @@ type Output struct {
 	Aside bool
 	// Program says that the file is to be executed.
 	Program bool
+	// Comment begins a line that the loader skips; "" stands for "# ".
+	Comment string
 }
 
 // Files writes rs as the files that the firewall's loader takes. When it finds a rule

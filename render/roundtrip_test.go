@@ -158,6 +158,12 @@ var genLimits = []ruleset.Limit{
 	{Rate: ruleset.Rate{Count: 1000, Period: "second"}, Burst: 1, Name: "all"},
 }
 
+var genConnections = []ruleset.Connections{
+	{Count: 20, PerSource: true, Name: "calls"},
+	{Count: 1, PerSource: true, Name: "one"},
+	{Count: 500, Name: "together"},
+}
+
 // genService is a rule about ports as compile makes it, or with widen any such rule.
 func genService(t *rapid.T, widen bool) ruleset.Rule {
 	r := ruleset.Rule{
@@ -176,6 +182,11 @@ func genService(t *rapid.T, widen bool) ruleset.Rule {
 		r.Effect.Verdict = ruleset.Drop
 	case 2, 3:
 		r.Effect.Limit = rapid.SampledFrom(genLimits).Draw(t, "limit")
+		if rapid.Bool().Draw(t, "connections too") {
+			r.Effect.Connections = genConnections[0]
+		}
+	case 11:
+		r.Effect.Connections = rapid.SampledFrom(genConnections).Draw(t, "connections")
 	case 4:
 		r.Match.Interfaces = ruleset.InterfacesOf(rapid.SliceOfN(rapid.SampledFrom([]string{"eth0", "eth1", "lo"}), 0, 2).Draw(t, "interfaces")...)
 	case 5:
@@ -206,6 +217,25 @@ func genRuleset(t *rapid.T) *ruleset.Ruleset {
 	}
 	for range rapid.IntRange(0, 12).Draw(t, "services") {
 		rs.Input.Rules = append(rs.Input.Rules, genService(t, wide))
+	}
+	switch rapid.IntRange(0, 5).Draw(t, "beyond input") {
+	case 0, 1: // what leaves is filtered too
+		rs.Output.Default = rapid.SampledFrom([]ruleset.Verdict{ruleset.Drop, ruleset.Drop, ruleset.Accept}).Draw(t, "output default")
+		if rapid.Bool().Draw(t, "builtin output") {
+			rs.Output.Rules = builtin()
+		}
+		for range rapid.IntRange(0, 6).Draw(t, "connects") {
+			r := genService(t, wide)
+			if r.Effect.Limited() {
+				r.Effect = ruleset.Effect{Verdict: ruleset.Accept}
+			}
+			if rapid.Bool().Draw(t, "from a port") {
+				r.Match.SourcePorts = genPorts(t)
+			}
+			rs.Output.Rules = append(rs.Output.Rules, r)
+		}
+	case 2: // media without connection tracking
+		rs.Untracked = port.Of(rapid.SampledFrom([]port.Range{{First: 25000, Last: 25399}, {First: 5, Last: 20}, {First: 7, Last: 7}}).Draw(t, "untracked"))
 	}
 	return rs
 }
