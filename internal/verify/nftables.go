@@ -46,6 +46,18 @@ type nftSet struct {
 	elements []addr.Range
 }
 
+// add adds elements as nft does, which takes none that overlap.
+func (s *nftSet) add(elements []addr.Range, at line) error {
+	s.elements = append(s.elements, elements...)
+	slices.SortFunc(s.elements, func(a, b addr.Range) int { return a.First.Compare(b.First) })
+	for i := 1; i < len(s.elements); i++ {
+		if first := s.elements[i].First; !s.elements[i-1].Last.Less(first) {
+			return at.errorf("set %s has two elements for address %s", s.name, first)
+		}
+	}
+	return nil
+}
+
 // plain reports whether the set holds addresses of the family.
 func (s *nftSet) plain(family int) bool { return s.kind == nftKind{family: family, interval: true} }
 

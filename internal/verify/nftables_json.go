@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portolan/internal/addr"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 )
@@ -296,7 +297,7 @@ func (p *nftJSON) object(v any, l line) error {
 	switch kind {
 	case "table":
 	case "set":
-		err = p.set(o)
+		err = p.set(o, l)
 	case "map":
 		err = p.vmap(o, l)
 	case "limit":
@@ -361,7 +362,8 @@ func (p *nftJSON) kind(o *nftFields) nftKind {
 	return k
 }
 
-func (p *nftJSON) set(o *nftFields) error {
+func (p *nftJSON) set(o *nftFields, l line) error {
+	var elements []addr.Range
 	s := &nftSet{name: p.name(o, "name"), kind: p.kind(o), fresh: true}
 	s.kind.family = nftFamily(o.text("type"))
 	// Until 1.0 nft does not print the flag "dynamic".
@@ -383,7 +385,7 @@ func (p *nftJSON) set(o *nftFields) error {
 			return wrong("not an element of set %s", s.name)
 		}
 		if s.kind.interval {
-			s.elements = append(s.elements, r)
+			elements = append(elements, r)
 			if len(kept.of) > 0 {
 				o.bad("elem")
 			}
@@ -394,7 +396,7 @@ func (p *nftJSON) set(o *nftFields) error {
 		}
 	}
 	p.table.sets[s.name] = s
-	return nil
+	return s.add(elements, l)
 }
 
 // element is the value of an element, and what stands beside it but its comment.

@@ -154,7 +154,7 @@ func TestNftablesSpelling(t *testing.T) {
 		{"chain svc_a { }", "chain svc_a {\n\n}"},
 		{"flush chain inet portolan input\n", "  flush   chain inet portolan input ; "},
 		{"{\n\t\ttype inet_service : verdict\n\t\tflags interval\n\t}", "{ type inet_service : verdict; flags interval; }"},
-		{"elements = {\n\t\t\t10.0.0.0/8,\n\t\t}", "elements={10.0.0.0-10.127.255.255,\n\n10.128.0.0 - 10.255.255.255}"},
+		{"elements = {\n\t\t\t10.0.0.0/8,\n\t\t}", "elements={10.0.0.0-10.127.255.255,\n10.128.0.0 - 10.255.255.255}"},
 		{"counter accept comment \"a\"", "counter packets 18446744073709551615 bytes 7 accept # handle 7"},
 		{"tcp dport vmap @tcp_services", "meta l4proto tcp counter tcp dport vmap @tcp_services; ct state { new, invalid } drop"},
 		{"80-90 comment \"b\" : accept,", "85-90 : accept, 80-84 comment \"b\" : accept"},

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portolan/internal/addr"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 )
@@ -516,6 +517,7 @@ func (p *nftParser) set(name string, at nftToken) error {
 	}
 	var h nftHead
 	var filled *nftToken
+	var elements []addr.Range
 	for {
 		p.breaks()
 		t := p.next()
@@ -532,7 +534,13 @@ func (p *nftParser) set(name string, at nftToken) error {
 			return p.errorf(t, "elements are there already")
 		case !isHead:
 			filled = &t
-			err = p.elements(func(t nftToken) error { return p.element(s, &h, t) })
+			err = p.elements(func(t nftToken) error {
+				r, err := p.element(s, &h, t)
+				if h.kind.interval {
+					elements = append(elements, r)
+				}
+				return err
+			})
 		}
 		if err == nil {
 			err = p.end()
@@ -550,7 +558,7 @@ func (p *nftParser) set(name string, at nftToken) error {
 		return p.errorf(*filled, "set %s may have older elements: it was not flushed", name)
 	}
 	s.kind = h.kind
-	return nil
+	return s.add(elements, p.lineOf(at))
 }
 
 // elements reads "= { ... }" and calls one for each element, with its first token.
@@ -559,7 +567,7 @@ func (p *nftParser) elements(one func(nftToken) error) error {
 		return err
 	}
 	for {
-		p.lineBreaks()
+		p.lineBreak()
 		t := p.next()
 		if t.kind == '}' {
 			return nil
@@ -570,7 +578,7 @@ func (p *nftParser) elements(one func(nftToken) error) error {
 		if err := one(t); err != nil {
 			return err
 		}
-		p.lineBreaks()
+		p.lineBreak()
 		switch t := p.next(); t.kind {
 		case '}':
 			return nil
@@ -581,9 +589,9 @@ func (p *nftParser) elements(one func(nftToken) error) error {
 	}
 }
 
-// lineBreaks skips line breaks where a semicolon cannot stand.
-func (p *nftParser) lineBreaks() {
-	for t := p.peek(); t.kind == ';' && t.text != ";"; t = p.peek() {
+// lineBreak skips one line break in a list, where nft takes no second one and no semicolon.
+func (p *nftParser) lineBreak() {
+	if t := p.peek(); t.kind == ';' && t.text != ";" {
 		p.at++
 	}
 }
@@ -599,48 +607,47 @@ func (p *nftParser) dashed(t nftToken) string {
 
 // element reads an element of a set: an address, or one that is counted. What has been
 // counted has no meaning, but the numbers counted to must be those of the set.
-func (p *nftParser) element(s *nftSet, h *nftHead, t nftToken) error {
+func (p *nftParser) element(s *nftSet, h *nftHead, t nftToken) (addr.Range, error) {
 	r, ok := parseSource(p.dashed(t), h.kind.family)
 	if !ok || h.kind.family == 0 {
-		return p.errorf(t, "not an element of set %s", s.name)
+		return r, p.errorf(t, "not an element of set %s", s.name)
 	}
 	if h.kind.interval {
-		s.elements = append(s.elements, r)
-		return nil
+		return r, nil
 	}
 	for p.peek().kind == 'w' {
 		switch word := p.next(); word.text {
 		case "ct":
 			if err := p.expect("count"); err != nil {
-				return err
+				return r, err
 			}
 			n, err := p.number("a number of connections", 1<<30)
 			if err != nil {
-				return err
+				return r, err
 			}
 			if object, ours := strings.CutSuffix(s.name, nftSuffix(h.kind.family)); !ours || !nftCounts(object, n) {
-				return p.errorf(word, "the element counts to another number than set %s", s.name)
+				return r, p.errorf(word, "the element counts to another number than set %s", s.name)
 			}
 		case "limit":
 			if err := p.expect("rate"); err != nil {
-				return err
+				return r, err
 			}
 			given, err := p.rate()
 			if err != nil {
-				return err
+				return r, err
 			}
 			if named, ok := nftRateOf(s.name, h.kind.family); !ok || named != given {
-				return p.errorf(word, "the element counts to another rate than set %s", s.name)
+				return r, p.errorf(word, "the element counts to another rate than set %s", s.name)
 			}
 		case "expires", "timeout":
 			if _, ok := nftSeconds(p.next().text); !ok {
-				return p.unknown(word, "a time must stand here")
+				return r, p.unknown(word, "a time must stand here")
 			}
 		default:
-			return p.errorf(word, "%q is not understood here", word.text)
+			return r, p.errorf(word, "%q is not understood here", word.text)
 		}
 	}
-	return nil
+	return r, nil
 }
 
 // nftCounts reports whether an object of the given name counts to n connections.
@@ -895,7 +902,7 @@ func (p *nftParser) items() ([]string, error) {
 	p.next()
 	var out []string
 	for {
-		p.lineBreaks()
+		p.lineBreak()
 		if p.peek().kind == '}' && len(out) > 0 {
 			p.next()
 			return out, nil
@@ -905,7 +912,7 @@ func (p *nftParser) items() ([]string, error) {
 			return nil, err
 		}
 		out = append(out, one)
-		p.lineBreaks()
+		p.lineBreak()
 		switch t := p.next(); t.kind {
 		case '}':
 			return out, nil
