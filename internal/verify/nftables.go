@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,7 +191,14 @@ func (b *nftBuilder) step(kind int) error {
 	return nil
 }
 
-func (b *nftBuilder) narrow(m ruleset.Match) { b.r.match = b.r.match.Intersect(m) }
+// narrow adds a match. nft takes no protocols that contradict each other.
+func (b *nftBuilder) narrow(m ruleset.Match) error {
+	b.r.match = b.r.match.Intersect(m)
+	if b.r.match.Protos == (ruleset.Bytes{}) {
+		return wrong("no protocol is left that the rule could match")
+	}
+	return nil
+}
 
 // compare adds a comparison of a field with one of some items. The names of fields are those
 // of nft, the items what it prints.
@@ -291,8 +299,7 @@ func (b *nftBuilder) compare(field string, items []string) error {
 	default:
 		return wrong("%q is not understood", field)
 	}
-	b.narrow(m)
-	return nil
+	return b.narrow(m)
 }
 
 // nftPortsOf is the protocol of "tcp dport" and the like.
@@ -330,10 +337,9 @@ func (b *nftBuilder) lookup(field, name string) error {
 	}
 	m := ruleset.Any()
 	m.Protos = nftPortsOf(field)
-	b.narrow(m)
 	b.r.vmap = name
 	b.last = acting
-	return nil
+	return b.narrow(m)
 }
 
 // countAll adds a count of all connections.
@@ -531,10 +537,15 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	if input == nil || input.policy == 0 {
 		return nil, unfinished(t.file, "there is a base chain called input")
 	}
+	for _, name := range slices.Sorted(maps.Keys(nftBases)) {
+		if c := t.chains[name]; c != nil && c.policy == 0 {
+			return nil, c.line.errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
+		}
+	}
 	rs := &ruleset.Ruleset{}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
-		if c == nil || c.policy == 0 {
+		if c == nil {
 			continue
 		}
 		f := nftFlattener{table: t, direction: ruleset.Direction(d)}

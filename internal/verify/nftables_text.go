@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,7 +32,7 @@ func ParseNftables(f *source.File) (*ruleset.Ruleset, error) {
 		return nil, err
 	}
 	if !p.fresh {
-		for name := range nftBases {
+		for _, name := range slices.Sorted(maps.Keys(nftBases)) {
 			if !p.handled[name] {
 				return nil, unfinished(f, "chain "+name+" is filled or deleted, and an older text may have left it")
 			}
