@@ -126,12 +126,18 @@ func quoting(own template.FuncMap) template.FuncMap {
 
 // nftQuoting are the functions of nftables.tmpl; nft(8) is the grammar.
 var nftQuoting = quoting(template.FuncMap{
-	"comment":   nftComment,
-	"prefix":    nftPrefix,
-	"verdict":   quoteVerdict,
-	"rate":      func(r ruleset.Rate) string { return r.String() },
-	"seconds":   nftSeconds,
-	"portrange": port.Range.String,
+	"comment": nftComment,
+	"prefix":  nftPrefix,
+	"verdict": quoteVerdict,
+	"rate":    func(r ruleset.Rate) string { return r.String() },
+	"seconds": nftSeconds,
+	"portrange": func(e nftElement, m *nftMap) string {
+		width := 0
+		for _, other := range m.Elements {
+			width = max(width, len(other.Ports.String()))
+		}
+		return nftPadded(e.Ports.String(), width)
+	},
 	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
 	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
 	"addresses": quoteRange,
@@ -157,6 +163,8 @@ var nftQuoting = quoting(template.FuncMap{
 		return nftSet(strings.Join(out, ", "), len(names)), nil
 	},
 	"saddr":    func(family int) string { return [...]string{4: "ip saddr", 6: "ip6 saddr"}[family] },
+	"daddr":    func(family int) string { return [...]string{4: "ip daddr", 6: "ip6 daddr"}[family] },
+	"hook":     nftHook,
 	"addrtype": func(family int) string { return [...]string{4: "ipv4_addr", 6: "ipv6_addr"}[family] },
 	"family":   func(family int) string { return [...]string{4: "ipv4", 6: "ipv6"}[family] },
 	"icmp":     func(family int) string { return [...]string{4: "icmp", 6: "icmpv6"}[family] },
@@ -182,6 +190,20 @@ func nftPrefix(s string) (string, error) {
 		return "", fmt.Errorf("%q is not a plain log prefix", s)
 	}
 	return `"` + s + `"`, nil
+}
+
+// nftHook writes where in the kernel a base chain stands.
+func nftHook(hook, priority string) (string, error) {
+	if priority != "raw" && priority != "filter - 10" {
+		return "", fmt.Errorf("%q is not a priority of ours", priority)
+	}
+	name, err := quoteName(hook)
+	return "type filter hook " + name + " priority " + priority, err
+}
+
+// nftPadded is the text and as many blanks as make it as long as the longest of its column.
+func nftPadded(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-len(text)))
 }
 
 // nftSeconds writes a duration the way nft lists it: "1m", "1m30s", "2d".

@@ -35,6 +35,7 @@ type Form struct {
 var Backends = [...]Backend{
 	{"nftables", "nftables 0.9.8 and later", []Form{
 		{"script", "a script that loads itself and loses no packet", "nftables", writeNftables},
+		{"snippet", "a part of /etc/nftables.conf", "nftables", writeNftablesSnippet},
 	}},
 	{"iptables", "iptables and ip6tables 1.8.7 and later", []Form{
 		{"restore", "files for iptables-restore and ip6tables-restore", "iptables", writeIptables},

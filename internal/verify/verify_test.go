@@ -33,121 +33,6 @@ func packet(from string, proto port.Proto, to uint16) ruleset.Packet {
 	return ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(proto), Peer: netip.MustParseAddr(from), Port: to}
 }
 
-const nftText = `table inet portolan {
-	set src_a_v4 {
-		type ipv4_addr
-		flags interval
-	}
-	map tcp_services {
-		type inet_service : verdict
-		flags interval
-	}
-	chain svc_a {
-	}
-	chain input {
-		type filter hook input priority filter - 10; policy drop;
-	}
-}
-flush chain inet portolan input
-flush chain inet portolan svc_a
-flush map inet portolan tcp_services
-flush set inet portolan src_a_v4
-table inet portolan {
-	set src_a_v4 {
-		type ipv4_addr
-		flags interval
-		elements = {
-			10.0.0.0/8,
-		}
-	}
-	map tcp_services {
-		type inet_service : verdict
-		flags interval
-		elements = {
-			22 comment "a" : jump svc_a,
-			80-90 comment "b" : accept,
-		}
-	}
-	chain svc_a {
-		ip saddr @src_a_v4 counter accept comment "a"
-	}
-	chain input {
-		tcp dport vmap @tcp_services
-		counter drop comment "end"
-	}
-}
-`
-
-func TestNftablesMeaning(t *testing.T) {
-	rs, err := ParseNftables(source.New("x.nft", []byte(nftText)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		p    ruleset.Packet
-		want ruleset.Verdict
-	}{
-		{packet("10.1.1.1", port.TCP, 22), ruleset.Accept},
-		{packet("11.1.1.1", port.TCP, 22), ruleset.Drop},
-		{packet("11.1.1.1", port.TCP, 90), ruleset.Accept},
-		{packet("11.1.1.1", port.TCP, 91), ruleset.Drop},
-		{packet("10.1.1.1", port.UDP, 22), ruleset.Drop},
-		{packet("2001:db8::1", port.TCP, 22), ruleset.Drop},
-		{packet("2001:db8::1", port.TCP, 80), ruleset.Accept},
-	} {
-		if got := rs.Decide(c.p).Verdict(); got != c.want {
-			t.Errorf("%s: %s, want %s", c.p, got, c.want)
-		}
-	}
-	if got := rs.Decider(packet("10.1.1.1", port.TCP, 22)).Origins[0].String(); got != "x.nft:37:3" {
-		t.Errorf("the rule for port 22 is at %s", got)
-	}
-}
-
-// TestNftablesRefuses changes one place of a text that is read, so that the kernel would
-// do something else with it than the words seem to say.
-func TestNftablesRefuses(t *testing.T) {
-	for _, c := range []struct{ old, new, words string }{
-		{"flush map inet portolan tcp_services\n", "", "not flushed"},
-		{"flush set inet portolan src_a_v4\n", "", "not flushed"},
-		{"flush chain inet portolan input\n", "", "not flushed"},
-		{"flush chain inet portolan svc_a\n", "", "not flushed"},
-		{"flush chain inet portolan input\n", "flush ruleset\n", "not a line"},
-		{"flush chain inet portolan input\n", "flush table inet portolan\n", "not a line"},
-		{"flush chain inet portolan input\n", "delete table inet portolan\n", "not a line"},
-		{"table inet portolan {", "table ip portolan {", "not a line"},
-		{"filter - 10; policy drop;", "filter; policy drop;", "base chain"},
-		{"80-90 comment", "20-90 comment", "not in order"},
-		{"80-90 comment", "90-80 comment", "not an element"},
-		{"80-90 comment", "80-65536 comment", "not an element"},
-		{"10.0.0.0/8,", "10.0.0.1/8,", "not an element"},
-		{"10.0.0.0/8,", "2001:db8::/32,", "not an element"},
-		{"jump svc_a,", "goto svc_a,", "not an element"},
-		{"jump svc_a,", "jump svc_b,", "no chain"},
-		{"jump svc_a,", "jump input,", "no chain"},
-		{"vmap @tcp_services", "vmap @udp_services", "no map"},
-		{"ip saddr @src_a_v4", "ip6 saddr @src_a_v4", "no set"},
-		{"ip saddr @src_a_v4", "ip saddr != @src_a_v4", "not understood"},
-		{"ip saddr @src_a_v4", "ip daddr @src_a_v4", "not understood"},
-		{"counter accept comment", "counter accept accept comment", "not understood"},
-		{"counter drop comment", "counter comment", "does nothing"},
-		{"counter drop comment", "counter reject comment", "not understood"},
-		{"counter drop comment", "counter drop # comment", "not understood"},
-		{"\tchain input {\n\t\ttcp", "\tchain svc_a {\n\t\ttcp", "other than input"},
-		{"counter drop comment \"end\"\n\t}\n}\n", "counter drop comment \"end\"\n\t}\n", "ends before"},
-		{"counter drop comment \"end\"", "counter drop comment \"\u00e9\"", "printable"},
-	} {
-		text := strings.Replace(nftText, c.old, c.new, 1)
-		if text == nftText {
-			t.Fatalf("%q is not in the text", c.old)
-		}
-		_, err := ParseNftables(source.New("x.nft", []byte(text)))
-		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.HasPrefix(err.Error(), "x.nft") {
-			t.Errorf("%q for %q: %v, want words about %q", c.new, c.old, err, c.words)
-		}
-	}
-}
-
 const v4Text = `*filter
 :PL-IN - [0:0]
 :PL-a - [0:0]
@@ -250,17 +135,6 @@ func TestWindowsRefuses(t *testing.T) {
 			t.Errorf("%q for %q: %v, want words about %q", c.new, c.old, err, c.words)
 		}
 	}
-}
-
-func FuzzNftables(f *testing.F) {
-	f.Add(nftText)
-	for _, text := range golden(f, "portolan.nft") {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		rs, err := ParseNftables(source.New("f", []byte(text)))
-		checkFuzzed(t, rs, err)
-	})
 }
 
 func FuzzIptables(f *testing.F) {
