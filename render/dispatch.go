@@ -18,6 +18,9 @@ func aboutPorts(r *ruleset.Rule) bool {
 	if r.Effect.Verdict == ruleset.Continue || !m.Types.IsAll() {
 		return false
 	}
+	if r.Name == "dhcp" || r.Name == "dhcpv6" {
+		return false // every ruleset has these two, and a line says them better than a chain
+	}
 	if m.Ports.IsAll() && !m.SourcePorts.IsAll() {
 		return false // a lookup would find the same for every port
 	}

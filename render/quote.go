@@ -167,9 +167,30 @@ var nftQuoting = quoting(template.FuncMap{
 	"hook":     nftHook,
 	"addrtype": func(family int) string { return [...]string{4: "ipv4_addr", 6: "ipv6_addr"}[family] },
 	"family":   func(family int) string { return [...]string{4: "ipv4", 6: "ipv6"}[family] },
+	"types":    nftTypes,
 	"icmp":     func(family int) string { return [...]string{4: "icmp", 6: "icmpv6"}[family] },
 	"proto":    func(p uint8) string { return port.Proto(p).String() },
 })
+
+// nftTypeNames are the names of ICMP types that nft 0.9.8 and later list and take.
+var nftTypeNames = map[int]map[uint8]string{
+	4: {0: "echo-reply", 3: "destination-unreachable", 5: "redirect", 8: "echo-request", 11: "time-exceeded", 12: "parameter-problem"},
+	6: {
+		1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded", 4: "parameter-problem", 128: "echo-request", 129: "echo-reply",
+		130: "mld-listener-query", 131: "mld-listener-report", 132: "mld-listener-done", 133: "nd-router-solicit", 134: "nd-router-advert",
+		135: "nd-neighbor-solicit", 136: "nd-neighbor-advert", 137: "nd-redirect", 143: "mld2-listener-report",
+	},
+}
+
+func nftTypes(family int, types []uint8) string {
+	out := make([]string, len(types))
+	for i, n := range types {
+		if out[i] = nftTypeNames[family][n]; out[i] == "" {
+			out[i] = strconv.Itoa(int(n))
+		}
+	}
+	return nftSet(strings.Join(out, ", "), len(out))
+}
 
 func nftSet(list string, n int) string {
 	if n == 1 {
