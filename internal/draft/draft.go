@@ -95,12 +95,13 @@ func (w *writer) head() {
 	w.say("A starting policy, made by "+w.program+" init from what was found on this host.", "")
 	if w.windows() {
 		w.say("As it stands it opens what the built-in policy opens here, every public listener and SSH,",
-			"and Remote Desktop and WinRM, all of it for everybody. The rest is suggestions: whole",
-			`blocks, and lines in blocks, behind "# ".`, "")
+			"and Remote Desktop and WinRM, all of it for everybody.")
 	} else {
 		w.say("As it stands it opens what the built-in policy opens here: every public listener, and SSH,",
-			"for everybody. The rest is suggestions: whole blocks, and lines in blocks, behind \"# \".", "")
+			"for everybody.")
 	}
+	w.say("", "A service that is installed later needs an allow of its own. The rest is suggestions:",
+		`whole blocks, and lines in blocks, behind "# ".`, "")
 	if len(w.inv.Files) == 0 {
 		w.say("No configuration file was found.")
 	} else {
@@ -400,14 +401,15 @@ func (w *writer) silent() {
 		w.table(rowsOf(alone, true))
 		w.gap()
 	}
-	var without []string
+	var without [][]string
 	for _, id := range w.inv.Found {
 		if !listening[id] {
-			without = append(without, plain(id))
+			without = append(without, []string{plain(id)})
 		}
 	}
 	if len(without) > 0 {
-		w.say("Found, without a port on which it is known to listen: " + strings.Join(without, ", ") + ".")
+		w.say("Found, without a port on which it is known to listen:", "")
+		w.table(without)
 		w.gap()
 	}
 }

@@ -191,6 +191,9 @@ func (w *writer) group(g *group) {
 	}
 	w.say(title, "")
 	w.table(rowsOf(g.claims, false))
+	if !g.byName {
+		w.say("", "Not by name, because a name would also open what has it on another address or for others.")
+	}
 	if off {
 		w.say("")
 	}

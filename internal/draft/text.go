@@ -61,24 +61,56 @@ type attr struct {
 // maxLine is where a list is broken up, in columns.
 const maxLine = 100
 
+// line is the value of a on one line.
+func (a *attr) line() string {
+	if a.list == nil {
+		return a.value
+	}
+	return "[" + strings.Join(a.list, ", ") + "]"
+}
+
+// long reports whether the value of a takes several lines.
+func (a *attr) long() bool { return len(a.line()) > maxLine }
+
+// width is where the equals sign of the attribute at i stands: below those of its neighbours
+// without a long one between them. What stands as a comment moves no other.
+func width(attrs []attr, i int) int {
+	if attrs[i].long() {
+		return 0
+	}
+	first, last := i, i
+	for first > 0 && !attrs[first-1].long() {
+		first--
+	}
+	for last+1 < len(attrs) && !attrs[last+1].long() {
+		last++
+	}
+	on, off := 0, 0
+	for _, a := range attrs[first : last+1] {
+		if a.off {
+			off = max(off, len(a.name))
+		} else {
+			on = max(on, len(a.name))
+		}
+	}
+	if on == 0 {
+		return off
+	}
+	return on
+}
+
 // block writes b in the form of "hcl fmt".
 func (w *writer) block(b block) {
 	begin := ""
 	if b.off {
 		begin = "# "
 	}
-	width := 0
-	for _, a := range b.attrs {
-		if !a.off {
-			width = max(width, len(a.name))
-		}
-	}
-	if b.off && len(b.attrs) == 1 && len(b.attrs[0].list) == 0 {
+	if b.off && len(b.attrs) == 1 && b.attrs[0].list == nil {
 		fmt.Fprintf(w, "%s%s { %s = %s }\n", begin, b.head, b.attrs[0].name, b.attrs[0].value)
 		return
 	}
 	fmt.Fprintf(w, "%s%s {\n", begin, b.head)
-	for _, a := range b.attrs {
+	for i, a := range b.attrs {
 		mark, note := "", ""
 		if a.off {
 			mark = "# "
@@ -86,14 +118,11 @@ func (w *writer) block(b block) {
 		if a.note != "" {
 			note = " # " + a.note
 		}
-		value := a.value
-		if a.list != nil {
-			value = "[" + strings.Join(a.list, ", ") + "]"
-			if len(value) > maxLine {
-				value = "[\n" + begin + "    " + strings.Join(a.list, ",\n"+begin+"    ") + ",\n" + begin + "  ]"
-			}
+		value := a.line()
+		if a.long() {
+			value = "[\n" + begin + "    " + strings.Join(a.list, ",\n"+begin+"    ") + ",\n" + begin + "  ]"
 		}
-		fmt.Fprintf(w, "%s  %s%-*s = %s%s\n", begin, mark, width, a.name, value, note)
+		fmt.Fprintf(w, "%s  %s%-*s = %s%s\n", begin, mark, width(b.attrs, i), a.name, value, note)
 	}
 	fmt.Fprintf(w, "%s}\n", begin)
 }
