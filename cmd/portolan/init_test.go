@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"golang.org/x/tools/txtar"
+	"pgregory.net/rapid"
 
 	"portolan/internal/catalog"
 	"portolan/internal/compile"
@@ -22,6 +23,7 @@ import (
 	"portolan/internal/host"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
+	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/policies"
@@ -78,7 +80,7 @@ allow "winrm" { ports = ["5985-5986/tcp"] }
 // promises: a draft is the same each time, is formatted, loads and compiles without a word,
 // opens what the built-in policy opens, and can be written for the firewalls of the host; and
 // all that it suggests is right, together and one by one.
-func (d *drafting) promises(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, facts *host.Facts) {
+func (d *drafting) promises(t rapid.TB, cat *catalog.Catalog, inv *inventory.Inventory, facts *host.Facts) {
 	t.Helper()
 	text, err := draft.Policy("portolan test", inv, facts)
 	if err != nil {
@@ -90,7 +92,10 @@ func (d *drafting) promises(t *testing.T, cat *catalog.Catalog, inv *inventory.I
 	if want := hclwrite.Format(text); !bytes.Equal(want, text) {
 		t.Errorf("the draft is not formatted:\n%s\nbut\n%s", text, want)
 	}
-	p := load(t, cat, string(text), diag.Info)
+	p, diags := checkPolicy(source.New("portolan.hcl", text), cat)
+	if diags.Max() == diag.Error || len(diags) > 0 && len(p.Allows) > 0 { // without one it allows nothing, and says so
+		t.Fatalf("%v\n%s", diags, text)
+	}
 	rules, diags := compile.Ruleset(p, inv)
 	for _, f := range diags {
 		t.Errorf("%s: %s\n%s", f.Span, f.Message, text)
@@ -109,6 +114,13 @@ func (d *drafting) promises(t *testing.T, cat *catalog.Catalog, inv *inventory.I
 	if c := ruleset.Equivalent(&quiet, want); c != nil {
 		t.Errorf("%s\n%s", c.Words("the draft", "the built-in policy"), text)
 	}
+	d.written(t, rules, windows, string(text))
+	d.suggestions(t, cat, inv, string(text), windows)
+}
+
+// written holds a ruleset against the firewalls of the host.
+func (d *drafting) written(t rapid.TB, rules *ruleset.Ruleset, windows bool, text string) {
+	t.Helper()
 	backends := []string{"nftables", "iptables"}
 	if windows {
 		backends = []string{"windows"}
@@ -122,14 +134,16 @@ func (d *drafting) promises(t *testing.T, cat *catalog.Catalog, inv *inventory.I
 			t.Errorf("%s: %v, %v\n%s", name, diags, err, text)
 		}
 	}
-	d.suggestions(t, cat, inv, string(text), windows)
 }
 
 // suggestions holds what stands as a comment in a draft against the language.
-func (d *drafting) suggestions(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, text string, windows bool) {
+func (d *drafting) suggestions(t rapid.TB, cat *catalog.Catalog, inv *inventory.Inventory, text string, windows bool) {
 	t.Helper()
-	all, blocks := uncommented(text, func(string) bool { return true })
-	p := load(t, cat, all, diag.Warning)
+	all, blocks := uncommented(text)
+	p, diags := checkPolicy(source.New("portolan.hcl", []byte(all)), cat)
+	if diags.Max() == diag.Error || len(diags) > 0 && len(p.Allows) > 0 {
+		t.Fatalf("%v\n%s", diags, all)
+	}
 	if _, diags := compile.Ruleset(p, inv); diags.Max() > diag.Info {
 		for _, f := range diags {
 			// The allow with notrack may reach what another service has on the same ports.
@@ -147,14 +161,29 @@ func (d *drafting) suggestions(t *testing.T, cat *catalog.Catalog, inv *inventor
 			t.Errorf("allow %q has what Windows cannot say:\n%s", a.Name.Text, all)
 		}
 	}
-	for _, one := range blocks {
-		alone, _ := uncommented(text, func(head string) bool { return head == one || strings.HasPrefix(head, "zone ") })
-		load(t, cat, alone, diag.Error)
+	// What arrives, with all that is suggested for it.
+	arrives := *p
+	arrives.Allows, arrives.Connects, arrives.Defaults.Output = slices.Clone(p.Allows), nil, ruleset.Accept
+	for i := range arrives.Allows {
+		arrives.Allows[i].NoTrack = source.Span{}
+	}
+	rules, _ := compile.Ruleset(&arrives, inv)
+	d.written(t, rules, windows, all)
+	var zones string
+	for _, b := range blocks {
+		if strings.HasPrefix(b, "zone ") {
+			zones += b
+		}
+	}
+	for _, b := range blocks {
+		if !strings.HasPrefix(b, "zone ") {
+			load(t, cat, zones+b, diag.Error)
+		}
 	}
 }
 
 // load loads a policy that has no finding of the severity or above.
-func load(t *testing.T, cat *catalog.Catalog, text string, none diag.Severity) *policy.Policy {
+func load(t rapid.TB, cat *catalog.Catalog, text string, none diag.Severity) *policy.Policy {
 	t.Helper()
 	p, diags := checkPolicy(source.New("portolan.hcl", []byte(text)), cat)
 	if diags.Max() >= none && len(diags) > 0 {
@@ -164,36 +193,30 @@ func load(t *testing.T, cat *catalog.Catalog, text string, none diag.Severity) *
 }
 
 var (
-	blockBegins = regexp.MustCompile(`^# ((?:zone|allow|deny|connect) "[^"]+") \{`)
+	blockBegins = regexp.MustCompile(`^# (zone|allow|deny|connect) "[^"]+" \{`)
 	lineInBlock = regexp.MustCompile(`^(  )# ([a-z0-9]+ +=)`)
 )
 
-// uncommented takes the comment away from blocks, and with all of them also from lines in
-// blocks. It returns the heads of all blocks that are comments.
-func uncommented(text string, chosen func(head string) bool) (string, []string) {
-	var out, heads []string
-	inside, whole := false, true
+// uncommented takes the comment away from all that is suggested. The blocks are those that
+// were comments.
+func uncommented(text string) (all string, blocks []string) {
+	var out strings.Builder
+	inside := false
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		if m := blockBegins.FindStringSubmatch(line); m != nil {
-			heads = append(heads, m[1])
-			inside = chosen(m[1])
-			whole = whole && inside
+		if blockBegins.MatchString(line) {
+			inside = true
+			blocks = append(blocks, "")
+		}
+		if !inside {
+			out.WriteString(lineInBlock.ReplaceAllString(line, "$1$2"))
+			continue
 		}
 		bare := strings.TrimPrefix(line, "# ")
-		if inside {
-			out = append(out, bare)
-		} else {
-			out = append(out, line)
-		}
-		inside = inside && !strings.HasSuffix(line, "}")
+		out.WriteString(bare)
+		blocks[len(blocks)-1] += bare
+		inside = !strings.HasSuffix(line, "}\n")
 	}
-	if whole {
-		for i := range out {
-			out[i] = lineInBlock.ReplaceAllString(out[i], "$1$2")
-		}
-	}
-	return strings.Join(out, "\n") + "\n", heads
+	return out.String(), blocks
 }
 
 // TestDraftOfHosts holds drafts for whole hosts against their promises.
@@ -275,6 +298,55 @@ func TestDraftOfCorpus(t *testing.T) {
 	if err != nil || drafts < 50 {
 		t.Fatalf("%d drafts, %v", drafts, err)
 	}
+}
+
+// TestDraftOfAnything holds drafts for listeners and connections of all kinds against their
+// promises.
+func TestDraftOfAnything(t *testing.T) {
+	d := newDrafting(t)
+	listens, connects := d.catalog.Names(d.catalog.IDs()...)
+	f := source.New("etc/some.conf", []byte("one\ntwo\nthree\n"))
+	rapid.Check(t, func(t *rapid.T) {
+		inv := &inventory.Inventory{OS: rapid.SampledFrom([]string{"", "linux", "windows", "freebsd"}).Draw(t, "system")}
+		ids := rapid.SliceOfNDistinct(rapid.SampledFrom(append(d.catalog.IDs(), "sshd", "sshd")), 1, 4, rapid.ID[string]).Draw(t, "services")
+		slices.Sort(ids)
+		inv.Found = ids
+		for _, id := range ids {
+			for range rapid.IntRange(0, 6).Draw(t, "claims") {
+				first := rapid.Uint16Range(1, 60000).Draw(t, "first")
+				c := inventory.Claim{
+					Service: id, Purpose: "words", Proto: rapid.SampledFrom(port.Protos[:]).Draw(t, "protocol"),
+					Ports: port.Range{First: first, Last: first + rapid.SampledFrom([]uint16{0, 0, 1, 99, 5000}).Draw(t, "more")},
+					Span:  f.Span(4, 7), Pairs: rapid.Bool().Draw(t, "pairs"),
+				}
+				if rapid.IntRange(0, 9).Draw(t, "none") == 0 {
+					c.Ports = port.Range{First: 1}
+				}
+				names, peer := listens[id], rapid.Bool().Draw(t, "outgoing") && len(connects[id]) > 0
+				if peer {
+					names = connects[id]
+				}
+				if len(names) == 0 {
+					continue
+				}
+				c.Listen = rapid.SampledFrom(names).Draw(t, "listen")
+				if peer {
+					c.Direction = inventory.Connect
+					c.Peer = rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.9", "127.0.0.1", "[::1]", "localhost", "0.0.0.0", "224.0.0.1", "fe80::1%eth0", "db.example", ""}).Draw(t, "peer")
+				} else {
+					c.Direction = inventory.Listen
+					c.Exposure = rapid.SampledFrom(inventory.Exposures[:]).Draw(t, "exposure")
+					c.Bind = rapid.SliceOfN(rapid.SampledFrom([]string{"*", "0.0.0.0", "::", "127.0.0.1", "::1", "localhost", "192.0.2.1", "2001:db8::1", "sip.example"}), 1, 2).Draw(t, "bind")
+				}
+				inv.Claims = append(inv.Claims, c)
+			}
+		}
+		facts := &host.Facts{Platform: inv.OS}
+		for range rapid.IntRange(0, 3).Draw(t, "listeners") {
+			facts.Listeners = append(facts.Listeners, host.Listener{Proto: port.TCP, Port: rapid.Uint16Min(1).Draw(t, "open"), Process: "x", From: "proc/net/tcp"})
+		}
+		d.promises(t, d.catalog, inv, facts)
+	})
 }
 
 // TestDraftIsNotFooled gives the drafts names and texts that try to be more than comments.

@@ -54,8 +54,8 @@ type writer struct {
 var zones = [...]struct{ name, words, example string }{
 	{"voice", "your voice platform, phones and trunks", `"192.0.2.0/24", "2001:db8:20::/48"`},
 	{"clients", "who else uses what this host offers", `"192.0.2.0/24", "2001:db8:30::/48"`},
-	{"cluster", "other hosts of the same product", `"198.51.100.0/26"`},
-	{"operators", "who administers this host", `"198.51.100.64/26"`},
+	{"cluster", "other hosts of the same product", `"198.51.100.0/26", "2001:db8:40::/48"`},
+	{"operators", "who administers this host", `"198.51.100.64/26", "2001:db8:50::/48"`},
 	{"scanners", "who gets nothing", `"203.0.113.0/24", "2001:db8:bad::/48"`},
 }
 
@@ -301,11 +301,10 @@ func (w *writer) ssh() {
 		w.say("SSH, for everybody, so that nobody is locked out. Narrow it to your operators:", "")
 		w.table(rowsOf(opened, false))
 	case len(all) > 0:
-		w.say("SSH was found, and not where operators of other hosts can reach it, so this would open nothing:", "")
+		w.say("SSH was found, and not where operators of other hosts can reach it, so it has no allow:", "")
 		w.table(rowsOf(all, false))
-		w.say("")
-		b.off = true
-		b.attrs = b.attrs[:3]
+		w.gap()
+		return
 	default:
 		w.say("SSH, for everybody, so that nobody is locked out: on port 22, because no configuration says",
 			"another one. Narrow it to your operators.")
