@@ -180,13 +180,13 @@ func (w *writer) networks() {
 // own lists the addresses of this host that somebody wrote.
 func (w *writer) own() {
 	var rows [][]string
-	seen := map[string]bool{}
+	seen := map[netip.Addr]bool{}
 	add := func(address, words, place string) {
 		a, ok := literal(address)
-		if !ok || seen[a.String()] {
+		if !ok || seen[a] {
 			return
 		}
-		seen[a.String()] = true
+		seen[a] = true
 		rows = append(rows, []string{a.String(), words, place})
 	}
 	for i := range w.inv.Claims {
@@ -214,15 +214,17 @@ func (w *writer) own() {
 func (w *writer) peers() {
 	var rows [][]string
 	var list []string
+	seen := map[netip.Addr]bool{}
 	for i := range w.inv.Claims {
 		c := &w.inv.Claims[i]
 		if c.Direction != inventory.Connect {
 			continue
 		}
 		a, ok := literal(c.Peer)
-		if !ok || slices.Contains(list, strconv.Quote(a.String())) {
+		if !ok || seen[a] {
 			continue
 		}
+		seen[a] = true
 		list = append(list, strconv.Quote(a.String()))
 		rows = append(rows, []string{a.String(), name(c), plain(c.Purpose), place(c.Span)})
 	}
@@ -334,21 +336,24 @@ func (w *writer) unclaimed() {
 	if w.facts == nil {
 		return
 	}
-	known := map[port.Proto]port.Set{}
+	claimed := map[port.Proto][]port.Range{}
 	ssh := false
 	for _, c := range w.listens() {
-		known[c.Proto] = known[c.Proto].Union(port.Of(c.Ports))
+		claimed[c.Proto] = append(claimed[c.Proto], c.Ports)
 		ssh = ssh || c.Service == sshd
 	}
 	if !ssh {
-		known[port.TCP] = known[port.TCP].Union(port.Of(port.Single(22)))
+		claimed[port.TCP] = append(claimed[port.TCP], port.Single(22))
 	}
 	if w.windows() {
-		known[port.TCP] = known[port.TCP].Union(port.Of(port.Single(3389), port.Range{First: 5985, Last: 5986}))
-		known[port.UDP] = known[port.UDP].Union(port.Of(port.Single(3389)))
+		claimed[port.TCP] = append(claimed[port.TCP], port.Single(3389), port.Range{First: 5985, Last: 5986})
+		claimed[port.UDP] = append(claimed[port.UDP], port.Single(3389))
 	}
 	// A UDP socket on a port that the system hands out is a client that waits for an answer.
-	known[port.UDP] = known[port.UDP].Union(dhcpClients).Union(w.facts.EphemeralPorts(port.UDP))
+	known := map[port.Proto]port.Set{
+		port.TCP: port.Of(claimed[port.TCP]...),
+		port.UDP: port.Of(claimed[port.UDP]...).Union(dhcpClients).Union(w.facts.EphemeralPorts(port.UDP)),
+	}
 	open := map[port.Proto][]port.Range{}
 	var rows [][]string
 	for _, x := range w.facts.Listeners {
