@@ -56,7 +56,7 @@ func TestKernelListsWhatWasMeant(t *testing.T) {
 		run(t, "table ip other {\n\tchain x {\n\t\ttype nat hook output priority -100; policy accept;\n\t\tip daddr 10.9.9.9 counter comment \"\u00fc\"\n\t}\n}\n", "nft", "-f", "-")
 		random := rapid.Custom(genRuleset)
 		written := 0
-		for seed := range 40 {
+		for seed := range 30 {
 			rs := random.Example(seed)
 			for _, f := range Backends[0].Forms {
 				out, ok := proveForm(t, Backends[0], f, rs)
@@ -74,20 +74,19 @@ func TestKernelListsWhatWasMeant(t *testing.T) {
 	})
 }
 
-// TestKernelSweepFurther asks with packets what the other sweeps do not have: media before
-// connection tracking, and counts of connections that nothing exhausts.
-func TestKernelSweepFurther(t *testing.T) {
+// TestKernelSweepUntracked asks with packets what the other sweeps do not have: media before
+// connection tracking.
+func TestKernelSweepUntracked(t *testing.T) {
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer link.Close()
-		for _, rs := range []*ruleset.Ruleset{untrackedHost(), confinedHost()} {
-			loaders[0].load(t, rs)
-			for _, from := range []string{"10.20.1.1", "2001:db8:7::5"} {
-				sweep(t, link, rs, from)
-			}
+		rs := untrackedHost()
+		loaders[0].load(t, rs)
+		for _, from := range []string{"10.20.1.1", "2001:db8:7::5"} {
+			sweep(t, link, rs, from)
 		}
 	})
 }
@@ -381,7 +380,7 @@ func TestKernelMutations(t *testing.T) {
 			}
 		}
 		taken, refused, different := 0, 0, 0
-		for n := range 500 {
+		for n := range 300 {
 			text := mutate(random, texts[n%len(texts)])
 			rs, err := verify.ParseNftables(source.New("mutated", []byte(text)))
 			if err != nil {
@@ -404,7 +403,7 @@ func TestKernelMutations(t *testing.T) {
 			}
 		}
 		t.Logf("%d refused, %d taken", refused, taken)
-		if taken < 20 || refused < 100 {
+		if taken < 15 || refused < 80 {
 			t.Errorf("%d texts were refused and %d taken, too few to prove anything", refused, taken)
 		}
 	})
@@ -432,7 +431,7 @@ func TestKernelMutationsOfJSON(t *testing.T) {
 		loaders[0].load(t, rs)
 		whole := strings.ReplaceAll(run(t, "", "nft", "-j", "list", "table", "inet", "portolan"), `}, {"`, "},\n{\"")
 		taken, refused := 0, 0
-		for range 400 {
+		for range 250 {
 			text := mutate(random, whole)
 			read, err := verify.ParseNftablesJSON(source.New("mutated", []byte(text)))
 			if err != nil {
@@ -458,7 +457,7 @@ func TestKernelMutationsOfJSON(t *testing.T) {
 			}
 		}
 		t.Logf("%d refused, %d taken", refused, taken)
-		if taken < 10 || refused < 50 {
+		if taken < 10 || refused < 40 {
 			t.Errorf("%d texts were refused and %d taken, too few to prove anything", refused, taken)
 		}
 	})
