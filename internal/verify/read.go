@@ -28,7 +28,7 @@ func Detect(f *source.File) string {
 	switch text := f.Text; {
 	case bytes.Contains(text, []byte("table inet portolan")):
 		return "nftables"
-	case bytes.Contains(text, []byte("*filter\n")):
+	case isIptables(text):
 		return "iptables"
 	case bytes.Contains(text, []byte("#Requires -Modules NetSecurity")):
 		return "windows"
@@ -41,20 +41,6 @@ func readNftables(files []*source.File) (*ruleset.Ruleset, error) {
 		return nil, fmt.Errorf("nftables is one text, not %d", len(files))
 	}
 	return ParseNftables(files[0])
-}
-
-func readIptables(files []*source.File) (*ruleset.Ruleset, error) {
-	switch len(files) {
-	case 1:
-		v4, v6, err := SplitIptables(files[0])
-		if err != nil {
-			return nil, err
-		}
-		return ParseIptables(v4, v6)
-	case 2:
-		return ParseIptables(files[0], files[1])
-	}
-	return nil, fmt.Errorf("iptables does not come in %d files", len(files))
 }
 
 func readWindows(files []*source.File) (*ruleset.Ruleset, error) {
