@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -30,6 +31,9 @@ import (
 // line that is not understood and shows it.
 func readIptables(files []*source.File) (*ruleset.Ruleset, error) {
 	t := &iptTexts{sets: map[string]*iptSet{}, families: map[int]*iptFamily{}}
+	if len(files) == 0 {
+		return nil, errors.New("iptables: there is no text to read")
+	}
 	for _, f := range files {
 		if err := t.add(f); err != nil {
 			return nil, err
@@ -101,7 +105,7 @@ type iptSet struct {
 	family int
 	most   int // elements
 	ranges []addr.Range
-	line   line // where it is created
+	peers  addr.Set // of the ranges, once a rule has asked
 }
 
 const iptMarker = "# ==== "
@@ -295,7 +299,7 @@ func (t *iptTexts) setLine(l line) error {
 	}
 	switch {
 	case len(words) >= 5 && words[0] == "create":
-		set := &iptSet{most: 65536, line: l}
+		set := &iptSet{most: 65536}
 		switch {
 		case t.sets[words[1]] != nil:
 			return l.errorf("a set that is created twice")
@@ -853,8 +857,11 @@ func (r *iptLine) set() bool {
 	if set == nil || set.family != r.family {
 		return false
 	}
+	if set.peers.IsEmpty() {
+		set.peers = addr.OfRanges(set.ranges...)
+	}
 	side := w.next()
-	r.match.Peers = r.match.Peers.Intersect(addr.OfRanges(set.ranges...))
+	r.match.Peers = r.match.Peers.Intersect(set.peers)
 	return (side == "src" || side == "dst") && r.side(side == "dst")
 }
 
