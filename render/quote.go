@@ -244,9 +244,12 @@ func nftSeconds(n int) string {
 
 // iptQuoting are the functions of iptables.tmpl; the forms are those of iptables-save.
 var iptQuoting = quoting(template.FuncMap{
-	"comment":   func(s string) string { return iptString(printable(s, "", 255)) },
+	"comment":   iptComment,
 	"prefix":    iptPrefix,
 	"cidr":      func(p *netip.Prefix) string { return p.String() },
+	"member":    iptMember,
+	"setfamily": func(family int) string { return [...]string{4: "inet", 6: "inet6"}[family] },
+	"heredoc":   quoteHeredoc,
 	"interface": quoteInterface,
 	"ports":     func(rs []port.Range) string { return quotePorts(rs, ":", ",") },
 	"states":    func(s ruleset.States) string { return strings.ToUpper(quoteStates(s)) },
@@ -276,6 +279,43 @@ var iptQuoting = quoting(template.FuncMap{
 	},
 	"program": func(family int) string { return [...]string{4: "ip", 6: "ip6"}[family] },
 })
+
+// iptComment quotes a comment. iptables-save leaves out the quotes of a word that begins
+// with a dash, and iptables-restore then may take it for an option and refuse what was
+// saved; so no comment begins with one.
+func iptComment(s string) string {
+	s = printable(s, "", 255)
+	if strings.HasPrefix(s, "-") {
+		s = "?" + s[1:]
+	}
+	return iptString(s)
+}
+
+// iptMember is an element of a set as ipset lists it: a host without its length. A prefix
+// of length 0 is not taken by hash:net.
+func iptMember(p netip.Prefix) (string, error) {
+	switch {
+	case !p.IsValid() || p.Bits() == 0 || p.Masked() != p:
+		return "", fmt.Errorf("%s cannot be in a set", p)
+	case p.IsSingleIP():
+		return p.Addr().String(), nil
+	}
+	return p.String(), nil
+}
+
+// quoteHeredoc is the text of a here-document with the given end, quoted in the shell, in
+// which nothing is special but a line that is the end.
+func quoteHeredoc(end, text string) (string, error) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimSpace(line) == end {
+			return "", fmt.Errorf("a line %q in the text that it ends", end)
+		}
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		return "", fmt.Errorf("the text before %s has no last line end", end)
+	}
+	return text + end, nil
+}
 
 // iptString quotes a word the way iptables-save does: bare when every character is
 // harmless, else in double quotes with a backslash before quotes and backslashes.

@@ -39,6 +39,7 @@ var Backends = [...]Backend{
 	}},
 	{"iptables", "iptables and ip6tables 1.8.7 and later", []Form{
 		{"restore", "files for iptables-restore and ip6tables-restore", "iptables", writeIptables},
+		{"script", "a shell script that loads them, goes back, checks and removes", "iptables", writeIptablesScript},
 	}},
 	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", []Form{
 		{"powershell", "a PowerShell script", "windows", writeWindows},

@@ -403,11 +403,7 @@ func TestTextAndSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, _ := prove(t, b, rs)
-	v4, v6, err := verify.SplitIptables(source.New("both", Text(out)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := verify.ParseIptables(v4, v6)
+	back, err := verify.Read("iptables", []*source.File{source.New("both", Text(out))})
 	if err != nil {
 		t.Fatal(err)
 	}
