@@ -40,7 +40,9 @@ var Backends = [...]Backend{
 		{"restore", "files for iptables-restore and ip6tables-restore", "iptables", writeIptables},
 	}},
 	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", []Form{
-		{"powershell", "a PowerShell script", "windows", writeWindows},
+		{"powershell", "a PowerShell script on the NetSecurity cmdlets, and its tests for Pester", "windows", writeWindows},
+		{"netsh", "a batch file on netsh, for hosts without PowerShell", "windows", writeNetsh},
+		{"gpo", "a registry file with the rules of a Group Policy", "windows", writeGPO},
 	}},
 }
 

@@ -37,7 +37,7 @@ func TestWindowsSubtractsDenies(t *testing.T) {
 		}
 		if out, ok := prove(t, windows(t), rs); ok {
 			written++
-			if bytes.Contains(out[0].Data, []byte("'Block'")) {
+			if bytes.Contains(out[0].Data, []byte("Action        = 'Block'")) {
 				t.Fatalf("a block rule")
 			}
 		}
