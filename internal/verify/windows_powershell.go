@@ -13,7 +13,7 @@ import (
 // windowsProgram is the SHA-256 of all lines of the script that are not data: the help,
 // the parameters and the code. PowerShell cannot be read with a small grammar, so the
 // program must be the one this version knows to the letter, and only the data is read.
-const windowsProgram = "51d86fe9e0c389fe3aa940359c3d01b3cec953dbcd1c88b48a08979a5c8999c3"
+const windowsProgram = "9f9bb1015a1ae45db18120a3c75ae105c43a60c722c70eefd26e00c03505aa41"
 
 // ParseWindows reads a script of ours into the ruleset that Windows Firewall is after
 // running it, what Windows does by itself included; where the script speaks of what

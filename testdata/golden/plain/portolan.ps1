@@ -140,6 +140,8 @@ param(
 )
 
 Set-StrictMode -Version Latest
+# The cmdlets of NetSecurity and NetTCPIP live in modules, which do not see this: each of
+# them is given -ErrorAction Stop.
 $ErrorActionPreference = 'Stop'
 
 # The default outbound action under which the rules mean the policy: 'Allow' when the
@@ -266,7 +268,7 @@ $Rules = @(
 
 $Group = 'Portolan'
 $Store = 'PersistentStore'
-$NamePattern = '^PL-[a-z0-9_]{1,40}-[0-9a-f]{12}(-domain)?(-private)?(-public)?$'
+$NamePattern = '^PL-[a-z0-9_]{1,40}-[0-9a-f]{12}(-domain)?(-private)?(-public)?\z'
 $Netsh = Join-Path -Path $env:SystemRoot -ChildPath 'System32\netsh.exe'
 
 # What a rule says, and the value of what the data block leaves out.
@@ -369,12 +371,12 @@ function Get-RuleRecord {
     if ($Rule.Count -eq 0) {
         return $records
     }
-    $ports = Get-NetFirewallPortFilter -PolicyStore $Store | ConvertTo-FilterTable
-    $addresses = Get-NetFirewallAddressFilter -PolicyStore $Store | ConvertTo-FilterTable
-    $programs = Get-NetFirewallApplicationFilter -PolicyStore $Store | ConvertTo-FilterTable
-    $services = Get-NetFirewallServiceFilter -PolicyStore $Store | ConvertTo-FilterTable
-    $types = Get-NetFirewallInterfaceTypeFilter -PolicyStore $Store | ConvertTo-FilterTable
-    $interfaces = Get-NetFirewallInterfaceFilter -PolicyStore $Store | ConvertTo-FilterTable
+    $ports = Get-NetFirewallPortFilter -PolicyStore $Store -ErrorAction Stop | ConvertTo-FilterTable
+    $addresses = Get-NetFirewallAddressFilter -PolicyStore $Store -ErrorAction Stop | ConvertTo-FilterTable
+    $programs = Get-NetFirewallApplicationFilter -PolicyStore $Store -ErrorAction Stop | ConvertTo-FilterTable
+    $services = Get-NetFirewallServiceFilter -PolicyStore $Store -ErrorAction Stop | ConvertTo-FilterTable
+    $types = Get-NetFirewallInterfaceTypeFilter -PolicyStore $Store -ErrorAction Stop | ConvertTo-FilterTable
+    $interfaces = Get-NetFirewallInterfaceFilter -PolicyStore $Store -ErrorAction Stop | ConvertTo-FilterTable
     foreach ($one in $Rule) {
         $id = [string] $one.InstanceID
         foreach ($table in $ports, $addresses, $programs, $services, $types, $interfaces) {
@@ -464,7 +466,7 @@ function Add-GroupRule {
             $values[$key] = $Record[$key]
         }
     }
-    $null = New-NetFirewallRule @values -Confirm:$false
+    $null = New-NetFirewallRule @values -Confirm:$false -ErrorAction Stop
     Write-Verbose -Message "created $($Record['Name'])"
     [pscustomobject]@{ Action = 'Created'; Name = $Record['Name']; Detail = $Record['DisplayName'] }
 }
@@ -488,7 +490,7 @@ function Clear-GroupRule {
         return
     }
     $detail = [string] $Rule.DisplayName
-    Remove-NetFirewallRule -InputObject $Rule -Confirm:$false
+    Remove-NetFirewallRule -InputObject $Rule -Confirm:$false -ErrorAction Stop
     Write-Verbose -Message "removed $name"
     [pscustomobject]@{ Action = 'Removed'; Name = $name; Detail = $detail }
 }
@@ -505,7 +507,7 @@ function Edit-OutboundAction {
     if (-not $PSCmdlet.ShouldProcess("profile $name", "Set default outbound action $action")) {
         return
     }
-    Set-NetFirewallProfile -Name $name -DefaultOutboundAction $action -PolicyStore $Store -Confirm:$false
+    Set-NetFirewallProfile -Name $name -DefaultOutboundAction $action -PolicyStore $Store -Confirm:$false -ErrorAction Stop
     [pscustomobject]@{ Action = 'Changed'; Name = $name; Detail = "default outbound action $action" }
 }
 
@@ -515,7 +517,7 @@ function Get-OutboundAction {
     [OutputType([hashtable])]
     param()
     $actions = @{}
-    foreach ($one in @(Get-NetFirewallProfile -PolicyStore $Store)) {
+    foreach ($one in @(Get-NetFirewallProfile -PolicyStore $Store -ErrorAction Stop)) {
         $actions[[string] $one.Name] = [string] $one.DefaultOutboundAction
     }
     $actions
@@ -588,7 +590,7 @@ function Get-WantedExclusion {
     [OutputType([System.Collections.Specialized.OrderedDictionary])]
     param()
     foreach ($protocol in 'tcp', 'udp') {
-        $settings = if ($protocol -eq 'tcp') { @(Get-NetTCPSetting) } else { @(Get-NetUDPSetting) }
+        $settings = if ($protocol -eq 'tcp') { @(Get-NetTCPSetting -ErrorAction Stop) } else { @(Get-NetUDPSetting -ErrorAction Stop) }
         $settings = @($settings | Where-Object -FilterScript { $_.DynamicPortRangeNumberOfPorts -gt 0 })
         if ($settings.Count -eq 0) {
             throw "Windows does not say what the dynamic $protocol ports are"
@@ -660,8 +662,9 @@ function Assert-TrustedOwner {
         [string] $Path
     )
     $owner = (Get-Acl -LiteralPath $Path).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+    $installer = 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464'
     $self = [System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value
-    if ($owner -notin 'S-1-5-32-544', 'S-1-5-18', $self) {
+    if ($owner -notin 'S-1-5-32-544', 'S-1-5-18', $installer, $self) {
         throw "$Path belongs to $owner and not to an administrator: look at it, and remove it or name another -JournalPath"
     }
 }
@@ -819,7 +822,7 @@ if ($Verify) {
                 [pscustomobject]@{ Name = $name; Difference = 'is not in this file' }
             }
         }
-        foreach ($one in @(Get-NetFirewallProfile -PolicyStore ActiveStore)) {
+        foreach ($one in @(Get-NetFirewallProfile -PolicyStore ActiveStore -ErrorAction Stop)) {
             if ($one.Name -notin $chosen) {
                 continue
             }

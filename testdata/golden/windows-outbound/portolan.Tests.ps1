@@ -18,7 +18,7 @@ $env:PORTOLAN_TEST_MACHINE = 'yes'; Invoke-Pester -Path .\portolan.Tests.ps1 -Ou
 # portolan 0.1.0
 
 BeforeAll {
-    $Script = Join-Path -Path $PSScriptRoot -ChildPath 'portolan.ps1'
+    $File = Join-Path -Path $PSScriptRoot -ChildPath 'portolan.ps1'
     $Journal = Join-Path -Path ([System.IO.Path]::GetTempPath()) -ChildPath "portolan-$([guid]::NewGuid())\journal.json"
     $Store = 'PersistentStore'
 
@@ -43,7 +43,7 @@ BeforeAll {
     # The data block, as PowerShell's own parser reads it and without running it.
     $problems = $null
     $tokens = $null
-    $tree = [System.Management.Automation.Language.Parser]::ParseFile($Script, [ref] $tokens, [ref] $problems)
+    $tree = [System.Management.Automation.Language.Parser]::ParseFile($File, [ref] $tokens, [ref] $problems)
     $block = $tree.Find({
             param($node)
             $node -is [System.Management.Automation.Language.AssignmentStatementAst] -and $node.Left.Extent.Text -eq '$Rules'
@@ -51,14 +51,14 @@ BeforeAll {
     $Data = @($block.Right.Expression.SafeGetValue())
     $Before = Get-OtherRule
 
-    if ((Get-OwnRule).Count -gt 0) {
+    if (@(Get-OwnRule).Count -gt 0) {
         throw 'the group Portolan is not empty: run portolan.ps1 -Remove first'
     }
 }
 
 AfterAll {
-    if ($env:PORTOLAN_TEST_MACHINE -eq 'yes' -and (Get-OwnRule).Count -gt 0) {
-        $null = & $Script -Remove -JournalPath $Journal -Confirm:$false
+    if ($env:PORTOLAN_TEST_MACHINE -eq 'yes' -and @(Get-OwnRule).Count -gt 0) {
+        $null = & $File -Remove -JournalPath $Journal -Confirm:$false
     }
     if (Test-Path -LiteralPath (Split-Path -Path $Journal -Parent)) {
         Remove-Item -LiteralPath (Split-Path -Path $Journal -Parent) -Recurse -Force
@@ -72,17 +72,17 @@ Describe 'portolan.ps1' {
     }
 
     It 'changes nothing with -WhatIf' {
-        $null = & $Script -WhatIf -JournalPath $Journal
-        (Get-OwnRule).Count | Should -Be 0
+        $null = & $File -WhatIf -JournalPath $Journal
+        @(Get-OwnRule).Count | Should -Be 0
         Test-Path -LiteralPath $Journal | Should -BeFalse
     }
 
     It 'fails with -Verify while the rules are missing' {
-        { & $Script -Verify 3> $null } | Should -Throw
+        { & $File -Verify 3> $null } | Should -Throw
     }
 
     It 'creates exactly the rules of the data block' {
-        $null = & $Script -JournalPath $Journal 3> $null
+        $null = & $File -JournalPath $Journal 3> $null
         @(Get-OwnRule | ForEach-Object -Process { $_.Name } | Sort-Object) | Should -Be @($Data | ForEach-Object -Process { $_.Name } | Sort-Object)
         Test-Path -LiteralPath $Journal | Should -BeTrue
         Test-Path -LiteralPath ([System.IO.Path]::ChangeExtension($Journal, '.wfw')) | Should -BeTrue
@@ -106,7 +106,7 @@ Describe 'portolan.ps1' {
     It 'finds nothing to change the second time' {
         $text = Get-OwnText
         $written = (Get-Item -LiteralPath $Journal).LastWriteTimeUtc
-        $out = @(& $Script -JournalPath $Journal 3> $null)
+        $out = @(& $File -JournalPath $Journal 3> $null)
         $out.Count | Should -Be 1
         $out[0].Detail | Should -Be '0 changes'
         Get-OwnText | Should -Be $text
@@ -116,7 +116,7 @@ Describe 'portolan.ps1' {
     It 'passes -Verify as far as the rules go' {
         $found = @()
         try {
-            & $Script -Verify 3> $null | ForEach-Object -Process { $found += $_ }
+            & $File -Verify 3> $null | ForEach-Object -Process { $found += $_ }
         }
         catch {
             $found.Count | Should -BeGreaterThan 0
@@ -125,33 +125,33 @@ Describe 'portolan.ps1' {
     }
 
     It 'sees and mends a change by hand' {
-        $rule = (Get-OwnRule)[0]
+        $rule = @(Get-OwnRule)[0]
         Set-NetFirewallRule -Name $rule.Name -PolicyStore $Store -Enabled False
-        { & $Script -Verify 3> $null } | Should -Throw
-        $null = & $Script -JournalPath $Journal 3> $null
+        { & $File -Verify 3> $null } | Should -Throw
+        $null = & $File -JournalPath $Journal 3> $null
         [string] (Get-NetFirewallRule -Name $rule.Name -PolicyStore $Store).Enabled | Should -Be 'True'
     }
 
     It 'undoes the last run, and only once' {
-        $null = & $Script -Rollback -JournalPath $Journal
+        $null = & $File -Rollback -JournalPath $Journal
         @(Get-OwnRule | Where-Object -FilterScript { [string] $_.Enabled -eq 'False' }).Count | Should -Be 1
-        $out = @(& $Script -Rollback -JournalPath $Journal)
+        $out = @(& $File -Rollback -JournalPath $Journal)
         $out[-1].Detail | Should -Be '0 changes'
         @(Get-OwnRule).Count | Should -Be $Data.Count
     }
 
     It 'removes its rules with -Remove, and -Rollback brings them back' {
-        $null = & $Script -Remove -JournalPath $Journal 3> $null
-        (Get-OwnRule).Count | Should -Be 0
-        $null = & $Script -Rollback -JournalPath $Journal
+        $null = & $File -Remove -JournalPath $Journal 3> $null
+        @(Get-OwnRule).Count | Should -Be 0
+        $null = & $File -Rollback -JournalPath $Journal
         @(Get-OwnRule).Count | Should -Be $Data.Count
-        $null = & $Script -Remove -JournalPath $Journal 3> $null
+        $null = & $File -Remove -JournalPath $Journal 3> $null
     }
 
     It 'opens the ports in one profile when told so' {
-        $null = & $Script -Profile Domain -JournalPath $Journal 3> $null
+        $null = & $File -Profile Domain -JournalPath $Journal 3> $null
         @(Get-OwnRule | Where-Object -FilterScript { [string] $_.Profile -ne 'Domain' }).Count | Should -Be 0
-        $null = & $Script -Remove -JournalPath $Journal 3> $null
+        $null = & $File -Remove -JournalPath $Journal 3> $null
     }
 
     It 'has not touched the rules of others' {
