@@ -92,13 +92,13 @@ func (r *regReader) line(l line) error {
 		return nil
 	case !r.begun:
 		r.begun = true
-		switch l.text {
-		case "REGEDIT4":
+		switch {
+		case l.text == "REGEDIT4":
 			r.ours = true
 			return nil
-		case "Windows Registry Editor Version 5.00":
+		case l.text == "Windows Registry Editor Version 5.00":
 			return nil
-		case gpoKey, hostKey:
+		case isKey(l.text, gpoKey), isKey(l.text, hostKey):
 			r.query, r.key = true, l.text
 			return nil
 		}
@@ -118,17 +118,15 @@ func (r *regReader) line(l line) error {
 		}
 		return nil
 	case !r.query && l.text[0] == '[':
-		switch l.text {
-		case "[" + gpoKey + "]":
-			r.key = gpoKey
-		case "[" + hostKey + "]":
-			if r.ours {
-				return l.errorf("rules are not put into the key of the host by hand")
-			}
-			r.key = hostKey
-		default:
+		key := strings.TrimSuffix(l.text[1:], "]")
+		switch {
+		case isKey(key, gpoKey):
+		case !isKey(key, hostKey):
 			return l.errorf("a key that does not hold the firewall's rules")
+		case r.ours:
+			return l.errorf("rules are not put into the key of the host by hand")
 		}
+		r.key = key
 		return nil
 	case r.key == "":
 		return l.errorf("a value outside of a key")
@@ -139,6 +137,10 @@ func (r *regReader) line(l line) error {
 	}
 	return r.ruleOf(l, name, value)
 }
+
+// isKey reports whether a line names the key. The registry does not tell upper from lower
+// case, and Windows gives back what was written first.
+func isKey(text, key string) bool { return strings.EqualFold(text, key) }
 
 // value is the name and the string of a value: `"name"="string"`, or of reg query
 // "name    REG_SZ    string".
