@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"portolan/internal/diag"
+	"portolan/internal/port"
 	"portolan/internal/ruleset"
 )
 
@@ -100,4 +102,68 @@ func TestWindowsFormsReadBack(t *testing.T) {
 		}
 	}
 	t.Logf("%v, with outbound %d", written, outbound)
+}
+
+// TestWindowsRefusals: what no form can say is refused in words that say what to do.
+func TestWindowsRefusals(t *testing.T) {
+	out := func(change func(*ruleset.Rule)) *ruleset.Ruleset {
+		rs := outboundHost()
+		change(&rs.Output.Rules[len(rs.Output.Rules)-1])
+		return rs
+	}
+	log := ruleset.Log{Rate: ruleset.Rate{Count: 5, Period: "minute"}, Burst: 5}
+	for name, c := range map[string]struct {
+		rs          *ruleset.Ruleset
+		words, help string
+	}{
+		"connections": {out(func(r *ruleset.Rule) {
+			r.Effect.Connections = ruleset.Connections{Count: 20, Name: "calls"}
+		}), "at most 20 are to be open", "leave the number of connections out"},
+		"log": {out(func(r *ruleset.Rule) {
+			r.Effect = ruleset.Effect{Verdict: ruleset.Continue, Log: log}
+		}), "no log", "profiles"},
+		"interface": {out(func(r *ruleset.Rule) { r.Match.Interfaces = ruleset.InterfacesOf("eth0") }), "interface eth0", "addresses"},
+		"loopback address": {out(func(r *ruleset.Rule) { r.Match.Peers = sources("::1") }), "no rule for :: and ::1", "::/126"},
+		"everything but a little": {out(func(r *ruleset.Rule) {
+			r.Match = ruleset.Any()
+		}), "", ""},
+		"untracked": {func() *ruleset.Ruleset {
+			rs := plainHost()
+			rs.Untracked = port.Of(port.Range{First: 25000, Last: 25399})
+			return rs
+		}(), "25000-25399 are to be untracked", "leave notrack out"},
+		"drops of what leaves": {func() *ruleset.Ruleset {
+			rs := plainHost()
+			r := service("no telnet", "", port.TCP, "23", sources("0.0.0.0/0", "::/0"))
+			r.Effect.Verdict = ruleset.Drop
+			rs.Output = ruleset.Chain{Default: ruleset.Accept, Rules: []ruleset.Rule{r}}
+			return rs
+		}(), "the ruleset drops it", "drop what leaves and no rule accepts"},
+		"no replies leave": {func() *ruleset.Ruleset {
+			rs := outboundHost()
+			rs.Output.Rules = rs.Output.Rules[1:]
+			return rs
+		}(), "Windows by itself accepts it", "accept established"},
+	} {
+		for _, f := range windowsForms(t) {
+			_, refused := proveForm(t, f, c.rs)
+			if (refused == "") != (c.words == "") || !strings.Contains(refused, c.words) || !strings.Contains(refused, c.help) {
+				t.Errorf("%s, %s: %q, want %q and %q", name, f.Name, refused, c.words, c.help)
+			}
+		}
+	}
+}
+
+// TestWindowsReserves: ranges of ports that are let in can be reserved, single ports and
+// rules for every port cannot.
+func TestWindowsReserves(t *testing.T) {
+	rs := outboundHost()
+	rs.Input.Rules = append(rs.Input.Rules, service("all", "", port.TCP, "0-65535", sources("10.9.0.0/16")))
+	var got []string
+	for _, r := range windowsFile(&job{backend: "windows", rs: rs}).Reserve {
+		got = append(got, r.Protocol.String()+" "+r.Range.String())
+	}
+	if want := "tcp 20000-24999, udp 10000-10499, udp 25000-25500"; strings.Join(got, ", ") != want {
+		t.Errorf("%s can be reserved, want %s", strings.Join(got, ", "), want)
+	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // netshProgram is the SHA-256 of all lines of the batch file that are not data.
-const netshProgram = "3fd552c443e869c4506e0b3a61aa7295edfc76f8d9a997ed9485b55703402b71"
+const netshProgram = "3f9b00169c4956a8720336dcf31acb378f9861300e8a2e91b75df14444d8bb90"
 
 // Longer lines cmd.exe cuts.
 const maxCmdLine = 8191

@@ -62,8 +62,6 @@ call :admin
 if errorlevel 1 exit /b 5
 call :folder
 if errorlevel 1 exit /b 1
-type nul >"%PL_CURRENT%"
-if errorlevel 1 exit /b 1
 call :rules add
 rem Create before remove, and nothing is removed when something could not be created.
 if defined PL_FAILED goto failed
@@ -90,8 +88,6 @@ exit /b 0
 call :admin
 if errorlevel 1 exit /b 5
 call :folder
-if errorlevel 1 exit /b 1
-type nul >"%PL_CURRENT%"
 if errorlevel 1 exit /b 1
 call :rules clear
 call :stale
@@ -146,12 +142,19 @@ if not errorlevel 1 exit /b 0
 echo portolan: run this as an administrator
 exit /b 1
 
+rem A redirection that fails sets no errorlevel, so what was written is looked for.
 :folder
-if exist "%PL_DIR%\" exit /b 0
+if exist "%PL_DIR%\" goto fresh
 mkdir "%PL_DIR%"
-if errorlevel 1 exit /b 1
+if errorlevel 1 goto broken
 icacls.exe "%PL_DIR%" /inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F >nul
-exit /b
+if errorlevel 1 goto broken
+:fresh
+if exist "%PL_CURRENT%" del "%PL_CURRENT%"
+if exist "%PL_CURRENT%" goto broken
+type nul >"%PL_CURRENT%"
+if not exist "%PL_CURRENT%" goto broken
+exit /b 0
 
 :save
 if defined PL_SAVED exit /b 0
@@ -169,9 +172,8 @@ exit /b 1
 :add
 if defined PL_FAILED exit /b 1
 >>"%PL_NAMES%" echo %1
-if errorlevel 1 goto broken
+if not exist "%PL_NAMES%" goto broken
 >>"%PL_CURRENT%" echo %1
-if errorlevel 1 goto broken
 netsh.exe advfirewall firewall show rule name="%~1" >nul 2>&1
 if not errorlevel 1 exit /b 0
 call :save
