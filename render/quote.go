@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -359,8 +360,27 @@ var psQuoting = quoting(template.FuncMap{
 		}
 		return psLiteral(strconv.Itoa(p)), nil
 	},
-	"ports": func(rs []port.Range) string { return psList(rs, port.Range.String) },
-	"types": func(ns []uint8) string { return psList(ns, func(n uint8) string { return strconv.Itoa(int(n)) }) },
+	"direction": func(d ruleset.Direction) (string, error) {
+		switch d {
+		case ruleset.In:
+			return psLiteral("Inbound"), nil
+		case ruleset.Out:
+			return psLiteral("Outbound"), nil
+		}
+		return "", fmt.Errorf("%d is not a direction", d)
+	},
+	"outbound": func(filtered bool) string {
+		if filtered {
+			return psLiteral("Block")
+		}
+		return psLiteral("Allow")
+	},
+	"reserved": func(r reserved) string {
+		return psLiteral(strings.ToUpper(r.Protocol.String()) + " " + r.Range.String())
+	},
+	"exclusion": netshExclusion,
+	"ports":     func(rs []port.Range) string { return psList(rs, port.Range.String) },
+	"types":     func(ns []uint8) string { return psList(ns, func(n uint8) string { return strconv.Itoa(int(n)) }) },
 	"addresses": func(rs []addr.Range) string {
 		if len(rs) == 0 {
 			return psLiteral("Any")
@@ -385,6 +405,143 @@ func psList[T any](items []T, text func(T) string) string {
 // cannot be in a value ([MS-FASP] 2.2.37).
 func psLiteral(s string) string {
 	return "'" + strings.ReplaceAll(printable(s, "|", 4000), "'", "''") + "'"
+}
+
+// netshExclusion are the arguments that take a range out of the dynamic ports.
+func netshExclusion(r reserved) string {
+	return fmt.Sprintf("protocol=%s startport=%d numberofports=%d store=persistent", r.Protocol, r.Range.First, r.Range.Len())
+}
+
+// netshQuoting are the functions of windows_netsh.tmpl.
+var netshQuoting = quoting(template.FuncMap{
+	"remark":    cmdRemark,
+	"exclusion": netshExclusion,
+	"outbound": func(filtered bool) string {
+		if filtered {
+			return "block"
+		}
+		return "allow"
+	},
+	"arguments": netshArguments,
+})
+
+// cmdRemark is for the rest of a rem line. cmd.exe looks for %, and for & after odd
+// beginnings, before it knows that a line is a remark, a caret at its end takes the next
+// line in, and "/?" asks for help; so only characters that mean nothing come through.
+func cmdRemark(s string) string {
+	return strings.Map(func(c rune) rune {
+		if wordRune(c) || strings.ContainsRune(" /:,;+=@#", c) {
+			return c
+		}
+		return '_'
+	}, quoteLine(s))
+}
+
+// netshArguments are the arguments of "netsh advfirewall firewall add rule" behind the
+// name. No character of theirs means anything to cmd.exe.
+func netshArguments(r winRule) (string, error) {
+	protocol := strconv.Itoa(r.Protocol)
+	switch {
+	case r.Protocol < 0 || r.Protocol > anyProtocol:
+		return "", fmt.Errorf("%d is not a protocol", r.Protocol)
+	case len(r.Types) > 1:
+		return "", fmt.Errorf("rule %q has several ICMP types, and netsh takes one", r.Name)
+	case r.Protocol == anyProtocol:
+		protocol = "any"
+	case r.Protocol == int(port.TCP) || r.Protocol == int(port.UDP):
+		protocol = port.Proto(r.Protocol).String()
+	case r.Protocol == int(ruleset.ICMP):
+		protocol = "icmpv4"
+	case r.Protocol == int(ruleset.ICMPv6):
+		protocol = "icmpv6"
+	}
+	for _, n := range r.Types {
+		protocol += fmt.Sprintf(":%d,any", n)
+	}
+	out := "dir=" + r.Direction.String() + " action=allow protocol=" + protocol
+	if r.LocalPorts != nil {
+		out += " localport=" + quotePorts(r.LocalPorts, "-", ",")
+	}
+	if r.RemotePorts != nil {
+		out += " remoteport=" + quotePorts(r.RemotePorts, "-", ",")
+	}
+	out += " remoteip="
+	for i, p := range r.Peers {
+		if i > 0 {
+			out += ","
+		}
+		out += quoteRange(p)
+	}
+	if len(r.Peers) == 0 {
+		out += "any"
+	}
+	return out + " profile=any enable=yes", nil
+}
+
+// gpoQuoting are the functions of windows_gpo.tmpl.
+var gpoQuoting = quoting(template.FuncMap{
+	"outbound": func(filtered bool) string {
+		if filtered {
+			return "block"
+		}
+		return "allow"
+	},
+	"exclusion": netshExclusion,
+	"value":     func(r winRule) (string, error) { s, err := gpoRule(r); return regString(s), err },
+	"id":        func(s string) (string, error) { s, err := quoteName(s); return regString(s), err },
+})
+
+// regString is a string of a .reg file, in which a backslash takes the next character as
+// it is.
+func regString(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable(s, "", 1<<20)) + `"`
+}
+
+// gpoRule is a rule as Group Policy holds it, [MS-GPFAS] 2.2.2: fields that each end in
+// '|', for which no escape exists. Version 2.10 is the lowest that has ranges of ports.
+// No protocol means any, no profile means all.
+func gpoRule(r winRule) (string, error) {
+	var b strings.Builder
+	field := func(key, value string) { fmt.Fprintf(&b, "%s=%s|", key, printable(value, "|", 4000)) }
+	b.WriteString("v2.10|")
+	field("Action", "Allow")
+	field("Active", "TRUE")
+	field("Dir", map[ruleset.Direction]string{ruleset.In: "In", ruleset.Out: "Out"}[r.Direction])
+	if r.Protocol < 0 || r.Protocol > anyProtocol {
+		return "", fmt.Errorf("%d is not a protocol", r.Protocol)
+	}
+	if r.Protocol != anyProtocol {
+		field("Protocol", strconv.Itoa(r.Protocol))
+	}
+	for _, side := range []struct {
+		key   string
+		ports []port.Range
+	}{{"LPort", r.LocalPorts}, {"RPort", r.RemotePorts}} {
+		for _, p := range side.ports {
+			if p.Len() > 1 {
+				field(side.key+"2_10", p.String())
+			} else {
+				field(side.key, p.String())
+			}
+		}
+	}
+	for _, n := range r.Types {
+		field(map[int]string{int(ruleset.ICMP): "ICMP4", int(ruleset.ICMPv6): "ICMP6"}[r.Protocol], strconv.Itoa(int(n))+":*")
+	}
+	for _, p := range r.Peers {
+		key, text := "RA6", quoteRange(p)
+		if p.First.Is4() {
+			key = "RA4"
+			if prefix, ok := prefixOf(p); ok && !prefix.IsSingleIP() {
+				text = prefix.Addr().String() + "/" + net.IP(net.CIDRMask(prefix.Bits(), 32)).String()
+			}
+		}
+		field(key, text)
+	}
+	field("Name", r.DisplayName)
+	field("Desc", r.Description)
+	field("EmbedCtxt", "Portolan")
+	return b.String(), nil
 }
 
 // parsed reads one template of the house.

@@ -42,7 +42,9 @@ var Backends = [...]Backend{
 		{"script", "a shell script that loads them, goes back, checks and removes", "iptables", writeIptablesScript},
 	}},
 	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", []Form{
-		{"powershell", "a PowerShell script", "windows", writeWindows},
+		{"powershell", "a PowerShell script on the NetSecurity cmdlets, and its tests for Pester", "windows", writeWindows},
+		{"netsh", "a batch file on netsh, for hosts without PowerShell", "windows", writeNetsh},
+		{"gpo", "a registry file with the rules of a Group Policy", "windows", writeGPO},
 	}},
 }
 

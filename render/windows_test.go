@@ -21,29 +21,41 @@ func windows(t fatalf) Backend {
 	return b
 }
 
-// TestWindowsSubtractsDenies: accepts and drops in any order become allow rules that mean
-// the same.
+// TestWindowsSubtractsDenies: accepts and drops in any order, in both directions and with
+// source ports, become allow rules that mean the same in every form.
 func TestWindowsSubtractsDenies(t *testing.T) {
 	written := 0
 	rapid.Check(t, func(t *rapid.T) {
 		rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: builtin()}}
-		for range rapid.IntRange(1, 8).Draw(t, "rules") {
-			r := genService(t, false)
-			if rapid.Bool().Draw(t, "deny") {
-				r.Effect.Verdict = ruleset.Drop
-				r.Match.Protos = rapid.SampledFrom([]ruleset.Bytes{ruleset.AllBytes(), ruleset.BytesOf(6), ruleset.BytesOf(6, 17)}).Draw(t, "protos")
-			}
-			rs.Input.Rules = append(rs.Input.Rules, r)
+		chains := []*ruleset.Chain{&rs.Input}
+		if rapid.Bool().Draw(t, "output") {
+			rs.Output = ruleset.Chain{Default: ruleset.Drop, Rules: builtin()}
+			chains = append(chains, &rs.Output)
 		}
-		if out, ok := prove(t, windows(t), rs); ok {
-			written++
-			if bytes.Contains(out[0].Data, []byte("'Block'")) {
-				t.Fatalf("a block rule")
+		for _, c := range chains {
+			for range rapid.IntRange(1, 6).Draw(t, "rules") {
+				r := genService(t, false)
+				if rapid.IntRange(0, 2).Draw(t, "from a port") == 0 {
+					r.Match.SourcePorts = genPorts(t)
+				}
+				if rapid.Bool().Draw(t, "deny") {
+					r.Effect.Verdict = ruleset.Drop
+					r.Match.Protos = rapid.SampledFrom([]ruleset.Bytes{ruleset.AllBytes(), ruleset.BytesOf(6), ruleset.BytesOf(6, 17)}).Draw(t, "protos")
+				}
+				c.Rules = append(c.Rules, r)
+			}
+		}
+		for _, f := range windowsForms(t) {
+			if out, refused := proveWindows(t, f, rs); refused == "" {
+				written++
+				if bytes.Contains(out[0].Data, []byte("Action        = 'Block'")) || bytes.Contains(out[0].Data, []byte("action=block")) {
+					t.Fatalf("a block rule")
+				}
 			}
 		}
 	})
-	if written < 20 {
-		t.Errorf("only %d rulesets were written", written)
+	if written < 60 {
+		t.Errorf("only %d texts were written", written)
 	}
 }
 

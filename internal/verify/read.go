@@ -26,12 +26,12 @@ func Read(backend string, files []*source.File) (*ruleset.Ruleset, error) {
 // Detect tells by its content for which firewall a file is; "" when it is for none.
 func Detect(f *source.File) string {
 	switch text := f.Text; {
+	case windowsForm(f) != nil:
+		return "windows"
 	case bytes.Contains(text, []byte("table inet portolan")), isNftJSON(text):
 		return "nftables"
 	case isIptables(text):
 		return "iptables"
-	case bytes.Contains(text, []byte("#Requires -Modules NetSecurity")):
-		return "windows"
 	}
 	return ""
 }
@@ -55,7 +55,26 @@ func isNftJSON(text []byte) bool {
 
 func readWindows(files []*source.File) (*ruleset.Ruleset, error) {
 	if len(files) != 1 {
-		return nil, fmt.Errorf("the script for Windows is one text, not %d", len(files))
+		return nil, fmt.Errorf("a firewall for Windows is one text, not %d", len(files))
 	}
-	return ParseWindows(files[0])
+	if read := windowsForm(files[0]); read != nil {
+		return read(files[0])
+	}
+	return nil, fmt.Errorf("%s: not a script, a batch file or a registry file with rules for Windows", files[0].Name)
+}
+
+// windowsForm is the reader for the form that a firewall for Windows is in, nil when it is
+// in none.
+func windowsForm(f *source.File) func(*source.File) (*ruleset.Ruleset, error) {
+	// By how they begin: what stands behind that are names that we do not trust.
+	switch text := bytes.TrimLeft(f.Text, "\r\n"); {
+	case bytes.HasPrefix(text, []byte("#Requires -Version 5.1")):
+		return ParseWindows
+	case bytes.HasPrefix(text, []byte("@echo off")):
+		return ParseNetsh
+	case bytes.HasPrefix(text, []byte("REGEDIT4")), bytes.HasPrefix(text, []byte("Windows Registry Editor")),
+		bytes.HasPrefix(text, []byte("HKEY_LOCAL_MACHINE")), bytes.HasPrefix(text, []byte{0xff, 0xfe}):
+		return ParseWindowsRegistry
+	}
+	return nil
 }

@@ -1,8 +1,6 @@
 package verify
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/netip"
 	"strings"
 
@@ -12,22 +10,36 @@ import (
 	"portolan/internal/source"
 )
 
-// windowsProgram is the SHA-256 of all lines of the script that are not data: the help,
-// the parameters and the code. PowerShell cannot be read with a small grammar, so the
-// program must be the one this version knows to the letter, and only the data is read.
-const windowsProgram = "a4145866b0cdb8cd90ecd5da045fd812ac15aa1530aac99d0d188db94af23526"
+// What all forms for Windows share: a host with allow rules in any order, and what
+// Windows does by itself.
 
-// ParseWindows reads a script of ours into the ruleset that Windows Firewall is after
-// running it, what Windows does by itself included. An error names the line that is not
-// understood and shows it.
-//
-// By itself Windows drops inbound traffic that no rule allows
+// winHost is a Windows host as far as it was read.
+type winHost struct {
+	file     *source.File
+	rs       *ruleset.Ruleset
+	outbound bool // what leaves and no rule allows is blocked
+	count    int
+	seen     map[string]bool
+}
+
+// newWinHost is a host without rules. By itself Windows drops inbound traffic that no rule
+// allows, and outbound traffic where it was told to
 // (https://learn.microsoft.com/en-us/windows/security/operating-system-security/network-security/windows-firewall/rules).
 // It is stateful: replies and what belongs to a known connection pass, and what its
 // connection tracking calls broken does not. Traffic of the host to itself passes. The
 // last two are taken from general descriptions and were not tried on a real Windows.
-func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
-	p := &psParser{rs: &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}}
+func newWinHost(f *source.File) *winHost {
+	return &winHost{file: f, rs: &ruleset.Ruleset{Input: byItself(f)}, seen: map[string]bool{}}
+}
+
+// blockOutbound says that nothing leaves that no rule allows.
+func (h *winHost) blockOutbound() {
+	h.outbound = true
+	h.rs.Output = byItself(h.file)
+}
+
+func byItself(f *source.File) ruleset.Chain {
+	c := ruleset.Chain{Default: ruleset.Drop}
 	for _, implied := range []struct {
 		name   string
 		effect ruleset.Verdict
@@ -39,208 +51,104 @@ func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
 	} {
 		m := ruleset.Any()
 		implied.narrow(&m)
-		p.rs.Input.Rules = append(p.rs.Input.Rules, ruleset.Rule{
+		c.Rules = append(c.Rules, ruleset.Rule{
 			Match: m, Effect: ruleset.Effect{Verdict: implied.effect},
 			Name: implied.name, Comment: "what Windows does by itself",
 			Origins: []source.Span{f.Span(0, 0)},
 		})
 	}
-	program := sha256.New()
-	for l := range lines(f) {
-		if err := l.plain(); err != nil {
-			return nil, err
-		}
-		isData, err := p.line(l)
-		if err != nil {
-			return nil, err
-		}
-		if !isData {
-			program.Write([]byte(l.text))
-			program.Write([]byte{'\n'})
-		}
-	}
-	if p.state != psCode {
-		return nil, unfinished(f, "the data block is closed")
-	}
-	if sum := hex.EncodeToString(program.Sum(nil)); sum != windowsProgram {
-		return nil, unfamiliar(f, sum)
-	}
-	return p.rs, nil
+	return c
 }
 
-// What has been seen of a script.
-const (
-	psHelp   = iota // up to the end of the help
-	psHeader        // comment lines that name program, policy and files
-	psParam         // up to the data block
-	psData          // between rules
-	psRule          // in a rule
-	psCode          // behind the data block
-)
-
-type psParser struct {
-	rs    *ruleset.Ruleset
-	state int
-	rule  psFields
-	first line // of the rule
-}
-
-// psFields is one rule so far.
-type psFields struct {
-	name, display, description, protocol string
-	ports, types, sources                []string
-	seen                                 map[string]bool
-}
-
-// line takes one line and reports whether it is data and not program.
-func (p *psParser) line(l line) (bool, error) {
-	switch p.state {
-	case psHelp:
-		if l.text == "#>" {
-			p.state = psHeader
-		}
-	case psHeader:
-		// PowerShell gives meaning to "#Requires" and to nothing else in a comment line.
-		if strings.HasPrefix(l.text, "# ") {
-			return true, nil
-		}
-		p.state = psParam
-	case psParam:
-		if l.text == "$Rules = @(" {
-			p.state = psData
-		}
-	case psData:
-		switch l.text {
-		case "@{":
-			p.state, p.rule, p.first = psRule, psFields{seen: map[string]bool{}}, l
-			return true, nil
-		case ")":
-			p.state = psCode
-		default:
-			return true, l.errorf("not a rule")
-		}
-	case psRule:
-		if l.text != "}" {
-			return true, p.field(l)
-		}
-		p.state = psData
-		return true, p.add(l)
-	}
-	return false, nil
-}
-
-// field reads "Protocol      = 'UDP'" or "LocalPort     = @('1', '2-3')".
-func (p *psParser) field(l line) error {
-	key, value, ok := strings.Cut(l.text, "=")
-	key, value = strings.TrimRight(key, " "), strings.TrimPrefix(value, " ")
-	if !ok || p.rule.seen[key] {
-		return l.errorf("not a field of a rule, or there twice")
-	}
-	p.rule.seen[key] = true
-	list, isList := strings.CutPrefix(value, "@(")
-	if isList {
-		list, ok = strings.CutSuffix(list, ")")
-	} else {
-		list = value
-	}
-	items, good := psStrings(list)
-	if !ok || !good || !isList && len(items) != 1 {
-		return l.errorf("not a list of plain strings")
-	}
-	single := map[string]*string{
-		"Name": &p.rule.name, "DisplayName": &p.rule.display, "Description": &p.rule.description, "Protocol": &p.rule.protocol,
-	}
-	several := map[string]*[]string{"LocalPort": &p.rule.ports, "IcmpType": &p.rule.types, "RemoteAddress": &p.rule.sources}
-	switch {
-	case single[key] != nil && !isList:
-		*single[key] = items[0]
-	case several[key] != nil && isList:
-		*several[key] = items
-	default:
-		return l.errorf("a field that is not known")
-	}
-	return nil
-}
-
-// psStrings reads 'a', 'b”c'. Only printable ASCII is taken: PowerShell has more
-// characters that end a string.
-func psStrings(s string) ([]string, bool) {
-	var out []string
-	for {
-		if s == "" || s[0] != '\'' {
-			return nil, false
-		}
-		end := 1
-		for ; ; end++ {
-			i := strings.IndexByte(s[end:], '\'')
-			if i < 0 {
-				return nil, false
-			}
-			if end += i; end+1 == len(s) || s[end+1] != '\'' {
-				break
-			}
-			end++
-		}
-		item := s[1:end]
-		if strings.ContainsFunc(item, func(c rune) bool { return c < ' ' || c > '~' }) {
-			return nil, false
-		}
-		out = append(out, strings.ReplaceAll(item, "''", "'"))
-		if s = s[end+1:]; s == "" {
-			return out, true
-		}
-		var ok bool
-		if s, ok = strings.CutPrefix(s, ", "); !ok {
-			return nil, false
-		}
-	}
+// winRule is one allow rule in words; nil lists are any.
+type winRule struct {
+	name, display, description string
+	direction                  string // "in" or "out"
+	protocol                   string // "any", "tcp", "udp", "icmpv4", "icmpv6" or a number
+	local, remote              []string
+	types                      []string
+	peers                      []addr.Range
+	hasDisplay                 bool // the form has a name for people beside the rule's own
 }
 
 // Limits of a rule, [MS-FASP] 2.2.4 to 2.2.15.
-const psRanges = 1000
+const (
+	winRanges = 1000
+	winText   = 9999
+)
 
-// add checks the rule that ends at l and adds its meaning.
-func (p *psParser) add(l line) error {
-	r := &p.rule
-	slug, ok := strings.CutPrefix(r.name, "PL-")
+// winName reports whether a rule's name is one that Portolan gives: "PL-", what it is for,
+// and a hash.
+func winName(name string) bool {
+	rest, ok := strings.CutPrefix(name, "PL-")
+	slug, hash, cut := strings.Cut(rest, "-")
+	return ok && cut && slug != "" && len(slug) <= 40 && len(hash) == 12 &&
+		strings.Trim(slug, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" && strings.Trim(hash, "0123456789abcdef") == ""
+}
+
+// add checks the rule that begins at first and ends at last, and adds its meaning.
+func (h *winHost) add(first, last line, r *winRule) error {
 	switch {
-	case !ok || strings.Trim(slug, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "":
-		return p.first.errorf("a rule with the name %q", r.name)
-	case r.display == "" || r.display[0] == '@' || strings.EqualFold(r.display, "all") || strings.Contains(r.display+r.description, "|"):
-		return p.first.errorf("rule %s has a name or description that Windows does not take", r.name)
-	case len(r.ports) > psRanges || len(r.types) > psRanges || len(r.sources) > psRanges:
-		return p.first.errorf("rule %s has more than %d ranges", r.name, psRanges)
+	case !winName(r.name):
+		return first.errorf("a rule with the name %q", r.name)
+	case h.seen[r.name]:
+		return first.errorf("rule %s is there twice", r.name)
+	case r.hasDisplay && (r.display == "" || r.display[0] == '@' || strings.EqualFold(r.display, "all") || strings.HasPrefix(r.description, "@") ||
+		strings.Contains(r.display+r.description, "|") || len(r.display) > winText || len(r.description) > winText):
+		return first.errorf("rule %s has a name or description that Windows does not take", r.name)
+	case max(len(r.local), len(r.remote), len(r.types), len(r.peers)) > winRanges:
+		return first.errorf("rule %s has more than %d ranges", r.name, winRanges)
 	}
+	h.seen[r.name] = true
 	m := ruleset.Any()
 	whole := addr.All()
 	hasPorts, hasTypes := false, false
 	switch r.protocol {
-	case "Any":
-	case "TCP":
+	case "any":
+	case "tcp":
 		m.Protos, hasPorts = only(uint8(port.TCP)), true
-	case "UDP":
+	case "udp":
 		m.Protos, hasPorts = only(uint8(port.UDP)), true
-	case "ICMPv4":
+	case "icmpv4":
 		m.Protos, whole, hasTypes = only(ruleset.ICMP), addr.V4(), true
-	case "ICMPv6":
+	case "icmpv6":
 		m.Protos, whole, hasTypes = only(ruleset.ICMPv6), addr.V6(), true
 	default:
 		n, ok := parseNumber(r.protocol, 255)
 		if !ok {
-			return p.first.errorf("rule %s has the protocol %q", r.name, r.protocol)
+			return first.errorf("rule %s has the protocol %q", r.name, r.protocol)
 		}
 		m.Protos = only(uint8(n))
 	}
-	if r.ports != nil {
+	// Windows speaks of this host and the other one, a match of where a packet comes from
+	// and goes to.
+	local, remote, chain := &m.Ports, &m.SourcePorts, &h.rs.Input
+	switch r.direction {
+	case "in":
+	case "out":
+		if !h.outbound {
+			return first.errorf("rule %s is about what leaves, and everything leaves", r.name)
+		}
+		local, remote, chain = remote, local, &h.rs.Output
+	default:
+		return first.errorf("rule %s has the direction %q", r.name, r.direction)
+	}
+	for _, side := range []struct {
+		items []string
+		set   *port.Set
+	}{{r.local, local}, {r.remote, remote}} {
+		if side.items == nil {
+			continue
+		}
 		var ranges []port.Range
-		for _, item := range r.ports {
+		for _, item := range side.items {
 			one, ok := parsePorts(item, "-")
 			if !ok || !hasPorts {
-				return p.first.errorf("rule %s has the port %q", r.name, item)
+				return first.errorf("rule %s has the port %q", r.name, item)
 			}
 			ranges = append(ranges, one)
 		}
-		m.Ports = port.Of(ranges...)
+		*side.set = port.Of(ranges...)
 	}
 	if r.types != nil {
 		m.Types = ruleset.Bytes{}
@@ -248,43 +156,34 @@ func (p *psParser) add(l line) error {
 		for _, item := range r.types {
 			n, ok := parseNumber(item, 255)
 			if !ok || !hasTypes {
-				return p.first.errorf("rule %s has the ICMP type %q", r.name, item)
+				return first.errorf("rule %s has the ICMP type %q", r.name, item)
 			}
 			types = append(types, uint8(n))
 		}
 		m.Types = ruleset.BytesOf(types...)
 	}
-	switch {
-	case len(r.sources) == 0:
-		return p.first.errorf("rule %s has no RemoteAddress", r.name)
-	case len(r.sources) == 1 && r.sources[0] == "Any":
-		m.Peers = whole
-	default:
-		var ranges []addr.Range
-		for _, item := range r.sources {
-			one, ok := psSource(item)
-			if !ok {
-				return p.first.errorf("rule %s has the address %q", r.name, item)
-			}
-			ranges = append(ranges, one)
+	m.Peers = whole
+	if r.peers != nil {
+		m.Peers = addr.OfRanges(r.peers...)
+		if other := m.Peers.Minus(whole); !other.IsEmpty() {
+			return first.errorf("rule %s names addresses of the other family", r.name)
 		}
-		m.Peers = addr.OfRanges(ranges...).Intersect(whole)
 	}
-	p.rs.Input.Rules = append(p.rs.Input.Rules, ruleset.Rule{
+	chain.Rules = append(chain.Rules, ruleset.Rule{
 		Match: m, Effect: ruleset.Effect{Verdict: ruleset.Accept}, Name: r.name, Comment: r.description,
-		Origins: []source.Span{l.file.Span(p.first.start, l.end)},
+		Origins: []source.Span{h.file.Span(first.start, last.end)},
 	})
-	if len(p.rs.Input.Rules) > maxRules {
-		return l.errorf("more than %d rules", maxRules)
+	if h.count++; h.count > maxRules {
+		return last.errorf("more than %d rules", maxRules)
 	}
 	return nil
 }
 
-// psSource reads an address as Windows takes it: no length 0, no length of a single
-// address, and nothing that names :: or ::1. Those two never come from a network (RFC
-// 4291 sections 2.5.2 and 2.5.3), so a range that starts right behind them is read as
-// one that holds them.
-func psSource(s string) (addr.Range, bool) {
+// winPeer reads an address as Windows takes it: no length 0, no length of a single
+// address, and nothing that names :: or ::1. Those two are never on a network (RFC 4291
+// sections 2.5.2 and 2.5.3), so a range that starts right behind them is read as one that
+// holds them.
+func winPeer(s string) (addr.Range, bool) {
 	r, ok := parseSource(s, 0)
 	if !ok || strings.HasSuffix(s, "/0") || r.First == r.Last && strings.Contains(s, "/") {
 		return r, false
@@ -297,4 +196,23 @@ func psSource(s string) (addr.Range, bool) {
 		r.First = lowest
 	}
 	return r, true
+}
+
+// winPeers reads a list of addresses; a single "Any" in the given spelling is nil.
+func (l line) winPeers(items []string, any string) ([]addr.Range, error) {
+	if len(items) == 1 && items[0] == any {
+		return nil, nil
+	}
+	out := []addr.Range{}
+	for _, item := range items {
+		one, ok := winPeer(item)
+		if !ok {
+			return nil, l.errorf("the address %q", item)
+		}
+		out = append(out, one)
+	}
+	if len(out) == 0 {
+		return nil, l.errorf("no address")
+	}
+	return out, nil
 }
