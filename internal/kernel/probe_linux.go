@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -17,12 +19,13 @@ import (
 // Probes is which ports of a protocol a packet reached.
 type Probes [65536]bool
 
-// A Probe is one packet to each port: a TCP SYN or a short UDP packet.
+// A Probe is one packet to each port, a TCP SYN or a short UDP packet.
 type Probe struct {
 	Out        bool   // the host sends it; otherwise it arrives there
 	Interface  string // of the host; "" stands for HostInterface
 	Peer       netip.Addr
-	SourcePort uint16 // 0 stands for 40000
+	SourcePort uint16   // 0 stands for 40000
+	Ports      []uint16 // destination ports; nil stands for all of them
 }
 
 // complete fills in what a probe leaves to us.
@@ -32,6 +35,12 @@ func (p Probe) complete() Probe {
 	}
 	if p.SourcePort == 0 {
 		p.SourcePort = 40000
+	}
+	if p.Ports == nil {
+		p.Ports = make([]uint16, len(Probes{}))
+		for i := range p.Ports {
+			p.Ports[i] = uint16(i)
+		}
 	}
 	return p
 }
@@ -54,82 +63,126 @@ func Run(stdin string, name string, args ...string) (string, error) {
 
 const recorderTable = "plprobe"
 
+// A side is the packets of one direction and family, with the set that notes them.
+type side struct {
+	out, six bool
+}
+
+var sides = [...]side{{false, false}, {false, true}, {true, false}, {true, true}}
+
+func (s side) set() string {
+	return "seen_" + map[bool]string{true: "out", false: "in"}[s.out] + map[bool]string{true: "6", false: "4"}[s.six]
+}
+
 // recorder is a table that writes down which probes come through. "arrived" counts all of
-// them before any rule; "passed" stands behind every filter, notes the port and drops the
-// packet, so that no service, no answer, no neighbour and no connection entry is needed.
-func recorder(p Probe) string {
-	first, last, name, family := "prerouting", "input", "iifname", "ip6 saddr"
-	if p.Out {
-		first, last, name, family = "output", "output", "oifname", "ip6 daddr"
+// them before any rule; "passed" stands behind every filter, notes the packet and drops it,
+// so that no service, no answer, no neighbour and no connection entry is needed.
+func recorder() string {
+	var sets strings.Builder
+	last := map[bool]string{}
+	for _, s := range sides {
+		family, kind, end, iface := "ip", "ipv4_addr", "saddr", "iif"
+		if s.six {
+			family, kind = "ip6", "ipv6_addr"
+		}
+		if s.out {
+			end, iface = "daddr", "oif"
+		}
+		// Big enough for many probes; what does not fit would pass and be missed.
+		fmt.Fprintf(&sets, "\tset %s { type %s . inet_proto . inet_service . inet_service . iface_index; size 16777216; flags dynamic; }\n", s.set(), kind)
+		last[s.out] += fmt.Sprintf("\t\t%sname { %q, %q } meta l4proto { 6, 17 } add @%s { %s %s . meta l4proto . th sport . th dport . meta %s } counter name \"passed\" drop\n",
+			iface, HostInterface, OtherInterface, s.set(), family, end, iface)
 	}
-	if p.Peer.Is4() {
-		family = strings.Replace(family, "ip6", "ip", 1)
-	}
-	match := fmt.Sprintf("%s %q %s %s meta l4proto { 6, 17 }", name, p.Interface, family, p.Peer)
 	return fmt.Sprintf(`table inet %[1]s
 delete table inet %[1]s
 table inet %[1]s {
 	counter arrived { }
 	counter passed { }
-	set seen { type inet_proto . inet_service; size 131072; flags dynamic; }
-	chain first {
-		type filter hook %[2]s priority -500; policy accept;
-		%[4]s counter name "arrived"
+%[2]s
+	chain in_first {
+		type filter hook prerouting priority -500; policy accept;
+		iifname { "%[3]s", "%[4]s" } meta l4proto { 6, 17 } counter name "arrived"
 	}
-	chain last {
-		type filter hook %[3]s priority 1000; policy accept;
-		%[4]s add @seen { meta l4proto . th dport } counter name "passed" drop
+	chain out_first {
+		type filter hook output priority -500; policy accept;
+		oifname { "%[3]s", "%[4]s" } meta l4proto { 6, 17 } counter name "arrived"
 	}
+	chain in_last {
+		type filter hook input priority 1000; policy accept;
+%[5]s	}
+	chain out_last {
+		type filter hook output priority 1000; policy accept;
+%[6]s	}
 }
-`, recorderTable, first, last, match)
+`, recorderTable, sets.String(), HostInterface, OtherInterface, last[false], last[true])
 }
 
 // Sweep sends one packet from the given source to every TCP port and every UDP port of the
 // host, and tells which came through its rules.
-func (l *Link) Sweep(from netip.Addr) (tcp, udp *Probes, err error) { return l.Try(Probe{Peer: from}) }
+func (l *Link) Sweep(from netip.Addr) (tcp, udp *Probes, err error) {
+	seen, err := l.Try(Probe{Peer: from})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &seen[0].TCP, &seen[0].UDP, nil
+}
 
-// Try sends a probe to every TCP port and every UDP port and tells which came through the
-// rules of the host. It does not believe silence: unless the kernel has counted every
-// packet before the first rule, all are sent again.
-func (l *Link) Try(p Probe) (tcp, udp *Probes, err error) {
-	p = p.complete()
+// Seen is which ports of a probe came through.
+type Seen struct{ TCP, UDP Probes }
+
+// Try sends probes, for TCP and for UDP, and tells which ports came through the rules of the
+// host. It does not believe silence: unless the kernel has counted every packet before the
+// first rule, all are sent again.
+func (l *Link) Try(probes ...Probe) (seen []*Seen, err error) {
+	probes = slices.Clone(probes)
+	n := 0
+	for i, p := range probes {
+		probes[i] = p.complete()
+		n += 2 * len(probes[i].Ports)
+	}
 	defer func() {
 		// The recorder drops what it has noted, so it must not stay.
 		if _, e := Run("", "nft", "delete", "table", "inet", recorderTable); err == nil {
 			err = e
 		}
 	}()
+	send := func(proto uint8) error {
+		for _, p := range probes {
+			if err := l.send(p, proto); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for range 3 {
-		if _, err = Run(recorder(p), "nft", "-f", "-"); err != nil {
-			return nil, nil, err
+		if _, err = Run(recorder(), "nft", "-f", "-"); err != nil {
+			return nil, err
 		}
 		// Two processors halve the time, which is nearly all the kernel's.
-		udpSent := make(chan error)
-		go func() { udpSent <- l.send(p, unix.IPPROTO_UDP, 0, 65535) }()
-		err = l.send(p, unix.IPPROTO_TCP, 0, 65535)
-		if err = errors.Join(err, <-udpSent); err != nil {
-			return nil, nil, err
+		udp := make(chan error)
+		go func() { udp <- send(unix.IPPROTO_UDP) }()
+		err = send(unix.IPPROTO_TCP)
+		if err = errors.Join(err, <-udp); err != nil {
+			return nil, err
 		}
 		var r *record
-		if r, err = settled(2 * len(Probes{})); err == nil {
-			return r.tcp, r.udp, nil
+		if r, err = settled(n, probes); err == nil {
+			return r.seen, nil
 		}
 	}
-	return nil, nil, err
+	return nil, err
 }
 
 // Repeat sends n packets from one source to one port and tells how many came through.
 func (l *Link) Repeat(proto uint8, from netip.Addr, port uint16, n int) (int, error) {
-	p := Probe{Peer: from}.complete()
-	if _, err := Run(recorder(p), "nft", "-f", "-"); err != nil {
+	p := Probe{Peer: from, Ports: slices.Repeat([]uint16{port}, n)}.complete()
+	if _, err := Run(recorder(), "nft", "-f", "-"); err != nil {
 		return 0, err
 	}
-	for range n {
-		if err := l.send(p, proto, port, port); err != nil {
-			return 0, err
-		}
+	if err := l.send(p, proto); err != nil {
+		return 0, err
 	}
-	r, err := settled(n)
+	r, err := settled(n, []Probe{p})
 	if err != nil {
 		return 0, err
 	}
@@ -138,7 +191,7 @@ func (l *Link) Repeat(proto uint8, from netip.Addr, port uint16, n int) (int, er
 }
 
 // send sends one packet to each of the ports.
-func (l *Link) send(p Probe, proto uint8, first, last uint16) error {
+func (l *Link) send(p Probe, proto uint8) error {
 	from, to := p.Peer, Host(p.Peer)
 	if p.Out {
 		from, to = to, from
@@ -158,7 +211,7 @@ func (l *Link) send(p Probe, proto uint8, first, last uint16) error {
 			return err
 		}
 		defer unix.Close(socket)
-		return b.send(socket, packet, first, last)
+		return b.send(socket, packet, p.Ports)
 	}
 	e, ok := l.ends[p.Interface]
 	if !ok {
@@ -167,7 +220,7 @@ func (l *Link) send(p Probe, proto uint8, first, last uint16) error {
 	frame := e.frame(packet)
 	b.port += len(frame) - len(packet)
 	b.check += len(frame) - len(packet)
-	return b.send(e.socket, frame, first, last)
+	return b.send(e.socket, frame, p.Ports)
 }
 
 // outward is a socket of the host that sends whole IP packets to one address, by one
@@ -209,7 +262,7 @@ type mmsghdr struct {
 	length uint32
 }
 
-func (b batch) send(socket int, packet []byte, first, last uint16) error {
+func (b batch) send(socket int, packet []byte, ports []uint16) error {
 	var buffers [burst][]byte
 	var vectors [burst]unix.Iovec
 	var messages [burst]mmsghdr
@@ -220,19 +273,18 @@ func (b batch) send(socket int, packet []byte, first, last uint16) error {
 		messages[i].header.Iov = &vectors[i]
 		messages[i].header.SetIovlen(1)
 	}
-	for port := int(first); port <= int(last); {
-		n := min(burst, int(last)+1-port)
-		for i := range n {
-			binary.BigEndian.PutUint16(buffers[i][b.port:], uint16(port+i))
+	for some := range slices.Chunk(ports, burst) {
+		for i, port := range some {
+			binary.BigEndian.PutUint16(buffers[i][b.port:], port)
 			// 0 would be no checksum at all in UDP, and is the same number in TCP.
-			check := fold(b.sum + uint32(port+i))
+			check := fold(b.sum + uint32(port))
 			if check == 0 {
 				check = 0xffff
 			}
 			binary.BigEndian.PutUint16(buffers[i][b.check:], check)
 		}
-		for done := 0; done < n; {
-			sent, _, code := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(socket), uintptr(unsafe.Pointer(&messages[done])), uintptr(n-done), 0, 0, 0)
+		for done := 0; done < len(some); {
+			sent, _, code := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(socket), uintptr(unsafe.Pointer(&messages[done])), uintptr(len(some)-done), 0, 0, 0)
 			switch code {
 			case 0:
 				done += int(sent)
@@ -240,31 +292,104 @@ func (b batch) send(socket int, packet []byte, first, last uint16) error {
 				done++
 			case unix.ENOBUFS, unix.EAGAIN, unix.EINTR:
 			default:
-				return fmt.Errorf("sending to port %d: %w", port+done, code)
+				return fmt.Errorf("sending to port %d: %w", some[done], code)
 			}
 		}
-		port += n
 	}
 	return nil
+}
+
+// Watch counts packets that match some words of nft, without keeping any of them: those on
+// their way and those that have come through the rules of the host. A second watch ends
+// the first.
+func Watch(out bool, match string) error {
+	first, last := "prerouting", "input"
+	if out {
+		first, last = "output", "output"
+	}
+	_, err := Run(fmt.Sprintf(`table inet %[1]s
+delete table inet %[1]s
+table inet %[1]s {
+	counter arrived { }
+	counter passed { }
+	chain first { type filter hook %[2]s priority -150; policy accept; %[4]s counter name "arrived"; }
+	chain last { type filter hook %[3]s priority 1000; policy accept; %[4]s counter name "passed"; }
+}
+`, watchTable, first, last, match), "nft", "-f", "-")
+	return err
+}
+
+const watchTable = "plwatch"
+
+// Watched waits until n packets that match the watch are on their way, and tells how many
+// of them have come through.
+func Watched(n int) (int, error) {
+	arrived := 0
+	for wait := time.Millisecond; wait < 2*time.Second; wait *= 2 {
+		var err error
+		if arrived, err = counter(watchTable, "arrived"); err != nil {
+			return 0, err
+		}
+		if arrived >= n {
+			time.Sleep(5 * time.Millisecond) // the last one is still between the two counters
+			break
+		}
+		time.Sleep(wait)
+	}
+	if arrived != n {
+		return 0, fmt.Errorf("%d packets that match were seen, not %d", arrived, n)
+	}
+	return counter(watchTable, "passed")
 }
 
 // record is what the recorder has written down.
 type record struct {
 	passed   int
-	tcp, udp *Probes
-	distinct int // ports in tcp and udp
+	seen     []*Seen // by probe
+	distinct int     // ports in all of them
+}
+
+// mark is what the recorder notes of a packet besides its destination port.
+type mark struct {
+	out   bool
+	peer  netip.Addr
+	proto uint8
+	from  uint16
+	iface uint32
+}
+
+// marks say which probe a packet belongs to.
+func marks(probes []Probe) (map[mark]int, error) {
+	known := map[mark]int{}
+	for i, p := range probes {
+		ifi, err := net.InterfaceByName(p.Interface)
+		if err != nil {
+			return nil, err
+		}
+		for _, proto := range []uint8{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+			m := mark{p.Out, p.Peer, proto, p.SourcePort, uint32(ifi.Index)}
+			if _, twice := known[m]; twice {
+				return nil, fmt.Errorf("the probe with %s is there twice", p.Peer)
+			}
+			known[m] = i
+		}
+	}
+	return known, nil
 }
 
 // settled waits until n packets have arrived and all of them are accounted for. The
 // listing of a set that is still growing can miss elements and repeat others, so it only
 // counts when it has as many distinct ports as packets that were to add one; repeated
 // packets to one port add one.
-func settled(n int) (*record, error) {
+func settled(n int, probes []Probe) (*record, error) {
+	known, err := marks(probes)
+	if err != nil {
+		return nil, err
+	}
 	r, arrived := &record{}, 0
 	for wait := time.Millisecond; wait < time.Second; wait *= 2 {
-		var err error
 		if arrived, err = counter(recorderTable, "arrived"); err == nil && arrived == n {
-			r, err = readRecord()
+			r, err = readRecord(known, len(probes))
 		}
 		if err != nil {
 			return nil, err
@@ -279,32 +404,47 @@ func settled(n int) (*record, error) {
 
 // readRecord reads the recorder: the counter last, so that a set that still grows is not
 // taken for a full one.
-func readRecord() (*record, error) {
-	r := &record{tcp: new(Probes), udp: new(Probes)}
-	var strange error
-	err := elements(recorderTable, "seen", func(key []byte) {
-		// Two fields, each filled up to 4 bytes.
-		if len(key) != 8 || key[0] != unix.IPPROTO_TCP && key[0] != unix.IPPROTO_UDP {
-			strange = fmt.Errorf("element %x of the recorder", key)
-			return
-		}
-		seen := r.tcp
-		if key[0] == unix.IPPROTO_UDP {
-			seen = r.udp
-		}
-		if port := binary.BigEndian.Uint16(key[4:]); !seen[port] {
-			seen[port] = true
-			r.distinct++
-		}
-	})
-	if err == nil {
-		err = strange
+func readRecord(known map[mark]int, probes int) (*record, error) {
+	r := &record{seen: make([]*Seen, probes)}
+	for i := range r.seen {
+		r.seen[i] = new(Seen)
 	}
-	if err != nil {
-		return nil, err
+	for _, s := range sides {
+		address := 4
+		if s.six {
+			address = 16
+		}
+		var strange error
+		err := elements(recorderTable, s.set(), func(key []byte) {
+			// Each field is filled up to 4 bytes.
+			if len(key) != address+16 {
+				strange = fmt.Errorf("element %x of the recorder", key)
+				return
+			}
+			peer, _ := netip.AddrFromSlice(key[:address])
+			key = key[address:]
+			i, ok := known[mark{s.out, peer, key[0], binary.BigEndian.Uint16(key[4:]), binary.NativeEndian.Uint32(key[12:])}]
+			if !ok {
+				strange = fmt.Errorf("a packet of %s that nobody has sent", peer)
+				return
+			}
+			seen := &r.seen[i].TCP
+			if key[0] == unix.IPPROTO_UDP {
+				seen = &r.seen[i].UDP
+			}
+			if port := binary.BigEndian.Uint16(key[8:]); !seen[port] {
+				seen[port] = true
+				r.distinct++
+			}
+		})
+		if err == nil {
+			err = strange
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if r.passed, err = counter(recorderTable, "passed"); err != nil {
-		return nil, err
-	}
-	return r, nil
+	var err error
+	r.passed, err = counter(recorderTable, "passed")
+	return r, err
 }

@@ -20,13 +20,13 @@ func TestSweepOfAnOpenHost(t *testing.T) {
 			{Peer: netip.MustParseAddr("203.0.113.9"), Out: true, Interface: OtherInterface, SourcePort: 1},
 			{Peer: netip.MustParseAddr("2001:db8:77::1"), Out: true},
 		} {
-			tcp, udp, err := link.Try(p)
+			seen, err := link.Try(p)
 			if err != nil {
 				t.Fatalf("%+v: %v", p, err)
 			}
-			for n := range tcp {
-				if !tcp[n] || !udp[n] {
-					t.Fatalf("%+v: port %d was not reached: tcp %v, udp %v", p, n, tcp[n], udp[n])
+			for n := range seen[0].TCP {
+				if tcp, udp := seen[0].TCP[n], seen[0].UDP[n]; !tcp || !udp {
+					t.Fatalf("%+v: port %d was not reached: tcp %v, udp %v", p, n, tcp, udp)
 				}
 			}
 			if n, err := link.Repeat(17, p.Peer, 5060, 25); err != nil || n != 25 {
@@ -52,24 +52,8 @@ func TestSweepOfAClosedHost(t *testing.T) {
 		if _, err := Run(rules, "nft", "-f", "-"); err != nil {
 			t.Fatal(err)
 		}
-		count := func(p Probe) int {
-			t.Helper()
-			tcp, udp, err := link.Try(p)
-			if err != nil {
-				t.Fatalf("%+v: %v", p, err)
-			}
-			n := 0
-			for i := range tcp {
-				for _, seen := range []bool{tcp[i], udp[i]} {
-					if seen {
-						n++
-					}
-				}
-			}
-			return n
-		}
 		v4, v6 := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("2001:db8:77::1")
-		for _, c := range []struct {
+		cases := []struct {
 			p    Probe
 			want int
 		}{
@@ -78,9 +62,26 @@ func TestSweepOfAClosedHost(t *testing.T) {
 			{Probe{Peer: v6, Interface: OtherInterface}, 131072},
 			{Probe{Peer: v4, Out: true}, 0},
 			{Probe{Peer: v6, Out: true, SourcePort: 53}, 65536},
-			{Probe{Peer: v4, Out: true, Interface: OtherInterface}, 131072},
-		} {
-			if n := count(c.p); n != c.want {
+			{Probe{Peer: v4, Out: true, Interface: OtherInterface, Ports: []uint16{5, 7}}, 4},
+		}
+		var probes []Probe
+		for _, c := range cases {
+			probes = append(probes, c.p)
+		}
+		seen, err := link.Try(probes...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range cases {
+			n := 0
+			for port := range seen[i].TCP {
+				for _, reached := range []bool{seen[i].TCP[port], seen[i].UDP[port]} {
+					if reached {
+						n++
+					}
+				}
+			}
+			if n != c.want {
 				t.Errorf("%+v: %d probes came through, want %d", c.p, n, c.want)
 			}
 		}
