@@ -54,9 +54,15 @@ func destinations(m ruleset.Match) port.Set { return m.Ports }
 
 func origins(m ruleset.Match) port.Set { return m.SourcePorts }
 
+// A difference is a port of a probe about which the kernel and a ruleset do not agree.
+type difference struct {
+	probe kernel.Probe // to this port alone
+	text  string
+}
+
 // differences sends probes and lists the ports about which the kernel and the ruleset do not
 // agree. It tells how many the ruleset opens.
-func differences(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ...kernel.Probe) (bad []string, open int) {
+func differences(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ...kernel.Probe) (bad []difference, open int) {
 	t.Helper()
 	seen, err := link.Try(probes...)
 	if err != nil {
@@ -80,7 +86,9 @@ func differences(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ..
 					open++
 				}
 				if reached[n] != want {
-					bad = append(bad, fmt.Sprintf("%s: the kernel accepts it: %v", packet(rs, p, proto, n), reached[n]))
+					one := p
+					one.Ports = []uint16{n}
+					bad = append(bad, difference{one, fmt.Sprintf("%s: the kernel accepts it: %v", packet(rs, p, proto, n), reached[n])})
 				}
 			}
 		}
@@ -100,8 +108,8 @@ var everyPort = func() []uint16 {
 func compare(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ...kernel.Probe) (open int) {
 	t.Helper()
 	bad, open := differences(t, link, rs, probes...)
-	for _, text := range bad[:min(len(bad), 5)] {
-		t.Error(text)
+	for _, d := range bad[:min(len(bad), 5)] {
+		t.Error(d.text)
 	}
 	if len(bad) > 5 {
 		t.Errorf("%d ports differ", len(bad))

@@ -180,7 +180,7 @@ func sweepAll(t *testing.T, l loader) {
 				continue
 			}
 			loaded++
-			if open := sweepHost(t, link, rs, seed, 1, 40); open == 0 {
+			if open := compare(t, link, rs, probesOf(rs, seed, 1, 40)...); open == 0 {
 				t.Error("no port is open: nothing was tried")
 			}
 		}
@@ -191,11 +191,9 @@ func sweepAll(t *testing.T, l loader) {
 	})
 }
 
-// sweepHost asks the kernel about rs with a few probes of all ports for each family and
-// direction, and many of some ports, and tells how many ports rs opens to all of them.
-func sweepHost(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, seed, whole, part int) (open int) {
-	t.Helper()
-	var probes []kernel.Probe
+// probesOf are a few probes of all ports for each family and direction, and many of the ports
+// at which something of rs begins or ends.
+func probesOf(rs *ruleset.Ruleset, seed, whole, part int) (probes []kernel.Probe) {
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		v4, v6 := peersOf(rs, d)
 		from, few, many := []uint16{40000}, whole, part
@@ -207,8 +205,9 @@ func sweepHost(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, seed, whole
 		}
 		ports := some(append(edges(rs, destinations), 0, 1, 40000, 65535), 400, seed)
 		slices.Sort(ports)
+		ports = slices.Compact(ports)
 		for i, peer := range slices.Concat(some(v4, many, seed), some(v6, many, seed)) {
-			p := kernel.Probe{Out: d == ruleset.Out, Peer: peer, SourcePort: max(from[(seed+i)%len(from)], 1), Ports: slices.Compact(ports)}
+			p := kernel.Probe{Out: d == ruleset.Out, Peer: peer, SourcePort: max(from[(seed+i)%len(from)], 1), Ports: ports}
 			if (seed+i)%3 == 2 {
 				p.Interface = kernel.OtherInterface
 			}
@@ -226,5 +225,5 @@ func sweepHost(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, seed, whole
 			probes = append(probes, p)
 		}
 	}
-	return compare(t, link, rs, probes...)
+	return probes
 }

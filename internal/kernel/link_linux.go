@@ -270,6 +270,30 @@ func addAddress(ifi *net.Interface, a netip.Prefix) error {
 	return nil
 }
 
+// PeerInterface is the peer's side of HostInterface.
+func (l *Link) PeerInterface() string { return l.ends[HostInterface].name }
+
+// Forget takes what is known of a neighbour at an interface of this namespace away, so that
+// it has to be found again.
+func Forget(iface string, neighbour netip.Addr) error {
+	ifi, err := net.InterfaceByName(iface)
+	if err != nil {
+		return err
+	}
+	family := uint8(unix.AF_INET)
+	if neighbour.Is6() {
+		family = unix.AF_INET6
+	}
+	// struct ndmsg
+	message := binary.NativeEndian.AppendUint32([]byte{family, 0, 0, 0}, uint32(ifi.Index))
+	message = append(message, 0, 0, 0, 0)
+	message = append(message, attr(unix.NDA_DST, neighbour.AsSlice())...)
+	if err := request(unix.RTM_DELNEIGH, 0, message); err != nil && err != unix.ENOENT {
+		return fmt.Errorf("forgetting %s: %w", neighbour, err)
+	}
+	return nil
+}
+
 // up switches an interface on.
 func up(name string) error {
 	ifi, err := net.InterfaceByName(name)

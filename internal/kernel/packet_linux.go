@@ -107,6 +107,9 @@ func pseudo(proto uint8, from, to netip.Addr, segment []byte) uint32 {
 	return sum(s, to.AsSlice()) + uint32(proto) + uint32(len(segment))
 }
 
+// Checksum is that of an ICMP message of IPv4 in which the checksum is 0.
+func Checksum(message []byte) uint16 { return fold(sum(0, message)) }
+
 // sum adds up 16-bit words (RFC 1071).
 func sum(s uint32, b []byte) uint32 {
 	for ; len(b) > 1; b = b[2:] {
