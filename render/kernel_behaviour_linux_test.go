@@ -351,7 +351,7 @@ var behaviours = []behaviour{
 			}
 		}
 	}},
-	{"connections at a time", countedHost, func(w *world) {
+	{"connections at a time", threeCallers, func(w *world) {
 		w.listen(false, "tcp", netip.MustParseAddrPort("[::]:554"))
 		each(func(host, inside, outside netip.Addr) {
 			var open []net.Conn
@@ -379,8 +379,8 @@ var behaviours = []behaviour{
 	}},
 }
 
-// countedHost lets three connections of each source in.
-func countedHost() *ruleset.Ruleset {
+// threeCallers lets three connections of each source in.
+func threeCallers() *ruleset.Ruleset {
 	rs := plainHost()
 	for i := range rs.Input.Rules {
 		if r := &rs.Input.Rules[i]; r.Match.Ports.Contains(554) && !r.Match.Ports.IsAll() {
