@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -79,7 +78,7 @@ func (l loader) try(t *testing.T, rs *ruleset.Ruleset) ([]Output, bool) {
 		}
 		return nil, false
 	}
-	l.follow(t, out, "load", "hook")
+	l.follow(t, out, "first", "load", "hook")
 	return out, true
 }
 
@@ -94,7 +93,7 @@ func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
 }
 
 // follow does what the headers of outputs say people should do: the commands behind the
-// given words, with sets before the rules that name them. Programs have their plain names
+// given words, in the order of the words, each command once. Programs have their plain names
 // there, and here they are those of the loader.
 func (l loader) follow(t *testing.T, out []Output, words ...string) {
 	t.Helper()
@@ -111,33 +110,31 @@ func (l loader) follow(t *testing.T, out []Output, words ...string) {
 			t.Fatal(err)
 		}
 	}
-	ordered := slices.Clone(out)
-	slices.SortStableFunc(ordered, func(a, b Output) int {
-		set := map[bool]int{true: 0, false: 1}
-		return cmp.Compare(set[strings.HasSuffix(a.Name, ".ipset")], set[strings.HasSuffix(b.Name, ".ipset")])
-	})
-	script := ""
-	for i, word := range words {
-		found := false
-		for _, o := range ordered {
-			mode := os.FileMode(0o600)
-			if o.Program {
-				mode = 0o700
-			}
-			if err := os.WriteFile(filepath.Join(dir, o.Name), o.Data, mode); err != nil {
-				t.Fatal(err)
-			}
+	for _, o := range out {
+		mode := os.FileMode(0o600)
+		if o.Program {
+			mode = 0o700
+		}
+		if err := os.WriteFile(filepath.Join(dir, o.Name), o.Data, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var commands []string
+	for _, word := range words {
+		before := len(commands)
+		for _, o := range out {
 			for line := range strings.Lines(string(o.Data)) {
-				if command, ok := strings.CutPrefix(line, "# "+word+":"); ok && !o.Aside {
-					script += strings.TrimSpace(command) + "\n"
-					found = true
+				command, ok := strings.CutPrefix(line, "# "+word+":")
+				if command = strings.TrimSpace(command); ok && !o.Aside && !slices.Contains(commands, command) {
+					commands = append(commands, command)
 				}
 			}
 		}
-		if !found && i == 0 {
-			t.Fatalf("no header of %s says how to %s it", l.name, word)
+		if word == "load" && len(commands) == before {
+			t.Fatalf("no header of %s says how to load it", l.name)
 		}
 	}
+	script := strings.Join(commands, "\n")
 	cmd := exec.Command("/bin/sh", "-e", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")+":/usr/sbin:/sbin")
