@@ -30,7 +30,7 @@ var (
 
 const (
 	soon = 5 * time.Second        // for what must happen
-	late = 150 * time.Millisecond // for what must not
+	late = 100 * time.Millisecond // for what must not
 )
 
 // world is a host with rules of one loader, and a peer with many addresses.
@@ -189,6 +189,9 @@ func TestKernelBehaviourIptablesNft(t *testing.T) { behave(t, loaders[1]) }
 func TestKernelBehaviourIptablesLegacy(t *testing.T) { behave(t, loaders[2]) }
 
 func behave(t *testing.T, l loader) {
+	if !kernel.Inside() {
+		t.Parallel() // it mostly waits for what must not come
+	}
 	kernel.InNamespace(t, l.programs, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {

@@ -20,7 +20,7 @@ import (
 const seedsVariable = "PORTOLAN_KERNEL_SEEDS"
 
 // seeds is how many when nobody says: a few, so that the tests stay quick.
-const seeds = 2
+const seeds = 1
 
 func TestKernelGeneratedPlain(t *testing.T) { generated(t, plain) }
 
@@ -58,7 +58,7 @@ func generated(t *testing.T, l loader) {
 				continue
 			}
 			loaded++
-			bad, opened := differences(t, link, rs, probesOf(rs, seed, whole, 12)...)
+			bad, opened := differences(t, link, rs, probesOf(rs, seed, 2*whole, 12)...)
 			open += opened
 			longest = max(longest, time.Since(began))
 			if len(bad) > 0 {

@@ -117,6 +117,31 @@ func compare(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ...ker
 	return open
 }
 
+// differentTypes holds every type of ICMP against the kernel.
+func differentTypes(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, peer netip.Addr) (bad []string) {
+	t.Helper()
+	seen, err := link.TryTypes(peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The bits of the kernel (NF_CT_STATE_BIT and its neighbours).
+	states := map[uint32]ruleset.State{1: ruleset.Broken, 2: ruleset.Established, 4: ruleset.Related, 8: ruleset.New, 64: ruleset.Untracked}
+	p := ruleset.Packet{Interface: kernel.HostInterface, Proto: ruleset.ICMP, Peer: peer}
+	if peer.Is6() {
+		p.Proto = ruleset.ICMPv6
+	}
+	for m, reached := range seen {
+		p.Type, p.State = m.Type, states[m.State]
+		if p.State == 0 {
+			t.Fatalf("%s: an unknown state %d", p, m.State)
+		}
+		if want := rs.Decide(p).Verdict() == ruleset.Accept; reached != want {
+			bad = append(bad, fmt.Sprintf("%s: the kernel accepts it: %v", p, reached))
+		}
+	}
+	return bad
+}
+
 // peersOf are addresses at the edges of the peers that the rules of one direction name: the
 // first and last of each range and those beside it, of both families, with one that no rule
 // names, ascending.

@@ -151,6 +151,17 @@ func TestKernelSeesADifference(t *testing.T) {
 				t.Errorf("%s: %d ports differ, want %d: %v", c.name, len(bad), c.want, bad[:min(len(bad), 5)])
 			}
 		}
+		rs := guardedHost()
+		plain.load(t, rs)
+		for _, name := range []string{"icmp", "icmpv6"} {
+			m := &rs.Input.Rules[slices.IndexFunc(rs.Input.Rules, func(r ruleset.Rule) bool { return r.Name == name })].Match
+			m.Types = ruleset.BytesOf(append(m.Types.Each(), 13, 139)...) // a timestamp, a node information query
+		}
+		for _, peer := range []netip.Addr{in, insideV6} {
+			if bad := differentTypes(t, link, rs, peer); len(bad) != 1 {
+				t.Errorf("%d types of ICMP differ, want 1: %v", len(bad), bad)
+			}
+		}
 	})
 }
 
@@ -187,6 +198,11 @@ func sweepAll(t *testing.T, l loader) {
 			if open := compare(t, link, rs, probesOf(rs, seed, whole, 40)...); open == 0 {
 				t.Error("no port is open: nothing was tried")
 			}
+			for _, peer := range []netip.Addr{insideV4, outsideV6} {
+				for _, text := range differentTypes(t, link, rs, peer) {
+					t.Error(text)
+				}
+			}
 		}
 		t.Logf("%s: %d of %d rulesets", l.name, loaded, len(hosts))
 		if loaded < 3 {
@@ -217,7 +233,9 @@ func probesOf(rs *ruleset.Ruleset, seed, whole, part int) (probes []kernel.Probe
 			}
 			probes = append(probes, p)
 		}
-		for i, peer := range slices.Concat(some(v4, few, seed), some(v6, few, seed+1)) {
+		// Of so few, each family has its turn.
+		both := slices.Concat(some(v4, few, seed), some(v6, few, seed+1))
+		for i, peer := range some(both, few, seed) {
 			p := kernel.Probe{Out: d == ruleset.Out, Peer: peer, SourcePort: max(from[(seed+2*i)%len(from)], 1)}
 			if i%2 == 1 {
 				p.Interface = kernel.OtherInterface

@@ -18,6 +18,10 @@ const inside = "PORTOLAN_KERNEL_INSIDE"
 // unavailable begins the line by which the inner process says that it cannot go on.
 const unavailable = "kernel tests are not possible here: "
 
+// Inside reports whether this process is the one in the namespace. Tests that mostly wait
+// may run beside others where it is not.
+func Inside() bool { return os.Getenv(inside) != "" }
+
 // InNamespace runs body in a fresh user and network namespace, in which it is root and
 // only the loopback interface exists. It does so by starting the test binary again for
 // this one test, which must be a top-level test. The programs must be installed. When

@@ -339,6 +339,69 @@ func Watched(n int) (int, error) {
 	return 0, fmt.Errorf("%d packets that match were seen, not %d", arrived, n)
 }
 
+// A Message is an ICMP message of a type, with what connection tracking has made of it.
+type Message struct {
+	Type  uint8
+	State uint32 // the bits of nft's "ct state"
+}
+
+// TryTypes sends one ICMP message of each type from the given source and tells which have
+// come through the rules of the host. What connection tracking makes of a message is its
+// own affair, so that is told too.
+func (l *Link) TryTypes(from netip.Addr) (map[Message]bool, error) {
+	words, proto := "icmp", uint8(unix.IPPROTO_ICMP)
+	if from.Is6() {
+		words, proto = "icmpv6", unix.IPPROTO_ICMPV6
+	}
+	text := fmt.Sprintf(`table inet %[1]s
+delete table inet %[1]s
+table inet %[1]s {
+	counter arrived { }
+	set first { type %[2]s_type . ct_state; size 65535; flags dynamic; }
+	set last { type %[2]s_type . ct_state; size 65535; flags dynamic; }
+	chain first {
+		type filter hook prerouting priority -150; policy accept;
+		%[3]s saddr %[4]s meta l4proto %[5]d add @first { %[2]s type . ct state } counter name "arrived"
+	}
+	chain last {
+		type filter hook input priority 1000; policy accept;
+		%[3]s saddr %[4]s meta l4proto %[5]d add @last { %[2]s type . ct state } drop
+	}
+}
+`, recorderTable, words, map[bool]string{true: "ip", false: "ip6"}[from.Is4()], from, proto)
+	if _, err := Run(text, "nft", "-f", "-"); err != nil {
+		return nil, err
+	}
+	for kind := range 256 {
+		if err := l.Inject(HostInterface, Packet(proto, from, Host(from), ICMP(uint8(kind), 0, 1<<16|1, make([]byte, 56)))); err != nil {
+			return nil, err
+		}
+	}
+	for wait := time.Millisecond; wait < time.Second; wait *= 2 {
+		if n, err := counter(recorderTable, "arrived"); err != nil || n == 256 {
+			break
+		}
+		time.Sleep(wait)
+	}
+	time.Sleep(5 * time.Millisecond) // the last one is still between the two sets
+	out := map[Message]bool{}
+	for _, set := range []string{"first", "last"} {
+		err := elements(recorderTable, set, func(key []byte) {
+			if len(key) == 8 {
+				out[Message{key[0], binary.NativeEndian.Uint32(key[4:])}] = set == "last"
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(out) != 256 {
+		return nil, fmt.Errorf("%d of 256 types of %s have arrived", len(out), words)
+	}
+	_, err := Run("", "nft", "delete", "table", "inet", recorderTable)
+	return out, err
+}
+
 // record is what the recorder has written down.
 type record struct {
 	passed   int
