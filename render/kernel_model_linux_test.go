@@ -54,15 +54,15 @@ func destinations(m ruleset.Match) port.Set { return m.Ports }
 
 func origins(m ruleset.Match) port.Set { return m.SourcePorts }
 
-// A difference is a port of a probe about which the kernel and a ruleset do not agree.
-type difference struct {
+// A mismatch is a port of a probe about which the kernel and a ruleset do not agree.
+type mismatch struct {
 	probe kernel.Probe // to this port alone
 	text  string
 }
 
 // differences sends probes and lists the ports about which the kernel and the ruleset do not
 // agree. It tells how many the ruleset opens.
-func differences(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ...kernel.Probe) (bad []difference, open int) {
+func differences(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ...kernel.Probe) (bad []mismatch, open int) {
 	t.Helper()
 	seen, err := link.Try(probes...)
 	if err != nil {
@@ -88,7 +88,7 @@ func differences(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, probes ..
 				if reached[n] != want {
 					one := p
 					one.Ports = []uint16{n}
-					bad = append(bad, difference{one, fmt.Sprintf("%s: the kernel accepts it: %v", packet(rs, p, proto, n), reached[n])})
+					bad = append(bad, mismatch{one, fmt.Sprintf("%s: the kernel accepts it: %v", packet(rs, p, proto, n), reached[n])})
 				}
 			}
 		}
