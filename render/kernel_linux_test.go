@@ -2,6 +2,9 @@ package render
 
 import (
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,15 +21,27 @@ import (
 // programs over two parts of the kernel.
 type loader struct {
 	name     string
-	backend  string
+	backend  string // "" for the plain text of the tests themselves
 	programs []string
+	suffix   string // of the programs that it uses under their plain names
 }
 
 var loaders = []loader{
-	{"nft", "nftables", []string{"nft"}},
-	{"iptables-nft", "iptables", []string{"iptables-nft", "iptables-nft-restore", "iptables-nft-save", "ip6tables-nft", "ip6tables-nft-restore", "ip6tables-nft-save", "nft"}},
-	{"iptables-legacy", "iptables", []string{"iptables-legacy", "iptables-legacy-restore", "iptables-legacy-save", "ip6tables-legacy", "ip6tables-legacy-restore", "ip6tables-legacy-save", "nft"}},
+	{"nft", "nftables", []string{"nft"}, ""},
+	{"iptables-nft", "iptables", xtables("-nft"), "-nft"},
+	{"iptables-legacy", "iptables", xtables("-legacy"), "-legacy"},
 }
+
+// xtables are the programs of iptables of one kind, and those that go with them.
+func xtables(suffix string) []string {
+	out := []string{"nft", "ipset"}
+	for _, name := range xtablesNames {
+		out = append(out, strings.Replace(name, "tables", "tables"+suffix, 1))
+	}
+	return out
+}
+
+var xtablesNames = []string{"iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"}
 
 func run(t *testing.T, stdin, name string, args ...string) string {
 	t.Helper()
@@ -37,89 +52,133 @@ func run(t *testing.T, stdin, name string, args ...string) string {
 	return out
 }
 
-// load does what the header of the outputs says.
-func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
+// refusedForNow is a finding of a writer that does not know the whole model yet. Every other
+// refusal of a ruleset of these tests is a failure.
+const refusedForNow = "leave output and notrack out, leave source ports and connections out"
+
+// try loads a ruleset as the headers of the outputs say, and reports whether there are any.
+func (l loader) try(t *testing.T, rs *ruleset.Ruleset) ([]Output, bool) {
 	t.Helper()
+	if l.backend == "" {
+		out := []Output{{Name: "plain.nft", Data: []byte("# load: nft -f plain.nft\n" + plainText(t, rs))}}
+		l.follow(t, out, "load")
+		return out, true
+	}
 	b, err := Find(l.backend)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out, ok := prove(t, b, rs)
 	if !ok {
-		t.Fatalf("%s refused the ruleset", l.backend)
-	}
-	if l.backend == "nftables" {
-		run(t, string(out[0].Data), "nft", "-f", "-")
-		return out
-	}
-	for i, program := range []string{l.name, strings.Replace(l.name, "ip", "ip6", 1)} {
-		run(t, string(out[i].Data), program+"-restore", "--noflush", "-w", "5")
-		if _, err := kernel.Run("", program, "-w", "5", "-C", "INPUT", "-j", "PL-IN"); err != nil {
-			run(t, "", program, "-w", "5", "-I", "INPUT", "1", "-j", "PL-IN")
+		_, findings, _ := b.Files(rs, testHeader)
+		for _, d := range findings {
+			if !strings.Contains(refusedForNow, d.Help) {
+				t.Fatalf("%s refused the ruleset: %s", l.name, d.Message)
+			}
 		}
+		return nil, false
+	}
+	l.follow(t, out, "first", "load", "hook")
+	return out, true
+}
+
+// load is try for a ruleset that every writer knows.
+func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
+	t.Helper()
+	out, ok := l.try(t, rs)
+	if !ok {
+		t.Fatalf("%s refused the ruleset", l.name)
 	}
 	return out
+}
+
+// follow does what the headers of outputs say people should do: the commands behind the
+// given words, in the order of the words, each command once. Programs have their plain names
+// there, and here they are those of the loader.
+func (l loader) follow(t *testing.T, out []Output, words ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range xtablesNames {
+		if l.suffix == "" {
+			break
+		}
+		path, err := kernel.Program(strings.Replace(name, "tables", "tables"+l.suffix, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, o := range out {
+		mode := os.FileMode(0o600)
+		if o.Program {
+			mode = 0o700
+		}
+		if err := os.WriteFile(filepath.Join(dir, o.Name), o.Data, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var commands []string
+	for _, word := range words {
+		before := len(commands)
+		for _, o := range out {
+			for line := range strings.Lines(string(o.Data)) {
+				command, ok := strings.CutPrefix(line, "# "+word+":")
+				if command = strings.TrimSpace(command); ok && !o.Aside && !slices.Contains(commands, command) {
+					commands = append(commands, command)
+				}
+			}
+		}
+		if word == "load" && len(commands) == before {
+			t.Fatalf("no header of %s says how to load it", l.name)
+		}
+	}
+	script := strings.Join(commands, "\n")
+	cmd := exec.Command("/bin/sh", "-e", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	if talk, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s\n%s", l.name, err, script, talk)
+	}
+}
+
+// unload takes the rules of a loader away.
+func unload(t *testing.T, l loader) {
+	t.Helper()
+	switch l.backend {
+	case "":
+		run(t, "", "nft", "delete", "table", "inet", "plain")
+	case "nftables":
+		run(t, "", "nft", "delete", "table", "inet", "portolan")
+	default:
+		// What leads to our chains, then what is in them: the kernel keeps the counts of a
+		// limit as long as a rule speaks of them.
+		for _, program := range []string{l.name, strings.Replace(l.name, "ip", "ip6", 1)} {
+			for _, table := range []string{"filter", "raw"} {
+				list := run(t, "", program, "-w", "5", "-t", table, "-S")
+				for line := range strings.Lines(list) {
+					rule, ours := strings.CutPrefix(strings.TrimSpace(line), "-A ")
+					if ours && !strings.HasPrefix(rule, "PL-") && strings.Contains(rule, "-j PL-") {
+						run(t, "", program, append([]string{"-w", "5", "-t", table, "-D"}, strings.Fields(rule)...)...)
+					}
+				}
+				for line := range strings.Lines(list) {
+					if chain, ours := strings.CutPrefix(strings.TrimSpace(line), "-N "); ours && strings.HasPrefix(chain, "PL-") {
+						run(t, "", program, "-w", "5", "-t", table, "-F", chain)
+					}
+				}
+			}
+		}
+	}
 }
 
 // sweep compares every port of both protocols with what the ruleset means.
 func sweep(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, from string) {
 	t.Helper()
-	src := netip.MustParseAddr(from)
-	tcp, udp, err := link.Sweep(src)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bad, open := 0, 0
-	for proto, seen := range map[uint8]*kernel.Probes{6: tcp, 17: udp} {
-		for n := range seen {
-			p := ruleset.Packet{Interface: kernel.HostInterface, State: ruleset.New, Proto: proto, Peer: src, Port: uint16(n)}
-			want := rs.Decide(p).Verdict() == ruleset.Accept
-			if want {
-				open++
-			}
-			if seen[n] != want {
-				if bad++; bad <= 5 {
-					t.Errorf("%s: the kernel accepts it: %v", p, seen[n])
-				}
-			}
-		}
-	}
-	if bad > 5 {
-		t.Errorf("%d ports differ", bad)
-	}
-	if open == 0 {
+	if open := compare(t, link, rs, kernel.Probe{Peer: netip.MustParseAddr(from)}); open == 0 {
 		t.Errorf("no port is open for %s: nothing was tried", from)
 	}
-}
-
-func TestKernelSweepNftables(t *testing.T) { sweepAll(t, loaders[0]) }
-
-func TestKernelSweepIptablesNft(t *testing.T) { sweepAll(t, loaders[1]) }
-
-func TestKernelSweepIptablesLegacy(t *testing.T) { sweepAll(t, loaders[2]) }
-
-// sweepAll loads one ruleset after the other, each over the one before, and asks from
-// inside and outside of the zones in both families.
-func sweepAll(t *testing.T, l loader) {
-	kernel.InNamespace(t, l.programs, func(t *testing.T) {
-		link, err := kernel.NewLink()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer link.Close()
-		for _, c := range []struct {
-			rs   *ruleset.Ruleset
-			from []string
-		}{
-			{deniedHost(), []string{"203.0.113.70", "2001:db8:1:bad::1"}},
-			{limitedHost(), []string{"10.20.255.255", "10.21.0.0", "2001:db8:20::5"}},
-		} {
-			l.load(t, c.rs)
-			for _, from := range c.from {
-				sweep(t, link, c.rs, from)
-			}
-		}
-	})
 }
 
 // TestKernelLimit: a limit lets its burst through, for each source by itself, and the rest
@@ -150,20 +209,6 @@ func TestKernelLimit(t *testing.T) {
 			unload(t, l)
 		}
 	})
-}
-
-// unload takes the rules of a loader away.
-func unload(t *testing.T, l loader) {
-	t.Helper()
-	if l.backend == "nftables" {
-		run(t, "", "nft", "delete", "table", "inet", "portolan")
-		return
-	}
-	for _, program := range []string{l.name, strings.Replace(l.name, "ip", "ip6", 1)} {
-		run(t, "", program, "-w", "5", "-D", "INPUT", "-j", "PL-IN")
-		// The kernel keeps the counts of a limit as long as a rule speaks of them.
-		run(t, "", program, "-w", "5", "-F", "PL-IN")
-	}
 }
 
 // TestKernelReload: loading a text again changes nothing, and loading it over another one
@@ -332,26 +377,4 @@ func ourLines(text string) []string {
 		}
 	}
 	return out
-}
-
-// TestKernelSeesADifference shows that the sweep can fail: the kernel has one port more
-// than the ruleset.
-func TestKernelSeesADifference(t *testing.T) {
-	kernel.InNamespace(t, loaders[0].programs, func(t *testing.T) {
-		link, err := kernel.NewLink()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer link.Close()
-		rs := plainHost()
-		loaders[0].load(t, rs)
-		run(t, "", "nft", "add", "element", "inet", "portolan", "tcp_services", "{ 31337 : accept }")
-		tcp, udp, err := link.Sweep(netip.MustParseAddr("192.0.2.9"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !tcp[31337] || udp[31337] || tcp[31336] || !tcp[443] || !udp[5060] {
-			t.Error("the sweep does not see what the kernel does")
-		}
-	})
 }

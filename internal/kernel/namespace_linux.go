@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // inside names the test that the process was started for, in its namespace.
@@ -16,6 +17,10 @@ const inside = "PORTOLAN_KERNEL_INSIDE"
 
 // unavailable begins the line by which the inner process says that it cannot go on.
 const unavailable = "kernel tests are not possible here: "
+
+// Inside reports whether this process is the one in the namespace. Tests that mostly wait
+// may run beside others where it is not.
+func Inside() bool { return os.Getenv(inside) != "" }
 
 // InNamespace runs body in a fresh user and network namespace, in which it is root and
 // only the loopback interface exists. It does so by starting the test binary again for
@@ -49,9 +54,13 @@ func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
 			missing(err.Error())
 		}
 	}
-	out, err := runInside(t.Name(), syscall.CLONE_NEWUSER|syscall.CLONE_NEWNET)
+	limit := 10 * time.Minute
+	if deadline, ok := t.Deadline(); ok {
+		limit = time.Until(deadline) - time.Second // so that it is the inner process that says where it hangs
+	}
+	out, err := runInside(t.Name(), syscall.CLONE_NEWUSER|syscall.CLONE_NEWNET, limit)
 	if errors.Is(err, syscall.EPERM) && os.Geteuid() == 0 {
-		out, err = runInside(t.Name(), syscall.CLONE_NEWNET) // a container without user namespaces
+		out, err = runInside(t.Name(), syscall.CLONE_NEWNET, limit) // a container without user namespaces
 	}
 	_, reason, cannot := strings.Cut(string(out), unavailable)
 	var exit *exec.ExitError
@@ -69,12 +78,12 @@ func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
 }
 
 // runInside runs one test of this binary in new namespaces.
-func runInside(test string, flags uintptr) ([]byte, error) {
+func runInside(test string, flags uintptr, limit time.Duration) ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.timeout=2m")
+	cmd := exec.Command(self, "-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.timeout="+limit.String())
 	cmd.Env = append(os.Environ(), inside+"="+test)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	if flags&syscall.CLONE_NEWUSER != 0 {

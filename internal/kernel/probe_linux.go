@@ -3,18 +3,47 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Probes is which ports of a protocol a packet reached.
 type Probes [65536]bool
+
+// A Probe is one packet to each port, a TCP SYN or a short UDP packet.
+type Probe struct {
+	Out        bool   // the host sends it; otherwise it arrives there
+	Interface  string // of the host; "" stands for HostInterface
+	Peer       netip.Addr
+	SourcePort uint16   // 0 stands for 40000
+	Ports      []uint16 // destination ports; nil stands for all of them
+}
+
+// complete fills in what a probe leaves to us.
+func (p Probe) complete() Probe {
+	if p.Interface == "" {
+		p.Interface = HostInterface
+	}
+	if p.SourcePort == 0 {
+		p.SourcePort = 40000
+	}
+	if p.Ports == nil {
+		p.Ports = make([]uint16, len(Probes{}))
+		for i := range p.Ports {
+			p.Ports[i] = uint16(i)
+		}
+	}
+	return p
+}
 
 // Run runs an administrator's program with the given standard input.
 func Run(stdin string, name string, args ...string) (string, error) {
@@ -32,217 +61,450 @@ func Run(stdin string, name string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// recorder is a table that writes down which probes come through. "arrived" counts all of
-// them before any rule; "passed" stands behind every filter, notes the port and drops the
-// packet, so that no service, no answer and no connection entry is needed.
-const recorder = `table inet plprobe
-delete table inet plprobe
-table inet plprobe {
-	set seen_tcp { type inet_service; size 131072; flags dynamic; }
-	set seen_udp { type inet_service; size 131072; flags dynamic; }
-	chain arrived {
-		type filter hook prerouting priority -500; policy accept;
-		iifname "` + HostInterface + `" meta l4proto { 6, 17 } counter
-	}
-	chain passed {
-		type filter hook input priority 1000; policy accept;
-		iifname "` + HostInterface + `" meta l4proto 6 add @seen_tcp { tcp dport } counter drop
-		iifname "` + HostInterface + `" meta l4proto 17 add @seen_udp { udp dport } counter drop
-	}
-}
-`
+const recorderTable = "plprobe"
 
-// Sweep sends one packet from the given source to every TCP port (a SYN) and every UDP
-// port of the host, and tells which came through its rules. It does not believe silence:
-// unless the kernel has counted every packet on its way in, all are sent again.
-func (l *Link) Sweep(from netip.Addr) (tcp, udp *Probes, err error) {
-	for range 3 {
-		if _, err = Run(recorder, "nft", "-f", "-"); err != nil {
-			return nil, nil, err
+// A side is the packets of one direction and family, with the set that notes them.
+type side struct {
+	out, six bool
+}
+
+var sides = [...]side{{false, false}, {false, true}, {true, false}, {true, true}}
+
+func (s side) set() string {
+	return "seen_" + map[bool]string{true: "out", false: "in"}[s.out] + map[bool]string{true: "6", false: "4"}[s.six]
+}
+
+// recorder is a table that writes down which probes come through. "arrived" counts all of
+// them before any rule; "passed" stands behind every filter, notes the packet and drops it,
+// so that no service, no answer, no neighbour and no connection entry is needed.
+func recorder() string {
+	var sets strings.Builder
+	last := map[bool]string{}
+	for _, s := range sides {
+		family, kind, end, iface := "ip", "ipv4_addr", "saddr", "iif"
+		if s.six {
+			family, kind = "ip6", "ipv6_addr"
 		}
-		for _, proto := range []uint8{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
-			if err = l.send(proto, from, 0, 65535); err != nil {
-				return nil, nil, err
+		if s.out {
+			end, iface = "daddr", "oif"
+		}
+		// Big enough for many probes; what does not fit would pass and be missed.
+		fmt.Fprintf(&sets, "\tset %s { type %s . inet_proto . inet_service . inet_service . iface_index; size 16777216; flags dynamic; }\n", s.set(), kind)
+		last[s.out] += fmt.Sprintf("\t\t%sname { %q, %q } meta l4proto { 6, 17 } add @%s { %s %s . meta l4proto . th sport . th dport . meta %s } counter name \"passed\" drop\n",
+			iface, HostInterface, OtherInterface, s.set(), family, end, iface)
+	}
+	return fmt.Sprintf(`table inet %[1]s
+delete table inet %[1]s
+table inet %[1]s {
+	counter arrived { }
+	counter passed { }
+%[2]s
+	chain in_first {
+		type filter hook prerouting priority -500; policy accept;
+		iifname { "%[3]s", "%[4]s" } meta l4proto { 6, 17 } counter name "arrived"
+	}
+	chain out_first {
+		type filter hook output priority -500; policy accept;
+		oifname { "%[3]s", "%[4]s" } meta l4proto { 6, 17 } counter name "arrived"
+	}
+	chain in_last {
+		type filter hook input priority 1000; policy accept;
+%[5]s	}
+	chain out_last {
+		type filter hook output priority 1000; policy accept;
+%[6]s	}
+}
+`, recorderTable, sets.String(), HostInterface, OtherInterface, last[false], last[true])
+}
+
+// Sweep sends one packet from the given source to every TCP port and every UDP port of the
+// host, and tells which came through its rules.
+func (l *Link) Sweep(from netip.Addr) (tcp, udp *Probes, err error) {
+	seen, err := l.Try(Probe{Peer: from})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &seen[0].TCP, &seen[0].UDP, nil
+}
+
+// Seen is which ports of a probe came through.
+type Seen struct{ TCP, UDP Probes }
+
+// Try sends probes, for TCP and for UDP, and tells which ports came through the rules of the
+// host. It does not believe silence: unless the kernel has counted every packet before the
+// first rule, all are sent again.
+func (l *Link) Try(probes ...Probe) (seen []*Seen, err error) {
+	probes = slices.Clone(probes)
+	n := 0
+	for i, p := range probes {
+		probes[i] = p.complete()
+		n += 2 * len(probes[i].Ports)
+	}
+	defer func() {
+		// The recorder drops what it has noted, so it must not stay.
+		if _, e := Run("", "nft", "delete", "table", "inet", recorderTable); err == nil {
+			err = e
+		}
+	}()
+	send := func(proto uint8) error {
+		for _, p := range probes {
+			if err := l.send(p, proto); err != nil {
+				return err
 			}
 		}
+		return nil
+	}
+	for range 3 {
+		if _, err = Run(recorder(), "nft", "-f", "-"); err != nil {
+			return nil, err
+		}
+		// Two processors halve the time, which is nearly all the kernel's.
+		udp := make(chan error)
+		go func() { udp <- send(unix.IPPROTO_UDP) }()
+		err = send(unix.IPPROTO_TCP)
+		if err = errors.Join(err, <-udp); err != nil {
+			return nil, err
+		}
 		var r *record
-		if r, err = settled(2 * len(Probes{})); err == nil {
-			return r.tcp, r.udp, nil
+		if r, err = settled(n, probes); err == nil {
+			return r.seen, nil
 		}
 	}
-	return nil, nil, err
+	return nil, err
 }
 
 // Repeat sends n packets from one source to one port and tells how many came through.
 func (l *Link) Repeat(proto uint8, from netip.Addr, port uint16, n int) (int, error) {
-	if _, err := Run(recorder, "nft", "-f", "-"); err != nil {
+	p := Probe{Peer: from, Ports: slices.Repeat([]uint16{port}, n)}.complete()
+	if _, err := Run(recorder(), "nft", "-f", "-"); err != nil {
 		return 0, err
 	}
-	for range n {
-		if err := l.send(proto, from, port, port); err != nil {
-			return 0, err
-		}
+	if err := l.send(p, proto); err != nil {
+		return 0, err
 	}
-	r, err := settled(n)
+	r, err := settled(n, []Probe{p})
 	if err != nil {
 		return 0, err
 	}
-	return r.passed, nil
+	_, err = Run("", "nft", "delete", "table", "inet", recorderTable)
+	return r.passed, err
 }
 
 // send sends one packet to each of the ports.
-func (l *Link) send(proto uint8, from netip.Addr, first, last uint16) error {
-	to := HostV6
-	if from.Is4() {
-		to = HostV4
+func (l *Link) send(p Probe, proto uint8) error {
+	from, to := p.Peer, Host(p.Peer)
+	if p.Out {
+		from, to = to, from
 	}
-	frame, transport := newFrame(l.mac, proto, from, to)
-	field := transport + 6 // of the checksum
+	segment := UDP(p.SourcePort, 0, []byte("try\n"))
 	if proto == unix.IPPROTO_TCP {
-		field = transport + 16
+		segment = TCP(p.SourcePort, 0, 1, SYN)
 	}
-	pseudo := sum(0, from.AsSlice())
-	pseudo = sum(pseudo, to.AsSlice()) + uint32(proto) + uint32(len(frame)-transport)
-	pseudo = sum(pseudo, frame[transport:]) // port and checksum are still 0
-	for port := int(first); port <= int(last); port++ {
-		binary.BigEndian.PutUint16(frame[transport+2:], uint16(port))
-		check := fold(pseudo + uint32(port))
-		if check == 0 && proto == unix.IPPROTO_UDP {
-			check = 0xffff // RFC 768: 0 means no checksum
+	packet := Packet(proto, from, to, segment)
+	b := batch{
+		port: len(packet) - len(segment) + 2, check: len(packet) - len(segment) + checksumAt(proto),
+		sum: pseudo(proto, from, to, segment),
+	}
+	if p.Out {
+		socket, err := outward(p.Interface, to)
+		if err != nil {
+			return err
 		}
-		binary.BigEndian.PutUint16(frame[field:], check)
-		for {
-			_, err := unix.Write(l.socket, frame)
-			if err == nil {
-				break
+		defer unix.Close(socket)
+		return b.send(socket, packet, p.Ports)
+	}
+	e, ok := l.ends[p.Interface]
+	if !ok {
+		return fmt.Errorf("the host has no interface %q", p.Interface)
+	}
+	frame := e.frame(packet)
+	b.port += len(frame) - len(packet)
+	b.check += len(frame) - len(packet)
+	return b.send(e.socket, frame, p.Ports)
+}
+
+// outward is a socket of the host that sends whole IP packets to one address, by one
+// interface. They pass the rules for what leaves like any other packet.
+func outward(iface string, to netip.Addr) (int, error) {
+	family := unix.AF_INET
+	address := unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{}})
+	if to.Is4() {
+		address = &unix.SockaddrInet4{Addr: to.As4()}
+	} else {
+		family, address = unix.AF_INET6, &unix.SockaddrInet6{Addr: to.As16()}
+	}
+	socket, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err != nil {
+		return 0, fmt.Errorf("a raw socket: %w", err)
+	}
+	if err = unix.BindToDevice(socket, iface); err == nil {
+		err = unix.Connect(socket, address)
+	}
+	if err != nil {
+		unix.Close(socket)
+		return 0, fmt.Errorf("a raw socket to %s: %w", to, err)
+	}
+	return socket, nil
+}
+
+// A batch is many copies of one packet that differ in their destination port.
+type batch struct {
+	port, check int    // where they stand
+	sum         uint32 // of what the checksum covers, with port 0
+}
+
+// burst is how many packets one call sends.
+const burst = 64
+
+// mmsghdr is struct mmsghdr (sendmmsg(2)).
+type mmsghdr struct {
+	header unix.Msghdr
+	length uint32
+}
+
+func (b batch) send(socket int, packet []byte, ports []uint16) error {
+	var buffers [burst][]byte
+	var vectors [burst]unix.Iovec
+	var messages [burst]mmsghdr
+	for i := range buffers {
+		buffers[i] = append([]byte{}, packet...)
+		vectors[i].Base = &buffers[i][0]
+		vectors[i].SetLen(len(packet))
+		messages[i].header.Iov = &vectors[i]
+		messages[i].header.SetIovlen(1)
+	}
+	for some := range slices.Chunk(ports, burst) {
+		for i, port := range some {
+			binary.BigEndian.PutUint16(buffers[i][b.port:], port)
+			// 0 would be no checksum at all in UDP, and is the same number in TCP.
+			check := fold(b.sum + uint32(port))
+			if check == 0 {
+				check = 0xffff
 			}
-			if err != unix.ENOBUFS && err != unix.EAGAIN && err != unix.EINTR {
-				return fmt.Errorf("sending to port %d: %w", port, err)
+			binary.BigEndian.PutUint16(buffers[i][b.check:], check)
+		}
+		for done := 0; done < len(some); {
+			sent, _, code := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(socket), uintptr(unsafe.Pointer(&messages[done])), uintptr(len(some)-done), 0, 0, 0)
+			switch code {
+			case 0:
+				done += int(sent)
+			case unix.EPERM: // the rules for what leaves, or the recorder behind them, have dropped it
+				done++
+			case unix.ENOBUFS, unix.EAGAIN, unix.EINTR:
+			default:
+				return fmt.Errorf("sending to port %d: %w", some[done], code)
 			}
 		}
 	}
 	return nil
 }
 
-// newFrame is an Ethernet frame with a TCP SYN or a short UDP packet, without port and
-// checksum, and the offset of the transport header in it.
-func newFrame(mac []byte, proto uint8, from, to netip.Addr) ([]byte, int) {
-	segment := make([]byte, 12) // UDP header and 4 bytes
-	binary.BigEndian.PutUint16(segment[4:], 12)
-	if proto == unix.IPPROTO_TCP {
-		segment = make([]byte, 20)
-		segment[12], segment[13] = 5<<4, 2           // header of 5 words, SYN
-		binary.BigEndian.PutUint16(segment[14:], 64) // window
+// Watch counts packets that match some words of nft, without keeping any of them: those on
+// their way and those that have come through the rules of the host. A second watch ends
+// the first.
+func Watch(out bool, match string) error {
+	first, last := "prerouting", "input"
+	if out {
+		first, last = "output", "output"
 	}
-	binary.BigEndian.PutUint16(segment, 40000) // source port
-	frame := append(append([]byte{}, mac...), 2, 0, 0, 0, 0, 1)
-	if from.Is4() {
-		header := []byte{0x45, 0, 0, byte(20 + len(segment)), 0, 0, 0x40, 0, 64, proto, 0, 0}
-		header = append(append(header, from.AsSlice()...), to.AsSlice()...)
-		binary.BigEndian.PutUint16(header[10:], fold(sum(0, header)))
-		frame = append(append(frame, 0x08, 0x00), header...)
-	} else {
-		header := []byte{0x60, 0, 0, 0, 0, byte(len(segment)), proto, 64}
-		header = append(append(header, from.AsSlice()...), to.AsSlice()...)
-		frame = append(append(frame, 0x86, 0xdd), header...)
-	}
-	return append(frame, segment...), len(frame)
+	_, err := Run(fmt.Sprintf(`table inet %[1]s
+delete table inet %[1]s
+table inet %[1]s {
+	counter arrived { }
+	counter passed { }
+	chain first { type filter hook %[2]s priority -150; policy accept; %[4]s counter name "arrived"; }
+	chain last { type filter hook %[3]s priority 1000; policy accept; %[4]s counter name "passed"; }
+}
+`, watchTable, first, last, match), "nft", "-f", "-")
+	return err
 }
 
-// sum adds up 16-bit words (RFC 1071).
-func sum(s uint32, b []byte) uint32 {
-	for ; len(b) > 1; b = b[2:] {
-		s += uint32(binary.BigEndian.Uint16(b))
+const watchTable = "plwatch"
+
+// Watched waits until n packets that match the watch are on their way, and tells how many
+// of them have come through. More than n are as good: the host may send again.
+func Watched(n int) (int, error) {
+	arrived := 0
+	for wait := time.Millisecond; wait < 2*time.Second; wait *= 2 {
+		var err error
+		if arrived, err = counter(watchTable, "arrived"); err != nil {
+			return 0, err
+		}
+		if arrived >= n {
+			time.Sleep(5 * time.Millisecond) // the last one is still between the two counters
+			return counter(watchTable, "passed")
+		}
+		time.Sleep(wait)
 	}
-	return s
+	return 0, fmt.Errorf("%d packets that match were seen, not %d", arrived, n)
 }
 
-func fold(s uint32) uint16 {
-	for s>>16 != 0 {
-		s = s&0xffff + s>>16
+// A Message is an ICMP message of a type, with what connection tracking has made of it.
+type Message struct {
+	Type  uint8
+	State uint32 // the bits of nft's "ct state"
+}
+
+// TryTypes sends one ICMP message of each type from the given source and tells which have
+// come through the rules of the host. What connection tracking makes of a message is its
+// own affair, so that is told too.
+func (l *Link) TryTypes(from netip.Addr) (map[Message]bool, error) {
+	words, proto := "icmp", uint8(unix.IPPROTO_ICMP)
+	if from.Is6() {
+		words, proto = "icmpv6", unix.IPPROTO_ICMPV6
 	}
-	return ^uint16(s)
+	text := fmt.Sprintf(`table inet %[1]s
+delete table inet %[1]s
+table inet %[1]s {
+	counter arrived { }
+	set first { type %[2]s_type . ct_state; size 65535; flags dynamic; }
+	set last { type %[2]s_type . ct_state; size 65535; flags dynamic; }
+	chain first {
+		type filter hook prerouting priority -150; policy accept;
+		%[3]s saddr %[4]s meta l4proto %[5]d add @first { %[2]s type . ct state } counter name "arrived"
+	}
+	chain last {
+		type filter hook input priority 1000; policy accept;
+		%[3]s saddr %[4]s meta l4proto %[5]d add @last { %[2]s type . ct state } drop
+	}
+}
+`, recorderTable, words, map[bool]string{true: "ip", false: "ip6"}[from.Is4()], from, proto)
+	if _, err := Run(text, "nft", "-f", "-"); err != nil {
+		return nil, err
+	}
+	for kind := range 256 {
+		if err := l.Inject(HostInterface, Packet(proto, from, Host(from), ICMP(uint8(kind), 0, 1<<16|1, make([]byte, 56)))); err != nil {
+			return nil, err
+		}
+	}
+	for wait := time.Millisecond; wait < time.Second; wait *= 2 {
+		if n, err := counter(recorderTable, "arrived"); err != nil || n == 256 {
+			break
+		}
+		time.Sleep(wait)
+	}
+	time.Sleep(5 * time.Millisecond) // the last one is still between the two sets
+	out := map[Message]bool{}
+	for _, set := range []string{"first", "last"} {
+		err := elements(recorderTable, set, func(key []byte) {
+			if len(key) == 8 {
+				out[Message{key[0], binary.NativeEndian.Uint32(key[4:])}] = set == "last"
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(out) != 256 {
+		return nil, fmt.Errorf("%d of 256 types of %s have arrived", len(out), words)
+	}
+	_, err := Run("", "nft", "delete", "table", "inet", recorderTable)
+	return out, err
 }
 
 // record is what the recorder has written down.
 type record struct {
-	arrived, passed int
-	tcp, udp        *Probes
-	distinct        int // ports in tcp and udp
+	passed   int
+	seen     []*Seen // by probe
+	distinct int     // ports in all of them
+}
+
+// mark is what the recorder notes of a packet besides its destination port.
+type mark struct {
+	out   bool
+	peer  netip.Addr
+	proto uint8
+	from  uint16
+	iface uint32
+}
+
+// marks say which probe a packet belongs to.
+func marks(probes []Probe) (map[mark]int, error) {
+	known := map[mark]int{}
+	for i, p := range probes {
+		ifi, err := net.InterfaceByName(p.Interface)
+		if err != nil {
+			return nil, err
+		}
+		for _, proto := range []uint8{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+			m := mark{p.Out, p.Peer, proto, p.SourcePort, uint32(ifi.Index)}
+			if _, twice := known[m]; twice {
+				return nil, fmt.Errorf("the probe with %s is there twice", p.Peer)
+			}
+			known[m] = i
+		}
+	}
+	return known, nil
 }
 
 // settled waits until n packets have arrived and all of them are accounted for. The
 // listing of a set that is still growing can miss elements and repeat others, so it only
 // counts when it has as many distinct ports as packets that were to add one; repeated
 // packets to one port add one.
-func settled(n int) (*record, error) {
-	var r *record
+func settled(n int, probes []Probe) (*record, error) {
+	known, err := marks(probes)
+	if err != nil {
+		return nil, err
+	}
+	r, arrived := &record{}, 0
 	for wait := time.Millisecond; wait < time.Second; wait *= 2 {
-		text, err := Run("", "nft", "list", "table", "inet", "plprobe")
+		if arrived, err = counter(recorderTable, "arrived"); err == nil && arrived == n {
+			r, err = readRecord(known, len(probes))
+		}
 		if err != nil {
 			return nil, err
 		}
-		if r, err = parseRecord(text); err != nil {
-			return nil, err
-		}
-		if r.arrived == n && (r.distinct == r.passed || r.distinct == 1) {
+		if arrived == n && (r.distinct == r.passed || r.distinct == 1) {
 			return r, nil
 		}
 		time.Sleep(wait)
 	}
-	return nil, fmt.Errorf("%d packets were sent, %d arrived, %d came through to %d ports", n, r.arrived, r.passed, r.distinct)
+	return nil, fmt.Errorf("%d packets were sent, %d arrived, %d came through to %d ports", n, arrived, r.passed, r.distinct)
 }
 
-// parseRecord reads the listing of the recorder.
-func parseRecord(text string) (*record, error) {
-	r := &record{tcp: new(Probes), udp: new(Probes)}
-	var current *Probes
-	arriving, inList := false, false
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		switch line {
-		case "set seen_tcp {":
-			current = r.tcp
-		case "set seen_udp {":
-			current = r.udp
-		case "chain arrived {":
-			arriving = true
-		case "chain passed {":
-			arriving = false
+// readRecord reads the recorder: the counter last, so that a set that still grows is not
+// taken for a full one.
+func readRecord(known map[mark]int, probes int) (*record, error) {
+	r := &record{seen: make([]*Seen, probes)}
+	for i := range r.seen {
+		r.seen[i] = new(Seen)
+	}
+	for _, s := range sides {
+		address := 4
+		if s.six {
+			address = 16
 		}
-		if rest, ok := strings.CutPrefix(line, "elements = {"); ok {
-			inList, line = true, rest
+		var strange error
+		err := elements(recorderTable, s.set(), func(key []byte) {
+			// Each field is filled up to 4 bytes.
+			if len(key) != address+16 {
+				strange = fmt.Errorf("element %x of the recorder", key)
+				return
+			}
+			peer, _ := netip.AddrFromSlice(key[:address])
+			key = key[address:]
+			i, ok := known[mark{s.out, peer, key[0], binary.BigEndian.Uint16(key[4:]), binary.NativeEndian.Uint32(key[12:])}]
+			if !ok {
+				strange = fmt.Errorf("a packet of %s that nobody has sent", peer)
+				return
+			}
+			seen := &r.seen[i].TCP
+			if key[0] == unix.IPPROTO_UDP {
+				seen = &r.seen[i].UDP
+			}
+			if port := binary.BigEndian.Uint16(key[8:]); !seen[port] {
+				seen[port] = true
+				r.distinct++
+			}
+		})
+		if err == nil {
+			err = strange
 		}
-		if inList {
-			list, closed := strings.CutSuffix(line, "}")
-			for item := range strings.SplitSeq(list, ",") {
-				if item = strings.TrimSpace(item); item == "" {
-					continue
-				}
-				n, err := strconv.ParseUint(item, 10, 16)
-				if err != nil {
-					return nil, fmt.Errorf("element %q of the recorder", item)
-				}
-				if !current[n] {
-					current[n] = true
-					r.distinct++
-				}
-			}
-			inList = !closed
-			continue
-		}
-		if _, rest, ok := strings.Cut(line, "counter packets "); ok {
-			number, _, _ := strings.Cut(rest, " ")
-			n, err := strconv.Atoi(number)
-			if err != nil {
-				return nil, fmt.Errorf("counter %q of the recorder", rest)
-			}
-			if arriving {
-				r.arrived += n
-			} else {
-				r.passed += n
-			}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return r, nil
+	var err error
+	r.passed, err = counter(recorderTable, "passed")
+	return r, err
 }
