@@ -35,15 +35,20 @@ type Change struct {
 func Diff(a, b *Ruleset) []Change {
 	var out []Change
 	for _, direction := range []Direction{In, Out} {
-		sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
-		d := &differ{
-			painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
-			known:   map[string][]area{}, direction: direction, a: a, b: b,
-		}
-		d.run(sides)
-		out = append(out, d.merged()...)
+		out = append(out, diffOf(direction, a, b)...)
 	}
 	return out
+}
+
+// diffOf is the part of Diff about one direction.
+func diffOf(direction Direction, a, b *Ruleset) []Change {
+	sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
+	d := &differ{
+		painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
+		known:   map[string][]area{}, direction: direction, a: a, b: b,
+	}
+	d.run(sides)
+	return d.merged()
 }
 
 // differ collects the changes of one direction.
@@ -224,13 +229,25 @@ func (c *Change) keyWithout(field string) string {
 
 // Has reports whether p belongs to c.
 func (c *Change) Has(p Packet) bool {
-	on := c.Others
-	if slices.Contains(c.named, p.Interface) {
-		on = slices.Contains(c.Interfaces, p.Interface)
+	m := c.match()
+	return c.Direction == p.Direction && c.on(p.Interface) && m.Has(p)
+}
+
+// on reports whether the interface of a name belongs to c.
+func (c *Change) on(name string) bool {
+	if slices.Contains(c.named, name) {
+		return slices.Contains(c.Interfaces, name)
 	}
-	if c.Direction != p.Direction || !on {
-		return false
-	}
-	m := Match{AllInterfaces(), c.States, c.Protos, c.Peers, c.Ports, c.SourcePorts, c.Types}
-	return m.Has(p)
+	return c.Others
+}
+
+// Excepted are the interfaces that occur in a rule and do not belong to c though those of
+// every other name do.
+func (c *Change) Excepted() []string {
+	return slices.DeleteFunc(slices.Clone(c.named), c.on)
+}
+
+// match is c without its interfaces.
+func (c *Change) match() Match {
+	return Match{AllInterfaces(), c.States, c.Protos, c.Peers, c.Ports, c.SourcePorts, c.Types}
 }

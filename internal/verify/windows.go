@@ -46,6 +46,7 @@ func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
 		})
 	}
 	program := sha256.New()
+	var held []byte // comment lines: a part of the program only when code follows
 	for l := range lines(f) {
 		if err := l.plain(); err != nil {
 			return nil, err
@@ -55,6 +56,13 @@ func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
 			return nil, err
 		}
 		if !isData {
+			if p.state == psCode && strings.HasPrefix(l.text, "# ") {
+				held = append(held, l.text...)
+				held = append(held, '\n')
+				continue
+			}
+			program.Write(held)
+			held = held[:0]
 			program.Write([]byte(l.text))
 			program.Write([]byte{'\n'})
 		}

@@ -1,0 +1,367 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"portolan/internal/port"
+	"portolan/internal/report"
+	"portolan/internal/ruleset"
+)
+
+// between prints which traffic changes its verdict from one ruleset to another.
+func (a *app) between(ctx context.Context, in *input, args []string, to string, live bool, format string) error {
+	need := 2
+	if live {
+		need = 1
+	}
+	switch {
+	case len(args) < need && live:
+		return usage("--between --live takes NEW: the files of a firewall, or a policy")
+	case len(args) < need:
+		return usage("--between takes OLD and NEW: each the files of a firewall, or a policy")
+	}
+	names, paths := args[:need], args[need:]
+	isPolicy := func(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".hcl") }
+	if len(paths) > 0 && !slices.ContainsFunc(names, isPolicy) {
+		return usage("%q is one too many: paths behind NEW are read for a policy, and none is named", paths[0])
+	}
+	if in.policy != "" {
+		return usage("--between names its policies itself: leave out --policy")
+	}
+	var read *found
+	inventoryOf := func() (*found, error) {
+		if read != nil {
+			again := *read
+			again.diags = nil // said already
+			return &again, nil
+		}
+		var err error
+		read, err = a.read(ctx, in, paths, false)
+		return read, err
+	}
+	var sides []*side
+	if live {
+		s, err := a.liveSide(ctx, cmp.Or(to, "nftables"))
+		if err != nil {
+			return err
+		}
+		sides = append(sides, s)
+		to = "" // NEW may be of another firewall
+	}
+	for _, name := range names {
+		s, err := a.side(ctx, in, inventoryOf, name, to)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, s)
+	}
+	d := newDifference(sides[0], sides[1])
+	var err error
+	if format == "json" {
+		err = writeJSON(a.stdout, d.json())
+	} else {
+		err = d.text(a.stdout)
+	}
+	if err == nil && len(d.entries) > 0 {
+		err = &exitError{code: exitFindings}
+	}
+	return err
+}
+
+// A difference is what changes from one side to another.
+type difference struct {
+	old, new *side
+	entries  []entry
+}
+
+// An entry is one change with who asked for it.
+type entry struct {
+	ruleset.Change
+	kind        string // one of the kinds
+	before, now []*ruleset.Rule
+}
+
+// kinds are the words for what changes, in the order in which they are printed.
+var kinds = [...]string{"opened", "closed", "changed", "untracked", "tracked"}
+
+func newDifference(old, new *side) *difference {
+	d := &difference{old: old, new: new}
+	changes := ruleset.Diff(old.rules, new.rules)
+	before, now := ruleset.Deciders(old.rules, changes), ruleset.Deciders(new.rules, changes)
+	for i, c := range changes {
+		e := entry{Change: c, before: before[i], now: now[i], kind: "changed"}
+		switch a, b := c.A.Verdict(), c.B.Verdict(); {
+		case a == ruleset.Drop && b == ruleset.Accept:
+			e.kind = "opened"
+		case a == ruleset.Accept && b == ruleset.Drop:
+			e.kind = "closed"
+		default: // who makes the difference: a limit, or a log
+			x, y := deciding(c.Example, old.rules, new.rules)
+			e.before, e.now = []*ruleset.Rule{x}, []*ruleset.Rule{y}
+		}
+		d.entries = append(d.entries, e)
+	}
+	for kind, set := range map[string]port.Set{
+		"untracked": new.rules.Untracked.Minus(old.rules.Untracked), "tracked": old.rules.Untracked.Minus(new.rules.Untracked),
+	} {
+		if !set.IsEmpty() {
+			all := ruleset.Any()
+			d.entries = append(d.entries, entry{kind: kind, Change: ruleset.Change{
+				Others: true, States: all.States, Protos: ruleset.BytesOf(uint8(port.UDP)), Peers: all.Peers, Ports: set, SourcePorts: all.SourcePorts, Types: all.Types,
+			}})
+		}
+	}
+	slices.SortStableFunc(d.entries, func(x, y entry) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(kinds[:], x.kind), slices.Index(kinds[:], y.kind)),
+			cmp.Compare(x.Direction, y.Direction),
+			cmp.Compare(protoOrder(&x), protoOrder(&y)),
+			cmp.Compare(firstPort(&x), firstPort(&y)),
+			x.Peers.Ranges()[0].First.Compare(y.Peers.Ranges()[0].First),
+		)
+	})
+	return d
+}
+
+// protoOrder puts what speaks of ports before the rest.
+func protoOrder(e *entry) int {
+	each := e.Protos.Each()
+	if i := slices.Index([]uint8{uint8(port.TCP), uint8(port.UDP), ruleset.ICMP, ruleset.ICMPv6}, each[0]); len(each) == 1 && i >= 0 {
+		return i
+	}
+	return 4
+}
+
+func firstPort(e *entry) uint16 { return e.Ports.Ranges()[0].First }
+
+// text writes the changes in columns, and a summary.
+func (d *difference) text(w io.Writer) error {
+	var b strings.Builder
+	if len(d.entries) == 0 {
+		fmt.Fprintf(&b, "nothing changes: %s and %s decide about every packet alike\n", report.Printable(d.old.name), report.Printable(d.new.name))
+	}
+	var rows [][]string
+	width := []int{0, 0, 0}
+	const widest = 44 // a longer cell moves what stands behind it
+	for i := range d.entries {
+		row := d.row(&d.entries[i])
+		for k := range width {
+			row[k] = report.Printable(row[k])
+			if n := report.Width(row[k]); n <= widest {
+				width[k] = max(width[k], n)
+			}
+		}
+		row[3] = report.Printable(row[3])
+		rows = append(rows, row)
+	}
+	for _, row := range rows {
+		line := ""
+		for k, cell := range row {
+			if k > 0 {
+				line += "  "
+			}
+			line += cell
+			if k < len(width) {
+				line += strings.Repeat(" ", max(0, width[k]-report.Width(cell)))
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	if len(d.entries) > 0 {
+		b.WriteString("\n" + d.summary() + "\n")
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("writing the changes: %w", err)
+	}
+	return nil
+}
+
+// row is the cells of one line: what happens, to what, with whom, and who asked.
+func (d *difference) row(e *entry) []string {
+	row := []string{e.kind, d.traffic(e), d.peers(e), ""}
+	before, now := d.old.whoAll(e.before), d.new.whoAll(e.now)
+	onlyDefault := func(rules []*ruleset.Rule) bool { return len(rules) == 1 && rules[0] == nil }
+	var who []string
+	switch e.kind {
+	case "opened", "closed":
+		if e.kind == "closed" || !onlyDefault(e.before) {
+			who = append(who, "before: "+before)
+		}
+		if e.kind == "opened" || !onlyDefault(e.now) {
+			who = append(who, "now: "+now)
+		}
+		if e.kind == "opened" { // what one asks first
+			slices.Reverse(who)
+		}
+		if limit := limits(e.B); e.kind == "opened" && limit != "" {
+			who = append([]string{limit}, who...)
+		}
+	case "changed":
+		who = []string{
+			"before: " + e.A.Words() + byWhom(e.before, before),
+			"now: " + e.B.Words() + byWhom(e.now, now),
+		}
+	case "untracked":
+		who = []string{"now: connection tracking is kept from it"}
+	case "tracked":
+		who = []string{"now: connection tracking sees it"}
+	}
+	row[3] = strings.Join(who, "; ")
+	return row
+}
+
+func byWhom(rules []*ruleset.Rule, words string) string {
+	if len(rules) == 1 && rules[0] == nil {
+		return " by default"
+	}
+	return ", by " + words
+}
+
+// limits are the bounds within which a decision accepts, "" when it has none.
+func limits(d ruleset.Decision) string {
+	var parts []string
+	for _, e := range d {
+		switch {
+		case e.Limited():
+			parts = append(parts, e.Bounds())
+		case e.Verdict == ruleset.Accept:
+			return ""
+		}
+	}
+	return strings.Join(parts, ", then ")
+}
+
+// traffic is the protocol and ports of a change: "udp 25400-25499".
+func (d *difference) traffic(e *entry) string {
+	words := protoWords(e.Protos)
+	if e.Direction == ruleset.Out {
+		words = "outgoing " + words
+	}
+	switch {
+	case !e.Ports.IsAll():
+		var runs []string
+		for _, r := range e.Ports.Ranges() {
+			runs = append(runs, r.String())
+		}
+		words += " " + shortened(runs, 6, "port ranges")
+	case !e.Types.IsAll():
+		var types []string
+		for _, n := range e.Types.Each() {
+			types = append(types, fmt.Sprint(n))
+		}
+		words += " type " + shortened(types, 16, "types")
+	case e.Protos == ruleset.BytesOf(uint8(port.TCP)), e.Protos == ruleset.BytesOf(uint8(port.UDP)):
+		words += " 0-65535"
+	}
+	if !e.SourcePorts.IsAll() {
+		var runs []string
+		for _, r := range e.SourcePorts.Ranges() {
+			runs = append(runs, r.String())
+		}
+		words += " from port " + shortened(runs, 6, "port ranges")
+	}
+	return words
+}
+
+// peers is who is at the other end, and interfaces and states where they matter.
+func (d *difference) peers(e *entry) string {
+	way := [...]string{"from", "to"}[e.Direction]
+	words := way + " " + peerWords(e.Peers, 4)
+	if on := interfaceWords(&e.Change); on != "" {
+		words += " " + on
+	}
+	if states := stateWords(e.States); states != "" {
+		words += ", " + states
+	}
+	return words
+}
+
+// interfaceWords say on which interfaces, "" for all of them. Loopback is left out beside
+// others: every ruleset of ours lets it pass.
+func interfaceWords(c *ruleset.Change) string {
+	names := slices.DeleteFunc(slices.Clone(c.Interfaces), func(n string) bool { return n == ruleset.Loopback })
+	if c.Others {
+		missing := slices.DeleteFunc(c.Excepted(), func(n string) bool { return n == ruleset.Loopback })
+		if len(missing) == 0 {
+			return ""
+		}
+		return "on every interface but " + shortened(missing, 4, "interfaces")
+	}
+	if len(names) == 0 {
+		return "on loopback"
+	}
+	return "on " + shortened(names, 4, "interfaces")
+}
+
+// stateWords say in which states, "" for new connections: they are what one asks about.
+func stateWords(s ruleset.States) string {
+	switch {
+	case s&ruleset.New != 0 && s&ruleset.Established == 0:
+		return ""
+	case s == ruleset.AllStates:
+		return "in any state"
+	case s&ruleset.New != 0:
+		return "known connections too"
+	}
+	return "state " + s.String() + " only"
+}
+
+// counts are the ports by the kind of their change, each once for a protocol and a direction.
+func (d *difference) counts() map[string]int {
+	counts := map[string]int{}
+	for _, kind := range kinds {
+		for _, direction := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+			for _, proto := range port.Protos {
+				var set port.Set
+				for i := range d.entries {
+					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) {
+						set = set.Union(e.Ports)
+					}
+				}
+				counts[kind] += set.Len()
+			}
+		}
+	}
+	return counts
+}
+
+// summary is the counts in words.
+func (d *difference) summary() string {
+	counts := d.counts()
+	other := 0
+	for i := range d.entries {
+		if e := &d.entries[i]; !e.Protos.Has(uint8(port.TCP)) && !e.Protos.Has(uint8(port.UDP)) {
+			other++
+		}
+	}
+	var parts []string
+	for _, kind := range kinds {
+		if n := counts[kind]; n > 0 {
+			if len(parts) == 0 {
+				parts = append(parts, plural(n, "port")+" "+kind)
+			} else {
+				parts = append(parts, fmt.Sprintf("%d %s", n, kind))
+			}
+		}
+	}
+	words := "no port changes"
+	if parts != nil {
+		words = strings.Join(parts, ", ") + " (each counts once for a protocol and a direction, whoever it is for)"
+	}
+	if other > 0 {
+		words += fmt.Sprintf("; %s of traffic without ports", plural(other, "change"))
+	}
+	return words
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
