@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -25,7 +26,8 @@ type Change struct {
 	// Example is a packet of it.
 	Example Packet
 
-	named []string // every interface that occurs in a rule
+	named   []string // every interface that occurs in a rule
+	outcome int      // a number for A and B
 }
 
 // Diff is all the traffic that a and b treat differently: every packet is in one change or
@@ -45,7 +47,7 @@ func diffOf(direction Direction, a, b *Ruleset) []Change {
 	sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
 	d := &differ{
 		painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
-		known:   map[string][]area{}, direction: direction, a: a, b: b,
+		known:   map[string][]area{}, outcomes: map[string]int{}, direction: direction, a: a, b: b,
 	}
 	d.run(sides)
 	return d.merged()
@@ -58,6 +60,18 @@ type differ struct {
 	direction Direction
 	a, b      *Ruleset
 	changes   []Change
+	outcomes  map[string]int
+}
+
+// outcome numbers pairs of decisions as they are met.
+func (d *differ) outcome(a, b Decision) int {
+	key := fmt.Sprintf("%+v|%+v", a, b)
+	n, ok := d.outcomes[key]
+	if !ok {
+		n = len(d.outcomes)
+		d.outcomes[key] = n
+	}
+	return n
 }
 
 func (d *differ) run(sides [2][]Rule) {
@@ -88,6 +102,7 @@ func (d *differ) run(sides [2][]Rule) {
 						}
 						c.Example = at.cell(found.peers.Ranges()[0].First, found.column)
 						c.A, c.B = d.a.Decide(c.Example), d.b.Decide(c.Example)
+						c.outcome = d.outcome(c.A, c.B)
 						d.changes = append(d.changes, c)
 					}
 				}
@@ -152,79 +167,200 @@ func (d *differ) areas(at Packet) []area {
 			peers[k] = append(peers[k], addr.Range{First: row.from, Last: last})
 		}
 	}
-	found := []area{}
+	rectangles := map[pair][]rectangle{}
+	var pairs []pair
 	for _, k := range order {
-		one := area{addr.OfRanges(peers[k]...), port.All(), AllBytes(), int(sets[k].Ranges()[0].First)}
-		switch kindOf(at.Proto) {
-		case withPorts:
-			one.ports = sets[k]
-		case withTypes:
-			one.types = Bytes{}
-			for n := range 256 {
-				if sets[k].Contains(uint16(n)) {
-					one.types[n/64] |= 1 << (n % 64)
+		if rectangles[k.pair] == nil {
+			pairs = append(pairs, k.pair)
+		}
+		rectangles[k.pair] = append(rectangles[k.pair], rectangle{addr.OfRanges(peers[k]...), sets[k]})
+	}
+	found := []area{}
+	for _, p := range pairs {
+		for _, r := range byColumns(rectangles[p]) {
+			one := area{r.peers, port.All(), AllBytes(), int(r.columns.Ranges()[0].First)}
+			switch kindOf(at.Proto) {
+			case withPorts:
+				one.ports = r.columns
+			case withTypes:
+				one.types = Bytes{}
+				for n := range 256 {
+					if r.columns.Contains(uint16(n)) {
+						one.types[n/64] |= 1 << (n % 64)
+					}
 				}
 			}
+			found = append(found, one)
 		}
-		found = append(found, one)
 	}
 	d.known[key] = found
 	return found
 }
 
-// merged joins changes that differ in one set only, set by set.
-func (d *differ) merged() []Change {
-	out := d.changes
-	for _, field := range []string{"states", "interfaces", "source ports", "protocols", "peers", "ports"} {
-		at := map[string]int{}
-		var next []Change
-		for _, c := range out {
-			key := c.keyWithout(field)
-			i, ok := at[key]
-			if !ok {
-				at[key] = len(next)
-				next = append(next, c)
-				continue
-			}
-			into := &next[i]
-			switch field {
-			case "states":
-				into.States |= c.States
-			case "interfaces":
-				into.Others = into.Others || c.Others
-				into.Interfaces = InterfacesOf(append(into.Interfaces, c.Interfaces...)...).Names()
-			case "source ports":
-				into.SourcePorts = into.SourcePorts.Union(c.SourcePorts)
-			case "protocols":
-				for i := range into.Protos {
-					into.Protos[i] |= c.Protos[i]
-				}
-			case "peers":
-				into.Peers = into.Peers.Union(c.Peers)
-			case "ports":
-				into.Ports = into.Ports.Union(c.Ports)
+// A rectangle is peers times columns.
+type rectangle struct {
+	peers   addr.Set
+	columns port.Set
+}
+
+// byColumns cuts rectangles that share no peer along their columns instead of along their
+// peers: columns that have the same peers are one. That is what people ask, "who may come
+// to this port", so it is taken where it needs no more rectangles.
+func byColumns(rows []rectangle) []rectangle {
+	const most = 1 << 20 // steps
+	var bounds []int
+	for _, r := range rows {
+		for _, c := range r.columns.Ranges() {
+			bounds = append(bounds, int(c.First), int(c.Last)+1)
+		}
+	}
+	slices.Sort(bounds)
+	bounds = slices.Compact(bounds)
+	if len(rows) < 2 || len(bounds)*len(rows) > most {
+		return rows
+	}
+	at := map[string]int{}
+	var members [][]byte // by group: which rows have it
+	var columns [][]port.Range
+	for i := range len(bounds) - 1 {
+		member := make([]byte, len(rows))
+		some := false
+		for k := range rows {
+			if rows[k].columns.Contains(uint16(bounds[i])) {
+				member[k], some = 1, true
 			}
 		}
-		out = next
+		if !some {
+			continue
+		}
+		group, known := at[string(member)]
+		if !known {
+			if len(members) == len(rows) {
+				return rows // it would be more
+			}
+			group = len(members)
+			at[string(member)] = group
+			members, columns = append(members, member), append(columns, nil)
+		}
+		columns[group] = append(columns[group], port.Range{First: uint16(bounds[i]), Last: uint16(bounds[i+1] - 1)})
+	}
+	out := make([]rectangle, len(members))
+	for group, member := range members {
+		var peers []addr.Range
+		for k := range rows {
+			if member[k] == 1 {
+				peers = append(peers, rows[k].peers.Ranges()...)
+			}
+		}
+		out[group] = rectangle{addr.OfRanges(peers...), port.Of(columns[group]...)}
 	}
 	return out
 }
 
-// keyWithout is the same for changes that differ in the named set only.
-func (c *Change) keyWithout(field string) string {
-	part := func(name string, v any) string {
-		if name == field {
-			return ""
+// merged joins changes that differ in one set only, set by set, until none are left.
+func (d *differ) merged() []Change {
+	out := d.changes
+	for before := len(out) + 1; len(out) < before; {
+		before = len(out)
+		for field := range fields {
+			out = joined(out, field)
 		}
-		return fmt.Sprintf("%v", v)
 	}
-	kind := plain
-	if each := c.Protos.Each(); len(each) > 0 {
-		kind = kindOf(each[0])
+	return out
+}
+
+// fields is the number of sets of a change that changes are joined in.
+const fields = 7
+
+// joined joins changes that differ in one set only, which is the one of the given number.
+func joined(changes []Change, field int) []Change {
+	at := map[string]int{}
+	next := changes[:0]
+	var key []byte
+	for i := range changes {
+		c := &changes[i]
+		key = c.keyWithout(field, key[:0])
+		k, ok := at[string(key)]
+		if !ok {
+			at[string(key)] = len(next)
+			next = append(next, *c)
+			continue
+		}
+		into := &next[k]
+		switch field {
+		case 0:
+			into.States |= c.States
+		case 1:
+			into.Others = into.Others || c.Others
+			into.Interfaces = InterfacesOf(append(into.Interfaces, c.Interfaces...)...).Names()
+		case 2:
+			into.SourcePorts = into.SourcePorts.Union(c.SourcePorts)
+		case 3:
+			for i := range into.Protos {
+				into.Protos[i] |= c.Protos[i]
+			}
+		case 4:
+			into.Peers = into.Peers.Union(c.Peers)
+		case 5:
+			into.Ports = into.Ports.Union(c.Ports)
+		case 6:
+			for i := range into.Types {
+				into.Types[i] |= c.Types[i]
+			}
+		}
 	}
-	return fmt.Sprintf("%d|%s|%s|%s|%s|%s|%s|%x|%+v|%+v", kind,
-		part("states", c.States), part("interfaces", fmt.Sprint(c.Interfaces, c.Others)), part("source ports", c.SourcePorts),
-		part("protocols", c.Protos), part("peers", c.Peers.Ranges()), part("ports", c.Ports), c.Types, c.A, c.B)
+	return next
+}
+
+// keyWithout appends to key what is the same for changes that differ in one set only.
+func (c *Change) keyWithout(field int, key []byte) []byte {
+	number := func(n uint64) { key = binary.AppendUvarint(key, n) }
+	ports := func(s port.Set) {
+		ranges := s.Ranges()
+		number(uint64(len(ranges)))
+		for _, r := range ranges {
+			key = append(key, byte(r.First>>8), byte(r.First), byte(r.Last>>8), byte(r.Last))
+		}
+	}
+	bytes := func(b Bytes) {
+		for _, w := range b {
+			key = binary.BigEndian.AppendUint64(key, w)
+		}
+	}
+	number(uint64(c.outcome))
+	for i := range fields {
+		if i == field {
+			continue
+		}
+		switch i {
+		case 0:
+			number(uint64(c.States))
+		case 1:
+			number(uint64(len(c.Interfaces)))
+			for _, name := range c.Interfaces {
+				key = append(append(key, name...), 0)
+			}
+			if c.Others {
+				key = append(key, 1)
+			}
+		case 2:
+			ports(c.SourcePorts)
+		case 3:
+			bytes(c.Protos)
+		case 4:
+			ranges := c.Peers.Ranges()
+			number(uint64(len(ranges)))
+			for _, r := range ranges {
+				first, last := r.First.As16(), r.Last.As16()
+				key = append(append(key, first[:]...), last[:]...)
+			}
+		case 5:
+			ports(c.Ports)
+		case 6:
+			bytes(c.Types)
+		}
+	}
+	return key
 }
 
 // Has reports whether p belongs to c.
