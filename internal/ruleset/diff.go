@@ -2,7 +2,6 @@ package ruleset
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"portolan/internal/addr"
@@ -27,7 +26,7 @@ type Change struct {
 	Example Packet
 
 	named   []string // every interface that occurs in a rule
-	outcome int      // a number for A and B
+	outcome outcome  // stands for A and B
 }
 
 // Diff is all the traffic that a and b treat differently: every packet is in one change or
@@ -47,7 +46,7 @@ func diffOf(direction Direction, a, b *Ruleset) []Change {
 	sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
 	d := &differ{
 		painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
-		known:   map[string][]area{}, outcomes: map[string]int{}, direction: direction, a: a, b: b,
+		known:   map[string][]area{}, decisions: map[int32]Decision{}, direction: direction, a: a, b: b,
 	}
 	d.run(sides)
 	return d.merged()
@@ -60,18 +59,21 @@ type differ struct {
 	direction Direction
 	a, b      *Ruleset
 	changes   []Change
-	outcomes  map[string]int
+	decisions map[int32]Decision // by the number of the painter
 }
 
-// outcome numbers pairs of decisions as they are met.
-func (d *differ) outcome(a, b Decision) int {
-	key := fmt.Sprintf("%+v|%+v", a, b)
-	n, ok := d.outcomes[key]
+// An outcome is what has happened on both sides in the numbers of a painter, which are
+// equal for equal decisions alone.
+type outcome [2]int32
+
+// decide is the decision of one side about p, whose outcome is known.
+func (d *differ) decide(side int, o outcome, p Packet) Decision {
+	known, ok := d.decisions[o[side]]
 	if !ok {
-		n = len(d.outcomes)
-		d.outcomes[key] = n
+		known = [2]*Ruleset{d.a, d.b}[side].Decide(p)
+		d.decisions[o[side]] = known
 	}
-	return n
+	return known
 }
 
 func (d *differ) run(sides [2][]Rule) {
@@ -101,8 +103,8 @@ func (d *differ) run(sides [2][]Rule) {
 							c.Interfaces = []string{name}
 						}
 						c.Example = at.cell(found.peers.Ranges()[0].First, found.column)
-						c.A, c.B = d.a.Decide(c.Example), d.b.Decide(c.Example)
-						c.outcome = d.outcome(c.A, c.B)
+						c.outcome = found.outcome
+						c.A, c.B = d.decide(0, c.outcome, c.Example), d.decide(1, c.outcome, c.Example)
 						d.changes = append(d.changes, c)
 					}
 				}
@@ -117,6 +119,7 @@ type area struct {
 	ports  port.Set
 	types  Bytes
 	column int // its first port or type
+	outcome
 }
 
 // areas are where the two sides differ in one context.
@@ -125,20 +128,19 @@ func (d *differ) areas(at Packet) []area {
 	if found, ok := d.known[key]; ok {
 		return found
 	}
-	type pair struct{ a, b int32 }
 	type shape struct {
-		pair
+		outcome
 		columns string
 	}
 	peers := map[shape][]addr.Range{}
 	sets := map[shape]port.Set{}
 	var order []shape
 	for row := range d.paint(sides) {
-		differing := map[pair][]port.Range{}
-		var met []pair
+		differing := map[outcome][]port.Range{}
+		var met []outcome
 		for c, first := range row.columns {
-			p := pair{row.painted[0][c], row.painted[1][c]}
-			if p.a == p.b || kindOf(at.Proto) == withTypes && first > 255 {
+			p := outcome{row.painted[0][c], row.painted[1][c]}
+			if p[0] == p[1] || kindOf(at.Proto) == withTypes && first > 255 {
 				continue
 			}
 			last := port.Max
@@ -167,18 +169,18 @@ func (d *differ) areas(at Packet) []area {
 			peers[k] = append(peers[k], addr.Range{First: row.from, Last: last})
 		}
 	}
-	rectangles := map[pair][]rectangle{}
-	var pairs []pair
+	rectangles := map[outcome][]rectangle{}
+	var pairs []outcome
 	for _, k := range order {
-		if rectangles[k.pair] == nil {
-			pairs = append(pairs, k.pair)
+		if rectangles[k.outcome] == nil {
+			pairs = append(pairs, k.outcome)
 		}
-		rectangles[k.pair] = append(rectangles[k.pair], rectangle{addr.OfRanges(peers[k]...), sets[k]})
+		rectangles[k.outcome] = append(rectangles[k.outcome], rectangle{addr.OfRanges(peers[k]...), sets[k]})
 	}
 	found := []area{}
 	for _, p := range pairs {
 		for _, r := range byColumns(rectangles[p]) {
-			one := area{r.peers, port.All(), AllBytes(), int(r.columns.Ranges()[0].First)}
+			one := area{r.peers, port.All(), AllBytes(), int(r.columns.Ranges()[0].First), p}
 			switch kindOf(at.Proto) {
 			case withPorts:
 				one.ports = r.columns
@@ -327,7 +329,8 @@ func (c *Change) keyWithout(field int, key []byte) []byte {
 			key = binary.BigEndian.AppendUint64(key, w)
 		}
 	}
-	number(uint64(c.outcome))
+	number(uint64(c.outcome[0]))
+	number(uint64(c.outcome[1]))
 	for i := range fields {
 		if i == field {
 			continue

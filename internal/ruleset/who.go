@@ -69,6 +69,9 @@ func (rs *Ruleset) deciders(direction Direction, changes []Change, out [][]*Rule
 
 // meets reports whether a packet can be in both c and m.
 func (c *Change) meets(m *Match) bool {
+	if c.States&m.States == 0 || c.Protos.Intersect(m.Protos) == (Bytes{}) || c.Ports.Intersect(m.Ports).IsEmpty() {
+		return false
+	}
 	on := c.Others && m.Interfaces.IsAll()
 	for _, name := range c.Interfaces {
 		on = on || m.Interfaces.Has(name)
@@ -82,6 +85,9 @@ func (c *Change) meets(m *Match) bool {
 
 // overlaps reports whether a packet is in both c and o, which have the same direction.
 func (c *Change) overlaps(o *Change) bool {
+	if c.States&o.States == 0 || c.Protos.Intersect(o.Protos) == (Bytes{}) || c.Ports.Intersect(o.Ports).IsEmpty() {
+		return false // what most of them differ in
+	}
 	on := c.Others && o.Others
 	for _, name := range c.Interfaces {
 		on = on || o.on(name)
