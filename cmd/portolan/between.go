@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"portolan/internal/addr"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
@@ -148,8 +149,7 @@ func (d *difference) text(w io.Writer) error {
 	var rows [][]string
 	width := []int{0, 0, 0}
 	const widest = 44 // a longer cell moves what stands behind it
-	for i := range d.entries {
-		row := d.row(&d.entries[i])
+	for _, row := range d.rows() {
 		for k := range width {
 			row[k] = report.Printable(row[k])
 			if n := report.Width(row[k]); n <= widest {
@@ -181,31 +181,116 @@ func (d *difference) text(w io.Writer) error {
 	return nil
 }
 
+// rows are the lines to print. An address family inside packets of the other one is not
+// printed beside other lines, and changes of limits and logs that are cut into many areas
+// are one line.
+func (d *difference) rows() [][]string {
+	areas := map[string][]*entry{}
+	of := func(e *entry) string { return e.Direction.String() + e.A.Words() + "\x00" + e.B.Words() }
+	shown := 0
+	for i := range d.entries {
+		e := &d.entries[i]
+		if !e.mixed() {
+			shown++
+		}
+		if e.kind == "changed" {
+			areas[of(e)] = append(areas[of(e)], e)
+		}
+	}
+	var rows [][]string
+	for i := range d.entries {
+		e := &d.entries[i]
+		if e.mixed() && shown > 0 {
+			continue
+		}
+		if e.kind == "changed" {
+			const most = 3
+			if same := areas[of(e)]; len(same) > most {
+				if same[0] == e {
+					rows = append(rows, d.many(same))
+				}
+				continue
+			}
+		}
+		rows = append(rows, d.row(e))
+	}
+	return rows
+}
+
+// mixed reports whether e is only about ICMP in packets of IPv6, or ICMPv6 in packets of
+// IPv4, which no system sends.
+func (e *entry) mixed() bool {
+	switch e.Protos {
+	case ruleset.BytesOf(ruleset.ICMP):
+		return e.Peers.Intersect(addr.V4()).IsEmpty()
+	case ruleset.BytesOf(ruleset.ICMPv6):
+		return e.Peers.Intersect(addr.V6()).IsEmpty()
+	}
+	return false
+}
+
+// many is one line for several areas that change alike.
+func (d *difference) many(areas []*entry) []string {
+	var protos ruleset.Bytes
+	dropped := true
+	for _, e := range areas {
+		for i := range protos {
+			protos[i] |= e.Protos[i]
+		}
+		dropped = dropped && e.A.Verdict() == ruleset.Drop && e.B.Verdict() == ruleset.Drop
+	}
+	all := *areas[0]
+	all.Ports = port.All()
+	for _, e := range areas[1:] {
+		all.before, all.now = union(all.before, e.before), union(all.now, e.now)
+	}
+	row := d.row(&all)
+	row[1] = protoWords(protos)
+	if areas[0].Direction == ruleset.Out {
+		row[1] = "outgoing " + row[1]
+	}
+	row[2] = fmt.Sprintf("in %d areas", len(areas))
+	if dropped {
+		row[2] += " that are dropped"
+	}
+	return row
+}
+
+// union are the rules of both lists, each once.
+func union(a, b []*ruleset.Rule) []*ruleset.Rule {
+	out := slices.Clone(a)
+	for _, r := range b {
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // row is the cells of one line: what happens, to what, with whom, and who asked.
 func (d *difference) row(e *entry) []string {
 	row := []string{e.kind, d.traffic(e), d.peers(e), ""}
-	before, now := d.old.whoAll(e.before), d.new.whoAll(e.now)
-	onlyDefault := func(rules []*ruleset.Rule) bool { return len(rules) == 1 && rules[0] == nil }
+	before, now := d.old.who(e.Ports, e.before...), d.new.who(e.Ports, e.now...)
 	var who []string
 	switch e.kind {
-	case "opened", "closed":
-		if e.kind == "closed" || !onlyDefault(e.before) {
+	case "opened": // what one asks first stands first
+		if limit := limits(e.B); limit != "" {
+			now += ", " + limit
+		}
+		who = append(who, "now: "+now)
+		if before != "the default" {
 			who = append(who, "before: "+before)
 		}
-		if e.kind == "opened" || !onlyDefault(e.now) {
+	case "closed":
+		if limit := limits(e.A); limit != "" {
+			before += ", " + limit
+		}
+		who = append(who, "before: "+before)
+		if now != "the default" {
 			who = append(who, "now: "+now)
 		}
-		if e.kind == "opened" { // what one asks first
-			slices.Reverse(who)
-		}
-		if limit := limits(e.B); e.kind == "opened" && limit != "" {
-			who = append([]string{limit}, who...)
-		}
 	case "changed":
-		who = []string{
-			"before: " + e.A.Words() + byWhom(e.before, before),
-			"now: " + e.B.Words() + byWhom(e.now, now),
-		}
+		who = []string{"before: " + e.A.Words() + byWhom(before), "now: " + e.B.Words() + byWhom(now)}
 	case "untracked":
 		who = []string{"now: connection tracking is kept from it"}
 	case "tracked":
@@ -215,8 +300,8 @@ func (d *difference) row(e *entry) []string {
 	return row
 }
 
-func byWhom(rules []*ruleset.Rule, words string) string {
-	if len(rules) == 1 && rules[0] == nil {
+func byWhom(words string) string {
+	if words == "the default" {
 		return " by default"
 	}
 	return ", by " + words
@@ -244,28 +329,47 @@ func (d *difference) traffic(e *entry) string {
 	}
 	switch {
 	case !e.Ports.IsAll():
-		var runs []string
-		for _, r := range e.Ports.Ranges() {
-			runs = append(runs, r.String())
-		}
-		words += " " + shortened(runs, 6, "port ranges")
+		words += " " + portWords(e.Ports)
 	case !e.Types.IsAll():
-		var types []string
-		for _, n := range e.Types.Each() {
-			types = append(types, fmt.Sprint(n))
-		}
-		words += " type " + shortened(types, 16, "types")
+		words += " type " + typeWords(e.Types)
 	case e.Protos == ruleset.BytesOf(uint8(port.TCP)), e.Protos == ruleset.BytesOf(uint8(port.UDP)):
 		words += " 0-65535"
 	}
 	if !e.SourcePorts.IsAll() {
-		var runs []string
-		for _, r := range e.SourcePorts.Ranges() {
-			runs = append(runs, r.String())
-		}
-		words += " from port " + shortened(runs, 6, "port ranges")
+		words += " from port " + portWords(e.SourcePorts)
 	}
 	return words
+}
+
+// portWords are ports, or those that are missing where that is shorter.
+func portWords(s port.Set) string {
+	words := func(s port.Set) []string {
+		var runs []string
+		for _, r := range s.Ranges() {
+			runs = append(runs, r.String())
+		}
+		return runs
+	}
+	if missing := port.All().Minus(s); s.Contains(0) && s.Contains(port.Max) {
+		return "all but " + shortened(words(missing), 6, "port ranges")
+	}
+	return shortened(words(s), 6, "port ranges")
+}
+
+// typeWords are ICMP types, or those that are missing where that is shorter.
+func typeWords(set ruleset.Bytes) string {
+	var has, missing []string
+	for n := range 256 {
+		if set.Has(uint8(n)) {
+			has = append(has, fmt.Sprint(n))
+		} else {
+			missing = append(missing, fmt.Sprint(n))
+		}
+	}
+	if len(missing) < len(has) {
+		return "all but " + shortened(missing, 16, "types")
+	}
+	return shortened(has, 16, "types")
 }
 
 // peers is who is at the other end, and interfaces and states where they matter.

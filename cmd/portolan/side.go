@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +38,9 @@ const maxFolder = 1000
 // with them, or a policy.
 func (a *app) side(ctx context.Context, in *input, inventoryOf func() (*found, error), name, backend string) (*side, error) {
 	if strings.EqualFold(filepath.Ext(name), ".hcl") {
+		if _, err := os.Stat(name); err != nil {
+			return nil, plainError(err)
+		}
 		f, err := inventoryOf()
 		if err != nil {
 			return nil, err
@@ -162,75 +167,185 @@ func wholeLine(s source.Span) string {
 	return strings.TrimSpace(string(s.File.Line(s.Position().Line)))
 }
 
-// who says who asked for a rule: of a policy its name and line, and the listener and the
-// line of the configuration; of a text the line, and what its comment says. A nil rule is
-// the default.
-func (s *side) who(r *ruleset.Rule) string {
-	if r == nil {
-		return "the default"
-	}
-	if s.text {
-		place := ""
-		if len(r.Origins) > 0 {
-			place = placeOf(r.Origins[0])
-		}
-		switch {
-		case r.Comment == "" || place == "":
-			return place + r.Comment
-		}
-		return place + ": " + r.Comment
-	}
-	policy, rest := asked(r)
-	if policy == "" {
-		return r.Name + " (built in)"
-	}
-	return r.Name + " (" + policy + ")" + rest
+// asker is who asked for a rule: of a policy its name and line, and of a listener its name,
+// service, file and line.
+type asker struct {
+	name, policy          string
+	listen, service, file string
+	line                  string
 }
 
-// asked is the line of the policy that asked for a rule, and then ", rtp of
-// lumenvox-media-server (etc/lumenvox/media_server.conf:24)" when it is for a listener.
-func asked(r *ruleset.Rule) (policy, listener string) {
+// askerOf is who asked for a rule of a policy.
+func askerOf(r *ruleset.Rule) asker {
+	out := asker{name: r.Name}
 	n := len(r.Origins)
 	if n == 0 {
-		return "", ""
+		return out
 	}
-	policy = placeOf(r.Origins[n-1])
-	claim := placeOf(r.Origins[0])
-	if r.Origins[0].File == r.Origins[n-1].File {
-		return placeOf(r.Origins[n-1]), ""
+	out.policy = placeOf(r.Origins[n-1])
+	first := r.Origins[0]
+	if first.File == r.Origins[n-1].File {
+		return out // ports that stand in the policy itself
 	}
-	words, ok := strings.CutSuffix(r.Comment, " "+claim)
-	if !ok {
-		return policy, ", " + r.Comment
+	out.file = first.Name()
+	if first.HasLine() {
+		out.line = strconv.Itoa(first.Position().Line)
 	}
-	if service, listen, ok := strings.Cut(words, " "); ok && !strings.Contains(listen, " ") {
-		words = listen + " of " + service
+	words, _ := strings.CutSuffix(r.Comment, " "+placeOf(first))
+	service, listen, ok := strings.Cut(words, " ")
+	if !ok || strings.Contains(listen, " ") {
+		service, listen = "", words
 	}
-	return policy, ", " + words + " (" + claim + ")"
+	out.service, out.listen = service, listen
+	return out
 }
 
-// whoAll joins who asked for several rules: each once, and the first few only.
-func (s *side) whoAll(rules []*ruleset.Rule) string {
+// who says who asked for rules that decide about the given ports: of a policy as in "speech
+// (portolan.hcl:5), sip and rtp of lumenvox-media-server (etc/media_server.conf:9, 24)", of
+// a text its lines and what their comments say. Of many it names the first few.
+func (s *side) who(ports port.Set, rules ...*ruleset.Rule) string {
 	var words []string
-	named := map[string]bool{}
-	for _, r := range rules {
-		w := s.who(r)
-		if r != nil && !s.text { // one allow, several listeners
-			if policy, listener := asked(r); named[r.Name+"\x00"+policy] && listener != "" {
-				w = strings.TrimPrefix(listener, ", ")
-			} else {
-				named[r.Name+"\x00"+policy] = true
-			}
-		}
-		if !slices.Contains(words, w) {
-			words = append(words, w)
+	said := map[string]bool{}
+	say := func(key, text string) {
+		if !said[key] {
+			said[key] = true
+			words = append(words, text)
 		}
 	}
-	const most = 4
+	for i := 0; i < len(rules); i++ {
+		r := rules[i]
+		if s.isDefault(r) {
+			say("default", "the default")
+			continue
+		}
+		if s.text {
+			for _, at := range linesOf(r, ports) {
+				comment := commentOf(at, r)
+				say(at.Name()+"\x00"+comment, strings.TrimSuffix(placeOf(at)+": "+comment, ": "))
+			}
+			continue
+		}
+		who := askerOf(r)
+		if who.policy == "" {
+			say("built in "+r.Name, r.Name+" (built in)")
+			continue
+		}
+		say("policy "+who.name+who.policy, who.name+" ("+who.policy+")")
+		if who.file == "" {
+			continue
+		}
+		listens, lines := []string{who.listen}, []string{who.line}
+		for i+1 < len(rules) && rules[i+1] != nil { // further listeners of the same file
+			next := askerOf(rules[i+1])
+			if next.name != who.name || next.policy != who.policy || next.service != who.service || next.file != who.file {
+				break
+			}
+			i++
+			listens, lines = append(listens, next.listen), append(lines, next.line)
+		}
+		slices.Sort(listens)
+		listens, lines = slices.Compact(listens), unique(lines)
+		text := joinedBy(listens, " and ")
+		if who.service != "" {
+			text += " of " + who.service
+		}
+		place := who.file
+		if list := strings.Join(lines, ", "); list != "" {
+			place += ":" + list
+		}
+		say("listener "+text+place, text+" ("+place+")")
+	}
+	const most = 5
 	if len(words) > most {
 		words = append(words[:most-1], fmt.Sprintf("and %d more", len(words)-most+1))
 	}
 	return strings.Join(words, ", ")
+}
+
+// unique are the words without repetition.
+func unique(words []string) []string {
+	var out []string
+	for _, w := range words {
+		if w != "" && !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// joinedBy joins words by commas, and the last one by another word.
+func joinedBy(words []string, last string) string {
+	n := len(words)
+	if n < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n-1], ", ") + last + words[n-1]
+}
+
+// isDefault reports whether r is what happens to everything that no rule decides: no rule,
+// or the line of a text that says so.
+func (s *side) isDefault(r *ruleset.Rule) bool {
+	if r == nil {
+		return true
+	}
+	if !s.text || r.Effect != (ruleset.Effect{Verdict: ruleset.Drop}) {
+		return false
+	}
+	m := r.Match
+	family := m.Peers.IsAll() || m.Peers.Equal(addr.V4()) || m.Peers.Equal(addr.V6())
+	return family && m.Interfaces.IsAll() && m.States == ruleset.AllStates && m.Protos.IsAll() && m.Ports.IsAll() && m.SourcePorts.IsAll() && m.Types.IsAll()
+}
+
+// element is a line of a map of nftables: ports, and what happens to them.
+var element = regexp.MustCompile(`^([0-9]+(?:-[0-9]+)?) (?:comment "([^"]*)" )?: ([a-z0-9_ ]+),?$`)
+
+// linesOf are the lines of a text that say what r does to the given ports. The elements of
+// a map that do the same are one rule, whose place is the first of them; each of them has a
+// line.
+func linesOf(r *ruleset.Rule, ports port.Set) []source.Span {
+	if len(r.Origins) == 0 {
+		return nil
+	}
+	place := r.Origins[0]
+	if len(r.Origins) > 1 || !place.HasLine() {
+		return r.Origins
+	}
+	first := element.FindStringSubmatch(wholeLine(place))
+	if first == nil {
+		return r.Origins
+	}
+	var out []source.Span
+	start := place.Start
+	for n := place.Position().Line; ; n++ {
+		line := place.File.Line(n)
+		text := strings.TrimSpace(string(line))
+		m := element.FindStringSubmatch(text)
+		if m == nil {
+			break
+		}
+		if set, err := port.Parse(m[1]); err == nil && m[3] == first[3] && !set.Intersect(ports).IsEmpty() {
+			out = append(out, place.File.Span(start, start+len(text)))
+		}
+		next := bytes.IndexByte(place.File.Text[start:], '\n')
+		if next < 0 {
+			break
+		}
+		start += next + 1
+		rest := place.File.Text[start:]
+		start += len(rest) - len(bytes.TrimLeft(rest, " \t"))
+	}
+	if len(out) == 0 {
+		return r.Origins
+	}
+	return out
+}
+
+// commentOf is the comment of the element of a map at a place of r, or that of r.
+func commentOf(at source.Span, r *ruleset.Rule) string {
+	if m := element.FindStringSubmatch(wholeLine(at)); m != nil && m[2] != "" {
+		return m[2]
+	}
+	return r.Comment
 }
 
 // deciding is the rule of each side that makes the difference for p: the ones that decide
