@@ -5,66 +5,84 @@ import (
 	"strconv"
 )
 
+// An Area is packets about which one rule decides.
+type Area struct {
+	Change       // its B is the decision about the packets; its A has no meaning
+	Rule   *Rule // nil for the default
+}
+
+// Areas cuts the packets of one direction by the rule that is their Decider: every packet is
+// in one area.
+func Areas(rs *Ruleset, direction Direction) []Area {
+	var out []Area
+	for _, a := range rs.areas(direction, func(*Rule) bool { return true }) {
+		a.B = rs.Decide(a.Example)
+		out = append(out, a)
+	}
+	return out
+}
+
+// areas are Areas without their decisions, as if the rules that matter does not name were
+// not there. Each rule gets an effect that only it has, so that the difference to a ruleset
+// that does something else everywhere is a map of who decides where.
+func (rs *Ruleset) areas(direction Direction, matter func(*Rule) bool) []Area {
+	rules := rs.Chain(direction).Rules
+	var marked Ruleset
+	chain := marked.Chain(direction)
+	chain.Default = Accept
+	for i := range rules {
+		if r := &rules[i]; r.Effect.Verdict != Continue && matter(r) {
+			chain.Rules = append(chain.Rules, Rule{Match: r.Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}})
+		}
+	}
+	unlike := &Ruleset{Input: Chain{Default: Drop}, Output: Chain{Default: Drop}}
+	var out []Area
+	for _, c := range diffOf(direction, &marked, unlike) {
+		area := Area{Change: c}
+		if n, err := strconv.Atoi(c.A[0].Log.Prefix); err == nil {
+			area.Rule = &rules[n]
+		}
+		out = append(out, area)
+	}
+	return out
+}
+
 // Deciders are, for each change, the rules of rs that give a packet of it its verdict, in
 // their order, and nil behind them when the default decides about some. It is exact: a rule
 // is named when there is a packet in the change of which it is the Decider.
 func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 	out := make([][]*Rule, len(changes))
 	for _, direction := range []Direction{In, Out} {
-		rs.deciders(direction, changes, out)
-	}
-	return out
-}
-
-// deciders adds what is so of one direction. Each rule gets an effect that only it has, so
-// that the difference to a ruleset that does something else everywhere is a map of who
-// decides where.
-func (rs *Ruleset) deciders(direction Direction, changes []Change, out [][]*Rule) {
-	rules := rs.Chain(direction).Rules
-	var marked Ruleset
-	chain := marked.Chain(direction)
-	chain.Default = Accept
-	for i := range rules {
-		r := &rules[i]
-		if r.Effect.Verdict == Continue {
-			continue
-		}
+		areas := rs.areas(direction, func(r *Rule) bool {
+			return slices.ContainsFunc(changes, func(c Change) bool { return c.Direction == direction && c.meets(&r.Match) })
+		})
 		for k := range changes {
-			if c := &changes[k]; c.Direction == direction && c.meets(&r.Match) {
-				chain.Rules = append(chain.Rules, Rule{Match: r.Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}})
-				break
-			}
-		}
-	}
-	unlike := &Ruleset{Input: Chain{Default: Drop}, Output: Chain{Default: Drop}}
-	areas := diffOf(direction, &marked, unlike)
-	for k := range changes {
-		c := &changes[k]
-		if c.Direction != direction {
-			continue
-		}
-		decides := map[int]bool{}
-		rest := false
-		for i := range areas {
-			area := &areas[i]
-			if !area.overlaps(c) {
+			c := &changes[k]
+			if c.Direction != direction {
 				continue
 			}
-			if n, err := strconv.Atoi(area.A[0].Log.Prefix); err == nil {
-				decides[n] = true
-			} else {
-				rest = true
+			decides, rest := map[*Rule]bool{}, false
+			for i := range areas {
+				switch a := &areas[i]; {
+				case !a.overlaps(c):
+				case a.Rule == nil:
+					rest = true
+				default:
+					decides[a.Rule] = true
+				}
 			}
-		}
-		for i := range rules {
-			if decides[i] {
-				out[k] = append(out[k], &rules[i])
+			rules := rs.Chain(direction).Rules
+			for i := range rules {
+				if decides[&rules[i]] {
+					out[k] = append(out[k], &rules[i])
+				}
 			}
-		}
-		if rest {
-			out[k] = append(out[k], nil)
+			if rest {
+				out[k] = append(out[k], nil)
+			}
 		}
 	}
+	return out
 }
 
 // meets reports whether a packet can be in both c and m.
