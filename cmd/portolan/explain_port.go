@@ -138,6 +138,7 @@ type portAnswer struct {
 	Audience []openRow  `json:"audience"` // without --from and --to: who may, and who may not
 
 	byDefault string // what the default does, where it is asked
+	limited   bool   // it is accepted up to a limit
 }
 
 type claimRow struct {
@@ -304,6 +305,7 @@ func (r *portAnswer) walk(policy *side, p ruleset.Packet, words string) error {
 	if n := len(decision); n > len(r.Rules) {
 		r.byDefault = decision[n-1:].Words()
 	}
+	r.limited = limits(decision) != ""
 
 	type result struct {
 		proved
@@ -363,6 +365,7 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 		about.Rules = append(about.Rules, rule)
 	}
 	var last []openRow
+	known := len(r.Audience)
 	for _, area := range ruleset.Areas(&sub, direction) {
 		if !area.Protos.Has(q.proto) || !area.Ports.Contains(q.port) || !area.Types.Has(q.kind) && !only.Types.IsAll() || area.States&state == 0 {
 			continue
@@ -391,14 +394,15 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 			r.Audience = append(r.Audience, row)
 		}
 	}
-	slices.SortStableFunc(r.Audience, func(x, y openRow) int {
-		return strings.Compare(x.Direction, y.Direction)*2 + strings.Compare(x.Verdict, y.Verdict) // accepts before drops
+	slices.SortStableFunc(r.Audience[known:], func(x, y openRow) int {
+		return strings.Compare(x.Verdict, y.Verdict) // accepts before drops
 	})
-	for i := range last {
-		if n := len(last); n == 1 && len(r.Audience) > 0 && last[i].On == "" {
-			way := map[ruleset.Direction]string{ruleset.In: "everybody else is", ruleset.Out: "what goes elsewhere is"}[direction]
-			last[i].text = way + " " + passive(last[i].Verdict) + " by default"
+	if len(last) == 1 && last[0].On == "" {
+		way := [...]string{"everybody else is ", "what goes elsewhere is "}[direction]
+		if len(r.Audience) == known { // no rule speaks of it
+			way = [...]string{"everybody is ", "wherever it goes it is "}[direction]
 		}
+		last[0].text = way + passive(last[0].Verdict) + " by default"
 	}
 	r.Audience = append(r.Audience, last...)
 }
@@ -440,7 +444,6 @@ func (r *portAnswer) text(w io.Writer) error {
 	}
 	if r.Packet != "" {
 		say("%s", r.Packet)
-		b.WriteString("\n")
 	}
 	for _, c := range r.Claims {
 		place := c.File
@@ -466,11 +469,16 @@ func (r *portAnswer) text(w io.Writer) error {
 	b.WriteString("\n")
 	say("%s: the rules that it meets", r.Policy)
 	for i, rule := range r.Rules {
-		say("  %d. %s %s: %s", i+1, rule.Rule, rule.Effect, rule.who)
+		say("  %d. %s: %s", i+1, rule.Effect, rule.who)
 	}
 	if r.byDefault != "" {
-		say("  %d. the default %s", len(r.Rules)+1, r.byDefault)
+		say("  %d. %s: the default", len(r.Rules)+1, r.byDefault)
 	}
+	within := ""
+	if r.limited {
+		within = " within the limit"
+	}
+	say("it is %s%s", passive(r.Verdict), within)
 	b.WriteString("\n")
 	width := 0
 	for _, f := range r.Firewall {

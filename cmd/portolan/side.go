@@ -159,10 +159,19 @@ func placeOf(s source.Span) string {
 	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
 }
 
-// wholeLine is the text of the line at s without blanks around it.
+// wholeLine is the text of the line at s without blanks around it. A place of several lines
+// is one line of words, and of many its beginning.
 func wholeLine(s source.Span) string {
 	if !s.HasLine() {
 		return ""
+	}
+	const most = 400
+	if text := s.Text(); strings.Contains(text, "\n") {
+		text = strings.Join(strings.Fields(text), " ")
+		if len(text) > most {
+			text = text[:most] + "..."
+		}
+		return text
 	}
 	return strings.TrimSpace(string(s.File.Line(s.Position().Line)))
 }
