@@ -47,7 +47,7 @@ func listening(t testing.TB, claims ...string) *inventory.Inventory {
 
 func loaded(t testing.TB, text string) *policy.Policy {
 	t.Helper()
-	p, list := policy.Load(source.New("portolan.hcl", []byte(text)))
+	p, list := policy.Load(source.New("portolan.hcl", []byte(text)), nil)
 	if p == nil {
 		t.Fatalf("%q: %+v", text, list)
 	}

@@ -131,11 +131,12 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 // lookAtPolicy is a policy, the firewall it means, and what is found out about both.
 func lookAtPolicy(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, raw []byte, files fstest.MapFS) (*policy.Policy, *ruleset.Ruleset, diag.List) {
 	t.Helper()
-	p, list := policy.Load(source.New("portolan.hcl", raw))
+	p, list := policy.Load(source.New("portolan.hcl", raw), nil)
 	if p == nil {
 		return nil, nil, list
 	}
-	list = append(list, policy.Check(p, cat.Listeners(cat.IDs()...))...)
+	listens, connects := cat.Names(cat.IDs()...)
+	list = append(list, policy.Check(p, listens, connects)...)
 	if list.Max() == diag.Error {
 		return nil, nil, list
 	}

@@ -134,17 +134,29 @@ func (a *app) readTrusted(name string, link fs.FileInfo) (*source.File, error) {
 	return file, nil
 }
 
+// readBeside reads a file that the policy f names, from its folder unless the name is
+// absolute. It has to be a regular file: a policy must not wait for a pipe.
+func readBeside(f *source.File, name string) (*source.File, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(filepath.FromSlash(f.Name)), filepath.FromSlash(name))
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", filepath.ToSlash(name))
+	}
+	file, err := source.ReadFile(name)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	file.Name = filepath.ToSlash(file.Name)
+	return file, nil
+}
+
 // checkPolicy reads a policy and holds it against the catalogue.
 func checkPolicy(f *source.File, cat *catalog.Catalog) (*policy.Policy, diag.List) {
-	p, diags := policy.Load(f)
+	p, diags := policy.Load(f, func(name string) (*source.File, error) { return readBeside(f, name) })
 	if diags.Max() < diag.Error {
-		var named []string // the services whose listeners matter
-		for _, allow := range p.Allows {
-			if len(allow.Listen) > 0 {
-				named = append(named, allow.Service.Text)
-			}
-		}
-		diags = append(diags, policy.Check(p, cat.Listeners(named...))...)
+		listens, connects := cat.Names(p.ServicesByName()...)
+		diags = append(diags, policy.Check(p, listens, connects)...)
 		diags = append(diags, policy.CheckIgnores(p, lint.Names(), cat.IDs())...)
 	}
 	return p, diags

@@ -637,20 +637,22 @@ func (c *Catalog) IDs() []string {
 	return ids
 }
 
-// Listeners are the names of the listeners of the services with the given ids, and no
-// names for the others: what a policy is checked against.
-func (c *Catalog) Listeners(ids ...string) map[string][]string {
-	out := map[string][]string{}
+// Names are the names of the listeners and of the outgoing connections of the services with
+// the given ids, and no names for the others: what a policy is checked against.
+func (c *Catalog) Names(ids ...string) (listens, connects map[string][]string) {
+	listens, connects = map[string][]string{}, map[string][]string{}
 	for _, e := range c.entries {
-		names := []string{}
+		listens[e.id], connects[e.id] = []string{}, []string{}
 		if slices.Contains(ids, e.id) {
 			if s := e.parse(); s != nil {
-				names = s.listeners(names)
+				listens[e.id] = s.listeners(listens[e.id])
+				for _, f := range s.Group.connections(nil) {
+					connects[e.id] = append(connects[e.id], f.Name)
+				}
 			}
 		}
-		out[e.id] = names
 	}
-	return out
+	return listens, connects
 }
 
 // listeners appends the names of all listeners of a group.

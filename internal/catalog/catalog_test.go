@@ -104,7 +104,7 @@ func TestWholeDescription(t *testing.T) {
 	if found := cat.Where(missing, func(p string) bool { t.Errorf("asked for %s in a folder that is not there", p); return true }, none); len(found) != 0 {
 		t.Errorf("%d services have paths in folders that are not there", len(found))
 	}
-	if names := cat.Listeners("x"); len(names["x"]) != 1 || names["ours"] == nil || len(names["ours"]) != 0 {
+	if names, _ := cat.Names("x"); len(names["x"]) != 1 || names["ours"] == nil || len(names["ours"]) != 0 {
 		t.Errorf("listeners are %v", names)
 	}
 	if d := cat.Find("x").DefaultNamed("port"); d == nil || d.Cases[0].Value.String() != "99" || d.Cases[0].Words() != "in every version" {

@@ -126,17 +126,17 @@ func origins(places ...source.Span) []source.Span {
 	return out
 }
 
-// limitName is a name for the limit of an allow that no other allow has: the name of
-// the allow in the letters, digits and underscores of ruleset.Limit, cut to its 15
-// bytes, with a number where two would be the same.
-func (b *builder) limitName(allow string) string {
+// countName is a name for the limit or the connections of an allow that no other allow has:
+// the name of the allow in the letters, digits and underscores of ruleset.Limit, cut to its
+// 15 bytes, with a number where two would be the same.
+func countName(taken map[string]bool, allow string) string {
 	const most = 15
 	base := strings.ReplaceAll(strings.ToLower(allow), "-", "_")
 	name := base[:min(len(base), most)]
-	for n := 2; b.limits[name]; n++ {
+	for n := 2; taken[name]; n++ {
 		number := strconv.Itoa(n)
 		name = base[:min(len(base), most-len(number))] + number
 	}
-	b.limits[name] = true
+	taken[name] = true
 	return name
 }

@@ -2,7 +2,10 @@
 package compile
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"portolan/internal/addr"
 	"portolan/internal/diag"
@@ -13,44 +16,98 @@ import (
 	"portolan/internal/source"
 )
 
-// LogPrefix begins every line that is written for a dropped packet.
-const LogPrefix = "portolan drop: "
+// Prefixes of the lines that are written for packets that nothing allows.
+const (
+	LogPrefix    = "portolan drop: "
+	LogPrefixOut = "portolan drop out: "
+)
 
 // Ruleset is what p means on the host of inv: the rules that every host needs, then a
-// rule for each allow and each claim that it opens, in the order of the policy and then
-// of the inventory. Every rule names the lines that asked for it. The same policy and
-// inventory always give the same ruleset.
+// rule for each allow and deny and each claim that it is about, in the order of the policy
+// and then of the inventory. Every rule names the lines that asked for it. The same policy
+// and inventory always give the same ruleset.
 //
-// The findings are about allows that open less than they seem to.
+// The findings are about rules of the policy that do less than they seem to.
 func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag.List) {
 	b := &builder{
-		inv: inv, services: map[string][]*inventory.Claim{}, limits: map[string]bool{},
-		rules: essentials(p.Defaults.Input),
+		policy: p, inv: inv, services: map[string][]*inventory.Claim{}, connects: map[string][]*inventory.Claim{},
+		limits: map[string]bool{}, connections: map[string]bool{}, prefixes: map[string]bool{},
 	}
 	for i := range inv.Claims {
-		if c := &inv.Claims[i]; c.Direction == inventory.Listen && c.Ports.Len() > 0 {
+		c := &inv.Claims[i]
+		switch {
+		case c.Ports.Len() == 0:
+		case c.Direction == inventory.Listen:
 			b.listens = append(b.listens, c)
 			b.services[c.Service] = append(b.services[c.Service], c)
+		default:
+			b.outgoing = append(b.outgoing, c)
+			b.connects[c.Service] = append(b.connects[c.Service], c)
 		}
 	}
-	for i := range p.Allows {
-		b.allow(&p.Allows[i])
+	allows, denies := p.Allows, p.Denies
+	for len(allows)+len(denies) > 0 {
+		if len(denies) == 0 || len(allows) > 0 && allows[0].At < denies[0].At {
+			b.allow(&allows[0])
+			allows = allows[1:]
+		} else {
+			b.deny(&denies[0])
+			denies = denies[1:]
+		}
 	}
-	if d := p.Defaults; d.Log.Count > 0 {
-		b.rules = append(b.rules, ruleset.Rule{
-			Match: ruleset.Any(),
-			Effect: ruleset.Effect{
-				Verdict: ruleset.Continue,
-				Log:     ruleset.Log{Rate: d.Log, Burst: d.Log.Count, Prefix: LogPrefix},
-			},
-			Name: "log", Comment: "log what is dropped", Origins: origins(d.LogSpan),
+	rs := &ruleset.Ruleset{Files: files(p, inv), Untracked: b.untracked}
+	first, rest := b.hoisted()
+	rs.Input = b.chain(ruleset.In, p.Defaults.Input, first, rest)
+	if p.Defaults.Output == ruleset.Drop {
+		for i := range p.Connects {
+			b.connect(&p.Connects[i])
+		}
+		first, rest := b.answers()
+		rs.Output = b.chain(ruleset.Out, ruleset.Drop, first, append(rest, b.out...))
+	}
+	return rs, b.list
+}
+
+// chain is the rules of one direction: what has to come before everything else, what every
+// host needs, what the policy asks for, and the log of the rest.
+func (b *builder) chain(d ruleset.Direction, byDefault ruleset.Verdict, first, rest []ruleset.Rule) ruleset.Chain {
+	noIPv6 := b.policy.Defaults.NoIPv6
+	rules := slices.Concat(first, essentials(d, byDefault, noIPv6), rest)
+	if log := b.policy.Defaults; log.Log.Count > 0 && byDefault == ruleset.Drop {
+		prefix := map[ruleset.Direction]string{ruleset.In: LogPrefix, ruleset.Out: LogPrefixOut}[d]
+		rules = append(rules, ruleset.Rule{
+			Match: ruleset.Any(), Effect: logged(log.Log, prefix),
+			Name: "log", Comment: "log what is dropped", Origins: origins(log.LogSpan),
 		})
 	}
-	return &ruleset.Ruleset{Input: ruleset.Chain{Rules: b.rules, Default: p.Defaults.Input}, Files: files(p, inv)}, b.list
+	if !noIPv6.IsZero() {
+		rules = withoutIPv6(rules)
+	}
+	return ruleset.Chain{Rules: rules, Default: byDefault}
+}
+
+// logged is the effect of writing a line for a packet.
+func logged(rate ruleset.Rate, prefix string) ruleset.Effect {
+	return ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: rate, Burst: rate.Count, Prefix: prefix}}
+}
+
+// withoutIPv6 takes IPv6 out of every rule that lets a new packet in or out.
+func withoutIPv6(rules []ruleset.Rule) []ruleset.Rule {
+	var out []ruleset.Rule
+	for _, r := range rules {
+		opens := r.Effect.Verdict == ruleset.Accept && r.Match.States&ruleset.New != 0 && r.Name != "loopback"
+		if opens {
+			if r.Match.Peers = r.Match.Peers.Intersect(addr.V4()); r.Match.Peers.IsEmpty() {
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // files are the configuration files that the ruleset was made from, ascending, and then
-// the policy.
+// the policy and the files that it names.
 func files(p *policy.Policy, inv *inventory.Inventory) []string {
 	var names []string
 	for _, f := range inv.Files {
@@ -59,17 +116,28 @@ func files(p *policy.Policy, inv *inventory.Inventory) []string {
 		}
 	}
 	slices.Sort(names)
-	return append(slices.Compact(names), p.File.Name)
+	names = append(slices.Compact(names), p.File.Name)
+	for _, f := range p.Files {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // builder is one ruleset in the making.
 type builder struct {
-	inv      *inventory.Inventory
-	listens  []*inventory.Claim            // claims of ports of this host
-	services map[string][]*inventory.Claim // the same, by service
-	limits   map[string]bool               // names that are taken
-	rules    []ruleset.Rule
-	list     diag.List
+	policy                        *policy.Policy
+	inv                           *inventory.Inventory
+	listens                       []*inventory.Claim            // claims of ports of this host
+	services                      map[string][]*inventory.Claim // the same, by service
+	outgoing                      []*inventory.Claim            // connections of this host
+	connects                      map[string][]*inventory.Claim // the same, by service
+	limits, connections, prefixes map[string]bool               // names that are taken
+	in, out                       []ruleset.Rule                // what the policy asks for
+	// untracked are the UDP ports that are kept from connection tracking, and upTo is how
+	// many of the rules in stand before the last one that asks for it, itself included.
+	untracked port.Set
+	upTo      int
+	list      diag.List
 }
 
 // allow adds the rules of one allow.
@@ -78,61 +146,119 @@ func (b *builder) allow(a *policy.Allow) {
 	if a.Limit.Rate.Count > 0 {
 		// A burst of one period's packets: the limit counts from a quiet start. Said
 		// outright, because every firewall has another default (nftables takes 5).
-		effect.Limit = ruleset.Limit{Rate: a.Limit.Rate, Burst: a.Limit.Rate.Count, PerSource: a.Limit.PerSource, Name: b.limitName(a.Name.Text)}
+		effect.Limit = ruleset.Limit{Rate: a.Limit.Rate, Burst: a.Limit.Rate.Count, PerSource: a.Limit.PerSource, Name: countName(b.limits, a.Name.Text)}
 	}
+	if a.Connections.Count > 0 {
+		effect.Connections = ruleset.Connections{Count: a.Connections.Count, PerSource: a.Connections.PerSource, Name: countName(b.connections, a.Name.Text)}
+	}
+	t := b.writer("allow", &a.Selection, a.Sources, effect)
+	defer b.notrack(a, len(b.in))
+	defer func() { b.in = append(b.in, t.rules...) }()
 	claims := b.listens
 	if service := a.Service.Text; service != "" {
 		claims = b.services[service]
 		if len(claims) == 0 {
-			b.ports(a, a.Otherwise, effect)
+			t.ports(a.Otherwise)
 		}
 	}
-	if len(a.Ports) > 0 {
-		b.ports(a, a.Ports, effect)
+	if len(a.Ports) > 0 || len(a.Protocols) > 0 {
+		t.ports(a.Ports)
+		t.protocols(a.Protocols)
 		return
 	}
 	pick := picker(a, claims)
-	before := len(b.rules)
 	byFamily := sources{all: a.Sources}
 	for _, c := range claims {
 		if pick(c) {
-			b.claim(a, c, byFamily.of(c), effect)
+			t.claim(c, byFamily.of(c))
 		}
 	}
-	b.explain(a, claims, pick, len(b.rules) > before)
+	b.explain(a, claims, pick, len(t.rules) > 0)
 }
 
-// claim opens the ports of c to the given sources; none are no rule.
-func (b *builder) claim(a *policy.Allow, c *inventory.Claim, from addr.Set, effect ruleset.Effect) {
-	if from.IsEmpty() {
+// deny adds the rules of one deny. It is about every listener that it can mean: what is to
+// be closed is not left open because its configuration has a narrow place for it.
+func (b *builder) deny(d *policy.Deny) {
+	t := b.writer("deny", &d.Selection, d.Sources, ruleset.Effect{Verdict: ruleset.Drop})
+	defer func() { b.in = append(b.in, t.rules...) }()
+	t.ports(d.Ports)
+	t.protocols(d.Protocols)
+	switch {
+	case len(d.Ports) > 0 || len(d.Protocols) > 0:
+		return
+	case d.Service.Text == "" && len(d.Exposure) == 0:
+		t.add(ruleset.Any(), t.words(d.Name.Span), d.Name.Span)
 		return
 	}
-	places := make([]source.Span, 0, len(c.Because)+2)
-	places = append(places, c.Span)
-	for _, because := range c.Because {
-		places = append(places, because.Span)
+	claims := b.listens
+	if service := d.Service.Text; service != "" {
+		claims = b.services[service]
 	}
-	b.rules = append(b.rules, ruleset.Rule{
-		Match: match(c.Proto, c.Ports, from), Effect: effect,
-		Name: a.Name.Text, Comment: claimComment(c), Origins: origins(append(places, a.Name.Span)...),
-	})
-}
-
-// ports opens ports that stand in the policy itself.
-func (b *builder) ports(a *policy.Allow, ports []policy.Port, effect ruleset.Effect) {
-	for _, p := range ports {
-		b.rules = append(b.rules, ruleset.Rule{
-			Match: match(p.Proto, p.Ports, a.Sources), Effect: effect,
-			Name: a.Name.Text, Comment: "allow " + a.Name.Text + at(p.Span), Origins: origins(p.Span, a.Name.Span),
-		})
+	for _, c := range claims {
+		named := len(d.Listen) == 0 || contains(d.Listen, c.Listen)
+		if named && (len(d.Exposure) == 0 || contains(d.Exposure, string(c.Exposure))) {
+			t.claim(c, d.Sources)
+		}
+	}
+	if len(t.rules) == 0 {
+		b.nothing(d.Name.Span, "deny %q closes nothing: no such listener was found", d.Name.Text)
 	}
 }
 
-// match is packets to the given ports in any state: established ones are accepted and
-// broken ones dropped before, and what a raw table took from connection tracking must
-// still get in.
-func match(proto port.Proto, ports port.Range, from addr.Set) ruleset.Match {
-	m := ruleset.Any()
-	m.Protos, m.Ports, m.Peers = ruleset.BytesOf(uint8(proto)), port.Of(ports), from
-	return m
+// connect adds the rules of one connect.
+func (b *builder) connect(c *policy.Connect) {
+	t := b.writer("connect", &c.Selection, c.Peers, ruleset.Effect{Verdict: ruleset.Accept})
+	defer func() { b.out = append(b.out, t.rules...) }()
+	t.ports(c.Ports)
+	t.protocols(c.Protocols)
+	if len(c.Ports) > 0 || len(c.Protocols) > 0 {
+		return
+	}
+	claims := b.outgoing
+	if service := c.Service.Text; service != "" {
+		claims = b.connects[service]
+	}
+	elsewhere := false // a connection leads out of the zones of to
+	for _, claim := range claims {
+		if len(c.Listen) > 0 && !contains(c.Listen, claim.Listen) {
+			continue
+		}
+		to, inside := peersOf(claim, c.Peers)
+		if inside {
+			continue // the host reaches itself anyway
+		}
+		if to.IsEmpty() {
+			elsewhere = true
+		}
+		t.claim(claim, to)
+	}
+	switch {
+	case len(t.rules) > 0:
+	case elsewhere:
+		b.nothing(c.Name.Span, "connect %q lets nothing out: what is found leads to addresses that are not in its to", c.Name.Text)
+	case c.Service.Text != "":
+		b.nothing(c.Service.Span, "connect %q lets nothing out: no outgoing connection of %s was found", c.Name.Text, c.Service.Text)
+	default:
+		b.nothing(c.Name.Span, "connect %q lets nothing out: no outgoing connection was found", c.Name.Text)
+	}
+}
+
+// peersOf are the addresses in to that a connection is for: the one that is written, or all of
+// them for a name, which can stand for any. It is true for a connection to this host itself.
+func peersOf(c *inventory.Claim, to addr.Set) (peers addr.Set, inside bool) {
+	host := strings.Trim(c.Peer, "[]")
+	if strings.EqualFold(host, "localhost") {
+		return addr.Set{}, true
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil || a.IsUnspecified() {
+		return to, false
+	}
+	a = a.Unmap().WithZone("")
+	return to.Intersect(addr.OfRanges(addr.Range{First: a, Last: a})), a.IsLoopback()
+}
+
+// nothing warns of a rule of the policy that does nothing on this host.
+func (b *builder) nothing(at source.Span, msg string, args ...any) {
+	b.list = append(b.list, diag.Diagnostic{Rule: policy.RuleName, Severity: diag.Warning, Span: at, Message: fmt.Sprintf(msg, args...)})
 }

@@ -54,7 +54,7 @@ func host(t testing.TB, claims ...string) *inventory.Inventory {
 
 func load(t testing.TB, text string) *policy.Policy {
 	t.Helper()
-	p, list := policy.Load(source.New("portolan.hcl", []byte(text)))
+	p, list := policy.Load(source.New("portolan.hcl", []byte(text)), nil)
 	if p == nil {
 		t.Fatalf("%q: %+v", text, list)
 	}
@@ -606,7 +606,7 @@ func hundred(n int) (*policy.Policy, *inventory.Inventory, error) {
 		}
 		fmt.Fprintf(&text, "allow %q {\n service = %q\n from = [zone.x]\n}\n", service, service)
 	}
-	p, list := policy.Load(source.New("portolan.hcl", []byte(text.String())))
+	p, list := policy.Load(source.New("portolan.hcl", []byte(text.String())), nil)
 	if p == nil {
 		return nil, nil, fmt.Errorf("%+v", list)
 	}

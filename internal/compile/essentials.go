@@ -4,6 +4,7 @@ import (
 	"portolan/internal/addr"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
+	"portolan/internal/source"
 )
 
 // ICMP messages that a host must receive. Echo replies are not among them: they belong
@@ -39,16 +40,20 @@ var (
 //
 // Established comes first. Measured on Linux it then costs a packet of a known flow
 // about 0.2 µs, whatever stands behind it and however much that is, and nearly all
-// packets are such. Media ports before it would only pay together with "notrack", which
-// is not asked for here. Loopback stands before the broken packets, so that nothing
-// between processes of this host is ever dropped.
+// packets are such. Media ports stand before it only together with "notrack", where it
+// pays. Loopback stands before the broken packets, so that nothing between processes of
+// this host is ever dropped.
 //
-// With the default Accept the rule against broken packets is left out: "additive"
-// promises to add accepts and nothing else.
-func essentials(input ruleset.Verdict) []ruleset.Rule {
-	accept := ruleset.Effect{Verdict: ruleset.Accept}
-	rule := func(name, comment string, m ruleset.Match, e ruleset.Effect) ruleset.Rule {
-		return ruleset.Rule{Match: m, Effect: e, Name: name, Comment: comment}
+// With the default Accept the rules that drop are left out: "additive" promises to add
+// accepts and nothing else.
+//
+// What leaves needs the same, seen from the other side: a host that must not send errors,
+// packet too big among them, neighbour discovery or DHCP requests loses its network.
+func essentials(d ruleset.Direction, byDefault ruleset.Verdict, noIPv6 source.Span) []ruleset.Rule {
+	accept, drop := ruleset.Effect{Verdict: ruleset.Accept}, ruleset.Effect{Verdict: ruleset.Drop}
+	var rules []ruleset.Rule
+	rule := func(name, comment string, m ruleset.Match, e ruleset.Effect, places ...source.Span) {
+		rules = append(rules, ruleset.Rule{Match: m, Effect: e, Name: name, Comment: comment, Origins: places})
 	}
 	established, loopback, broken := ruleset.Any(), ruleset.Any(), ruleset.Any()
 	established.States = ruleset.Established | ruleset.Related
@@ -59,20 +64,28 @@ func essentials(input ruleset.Verdict) []ruleset.Rule {
 	v4.Protos, v4.Types, v4.Peers = ruleset.BytesOf(ruleset.ICMP), icmpTypes, addr.V4()
 	v6.Protos, v6.Types, v6.Peers = ruleset.BytesOf(ruleset.ICMPv6), icmpv6Types, addr.V6()
 
-	rules := []ruleset.Rule{
-		rule("established", "answers to what this host began", established, accept),
-		rule("loopback", "this host to itself", loopback, accept),
+	words := [...]string{ruleset.In: "answers to what this host began", ruleset.Out: "answers of this host, and what it began"}
+	rule("established", words[d], established, accept)
+	rule("loopback", "this host to itself", loopback, accept)
+	if byDefault == ruleset.Drop {
+		rule("invalid", "packets of no known connection", broken, drop)
+		if !noIPv6.IsZero() {
+			all := ruleset.Any()
+			all.Peers = addr.V6()
+			rule("ipv6", "IPv6 is switched off in the policy", all, drop, noIPv6)
+		}
 	}
-	if input == ruleset.Drop {
-		rules = append(rules, rule("invalid", "packets of no known connection", broken, ruleset.Effect{Verdict: ruleset.Drop}))
+	rule("icmp", "errors and ping", v4, accept)
+	rule("icmpv6", "errors, ping, neighbour and multicast discovery (RFC 4890)", v6, accept)
+	// The request goes to a broadcast or multicast address, so the answer, which comes from
+	// the server's own, is not established (RFC 2131 section 4.1, RFC 8415 section 7.2 for
+	// the ports).
+	if d == ruleset.In {
+		rule("dhcp", "DHCP answers", match(port.UDP, port.Single(68), addr.V4()), accept)
+		rule("dhcpv6", "DHCPv6 answers", match(port.UDP, port.Single(546), addr.V6()), accept)
+	} else {
+		rule("dhcp", "DHCP requests", match(port.UDP, port.Single(67), addr.V4()), accept)
+		rule("dhcpv6", "DHCPv6 requests", match(port.UDP, port.Single(547), addr.V6()), accept)
 	}
-	return append(rules,
-		rule("icmp", "errors and ping", v4, accept),
-		rule("icmpv6", "errors, ping, neighbour and multicast discovery (RFC 4890)", v6, accept),
-		// The request goes to a broadcast or multicast address, so the answer, which
-		// comes from the server's own, is not established (RFC 2131 section 4.1, RFC 8415
-		// section 7.2 for the ports).
-		rule("dhcp", "DHCP answers", match(port.UDP, port.Single(68), addr.V4()), accept),
-		rule("dhcpv6", "DHCPv6 answers", match(port.UDP, port.Single(546), addr.V6()), accept),
-	)
+	return rules
 }

@@ -182,7 +182,7 @@ func shared(t *testing.T) *ignore.Shared {
 	t.Helper()
 	f := source.New("portolan.hcl", []byte(ours))
 	f.Given = true
-	p, list := policy.Load(f)
+	p, list := policy.Load(f, nil)
 	if p == nil {
 		t.Fatal(list)
 	}

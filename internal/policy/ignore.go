@@ -22,7 +22,7 @@ type Ignore struct {
 
 // OnlyIgnores reports whether p says nothing of a firewall.
 func (p *Policy) OnlyIgnores() bool {
-	return len(p.Ignores) > 0 && len(p.Zones)+len(p.Allows) == 0 && p.Defaults == Defaults{Input: ruleset.Drop}
+	return len(p.Ignores) > 0 && len(p.Zones)+len(p.Allows)+len(p.Denies)+len(p.Connects) == 0 && p.Defaults == Defaults{Input: ruleset.Drop, Output: ruleset.Accept}
 }
 
 // Covers reports whether i means the file of that name, which has forward slashes. A

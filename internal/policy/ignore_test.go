@@ -67,7 +67,7 @@ allow "ssh" { ports = ["22/tcp"] }
 
 // TestManyIgnores bounds them.
 func TestManyIgnores(t *testing.T) {
-	_, list := Load(source.New("portolan.hcl", []byte(strings.Repeat("ignore \"x\" { reason = \"r\" }\n", MaxIgnores+1))))
+	_, list := Load(source.New("portolan.hcl", []byte(strings.Repeat("ignore \"x\" { reason = \"r\" }\n", MaxIgnores+1))), nil)
 	if len(list) != 1 || list[0].Message != "more than 1000 ignores in one policy" {
 		t.Errorf("%+v", list)
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -17,18 +18,24 @@ import (
 
 // What may stand where. The order is the one in which choices are listed.
 var (
-	blockTypes   = []string{"zone", "allow", "default", "ignore"}
-	zoneAttrs    = []string{"sources"}
-	allowAttrs   = []string{"service", "listen", "exposure", "ports", "otherwise", "from", "limit"}
-	defaultAttrs = []string{"input", "log"}
+	blockTypes   = []string{"zone", "allow", "deny", "connect", "default", "ignore"}
+	zoneAttrs    = []string{"sources", "files", "except"}
+	allowAttrs   = []string{"service", "listen", "exposure", "ports", "protocols", "otherwise", "from", "except", "interfaces", "limit", "connections", "log", "notrack"}
+	denyAttrs    = []string{"service", "listen", "exposure", "ports", "protocols", "from", "except", "interfaces", "log"}
+	connectAttrs = []string{"service", "listen", "ports", "protocols", "to", "except", "interfaces", "log"}
+	defaultAttrs = []string{"input", "output", "ipv6", "log"}
 	ignoreAttrs  = []string{"files", "services", "reason"}
 )
 
+// An Opener reads a file that a policy names. Names are as written in the policy.
+type Opener func(name string) (*source.File, error)
+
 // Load reads a policy. The policy is nil when any finding is an error: a firewall must
 // not be made from half of what the operator wrote. Whether services and listeners
-// exist is for Check to say.
-func Load(f *source.File) (*Policy, diag.List) {
-	l := &loader{file: f}
+// exist is for Check to say. Files of addresses are read by open; with nil a policy that
+// names one is refused.
+func Load(f *source.File, open Opener) (*Policy, diag.List) {
+	l := &loader{file: f, open: open}
 	var p *Policy
 	if body := l.parse(); body != nil {
 		p = l.policy(body)
@@ -49,7 +56,12 @@ func Load(f *source.File) (*Policy, diag.List) {
 // loader is one reading of one file.
 type loader struct {
 	file *source.File
+	open Opener
 	list diag.List
+
+	zoneNames   []string            // in the order of the file
+	zoneSets    map[string]addr.Set // what the zones hold
+	brokenZones bool                // one has a name that cannot be used
 }
 
 // full reports whether there are as many findings as people still read. Looking for
@@ -96,7 +108,7 @@ func (l *loader) has(b block, name string) (source.Span, bool) {
 }
 
 func (l *loader) policy(body *hclsyntax.Body) *Policy {
-	p := &Policy{File: l.file, Defaults: Defaults{Input: ruleset.Drop}}
+	p := &Policy{File: l.file, Defaults: Defaults{Input: ruleset.Drop, Output: ruleset.Accept}}
 	for _, a := range hclfile.Attributes(body) {
 		if slices.Contains(blockTypes, a.Name) {
 			l.wrong(l.span(a.NameRange), "write it as a block: "+shape(a.Name), "%q is a block, not an attribute", a.Name)
@@ -104,15 +116,15 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 			l.wrong(l.span(a.NameRange), oneOf("a policy has the blocks", blockTypes, a.Name), "there is no %q in a policy", a.Name)
 		}
 	}
-	var zones, allows, ignores []block
+	var zones, rules, ignores []block
 	var def *block
 	for _, raw := range body.Blocks {
 		b := block{Block: raw, what: raw.Type, span: l.span(raw.TypeRange)}
 		switch raw.Type {
 		case "zone":
 			zones = append(zones, b)
-		case "allow":
-			allows = append(allows, b)
+		case "allow", "deny", "connect":
+			rules = append(rules, b)
 		case "ignore":
 			ignores = append(ignores, b)
 		case "default":
@@ -126,13 +138,14 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 		}
 	}
 	// Zones first: an allow may name a zone that stands below it.
-	p.Zones = l.zones(zones)
-	p.Allows = l.allows(allows, p.Zones, len(zones) > len(p.Zones))
+	l.zones(p, zones)
+	l.rules(p, rules)
 	p.Ignores = l.ignores(ignores)
 	if def != nil {
 		p.Defaults = l.defaults(*def)
 	}
-	if len(allows) == 0 && p.Defaults.Input == ruleset.Drop && len(l.list) == 0 {
+	l.effects(p)
+	if len(p.Allows) == 0 && p.Defaults.Input == ruleset.Drop && len(l.list) == 0 {
 		l.list = append(l.list, diag.Diagnostic{
 			Rule: RuleName, Severity: diag.Warning, Span: l.file.Span(0, 0),
 			Message: "this policy allows nothing: every port of the host will be closed, SSH too",
@@ -149,6 +162,10 @@ func shape(blockType string) string {
 		return `zone "office" { sources = ["10.1.0.0/24"] }`
 	case "allow":
 		return `allow "ssh" { ports = ["22/tcp"] }`
+	case "deny":
+		return `deny "scanners" { from = [zone.scanners] }`
+	case "connect":
+		return `connect "dns" { ports = ["53/udp", "53/tcp"] }`
 	case "ignore":
 		return `ignore "odd-rtp-base" { reason = "our gateway wants it" }`
 	}
@@ -207,157 +224,14 @@ func isName(s string) bool {
 	return s != "" && len(s) <= maxName
 }
 
-// zones leaves out those that could not be read.
-func (l *loader) zones(blocks []block) []Zone {
-	var out []Zone
-	seen := map[string]source.Span{}
-	for _, b := range blocks {
-		name, ok := l.name(b)
-		if !ok {
-			continue
-		}
-		b.what = fmt.Sprintf("zone %q", name.Text)
-		l.known(b, zoneAttrs)
-		if first, dup := seen[name.Text]; dup {
-			l.again(name.Span, first, "join the two or rename one", "a second zone %q", name.Text)
-			continue
-		}
-		seen[name.Text] = name.Span
-		z := Zone{Name: name}
-		if _, ok := l.has(b, "sources"); !ok {
-			l.wrong(name.Span, `say which addresses it holds: sources = ["10.1.0.0/24"]`, "zone %q has no sources", name.Text)
-		}
-		var ranges []addr.Range
-		for _, w := range l.words(b, "sources", `sources = ["10.1.0.0/24"]`, `say which addresses it holds: sources = ["10.1.0.0/24"]`) {
-			set, err := addr.Parse(w.Text)
-			if err != nil {
-				l.wrong(w.Span, "", "%s", err)
-				continue
-			}
-			ranges = append(ranges, set.Ranges()...)
-		}
-		z.Sources = addr.OfRanges(ranges...)
-		out = append(out, z)
-	}
-	return out
-}
-
-// allows reads the allows. Zones that could not be read are missing in zones; then a
-// name that is not there is no finding of its own.
-func (l *loader) allows(blocks []block, zones []Zone, someZonesBroken bool) []Allow {
-	byName := map[string]*Zone{}
-	var names []string
-	for i := range zones {
-		byName[zones[i].Name.Text] = &zones[i]
-		names = append(names, zones[i].Name.Text)
-	}
-	if len(blocks) > MaxAllows {
-		l.wrong(blocks[MaxAllows].span, "join allows that open the same ports, or open ranges", "more than %d allows in one policy", MaxAllows)
-		return nil
-	}
-	var out []Allow
-	seen := map[string]source.Span{}
-	budget := MaxRanges
-	for _, b := range blocks {
-		name, ok := l.name(b)
-		if !ok {
-			continue
-		}
-		b.what = fmt.Sprintf("allow %q", name.Text)
-		l.known(b, allowAttrs)
-		if first, dup := seen[name.Text]; dup {
-			l.again(name.Span, first, "rename one: the name stands in the comments of the rules", "a second allow %q", name.Text)
-			continue
-		}
-		seen[name.Text] = name.Span
-		if slices.Contains(Reserved[:], name.Text) {
-			l.wrong(name.Span, "choose another name", "the name %q belongs to a rule that every ruleset has by itself", name.Text)
-		}
-		a := l.allow(b, name)
-		refs, given := l.zoneRefs(b, names)
-		a.Sources = addr.All()
-		if given {
-			var ranges []addr.Range
-			for _, ref := range refs {
-				zone := byName[ref.Text]
-				if zone == nil {
-					if !someZonesBroken && !l.full() {
-						l.wrong(ref.Span, oneOf("the zones are", names, ref.Text), "there is no zone %q", ref.Text)
-					}
-					continue
-				}
-				a.From = append(a.From, ref)
-				found := zone.Sources.Ranges()
-				if budget -= len(found); budget < 0 {
-					l.wrong(ref.Span, "let zones hold prefixes instead of single addresses", "the zones of all allows together hold more than %d address ranges", MaxRanges)
-					return nil
-				}
-				ranges = append(ranges, found...)
-			}
-			a.Sources = addr.OfRanges(ranges...)
-		}
-		out = append(out, a)
-	}
-	return out
-}
-
-// allow reads what an allow opens; its sources are read by allows.
-func (l *loader) allow(b block, name Word) Allow {
-	a := Allow{Name: name}
-	a.Service = l.word(b, "service", `service = "sshd"`)
-	a.Listen = l.words(b, "listen", `listen = ["sip", "rtp"]`, "leave it out for every public listener")
-	a.Exposure = l.words(b, "exposure", `exposure = ["public"]`, "leave it out for the public ones")
-	a.Ports = l.ports(b, "ports", `ports = ["22/tcp", "5000-5100/udp"]`, "leave it out, or name a port")
-	a.Otherwise = l.ports(b, "otherwise", `otherwise = ["22/tcp"]`, "leave it out, or name a port")
-	a.Limit = l.limit(b)
-
-	service, hasService := l.has(b, "service")
-	ports, hasPorts := l.has(b, "ports")
-	listen, hasListen := l.has(b, "listen")
-	exposure, hasExposure := l.has(b, "exposure")
-	otherwise, hasOtherwise := l.has(b, "otherwise")
-	if hasService && hasPorts {
-		l.add(diag.Diagnostic{
-			Span: ports, Message: fmt.Sprintf("%s has both a service and ports", b.what),
-			Related: []diag.Related{{Span: service, Message: "the service is here"}},
-			Help:    "make two allows; or write otherwise instead of ports, for when the service is not found",
-		})
-	}
-	if hasListen && !hasService {
-		l.wrong(listen, `name the service too, as in service = "lumenvox-media-server"`, "%s has listen without a service", b.what)
-	}
-	if hasListen && hasExposure {
-		l.wrong(exposure, "leave one of them out", "%s has both listen and exposure", b.what)
-	}
-	if hasExposure && hasPorts {
-		l.wrong(exposure, "leave one of them out", "%s has both ports and exposure", b.what)
-	}
-	if hasOtherwise && !hasService {
-		l.wrong(otherwise, "write ports, which are opened whatever the host runs", "%s has otherwise without a service", b.what)
-	}
-	for _, w := range a.Exposure {
-		if w.Text == "loopback" {
-			l.wrong(w.Span, "leave it out: loopback is always open", "loopback listeners need no allow")
-		} else if !slices.Contains(Exposures[:], w.Text) {
-			l.wrong(w.Span, oneOf("the exposures are", Exposures[:], w.Text), "there is no exposure %q", w.Text)
-		}
-	}
-	return a
-}
-
 func (l *loader) limit(b block) Limit {
 	const example = `limit = "10/minute per source"`
 	w := l.word(b, "limit", example)
 	if w.Span.IsZero() {
 		return Limit{}
 	}
-	fields := strings.Fields(w.Text)
-	n := len(fields)
-	perSource := n > 2 && fields[n-2] == "per" && fields[n-1] == "source"
-	if perSource {
-		fields = fields[:n-2]
-	}
-	rate, err := ruleset.ParseRate(strings.Join(fields, " "))
+	text, perSource := perSource(w.Text)
+	rate, err := ruleset.ParseRate(text)
 	if err != nil {
 		l.wrong(w.Span, "write "+example+`, or "10/minute" for all sources together`, "%q is not a limit", w.Text)
 		return Limit{}
@@ -365,8 +239,36 @@ func (l *loader) limit(b block) Limit {
 	return Limit{rate, perSource, w.Span}
 }
 
+// perSource cuts "per source" off the end of a limit.
+func perSource(text string) (rest string, found bool) {
+	fields := strings.Fields(text)
+	n := len(fields)
+	if found = n > 2 && fields[n-2] == "per" && fields[n-1] == "source"; found {
+		fields = fields[:n-2]
+	}
+	return strings.Join(fields, " "), found
+}
+
+// maxConnections is the most that an allow can let be open.
+const maxConnections = 1_000_000
+
+func (l *loader) connections(b block) Connections {
+	const example = `connections = "20 per source"`
+	w := l.word(b, "connections", example)
+	if w.Span.IsZero() {
+		return Connections{}
+	}
+	text, perSource := perSource(w.Text)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxConnections {
+		l.wrong(w.Span, "write "+example+`, or "500" for all sources together`, "%q is not a number of connections", w.Text)
+		return Connections{}
+	}
+	return Connections{n, perSource, w.Span}
+}
+
 func (l *loader) defaults(b block) Defaults {
-	d := Defaults{Input: ruleset.Drop}
+	d := Defaults{Input: ruleset.Drop, Output: ruleset.Accept}
 	if len(b.Labels) > 0 {
 		l.wrong(l.span(b.LabelRanges[0]), "write "+shape("default"), "the default block has no name")
 	}
@@ -380,15 +282,37 @@ func (l *loader) defaults(b block) Defaults {
 	default:
 		l.wrong(input.Span, `use "drop", or "additive" to add accepts to what other firewalls of the host do`, "there is no input %q", input.Text)
 	}
-	if log := l.word(b, "log", `log = "5/minute"`); !log.Span.IsZero() {
-		rate, err := ruleset.ParseRate(log.Text)
-		switch {
-		case err != nil:
-			l.wrong(log.Span, `write log = "5/minute"`, "%s", err)
-		case d.Input == ruleset.Accept:
-			l.wrong(log.Span, "leave it out", `there is nothing to log: with input = "additive" this policy drops no packet`)
-		}
-		d.Log, d.LogSpan = rate, log.Span
+	output := l.word(b, "output", `output = "drop"`)
+	switch output.Text {
+	case "", "accept": // left out, or said
+	case "drop":
+		d.Output = ruleset.Drop
+	default:
+		l.wrong(output.Span, `use "accept", or "drop" to let out what a connect block names and nothing else`, "there is no output %q", output.Text)
+	}
+	switch ipv6 := l.word(b, "ipv6", `ipv6 = "off"`); ipv6.Text {
+	case "", "on": // left out, or said
+	case "off":
+		d.NoIPv6 = ipv6.Span
+	default:
+		l.wrong(ipv6.Span, `use "on", or "off" to let no packet of IPv6 in or out`, "there is no ipv6 %q", ipv6.Text)
+	}
+	d.Log, d.LogSpan = l.log(b)
+	if d.Log.Count > 0 && d.Input == ruleset.Accept && d.Output == ruleset.Accept {
+		l.wrong(d.LogSpan, "leave it out", `there is nothing to log: with input = "additive" this policy drops no packet`)
 	}
 	return d
+}
+
+// log is the rate of the attribute log of b.
+func (l *loader) log(b block) (ruleset.Rate, source.Span) {
+	w := l.word(b, "log", `log = "5/minute"`)
+	if w.Span.IsZero() {
+		return ruleset.Rate{}, w.Span
+	}
+	rate, err := ruleset.ParseRate(w.Text)
+	if err != nil {
+		l.wrong(w.Span, `write log = "5/minute"`, "%s", err)
+	}
+	return rate, w.Span
 }

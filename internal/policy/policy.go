@@ -1,9 +1,9 @@
 // Package policy is what the operator wants.
 //
 // A policy names the networks that matter (zones), says which listeners of which
-// services they may reach (allows), what happens to everything else (default), and which
-// findings are known and accepted (ignores). It
-// knows nothing of a host: package compile joins it with an inventory.
+// services they may reach (allows) and may not (denies), where the host itself may connect
+// to (connects), what happens to everything else (default), and which findings are known and
+// accepted (ignores). It knows nothing of a host: package compile joins it with an inventory.
 //
 // The language is a small part of HCL's native syntax: blocks, quoted text, lists and
 // references to zones. It has no expressions, templates or functions, so a policy can
@@ -25,12 +25,17 @@ const RuleName = "policy"
 const (
 	// MaxSize is the most bytes a policy may have.
 	MaxSize = 256 << 10
-	// MaxAllows is the most allows a policy may have.
+	// MaxAllows is the most allows, denies and connects together a policy may have.
 	MaxAllows = 1000
+	// MaxFileSize is the most bytes a file of addresses may have, and MaxFiles is how many
+	// such files a policy may name.
+	MaxFileSize = 8 << 20
+	MaxFiles    = 100
 	// MaxIgnores is the most ignores a policy may have.
 	MaxIgnores = 1000
-	// MaxRanges is the most address ranges that the from lists of all allows may
-	// hold together, each zone counted wherever it is named.
+	// MaxRanges is the most address ranges that all zones may hold together, and the most
+	// that the lists of all allows, denies and connects may, each zone counted wherever it
+	// is named.
 	MaxRanges = 200_000
 
 	maxDepth    = 8   // brackets in brackets; the language needs two
@@ -46,15 +51,18 @@ var Exposures = [...]string{"public", "internal", "admin"}
 
 // Reserved are the names of the rules that every ruleset has by itself. An allow cannot
 // take one, so the name of a rule always says who asked for it.
-var Reserved = [...]string{"established", "loopback", "invalid", "icmp", "icmpv6", "dhcp", "dhcpv6", "log"}
+var Reserved = [...]string{"established", "loopback", "invalid", "ipv6", "icmp", "icmpv6", "dhcp", "dhcpv6", "log"}
 
 // A Policy is a whole policy file. The zero value allows nothing and has no default;
 // Load never returns that.
 type Policy struct {
 	File     *source.File
-	Zones    []Zone   // in the order of the file
-	Allows   []Allow  // in the order of the file
-	Ignores  []Ignore // in the order of the file
+	Files    []*source.File // of addresses, as zones name them, in their order
+	Zones    []Zone         // in the order of the file
+	Allows   []Allow        // in the order of the file
+	Denies   []Deny         // in the order of the file
+	Connects []Connect      // in the order of the file
+	Ignores  []Ignore       // in the order of the file
 	Defaults Defaults
 }
 
@@ -68,32 +76,78 @@ type Word struct {
 // A Zone is a named set of addresses.
 type Zone struct {
 	Name    Word
-	Sources addr.Set // of both families, not empty
+	Sources addr.Set // of both families, without the exceptions, not empty
 }
 
-// An Allow opens ports to packets from some sources. There are three kinds:
+// A Selection is what an allow, a deny or a connect is about, besides addresses.
+type Selection struct {
+	Name     Word
+	Service  Word   // id in the catalogue
+	Listen   []Word // names of listeners, of outgoing connections in a connect; only with Service
+	Exposure []Word // out of Exposures; never with Listen nor in a connect
+	Ports    []Port
+	// Protocols are IP protocols as a whole, such as ESP; they stand alone.
+	Protocols []Protocol
+	// Interfaces are names of interfaces by which packets come in, or go out for a connect;
+	// none stands for all of them.
+	Interfaces []Word
+	// Log is how often a packet is logged. The zero value is never.
+	Log     ruleset.Rate
+	LogSpan source.Span
+	// At is the place in the order of the file, among all allows, denies and connects.
+	At int
+}
+
+// An Allow opens ports to packets from some sources. There are four kinds:
 //
 //   - Ports is not empty: exactly these ports, whatever the host runs.
+//   - Protocols is not empty: exactly these protocols.
 //   - Service is given: listeners of that one service.
-//   - neither: listeners of every service.
+//   - none of them: listeners of every service.
 //
 // Of a service's listeners Listen chooses by name, else Exposure by class. With neither,
 // the allow of one service means the widest exposure that the service has on the host:
 // its public listeners, and for one that has none, such as an SSH server, the listeners
 // that it has. The allow of every service then means the public ones alone.
+//
+// Allows and denies are asked in the order of the file, and the first one that fits decides.
 type Allow struct {
-	Name     Word
-	Service  Word   // id in the catalogue
-	Listen   []Word // names of listeners; only with Service
-	Exposure []Word // out of Exposures; never with Listen
-	Ports    []Port
+	Selection
 	// Otherwise are the ports that are opened when the host is not known to have any
 	// listener of Service, so that a file we could not find or read does not lock the
 	// operator out. Only with Service.
 	Otherwise []Port
-	From      []Word   // names of zones; empty when the allow is for anywhere
-	Sources   addr.Set // the zones of From together, or every address
+	From      []Word   // names of zones, and addresses; empty when the allow is for anywhere
+	Sources   addr.Set // From together without the exceptions, or every address
 	Limit     Limit
+	// Connections is how many connections may be open.
+	Connections Connections
+	// NoTrack keeps connection tracking from the UDP ports that the allow opens. It has a
+	// place when it is asked for.
+	NoTrack source.Span
+}
+
+// A Deny drops packets from some sources. Without Service, Ports and Protocols it is about
+// every packet. Of a service it means every listener, unless Listen or Exposure choose.
+type Deny struct {
+	Selection
+	From    []Word
+	Sources addr.Set
+}
+
+// A Connect lets the host begin connections. With neither Service nor Ports nor Protocols it
+// means every outgoing connection that is found in the configuration of the host.
+type Connect struct {
+	Selection
+	To    []Word   // names of zones, and addresses; empty for wherever the configuration says
+	Peers addr.Set // To together without the exceptions, or every address
+}
+
+// A Protocol is an IP protocol as a whole.
+type Protocol struct {
+	Number uint8
+	Name   string // as written
+	Span   source.Span
 }
 
 // A Port is ports of one protocol, written "22/tcp" or "5000-5100/udp".
@@ -111,12 +165,26 @@ type Limit struct {
 	Span      source.Span
 }
 
+// Connections is how many connections an allow lets be open before the next rules decide.
+// The zero value is no bound.
+type Connections struct {
+	Count     int
+	PerSource bool // counted for each source address by itself
+	Span      source.Span
+}
+
 // Defaults are what happens to packets that no allow accepts.
 type Defaults struct {
 	// Input is Drop, also when the policy has no default block, or Accept for
 	// "additive": our rules only add accepts, and what other firewalls of the host say
 	// about the rest still holds.
 	Input ruleset.Verdict
+	// Output is Accept, also when nothing is said of it: what the host sends leaves. With
+	// Drop only answers, what connects ask for, and what every host needs may leave.
+	Output ruleset.Verdict
+	// NoIPv6 says that no packet of IPv6 is accepted but on loopback. It has a place when it
+	// is asked for.
+	NoIPv6 source.Span
 	// Log is how often a dropped packet is logged. The zero value is never.
 	Log     ruleset.Rate
 	LogSpan source.Span

@@ -13,7 +13,7 @@ func oneOf(intro string, choices []string, got string) string {
 	if near := hclfile.Closest(got, choices); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	const most = 12
+	const most = 13
 	var b strings.Builder
 	for i, c := range choices {
 		switch {

@@ -67,9 +67,9 @@ func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsynta
 	case !ok:
 		l.wrong(l.span(a.Expr.Range()), "write "+example, "%s is a list", name)
 	case len(list.Exprs) == 0:
-		effect := "open"
-		if b.Type == "ignore" {
-			effect = "silence"
+		effect := map[string]string{"ignore": "silence", "deny": "close", "connect": "let out"}[b.Type]
+		if effect == "" {
+			effect = "open"
 		}
 		l.wrong(l.span(list.SrcRange), ifEmpty, "%s is empty and would %s nothing", name, effect)
 	default:
@@ -123,30 +123,22 @@ func (l *loader) ports(b block, name, example, ifEmpty string) []Port {
 	return out
 }
 
-// zoneRefs are the names of zones in the from list of b; given reports whether there is
-// such a list.
-func (l *loader) zoneRefs(b block, zones []string) (refs []Word, given bool) {
-	example := "from = [zone.office]"
-	if len(zones) > 0 {
-		example = "from = [zone." + zones[0] + "]"
+// flag is where the attribute name of b says true; no place for false, and when it is left
+// out.
+func (l *loader) flag(b block, name string) source.Span {
+	a, ok := b.Body.Attributes[name]
+	if !ok {
+		return source.Span{}
 	}
-	items, given := l.items(b, "from", example, "leave it out for anywhere")
-	seen := map[string]source.Span{}
-	for _, e := range items {
-		name, ok := zoneName(e)
-		span := l.span(e.Range())
-		if !ok {
-			l.wrong(span, "name a zone, as in "+example+", and give the zone the addresses", "each of from is a zone")
-			continue
-		}
-		if first, dup := seen[name]; dup {
-			l.again(span, first, "remove one of them", "zone %q is listed twice", name)
-			continue
-		}
-		seen[name] = span
-		refs = append(refs, Word{name, span})
+	span := l.span(a.Expr.Range())
+	switch span.Text() {
+	case "true":
+		return span
+	case "false":
+		return source.Span{}
 	}
-	return refs, given
+	l.wrong(span, fmt.Sprintf("write %s = true, or leave it out", name), "%s is true or false", name)
+	return source.Span{}
 }
 
 // zoneName reads "zone.NAME". HCL takes a dash as part of a name.

@@ -1,0 +1,117 @@
+package compile
+
+import (
+	"strconv"
+
+	"portolan/internal/addr"
+	"portolan/internal/inventory"
+	"portolan/internal/policy"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+)
+
+// A writer writes the rules of one allow, deny or connect.
+type writer struct {
+	kind   string // "allow"
+	about  *policy.Selection
+	peers  addr.Set
+	effect ruleset.Effect
+	log    ruleset.Effect // of a log before each rule; the zero value for none
+	rules  []ruleset.Rule
+}
+
+func (b *builder) writer(kind string, s *policy.Selection, peers addr.Set, e ruleset.Effect) *writer {
+	w := &writer{kind: kind, about: s, peers: peers, effect: e}
+	if s.Log.Count > 0 {
+		w.log = logged(s.Log, b.logPrefix(s.Name.Text))
+	}
+	return w
+}
+
+// add adds a rule for m, and before it its log.
+func (w *writer) add(m ruleset.Match, comment string, places ...source.Span) {
+	if len(w.about.Interfaces) > 0 {
+		names := make([]string, len(w.about.Interfaces))
+		for i, name := range w.about.Interfaces {
+			names[i] = name.Text
+		}
+		m.Interfaces = ruleset.InterfacesOf(names...)
+	}
+	m.Peers = m.Peers.Intersect(w.peers)
+	if m.Peers.IsEmpty() {
+		return
+	}
+	r := ruleset.Rule{Match: m, Effect: w.effect, Name: w.about.Name.Text, Comment: comment, Origins: origins(append(places, w.about.Name.Span)...)}
+	if w.log != (ruleset.Effect{}) {
+		log := r
+		log.Effect, log.Comment = w.log, "log: "+comment
+		// The line that asks for the log is the one to change.
+		log.Origins = origins(append(places, w.about.LogSpan)...)
+		w.rules = append(w.rules, log)
+	}
+	w.rules = append(w.rules, r)
+}
+
+// words name the rule and its place.
+func (w *writer) words(place source.Span) string {
+	return w.kind + " " + w.about.Name.Text + at(place)
+}
+
+// claim is about the ports of c and the given peers.
+func (w *writer) claim(c *inventory.Claim, peers addr.Set) {
+	places := make([]source.Span, 0, len(c.Because)+2)
+	places = append(places, c.Span)
+	for _, because := range c.Because {
+		places = append(places, because.Span)
+	}
+	m := match(c.Proto, c.Ports, peers)
+	if c.Direction == inventory.Connect && c.Source != (port.Range{}) {
+		m.SourcePorts = port.Of(c.Source)
+	}
+	w.add(m, claimComment(c), places...)
+}
+
+// ports is about ports that stand in the policy itself.
+func (w *writer) ports(ports []policy.Port) {
+	for _, p := range ports {
+		w.add(match(p.Proto, p.Ports, w.peers), w.words(p.Span), p.Span)
+	}
+}
+
+// protocols is about IP protocols as a whole.
+func (w *writer) protocols(protocols []policy.Protocol) {
+	for _, p := range protocols {
+		m := ruleset.Any()
+		m.Protos = ruleset.BytesOf(p.Number)
+		switch p.Number { // the other family has the other one
+		case ruleset.ICMP:
+			m.Peers = addr.V4()
+		case ruleset.ICMPv6:
+			m.Peers = addr.V6()
+		}
+		w.add(m, w.words(p.Span), p.Span)
+	}
+}
+
+// match is packets to the given ports in any state: established ones are accepted and
+// broken ones dropped before, and what a raw table took from connection tracking must
+// still get in.
+func match(proto port.Proto, ports port.Range, peers addr.Set) ruleset.Match {
+	m := ruleset.Any()
+	m.Protos, m.Ports, m.Peers = ruleset.BytesOf(uint8(proto)), port.Of(ports), peers
+	return m
+}
+
+// logPrefix begins the lines of a log and names its rule: "portolan NAME: ", within the 29
+// bytes of iptables, with a number where two would be the same.
+func (b *builder) logPrefix(name string) string {
+	const begin, end, most = "portolan ", ": ", 29 - len("portolan : ")
+	short := name[:min(len(name), most)]
+	for n := 2; b.prefixes[short] || begin+short+end == LogPrefix; n++ {
+		number := strconv.Itoa(n)
+		short = name[:min(len(name), most-len(number))] + number
+	}
+	b.prefixes[short] = true
+	return begin + short + end
+}

@@ -1,0 +1,256 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"portolan/internal/addr"
+	"portolan/internal/source"
+)
+
+// zones reads the zones. Those that could not be read are not in the policy.
+func (l *loader) zones(p *Policy, blocks []block) {
+	z := &zoning{loader: l, policy: p, blocks: map[string]block{}, done: map[string]addr.Set{}, state: map[string]int{}, budget: MaxRanges, files: map[string]addr.Set{}}
+	seen := map[string]source.Span{}
+	var names []Word
+	for _, b := range blocks {
+		name, ok := l.name(b)
+		if !ok {
+			l.brokenZones = true
+			continue
+		}
+		b.what = fmt.Sprintf("zone %q", name.Text)
+		l.known(b, zoneAttrs)
+		if first, dup := seen[name.Text]; dup {
+			l.again(name.Span, first, "join the two or rename one", "a second zone %q", name.Text)
+			continue
+		}
+		seen[name.Text] = name.Span
+		z.blocks[name.Text] = b
+		l.zoneNames = append(l.zoneNames, name.Text)
+		names = append(names, name)
+	}
+	l.zoneSets = z.done
+	for _, name := range names {
+		z.zone(name)
+		p.Zones = append(p.Zones, Zone{name, z.done[name.Text]})
+	}
+}
+
+// zoning is the reading of the zones, which may name each other in any order.
+type zoning struct {
+	*loader
+	policy *Policy
+	blocks map[string]block
+	done   map[string]addr.Set
+	state  map[string]int
+	budget int
+	files  map[string]addr.Set // by name as written
+}
+
+// How far a zone has been read.
+const (
+	unread = iota
+	reading
+	read
+)
+
+// zone reads one zone, and before it those that it names.
+func (z *zoning) zone(name Word) addr.Set {
+	if z.state[name.Text] == read {
+		return z.done[name.Text]
+	}
+	z.state[name.Text] = reading
+	b := z.blocks[name.Text]
+	const example = `sources = ["10.1.0.0/24"]`
+	_, hasSources := z.has(b, "sources")
+	_, hasFiles := z.has(b, "files")
+	if !hasSources && !hasFiles {
+		z.wrong(name.Span, "say which addresses it holds: "+example, "zone %q has no sources", name.Text)
+	}
+	ranges := z.sources(b, "sources", example, "say which addresses it holds: "+example)
+	for _, w := range z.words(b, "files", `files = ["peers.txt"]`, "leave it out, or name a file of addresses") {
+		ranges = append(ranges, z.file(w).Ranges()...)
+	}
+	set := addr.OfRanges(ranges...)
+	gone := addr.OfRanges(z.sources(b, "except", `except = ["10.1.2.3"]`, "leave it out")...)
+	if left := set.Minus(gone); left.IsEmpty() && !set.IsEmpty() {
+		at, _ := z.has(b, "except")
+		z.wrong(at, "leave out what takes all of it away", "the exceptions of zone %q leave no address", name.Text)
+	} else {
+		set = left
+	}
+	if z.budget -= len(set.Ranges()); z.budget < 0 && !z.full() {
+		z.wrong(name.Span, "let zones hold prefixes instead of single addresses", "the zones together hold more than %d address ranges", MaxRanges)
+		set = addr.Set{}
+	}
+	z.state[name.Text], z.done[name.Text] = read, set
+	return set
+}
+
+// sources are the addresses that an attribute of a zone lists, other zones among them.
+func (z *zoning) sources(b block, attribute, example, ifEmpty string) []addr.Range {
+	items, _ := z.items(b, attribute, example, ifEmpty)
+	var out []addr.Range
+	seen := map[string]source.Span{}
+	for _, e := range items {
+		name, isZone := zoneName(e)
+		if !isZone {
+			if w, set, ok := z.address(e, attribute, example); ok && !z.repeated(seen, w) {
+				out = append(out, set.Ranges()...)
+			}
+			continue
+		}
+		w := Word{name, z.span(e.Range())}
+		if z.repeated(seen, Word{"zone." + name, w.Span}) {
+			continue
+		}
+		switch _, known := z.blocks[name]; {
+		case !known && z.brokenZones:
+		case !known:
+			z.wrong(w.Span, oneOf("the zones are", z.zoneNames, name), "there is no zone %q", name)
+		case z.state[name] == reading:
+			z.wrong(w.Span, "write the addresses of one of them", "zone %q holds itself", name)
+		default:
+			inner := Word{name, z.unquoted(z.blocks[name].LabelRanges[0])}
+			out = append(out, z.zone(inner).Ranges()...)
+		}
+		if z.budget -= len(out); z.budget < 0 && !z.full() {
+			z.wrong(w.Span, "let zones hold prefixes instead of single addresses", "the zones together hold more than %d address ranges", MaxRanges)
+			return nil
+		}
+	}
+	return out
+}
+
+// repeated reports whether w was there before, and says so.
+func (l *loader) repeated(seen map[string]source.Span, w Word) bool {
+	first, dup := seen[w.Text]
+	if dup {
+		l.again(w.Span, first, "remove one of them", "%q is listed twice", w.Text)
+	}
+	seen[w.Text] = w.Span
+	return dup
+}
+
+// address is the address, prefix or range that an expression is.
+func (l *loader) address(e hclsyntax.Expression, attribute, example string) (Word, addr.Set, bool) {
+	w, ok := l.text(e, "each of "+attribute, example)
+	if !ok {
+		return w, addr.Set{}, false
+	}
+	set, err := addr.Parse(w.Text)
+	if err != nil {
+		l.wrong(w.Span, "", "%s", err)
+		return w, set, false
+	}
+	return w, set, true
+}
+
+// file reads a file of addresses: one address, prefix or range on a line, and comments
+// behind '#' or ';'.
+func (z *zoning) file(w Word) addr.Set {
+	if set, known := z.files[w.Text]; known {
+		return set
+	}
+	z.files[w.Text] = addr.Set{}
+	if z.open == nil || len(z.policy.Files) >= MaxFiles {
+		z.wrong(w.Span, "write the addresses into sources", "no more files of addresses can be read here")
+		return addr.Set{}
+	}
+	f, err := z.open(w.Text)
+	if err != nil {
+		z.wrong(w.Span, "name a file that is there; names are relative to the folder of the policy", "%s", err)
+		return addr.Set{}
+	}
+	z.policy.Files = append(z.policy.Files, f)
+	if len(f.Text) > MaxFileSize {
+		z.wrong(w.Span, "is this the right file?", "%s is larger than %d MiB, the most that a file of addresses may have", f.Name, MaxFileSize>>20)
+		return addr.Set{}
+	}
+	var out []addr.Range
+	text := string(f.Text)
+	for start := 0; start < len(text) && !z.full(); {
+		end := start + strings.IndexByte(text[start:]+"\n", '\n')
+		line := text[start:end]
+		if i := strings.IndexAny(line, "#;"); i >= 0 {
+			line = line[:i]
+		}
+		entry := strings.TrimSpace(line)
+		if start == 0 {
+			entry = strings.TrimSpace(strings.TrimPrefix(entry, "\ufeff"))
+		}
+		if entry != "" {
+			at := start + strings.Index(line, entry)
+			set, err := addr.Parse(entry[:min(len(entry), 100)])
+			switch {
+			case err != nil:
+				z.wrong(f.Span(at, at+len(entry)), "one address, prefix or range stands on each line; a comment begins with #", "%s", err)
+			case len(out) >= MaxRanges:
+				z.wrong(f.Span(at, at+len(entry)), "let the file hold prefixes instead of single addresses", "%s holds more than %d address ranges", f.Name, MaxRanges)
+				return addr.Set{}
+			}
+			out = append(out, set.Ranges()...)
+		}
+		start = end + 1
+	}
+	if len(out) == 0 && !z.full() {
+		z.wrong(w.Span, "leave the file out, or write addresses into it", "%s holds no address", f.Name)
+	}
+	z.files[w.Text] = addr.OfRanges(out...)
+	return z.files[w.Text]
+}
+
+// peers are the zones and addresses that an attribute of a rule lists; no words when it is
+// not written. It is false when there is too much of them to go on.
+func (l *loader) peers(p *Policy, b block, attribute string, budget *int) ([]Word, addr.Set, bool) {
+	example := attribute + " = [zone.office]"
+	if len(l.zoneNames) > 0 {
+		example = attribute + " = [zone." + l.zoneNames[0] + "]"
+	}
+	ifEmpty := "leave it out for anywhere"
+	if attribute == "except" {
+		ifEmpty = "leave it out"
+	}
+	items, _ := l.items(b, attribute, example, ifEmpty)
+	var words []Word
+	var ranges []addr.Range
+	seen := map[string]source.Span{}
+	for _, e := range items {
+		var w Word
+		var set addr.Set
+		if name, isZone := zoneName(e); isZone {
+			w = Word{name, l.span(e.Range())}
+			if first, dup := seen["zone."+name]; dup {
+				l.again(w.Span, first, "remove one of them", "zone %q is listed twice", name)
+				continue
+			}
+			seen["zone."+name] = w.Span
+			var known bool
+			if set, known = l.zoneSets[name]; !known {
+				if !l.brokenZones && !l.full() {
+					l.wrong(w.Span, oneOf("the zones are", l.zoneNames, name), "there is no zone %q", name)
+				}
+				continue
+			}
+		} else if _, reference := e.(*hclsyntax.ScopeTraversalExpr); reference {
+			l.wrong(l.span(e.Range()), "name a zone, as in "+example+`, or write addresses in quotes, "10.1.0.0/24"`, "each of %s is a zone or an address", attribute)
+			continue
+		} else {
+			var ok bool
+			if w, set, ok = l.address(e, attribute, example); !ok || l.repeated(seen, w) {
+				continue
+			}
+		}
+		words = append(words, w)
+		found := set.Ranges()
+		if *budget -= len(found); *budget < 0 {
+			l.wrong(w.Span, "let zones hold prefixes instead of single addresses", "the zones of all allows together hold more than %d address ranges", MaxRanges)
+			return nil, addr.Set{}, false
+		}
+		ranges = append(ranges, found...)
+	}
+	return words, addr.OfRanges(ranges...), true
+}
