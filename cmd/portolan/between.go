@@ -333,10 +333,10 @@ func (d *difference) traffic(e *entry) string {
 	case !e.Types.IsAll():
 		words += " type " + typeWords(e.Types)
 	case e.Protos == ruleset.BytesOf(uint8(port.TCP)), e.Protos == ruleset.BytesOf(uint8(port.UDP)):
-		words += " 0-65535"
+		words += " " + portWords(e.Ports)
 	}
 	if !e.SourcePorts.IsAll() {
-		words += " from port " + portWords(e.SourcePorts)
+		words += ", source port " + portWords(e.SourcePorts)
 	}
 	return words
 }
@@ -350,7 +350,7 @@ func portWords(s port.Set) string {
 		}
 		return runs
 	}
-	if missing := port.All().Minus(s); s.Contains(0) && s.Contains(port.Max) {
+	if missing := port.All().Minus(s); !missing.IsEmpty() && s.Contains(0) && s.Contains(port.Max) {
 		return "all but " + shortened(words(missing), 6, "port ranges")
 	}
 	return shortened(words(s), 6, "port ranges")

@@ -173,8 +173,11 @@ type openRow struct {
 	Words     string   `json:"words"`
 	Peers     []string `json:"peers"`
 	On        string   `json:"on"` // interfaces in words; "" for all
-	Who       whoRow   `json:"who"`
-	text      string
+
+	SourcePorts []rangeJSON `json:"source_ports"`
+
+	Who  whoRow `json:"who"`
+	text string
 }
 
 // explainPort says what happens to a port: of one packet with --from or --to, else who can
@@ -385,7 +388,7 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 		}
 		row := openRow{
 			Direction: direction.String(), Verdict: area.B.Verdict().String(), Words: area.B.Words(),
-			Peers: peerItems(peers), On: interfaceWords(&area.Change), Who: policy.row(area.Rule, q.ports()),
+			Peers: peerItems(peers), On: interfaceWords(&area.Change), SourcePorts: rangesJSON(area.SourcePorts), Who: policy.row(area.Rule, q.ports()),
 		}
 		row.text = r.line(q, direction, &area, peerWords(peers, 6), row.On, policy)
 		if area.Rule == nil {
@@ -397,12 +400,18 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 	slices.SortStableFunc(r.Audience[known:], func(x, y openRow) int {
 		return strings.Compare(x.Verdict, y.Verdict) // accepts before drops
 	})
-	if len(last) == 1 && last[0].On == "" {
-		way := [...]string{"everybody else is ", "what goes elsewhere is "}[direction]
-		if len(r.Audience) == known { // no rule speaks of it
-			way = [...]string{"everybody is ", "wherever it goes it is "}[direction]
+	same := !slices.ContainsFunc(last, func(o openRow) bool { return o.Verdict != last[0].Verdict })
+	for i := range last {
+		switch way := [...]string{"everybody else is ", "what goes elsewhere is "}[direction]; {
+		case !same:
+		case i > 0:
+			last[i].text = "" // it is said
+		default:
+			if len(r.Audience) == known { // no rule speaks of it
+				way = [...]string{"everybody is ", "wherever it goes it is "}[direction]
+			}
+			last[i].text = way + passive(last[i].Verdict) + " by default"
 		}
-		last[0].text = way + passive(last[0].Verdict) + " by default"
 	}
 	r.Audience = append(r.Audience, last...)
 }
@@ -410,14 +419,18 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 // line says an area to people.
 func (r *portAnswer) line(q portQuestion, direction ruleset.Direction, area *ruleset.Area, peers, on string, policy *side) string {
 	verdict := area.B.Verdict()
-	words := q.String() + ": reachable from " + peers
+	words := q.String() + ": reachable"
 	switch {
 	case verdict == ruleset.Drop && direction == ruleset.In:
-		words = q.String() + ": dropped from " + peers
+		words = q.String() + ": dropped"
 	case verdict == ruleset.Drop:
-		words = "outgoing " + q.String() + ": dropped to " + peers
+		words = "outgoing " + q.String() + ": dropped"
 	case direction == ruleset.Out:
-		words = "outgoing " + q.String() + ": allowed to " + peers
+		words = "outgoing " + q.String() + ": allowed"
+	}
+	words += [...]string{" from ", " to "}[direction] + peers
+	if !area.SourcePorts.IsAll() {
+		words += ", source port " + portWords(area.SourcePorts)
 	}
 	if on != "" {
 		words += " " + on
@@ -461,7 +474,9 @@ func (r *portAnswer) text(w io.Writer) error {
 		say("%s is claimed by no service that was found", r.Port)
 	}
 	for _, row := range r.Audience {
-		say("%s", row.text)
+		if row.text != "" {
+			say("%s", row.text)
+		}
 	}
 	if r.Packet == "" {
 		return r.flush(w, &b)

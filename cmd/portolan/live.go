@@ -130,6 +130,7 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 		switch {
 		case saveTable.MatchString(l):
 			table, kept = i, false
+		case table < 0: // comments before the first table
 		case l == "COMMIT":
 			if kept {
 				out[i] = l

@@ -426,7 +426,35 @@ func peerWords(s addr.Set, most int) string {
 			return whole.words + " but " + shortened(missing, most, "address ranges")
 		}
 	}
+	items = nil
+	for _, family := range []addr.Set{addr.V4(), addr.V6()} {
+		if part := s.Intersect(family); !part.IsEmpty() {
+			items = append(items, familyItems(part)...)
+		}
+	}
 	return shortened(items, most, "address ranges")
+}
+
+// familyItems are the fewest words for addresses of one family, "10.20.0.0/16 (but not
+// 10.20.9.0/24)" among them.
+func familyItems(s addr.Set) []string {
+	items, ranges := peerItems(s), s.Ranges()
+	if len(ranges) < 2 {
+		return items
+	}
+	for bits := ranges[0].First.BitLen(); bits > 0; bits-- {
+		cover := netip.PrefixFrom(ranges[0].First, bits).Masked()
+		if !cover.Contains(ranges[len(ranges)-1].Last) {
+			continue
+		}
+		whole := addr.Of(cover)
+		missing := peerItems(whole.Minus(s))
+		if len(missing)+1 < len(items) && s.Contains(whole.Ranges()[0].First) && s.Contains(whole.Ranges()[0].Last) {
+			return []string{cover.String() + " (but not " + strings.Join(missing, ", ") + ")"}
+		}
+		break
+	}
+	return items
 }
 
 // holdsBounds reports whether s has the first and the last address of each family of

@@ -99,8 +99,6 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 		return usage("name the file to verify")
 	case to != "iptables" && len(args) > 1:
 		return usage("%s is one text, and %d files are named", to, len(args))
-	case len(args) > 2:
-		return usage("%s is one text or two, and %d files are named", to, len(args))
 	}
 	for _, name := range args {
 		f, err := source.ReadFile(name)
