@@ -121,12 +121,21 @@ func newDifference(old, new *side) *difference {
 		return cmp.Or(
 			cmp.Compare(slices.Index(kinds[:], x.kind), slices.Index(kinds[:], y.kind)),
 			cmp.Compare(x.Direction, y.Direction),
+			cmp.Compare(x.newConnections(), y.newConnections()),
 			cmp.Compare(protoOrder(&x), protoOrder(&y)),
 			cmp.Compare(firstPort(&x), firstPort(&y)),
 			x.Peers.Ranges()[0].First.Compare(y.Peers.Ranges()[0].First),
 		)
 	})
 	return d
+}
+
+// newConnections is 0 for a change of packets that open a connection, and 1 for one of others.
+func (e *entry) newConnections() int {
+	if e.States&(ruleset.New|ruleset.Untracked) != 0 {
+		return 0
+	}
+	return 1
 }
 
 // protoOrder puts what speaks of ports before the rest.
@@ -416,6 +425,7 @@ func stateWords(s ruleset.States) string {
 }
 
 // counts are the ports by the kind of their change, each once for a protocol and a direction.
+// Ports of packets that open no connection are not counted.
 func (d *difference) counts() map[string]int {
 	counts := map[string]int{}
 	for _, kind := range kinds {
@@ -423,7 +433,7 @@ func (d *difference) counts() map[string]int {
 			for _, proto := range port.Protos {
 				var set port.Set
 				for i := range d.entries {
-					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) {
+					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) && e.newConnections() == 0 {
 						set = set.Union(e.Ports)
 					}
 				}

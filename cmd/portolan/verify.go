@@ -261,7 +261,9 @@ func (s *side) row(r *ruleset.Rule, ports port.Set) whoRow {
 		}
 	}
 	for _, o := range places {
-		out.Origins = append(out.Origins, placeRow{o.Name(), o.Position().Line})
+		if place := (placeRow{o.Name(), o.Position().Line}); !slices.Contains(out.Origins, place) {
+			out.Origins = append(out.Origins, place)
+		}
 	}
 	return out
 }
