@@ -3,6 +3,8 @@ package ruleset
 import (
 	"slices"
 	"strconv"
+
+	"portolan/internal/port"
 )
 
 // An Area is packets about which one rule decides.
@@ -15,7 +17,7 @@ type Area struct {
 // in one area.
 func Areas(rs *Ruleset, direction Direction) []Area {
 	var out []Area
-	for _, a := range rs.areas(direction, func(*Rule) bool { return true }) {
+	for _, a := range rs.areas(direction, func(int) bool { return true }) {
 		a.B = rs.Decide(a.Example)
 		out = append(out, a)
 	}
@@ -25,13 +27,13 @@ func Areas(rs *Ruleset, direction Direction) []Area {
 // areas are Areas without their decisions, as if the rules that matter does not name were
 // not there. Each rule gets an effect that only it has, so that the difference to a ruleset
 // that does something else everywhere is a map of who decides where.
-func (rs *Ruleset) areas(direction Direction, matter func(*Rule) bool) []Area {
+func (rs *Ruleset) areas(direction Direction, matter func(int) bool) []Area {
 	rules := rs.Chain(direction).Rules
 	var marked Ruleset
 	chain := marked.Chain(direction)
 	chain.Default = Accept
 	for i := range rules {
-		if r := &rules[i]; r.Effect.Verdict != Continue && matter(r) {
+		if r := &rules[i]; r.Effect.Verdict != Continue && matter(i) {
 			chain.Rules = append(chain.Rules, Rule{Match: r.Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}})
 		}
 	}
@@ -53,17 +55,33 @@ func (rs *Ruleset) areas(direction Direction, matter func(*Rule) bool) []Area {
 func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 	out := make([][]*Rule, len(changes))
 	for _, direction := range []Direction{In, Out} {
-		areas := rs.areas(direction, func(r *Rule) bool {
-			return slices.ContainsFunc(changes, func(c Change) bool { return c.Direction == direction && c.meets(&r.Match) })
-		})
+		rules := rs.Chain(direction).Rules
+		bounds := make([]port.Range, len(rules))
+		for i := range rules {
+			bounds[i] = span(rules[i].Match.Ports)
+		}
 		for k := range changes {
 			c := &changes[k]
 			if c.Direction != direction {
 				continue
 			}
+			near := span(c.Ports)
+			some := 0
+			areas := rs.areas(direction, func(i int) bool {
+				meets := bounds[i].Overlaps(near) && c.meets(&rules[i].Match)
+				if meets {
+					some++
+				}
+				return meets
+			})
+			if some == 0 {
+				out[k] = []*Rule{nil}
+				continue
+			}
 			decides, rest := map[*Rule]bool{}, false
 			for i := range areas {
 				switch a := &areas[i]; {
+				case a.Rule != nil && decides[a.Rule], a.Rule == nil && rest:
 				case !a.overlaps(c):
 				case a.Rule == nil:
 					rest = true
@@ -71,7 +89,6 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 					decides[a.Rule] = true
 				}
 			}
-			rules := rs.Chain(direction).Rules
 			for i := range rules {
 				if decides[&rules[i]] {
 					out[k] = append(out[k], &rules[i])
@@ -83,6 +100,15 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 		}
 	}
 	return out
+}
+
+// span is from the first to the last port of s; a range without ports for none.
+func span(s port.Set) port.Range {
+	ranges := s.Ranges()
+	if len(ranges) == 0 {
+		return port.Range{First: 1}
+	}
+	return port.Range{First: ranges[0].First, Last: ranges[len(ranges)-1].Last}
 }
 
 // meets reports whether a packet can be in both c and m.
