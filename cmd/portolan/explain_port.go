@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -33,7 +34,7 @@ func (p *packetFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&p.from, "from", "", "walk a packet from `ADDRESS`")
 	f.StringVar(&p.to, "to", "", "walk a packet that leaves for `ADDRESS`")
-	f.StringVar(&p.device, "interface", "eth0", "it comes in or goes out on the interface `NAME`")
+	f.StringVar(&p.device, "interface", "", "it comes in or goes out on the interface `NAME` (default eth0)")
 	f.StringVar(&p.state, "state", "", "what connection tracking says of it: "+strings.Join(stateNames(), ", ")+" (default new)")
 	f.Uint16Var(&p.sourcePort, "source-port", 0, "its source port; without it one that no rule asks for, or 50000")
 	f.StringVar(&p.format, "format", "text", "of a port: "+strings.Join(answerFormats, " or "))
@@ -211,9 +212,9 @@ func (a *app) explainPort(ctx context.Context, in *input, flags *packetFlags, ar
 			return err
 		}
 	} else {
-		answer.audience(policy, q, packet, ruleset.In)
+		answer.audience(policy, q, packet.State, flags.device, ruleset.In)
 		if rules.FiltersOutput() {
-			answer.audience(policy, q, packet, ruleset.Out)
+			answer.audience(policy, q, packet.State, flags.device, ruleset.Out)
 		}
 	}
 	if flags.format == "json" {
@@ -224,7 +225,7 @@ func (a *app) explainPort(ctx context.Context, in *input, flags *packetFlags, ar
 
 // packet is the packet of the flags, as far as they say it.
 func (p *packetFlags) packet(q portQuestion) (ruleset.Packet, bool, error) {
-	out := ruleset.Packet{Interface: p.device, Proto: q.proto, Port: q.port, Type: q.kind, SourcePort: p.sourcePort}
+	out := ruleset.Packet{Interface: cmp.Or(p.device, "eth0"), Proto: q.proto, Port: q.port, Type: q.kind, SourcePort: p.sourcePort}
 	if p.state != "" {
 		for _, s := range ruleset.AllStates.Each() {
 			if s.String() == p.state {
@@ -351,9 +352,8 @@ func (r *portAnswer) walk(policy *side, p ruleset.Packet, words string) error {
 }
 
 // audience adds who can reach the port, by the rule that decides, and who is dropped by a
-// rule. The default comes last.
-func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, direction ruleset.Direction) {
-	state := p.State
+// rule, on every interface or on one. The default comes last.
+func (r *portAnswer) audience(policy *side, q portQuestion, state ruleset.State, device string, direction ruleset.Direction) {
 	only := ruleset.Any()
 	only.Protos, only.Ports, only.States = ruleset.BytesOf(q.proto), q.ports(), state
 	if q.proto == ruleset.ICMP || q.proto == ruleset.ICMPv6 {
@@ -373,8 +373,19 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 		if !area.Protos.Has(q.proto) || !area.Ports.Contains(q.port) || !area.Types.Has(q.kind) && !only.Types.IsAll() || area.States&state == 0 {
 			continue
 		}
-		if !area.Others && slices.Equal(area.Interfaces, []string{ruleset.Loopback}) {
+		on := interfaceWords(&area.Change)
+		switch {
+		case device != "":
+			if !slices.Contains(area.Interfaces, device) && (!area.Others || slices.Contains(area.Excepted(), device)) {
+				continue
+			}
+			on = ""
+		case !area.Others && slices.Equal(area.Interfaces, []string{ruleset.Loopback}):
 			continue // this host to itself
+		}
+		verdict, words := area.B.Verdict(), area.B.Words()
+		if area.Rule != nil { // what comes before or beyond it may differ from packet to packet
+			words = ruleset.Decision{area.Rule.Effect}.Words()
 		}
 		peers := area.Peers
 		switch q.proto { // the other family does not send it
@@ -387,8 +398,8 @@ func (r *portAnswer) audience(policy *side, q portQuestion, p ruleset.Packet, di
 			continue
 		}
 		row := openRow{
-			Direction: direction.String(), Verdict: area.B.Verdict().String(), Words: area.B.Words(),
-			Peers: peerItems(peers), On: interfaceWords(&area.Change), SourcePorts: rangesJSON(area.SourcePorts), Who: policy.row(area.Rule, q.ports()),
+			Direction: direction.String(), Verdict: verdict.String(), Words: words,
+			Peers: peerItems(peers), On: on, SourcePorts: rangesJSON(area.SourcePorts), Who: policy.row(area.Rule, q.ports()),
 		}
 		row.text = r.line(q, direction, &area, peerWords(peers, 6), row.On, policy)
 		if area.Rule == nil {
@@ -439,8 +450,8 @@ func (r *portAnswer) line(q portQuestion, direction ruleset.Direction, area *rul
 		return words + ": by default"
 	}
 	words += ": " + policy.who(q.ports(), area.Rule)
-	if limit := limits(area.B); limit != "" {
-		words += ", " + limit
+	if e := area.Rule.Effect; e.Limited() {
+		words += ", " + e.Bounds()
 	}
 	return words
 }

@@ -7,9 +7,10 @@ import (
 	"portolan/internal/port"
 )
 
-// An Area is packets about which one rule decides.
+// An Area is packets about which one rule decides. Logs, and what happens beyond a limit, may
+// differ within it.
 type Area struct {
-	Change       // its B is the decision about the packets; its A has no meaning
+	Change       // its B is the decision about its Example; its A has no meaning
 	Rule   *Rule // nil for the default
 }
 
