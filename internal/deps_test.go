@@ -49,6 +49,7 @@ internal/inventory:  catalog conf diag hclfile parallel port source
 floor 5: what follows
 lint:                addr diag host inventory policy port ruleset solve source
 internal/compile:    addr diag inventory policy port ruleset source
+internal/draft:      host inventory policy port report source
 internal/ignore:     diag hclfile inventory policy source
 
 floor 6: firewalls
@@ -56,7 +57,7 @@ render:              addr diag port ruleset templates
 internal/verify:     addr port ruleset source
 
 floor 7: the front door
-cmd/portolan:        addr catalog compile diag edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify
+cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify
 
 beside the house, for tests
 internal/kernel:

@@ -11,21 +11,30 @@ import (
 	"portolan/internal/ruleset"
 )
 
-// aboutPorts reports whether r can be said by a lookup of the port: it matches only TCP
-// and UDP, and it decides.
+// aboutPorts reports whether r can be said by a lookup of the destination port: it matches
+// only TCP and UDP, and it decides.
 func aboutPorts(r *ruleset.Rule) bool {
 	m := &r.Match
 	if r.Effect.Verdict == ruleset.Continue || !m.Types.IsAll() {
 		return false
+	}
+	if r.Name == "dhcp" || r.Name == "dhcpv6" {
+		return false // every ruleset has these two, and a line says them better than a chain
+	}
+	if m.Ports.IsAll() && !m.SourcePorts.IsAll() {
+		return false // a lookup would find the same for every port
 	}
 	return !m.Ports.IsAll() || m.Protos.Intersect(ruleset.BytesOf(uint8(port.TCP), uint8(port.UDP))) == m.Protos
 }
 
 // A rest is what is left of a rule once protocol and port are known.
 type rest struct {
-	sources    string // rangesKey
+	direction  ruleset.Direction
+	peers      string // rangesKey
 	interfaces string // names; "*" for all, which no interface is called
 	states     ruleset.States
+	proto      port.Proto // of the source ports, 0 for all of them
+	from       string     // source ports
 	effect     ruleset.Effect
 }
 
@@ -34,54 +43,65 @@ type rest struct {
 // audience share.
 type audience struct {
 	chain *nftChain
+	proto port.Proto        // of the source ports that are asked, if any are
 	users [][]*ruleset.Rule // for each rest, the rules that leave it
 }
 
 // A portRule is one rule of a dispatch.
 type portRule struct {
 	*ruleset.Rule
-	rest int // its number
+	numbers [2]int // of what is left of it in TCP and in UDP
 	// decides says that nothing is left of the rule: it takes every packet and ends it.
 	decides bool
 }
 
-// dispatch writes consecutive rules about ports as one map for each protocol.
-func (n *nft) dispatch(rules []ruleset.Rule) {
+// dispatch are the lines of consecutive rules about ports: one map for each protocol.
+func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 	var asked []portRule
 	for i := range rules {
 		r := &rules[i]
-		if impossible(r.Match) || r.Match.Peers.IsEmpty() {
+		if impossible(r.Match) || r.Match.Peers.IsEmpty() || r.Match.SourcePorts.IsEmpty() {
 			continue
 		}
-		left := rest{rangesKey(r.Match.Peers.Ranges()), "*", r.Match.States & ruleset.AllStates, r.Effect}
+		left := rest{direction: n.direction, peers: rangesKey(r.Match.Peers.Ranges()), interfaces: "*", states: r.Match.States & ruleset.AllStates, effect: r.Effect}
 		if !r.Match.Interfaces.IsAll() {
 			left.interfaces = strings.Join(r.Match.Interfaces.Names(), " ")
 		}
-		decides := plainEnd(r.Effect) && r.Match.Peers.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates
-		asked = append(asked, portRule{r, n.number(left), decides})
+		if !r.Match.SourcePorts.IsAll() {
+			left.from = r.Match.SourcePorts.String()
+		}
+		decides := plainEnd(r.Effect) && r.Match.Peers.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates && left.from == ""
+		asked = append(asked, portRule{r, n.rest(left), decides})
 	}
 	var made []*audience
+	var out []nftRule
 	for _, proto := range port.Protos {
 		elements, fresh := n.elements(proto, asked)
 		made = append(made, fresh...)
 		if len(elements) > 0 {
-			name := n.names.take(proto.String()+"_services", "_")
+			name := n.names.take(proto.String()+[...]string{ruleset.In: "_services", ruleset.Out: "_destinations"}[n.direction], "_")
 			n.file.Maps = append(n.file.Maps, &nftMap{name, elements})
-			n.file.Input = append(n.file.Input, nftRule{Proto: uint8(proto), Map: name})
+			out = append(out, nftRule{Proto: uint8(proto), Map: name})
 		}
 	}
 	for _, a := range made {
 		for _, users := range a.users {
 			r := users[0]
-			lines := n.sources(r.Name, r.Match, r.Effect.Limit.PerSource)
+			lines := n.peers(r.Name, r.Match, perSource(r.Effect))
+			if !r.Match.SourcePorts.IsAll() {
+				for i := range lines {
+					lines[i].Proto, lines[i].SourcePorts = uint8(a.proto), r.Match.SourcePorts.Ranges()
+				}
+			}
 			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r.Name, r.Effect, claims(users))...)
 		}
 		n.file.Chains = append(n.file.Chains, a.chain)
 	}
+	return out
 }
 
 func plainEnd(e ruleset.Effect) bool {
-	return e.Limit == ruleset.Limit{} && (e.Verdict == ruleset.Accept || e.Verdict == ruleset.Drop)
+	return !e.Limited() && (e.Verdict == ruleset.Accept || e.Verdict == ruleset.Drop)
 }
 
 // elements are the map of one protocol, and the audiences that are new in it. The bounds
@@ -129,7 +149,7 @@ func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*aud
 		if cover[0].decides {
 			e.Verdict = cover[0].Effect.Verdict
 		} else {
-			a, isNew := n.audience(cover)
+			a, isNew := n.audience(proto, cover)
 			if isNew {
 				fresh = append(fresh, a)
 			}
@@ -138,6 +158,20 @@ func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*aud
 		out = append(out, e)
 	}
 	return out, fresh
+}
+
+// rest are the numbers of a rest in TCP and in UDP. Only source ports tell the two apart.
+func (n *nft) rest(left rest) [2]int {
+	if left.from == "" {
+		number := n.number(left)
+		return [2]int{number, number}
+	}
+	var out [2]int
+	for i, proto := range port.Protos {
+		left.proto = proto
+		out[i] = n.number(left)
+	}
+	return out
 }
 
 // number is the number of a rest; equal rests have the same.
@@ -151,17 +185,19 @@ func (n *nft) number(left rest) int {
 	return number
 }
 
-// audience is the audience of the given rules, and whether nobody has had it before.
-func (n *nft) audience(cover []portRule) (*audience, bool) {
+// audience is the audience of the given rules, and whether nobody has had it before. Rules
+// about source ports do not share one with those of the other protocol.
+func (n *nft) audience(proto port.Proto, cover []portRule) (*audience, bool) {
 	var numbers []int
 	var users [][]*ruleset.Rule
 	for _, r := range cover {
 		// A rest that ended a packet cannot match again; one with a limit counts again.
-		if i := slices.Index(numbers, r.rest); i >= 0 && plainEnd(r.Effect) {
+		number := r.numbers[slices.Index(port.Protos[:], proto)]
+		if i := slices.Index(numbers, number); i >= 0 && plainEnd(r.Effect) {
 			users[i] = append(users[i], r.Rule)
 			continue
 		}
-		numbers = append(numbers, r.rest)
+		numbers = append(numbers, number)
 		users = append(users, []*ruleset.Rule{r.Rule})
 	}
 	key := fmt.Sprint(numbers)
@@ -174,10 +210,10 @@ func (n *nft) audience(cover []portRule) (*audience, bool) {
 		content.Write([]byte(key[strings.IndexByte(key, '\n'):]))
 		for _, i := range numbers {
 			r := &n.rests[i]
-			fmt.Fprintf(content, "%q %q %d %v\n", r.sources, r.interfaces, r.states, r.effect)
+			fmt.Fprintf(content, "%q %q %d %d %s %+v\n", r.peers, r.interfaces, r.states, r.proto, r.from, r.effect)
 		}
-		name := "svc_" + slug(cover[0].Name, 40) + "_" + hex.EncodeToString(content.Sum(nil)[:4])
-		a = &audience{&nftChain{Name: n.names.take(name, "_")}, users}
+		name := [...]string{ruleset.In: "svc_", ruleset.Out: "out_"}[n.direction] + slug(cover[0].Name, 40) + "_" + hex.EncodeToString(content.Sum(nil)[:4])
+		a = &audience{&nftChain{Name: n.names.take(name, "_")}, proto, users}
 		n.audiences[key] = a
 		return a, true
 	}

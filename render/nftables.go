@@ -1,6 +1,8 @@
 package render
 
 import (
+	"bytes"
+	"strconv"
 	"sync"
 	"text/template"
 
@@ -11,49 +13,68 @@ import (
 
 // The shape of the nftables text, and why:
 //
-//   - A rule that speaks of ports costs a lookup, not a line: "tcp dport vmap
-//     @tcp_services" finds the verdict of a port in an interval map, whatever the number
+//   - A rule that speaks of ports costs a lookup, not a line: "udp dport vmap
+//     @udp_services" finds the verdict of a port in an interval map, whatever the number
 //     of services. A port that not everybody may reach leads to a chain that looks at the
 //     sources; ports with the same sources share the chain, and a packet that falls off
 //     its end goes on behind the map.
+//   - Ports that are asked before connection tracking is, which are those of media, are
+//     compared in the chain itself: every packet of every call comes by, and to compare a
+//     range costs less than half of a lookup.
 //   - Loading new text over old must not lose or let through a packet that both mean
 //     otherwise. Rules change at once, but sets and maps show their new content only at
-//     the end of the transaction; a set that is new looks empty until then. So sets and
-//     maps are named after the rules of the policy and filled in place, while a chain to
+//     the end of the transaction, and so does the policy of a chain; a set that is new
+//     looks empty until then. So sets and maps are named after the rules of the policy and
+//     filled in place, a base chain says its default in a rule of its own, and a chain to
 //     which a map leads has its content in its name: as long as the old map is in force,
 //     it leads to the old chain, which nobody has emptied.
+//   - A base chain that this text has no use for, an older one may have left. It is
+//     declared, so that it is there, emptied and deleted, all in the same transaction. On
+//     the way it has no rule and decides by its policy, so chains that come and go have the
+//     policy to accept.
+//   - Every rule has a counter. An element of a map has none: nft takes them there from
+//     1.0 on only.
 //   - What is not about the ports of TCP and UDP is an ordinary rule at its place.
 
 var nftTemplate = sync.OnceValue(func() *template.Template { return parsed("nftables.tmpl", nftQuoting) })
 
+// few is how many ranges of ports are compared one after the other before connection
+// tracking is asked. Each costs what a sixth of a lookup does.
+const few = 6
+
 // nftFile is what the template prints.
 type nftFile struct {
 	head
-	Sets    []*nftSources
+	// Snippet says that the table is defined in one piece, after the older one was deleted.
+	Snippet bool
+	Sets    []*nftPeers
 	Meters  []nftMeter
 	Limits  []nftLimit
 	Maps    []*nftMap
 	Chains  []*nftChain
-	Input   []nftRule
-	Default ruleset.Verdict
+	Bases   []*nftBase
+	// Forgets says that loading the text forgets how many connections are open.
+	Forgets bool
 }
 
-// nftSources is a named set of source addresses of one family.
-type nftSources struct {
+// nftPeers is a named set of addresses of one family.
+type nftPeers struct {
 	Name     string
 	Family   int
 	Elements []addr.Range
 }
 
-// nftMeter is a set that counts each source of one family by itself. Timeout is how many
-// seconds an idle source is remembered: long enough to have all of its burst again, so
-// forgetting it changes nothing.
+// nftMeter is a set that counts each source of one family by itself: packets, or open
+// connections when Connections is set. Timeout is how many seconds an idle source is
+// remembered: long enough to have all of its burst again, so forgetting it changes
+// nothing. A source without connections is forgotten by the kernel.
 type nftMeter struct {
-	Name    string
-	Family  int
-	Rate    ruleset.Rate
-	Burst   int
-	Timeout int
+	Name        string
+	Family      int
+	Rate        ruleset.Rate
+	Burst       int
+	Timeout     int
+	Connections int
 }
 
 // nftLimit is a count that several lines share.
@@ -81,97 +102,264 @@ type nftChain struct {
 	Rules []nftRule
 }
 
+// nftBase is a chain that the kernel itself asks. Without rules, it is to be deleted.
+type nftBase struct {
+	Name     string
+	Title    string // in words
+	Hook     string
+	Priority string
+	Policy   ruleset.Verdict
+	Rules    []nftRule
+}
+
 // nftRule is one line. Fields that are not set are not printed.
 type nftRule struct {
-	Proto uint8  // of Ports and Map
-	Map   string // looks up the port of Proto; nothing else is set then
+	Map string // looks up the port of Proto; nothing else is set then
 
-	Interfaces []string
-	States     ruleset.States
-	Family     int
-	Source     *addr.Range // one range, or
-	Set        string      // the name of a set
-	Protos     []uint8
-	Ports      []port.Range
-	Types      []uint8
-	Meter      *nftMeter
-	Limit      *nftLimit
-	Log        *ruleset.Log
-	Verdict    ruleset.Verdict
-	Jump       string
-	Comment    string
+	Out         bool // about what leaves, so of its interface and destination
+	Interfaces  []string
+	Proto       uint8 // of Ports, SourcePorts and Map
+	SourcePorts []port.Range
+	Ports       []port.Range
+	Protos      []uint8
+	States      ruleset.States
+	Family      int
+	Peer        *addr.Range // one range, or
+	Set         string      // the name of a set
+	Types       []uint8
+	Count       int       // of connections, all together
+	Connections *nftMeter // of connections, for each source
+	Meter       *nftMeter
+	Limit       *nftLimit
+	Log         *ruleset.Log
+	Notrack     bool
+	Verdict     ruleset.Verdict
+	Jump        string
+	Comment     string
 }
 
 // nft is a file in the making.
 type nft struct {
 	file   nftFile
 	names  names
-	sets   map[string]string // from the ranges of a source set to its name
+	sets   map[string]string // from the ranges of a set of addresses to its name
 	limits map[ruleset.Limit]*nftLimit
-	meters map[ruleset.Limit][2]*nftMeter // IPv4, IPv6
+	meters map[ruleset.Limit][2]*nftMeter       // IPv4, IPv6
+	counts map[ruleset.Connections][2]*nftMeter // the same
+	shared map[string]ruleset.Effect            // chains that count connections, by name
 
+	direction ruleset.Direction    // of the chain in the making
 	rests     []rest               // as they are met
 	numbers   map[rest]int         // indices into rests
 	audiences map[string]*audience // by the numbers of its rests and the names of its rules
 }
 
+// writeNftables writes a script that replaces what is in force.
 func writeNftables(j *job) ([]Output, error) {
-	j.inputOnly()
-	n := &nft{
-		file:  nftFile{head: j.head, Default: j.rs.Input.Default},
-		names: names{"input": true}, sets: map[string]string{}, numbers: map[rest]int{}, audiences: map[string]*audience{},
-		limits: map[ruleset.Limit]*nftLimit{}, meters: map[ruleset.Limit][2]*nftMeter{},
-	}
-	rules := j.rs.Input.Rules
-	for i := 0; i < len(rules); {
-		end := i
-		for end < len(rules) && aboutPorts(&rules[end]) {
-			end++
-		}
-		if end > i {
-			n.dispatch(rules[i:end])
-			i = end
-			continue
-		}
-		n.file.Input = append(n.file.Input, n.lines(&rules[i])...)
-		i++
-	}
-	if j.rs.Input.Default == ruleset.Drop {
-		// The policy of the chain would do; a rule has a counter, and stays right while
-		// the chain itself is being made.
-		n.file.Input = append(n.file.Input, nftRule{Verdict: ruleset.Drop, Comment: "default: drop what no rule allows"})
-	}
-	data, err := execute(nftTemplate(), &n.file)
-	return []Output{{Name: "portolan.nft", Data: data}}, err
+	n := makeNft(j)
+	return n.output("portolan.nft")
 }
 
-// lines are the ordinary rules that say r.
+// writeNftablesSnippet writes a part of a larger configuration.
+func writeNftablesSnippet(j *job) ([]Output, error) {
+	n := makeNft(j)
+	n.file.Snippet = true
+	var used []*nftBase
+	for _, b := range n.file.Bases {
+		if b.Name == "output" && j.rs.Output.Default == ruleset.Drop {
+			b.Policy = ruleset.Drop
+		}
+		if len(b.Rules) > 0 {
+			used = append(used, b)
+		}
+	}
+	n.file.Bases = used
+	return n.output("portolan-snippet.nft")
+}
+
+// output fills the template. Its sections stand apart by one blank line each, whichever of
+// them there are.
+func (n *nft) output(name string) ([]Output, error) {
+	data, err := execute(nftTemplate(), &n.file)
+	for old := -1; old != len(data); {
+		old = len(data)
+		data = bytes.ReplaceAll(data, []byte("\n\n\n"), []byte("\n\n"))
+	}
+	data = bytes.ReplaceAll(data, []byte(" {\n\n\t#"), []byte(" {\n\t#"))
+	return []Output{{Name: name, Data: data}}, err
+}
+
+func makeNft(j *job) *nft {
+	j.checkNftables()
+	n := &nft{
+		file:  nftFile{head: j.head},
+		names: names{"input": true, "output": true, "raw_prerouting": true, "raw_output": true},
+		sets:  map[string]string{}, numbers: map[rest]int{}, audiences: map[string]*audience{},
+		limits: map[ruleset.Limit]*nftLimit{}, meters: map[ruleset.Limit][2]*nftMeter{},
+		counts: map[ruleset.Connections][2]*nftMeter{}, shared: map[string]ruleset.Effect{},
+	}
+	arriving := &nftBase{Name: "raw_prerouting", Title: "What arrives, before connection tracking.", Hook: "prerouting", Priority: "raw", Policy: ruleset.Accept}
+	leaving := &nftBase{Name: "raw_output", Title: "What leaves, before connection tracking.", Hook: "output", Priority: "raw", Policy: ruleset.Accept}
+	for _, r := range j.rs.Untracked.Ranges() {
+		line := nftRule{Proto: uint8(port.UDP), Notrack: true, Comment: "no connection tracking"}
+		line.Ports = []port.Range{r}
+		arriving.Rules = append(arriving.Rules, line)
+		line.Ports, line.SourcePorts = nil, line.Ports
+		leaving.Rules = append(leaving.Rules, line)
+	}
+	input := &nftBase{Name: "input", Title: "What arrives.", Hook: "input", Priority: "filter - 10", Policy: j.rs.Input.Default}
+	input.Rules = n.chain(ruleset.In, j.rs)
+	// Policy: see above. The snippet deletes the whole table, so there the chain can say what it is.
+	output := &nftBase{Name: "output", Title: "What leaves.", Hook: "output", Priority: "filter - 10", Policy: ruleset.Accept}
+	if j.rs.FiltersOutput() {
+		output.Rules = n.chain(ruleset.Out, j.rs)
+	}
+	n.file.Bases = []*nftBase{arriving, leaving, input, output}
+	return n
+}
+
+// checkNftables refuses what nftables in particular cannot say.
+func (j *job) checkNftables() {
+	for i := range j.rs.Output.Rules {
+		r := &j.rs.Output.Rules[i]
+		if r.Effect.Limit.PerSource || r.Effect.Connections.PerSource {
+			j.refuse(r, "count them all together", "it counts each source of what leaves, which is this host")
+		}
+	}
+	// The count is kept in one rule of the kernel, and that rule goes on to one limit.
+	limits := map[string]ruleset.Limit{}
+	for r := range j.rules() {
+		c := r.Effect.Connections
+		if c == (ruleset.Connections{}) || c.PerSource {
+			continue
+		}
+		if known, ok := limits[c.Name]; ok && known != r.Effect.Limit {
+			j.refuse(r, "give the connections of the two rules two names", "connections %q are counted together for rules with different limits", c.Name)
+		}
+		limits[c.Name] = r.Effect.Limit
+	}
+}
+
+// chain are the lines of a base chain that say the rules of one direction and its default.
+func (n *nft) chain(d ruleset.Direction, rs *ruleset.Ruleset) []nftRule {
+	n.direction = d
+	rules, byDefault := rs.Chain(d).Rules, rs.Chain(d).Default
+	var out []nftRule
+	tracked := firstOfState(rules)
+	for i := 0; i < len(rules); {
+		end, ranges := i, 0
+		for end < len(rules) && aboutPorts(&rules[end]) {
+			ranges += len(rules[end].Match.Ports.Ranges()) * max(1, len(rules[end].Match.SourcePorts.Ranges()))
+			end++
+		}
+		switch {
+		case end == i:
+			out = append(out, n.lines(&rules[i])...)
+			i++
+		case end <= tracked && ranges <= few:
+			for k := range rules[i:end] {
+				out = append(out, n.lines(&rules[i+k])...)
+			}
+			i = end
+		default:
+			out = append(out, n.dispatch(rules[i:end])...)
+			i = end
+		}
+	}
+	// The policy of the chain would do; a rule has a counter, and stays right while
+	// the chain itself is being made and when the policy is another.
+	last := nftRule{Verdict: ruleset.Accept, Comment: "default: leave to others what no rule decides"}
+	if byDefault == ruleset.Drop {
+		last = nftRule{Verdict: ruleset.Drop, Comment: "default: drop what no rule allows"}
+	}
+	return append(out, last)
+}
+
+// firstOfState is the index of the first rule that asks connection tracking and nothing of
+// ports, -1 when there is none.
+func firstOfState(rules []ruleset.Rule) int {
+	for i := range rules {
+		if m := &rules[i].Match; m.States&ruleset.AllStates != ruleset.AllStates && !aboutPorts(&rules[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// lines are the ordinary rules that say r. Each range of ports is compared by itself: a
+// set without a name would be searched like one with a name.
 func (n *nft) lines(r *ruleset.Rule) []nftRule {
 	if impossible(r.Match) {
 		return nil
 	}
 	var out []nftRule
-	for _, p := range protocols(r.Match) {
-		for _, line := range n.sources(r.Name, r.Match, r.Effect.Limit.PerSource || p.types != nil) {
-			line.Protos, line.Proto, line.Ports, line.Types = p.protos, p.proto, p.ports, p.types
-			out = append(out, line)
+	for _, p := range nftProtocols(r.Match) {
+		for _, line := range n.peers(r.Name, r.Match, perSource(r.Effect) || p.types != nil) {
+			line.Protos, line.Proto, line.Types, line.SourcePorts = p.protos, p.proto, p.types, p.sourcePorts
+			if len(p.ports) > few {
+				line.Ports = p.ports
+				out = append(out, line)
+				continue
+			}
+			for i := range max(1, len(p.ports)) {
+				if len(p.ports) > 0 {
+					line.Ports = p.ports[i : i+1]
+				}
+				out = append(out, line)
+			}
 		}
 	}
 	return n.finish(out, r.Name, r.Effect, claim(r))
 }
 
-// sources are unfinished lines for all of m but its protocols.
-func (n *nft) sources(name string, m ruleset.Match, split bool) []nftRule {
+// nftPart is what one line says of protocols.
+type nftPart struct {
+	protoPart
+	sourcePorts []port.Range
+}
+
+// nftProtocols cuts a match by protocol.
+func nftProtocols(m ruleset.Match) []nftPart {
+	var out []nftPart
+	if m.SourcePorts.IsAll() {
+		for _, p := range protocols(m) {
+			out = append(out, nftPart{protoPart: p})
+		}
+		return out
+	}
+	if !m.Types.IsAll() || m.Ports.IsEmpty() || m.SourcePorts.IsEmpty() {
+		return nil
+	}
+	for _, p := range port.Protos {
+		if m.Protos.Has(uint8(p)) {
+			part := nftPart{protoPart{proto: uint8(p)}, m.SourcePorts.Ranges()}
+			if !m.Ports.IsAll() {
+				part.ports = m.Ports.Ranges()
+			}
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// perSource reports whether e counts each source by itself.
+func perSource(e ruleset.Effect) bool {
+	// A count of all connections stands in a chain of its own, and the limit behind it.
+	return e.Connections.PerSource || e.Limit.PerSource && e.Connections == ruleset.Connections{}
+}
+
+// peers are unfinished lines for all of m but its protocols.
+func (n *nft) peers(name string, m ruleset.Match, split bool) []nftRule {
 	var out []nftRule
 	for _, f := range families(m.Peers, split) {
-		line := nftRule{Interfaces: m.Interfaces.Names(), Family: f.family}
+		line := nftRule{Out: n.direction == ruleset.Out, Interfaces: m.Interfaces.Names(), Family: f.family}
 		if m.States&ruleset.AllStates != ruleset.AllStates {
 			line.States = m.States
 		}
 		switch len(f.sources) {
 		case 0:
 		case 1:
-			line.Source = &f.sources[0]
+			line.Peer = &f.sources[0]
 		default:
 			line.Set = n.set(name, f)
 		}
@@ -180,14 +368,16 @@ func (n *nft) sources(name string, m ruleset.Match, split bool) []nftRule {
 	return out
 }
 
-// set is the name of the set with the sources of f. Sets with the same content are one.
+// set is the name of the set with the addresses of f. Sets of one direction with the same
+// content are one.
 func (n *nft) set(rule string, f familyPart) string {
-	key := rangesKey(f.sources)
+	prefix := [...]string{ruleset.In: "src_", ruleset.Out: "dst_"}[n.direction]
+	key := prefix + rangesKey(f.sources)
 	name, ok := n.sets[key]
 	if !ok {
-		name = n.names.take("src_"+slug(rule, 40)+map[int]string{4: "_v4", 6: "_v6"}[f.family], "_")
+		name = n.names.take(prefix+slug(rule, 40)+map[int]string{4: "_v4", 6: "_v6"}[f.family], "_")
 		n.sets[key] = name
-		n.file.Sets = append(n.file.Sets, &nftSources{name, f.family, f.sources})
+		n.file.Sets = append(n.file.Sets, &nftPeers{name, f.family, f.sources})
 	}
 	return name
 }
@@ -195,10 +385,14 @@ func (n *nft) set(rule string, f familyPart) string {
 // finish gives unfinished lines the effect of their rule.
 func (n *nft) finish(lines []nftRule, name string, e ruleset.Effect, comment string) []nftRule {
 	jump := ""
-	if e.Verdict == ruleset.Continue && len(lines) > 1 {
+	switch {
+	case len(lines) == 0:
+	case e.Verdict == ruleset.Continue && len(lines) > 1:
 		// Its rate counts for all of the lines together, so it is kept in one place.
 		jump = n.names.take("log_"+slug(name, 40), "_")
 		n.file.Chains = append(n.file.Chains, &nftChain{jump, []nftRule{{Log: &e.Log, Comment: comment}}})
+	case e.Connections != ruleset.Connections{} && !e.Connections.PerSource:
+		jump = n.together(e)
 	}
 	for i := range lines {
 		line := &lines[i]
@@ -210,14 +404,62 @@ func (n *nft) finish(lines []nftRule, name string, e ruleset.Effect, comment str
 			line.Log = &e.Log
 		default:
 			line.Verdict = e.Verdict
-			if e.Limit.PerSource {
-				line.Meter = n.meter(e.Limit, line.Family)
-			} else if e.Limit != (ruleset.Limit{}) {
-				line.Limit = n.limit(e.Limit)
+			if e.Connections != (ruleset.Connections{}) {
+				line.Connections = n.count(e.Connections, line.Family)
 			}
+			n.limited(line, e.Limit)
 		}
 	}
 	return lines
+}
+
+// limited gives a line its limit.
+func (n *nft) limited(line *nftRule, l ruleset.Limit) {
+	if l.PerSource {
+		line.Meter = n.meter(l, line.Family)
+	} else if l != (ruleset.Limit{}) {
+		line.Limit = n.limit(l)
+	}
+}
+
+// together is the chain that counts the connections of e, whatever their source. All rules
+// that share the count lead to it. The limit of e stands behind the count.
+func (n *nft) together(e ruleset.Effect) string {
+	name := "connections_" + connectionsName(e.Connections)
+	if _, ok := n.shared[name]; ok {
+		return name
+	}
+	n.shared[name] = e
+	n.file.Forgets = true
+	line := nftRule{Count: e.Connections.Count, Comment: "connections " + e.Connections.Name}
+	if e.Limit.PerSource {
+		limits := &nftChain{Name: name + "_limit"}
+		for _, family := range []int{4, 6} {
+			limits.Rules = append(limits.Rules, nftRule{Meter: n.meter(e.Limit, family), Verdict: ruleset.Accept, Comment: "limit " + e.Limit.Name})
+		}
+		n.file.Chains = append(n.file.Chains, limits)
+		line.Jump = limits.Name
+	} else {
+		line.Verdict = ruleset.Accept
+		n.limited(&line, e.Limit)
+	}
+	n.file.Chains = append(n.file.Chains, &nftChain{name, []nftRule{line}})
+	return name
+}
+
+// connectionsName is the name of a number of connections in the text. It holds the number,
+// because an object that is there already stays as it is.
+func connectionsName(c ruleset.Connections) string { return c.Name + "_" + strconv.Itoa(c.Count) }
+
+func (n *nft) count(c ruleset.Connections, family int) *nftMeter {
+	pair := n.counts[c]
+	i := map[int]int{4: 0, 6: 1}[family]
+	if pair[i] == nil {
+		pair[i] = &nftMeter{Name: "connections_" + connectionsName(c) + [...]string{"_v4", "_v6"}[i], Family: family, Connections: c.Count}
+		n.counts[c] = pair
+		n.file.Meters = append(n.file.Meters, *pair[i])
+	}
+	return pair[i]
 }
 
 func (n *nft) limit(l ruleset.Limit) *nftLimit {
@@ -234,8 +476,8 @@ func (n *nft) meter(l ruleset.Limit, family int) *nftMeter {
 	i := map[int]int{4: 0, 6: 1}[family]
 	if pair[i] == nil {
 		pair[i] = &nftMeter{
-			"limit_" + limitName(l, "_") + [...]string{"_v4", "_v6"}[i], family,
-			l.Rate, l.Burst, max(refill(l.Rate, l.Burst), periodSeconds(l.Rate.Period)),
+			Name: "limit_" + limitName(l, "_") + [...]string{"_v4", "_v6"}[i], Family: family,
+			Rate: l.Rate, Burst: l.Burst, Timeout: max(refill(l.Rate, l.Burst), periodSeconds(l.Rate.Period)),
 		}
 		n.meters[l] = pair
 		n.file.Meters = append(n.file.Meters, *pair[i])

@@ -126,12 +126,18 @@ func quoting(own template.FuncMap) template.FuncMap {
 
 // nftQuoting are the functions of nftables.tmpl; nft(8) is the grammar.
 var nftQuoting = quoting(template.FuncMap{
-	"comment":   nftComment,
-	"prefix":    nftPrefix,
-	"verdict":   quoteVerdict,
-	"rate":      func(r ruleset.Rate) string { return r.String() },
-	"seconds":   nftSeconds,
-	"portrange": port.Range.String,
+	"comment": nftComment,
+	"prefix":  nftPrefix,
+	"verdict": quoteVerdict,
+	"rate":    func(r ruleset.Rate) string { return r.String() },
+	"seconds": nftSeconds,
+	"portrange": func(e nftElement, m *nftMap) string {
+		width := 0
+		for _, other := range m.Elements {
+			width = max(width, len(other.Ports.String()))
+		}
+		return nftPadded(e.Ports.String(), width)
+	},
 	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
 	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
 	"addresses": quoteRange,
@@ -157,11 +163,34 @@ var nftQuoting = quoting(template.FuncMap{
 		return nftSet(strings.Join(out, ", "), len(names)), nil
 	},
 	"saddr":    func(family int) string { return [...]string{4: "ip saddr", 6: "ip6 saddr"}[family] },
+	"daddr":    func(family int) string { return [...]string{4: "ip daddr", 6: "ip6 daddr"}[family] },
+	"hook":     nftHook,
 	"addrtype": func(family int) string { return [...]string{4: "ipv4_addr", 6: "ipv6_addr"}[family] },
 	"family":   func(family int) string { return [...]string{4: "ipv4", 6: "ipv6"}[family] },
+	"types":    nftTypes,
 	"icmp":     func(family int) string { return [...]string{4: "icmp", 6: "icmpv6"}[family] },
 	"proto":    func(p uint8) string { return port.Proto(p).String() },
 })
+
+// nftTypeNames are the names of ICMP types that nft 0.9.8 and later list and take.
+var nftTypeNames = map[int]map[uint8]string{
+	4: {0: "echo-reply", 3: "destination-unreachable", 5: "redirect", 8: "echo-request", 11: "time-exceeded", 12: "parameter-problem"},
+	6: {
+		1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded", 4: "parameter-problem", 128: "echo-request", 129: "echo-reply",
+		130: "mld-listener-query", 131: "mld-listener-report", 132: "mld-listener-done", 133: "nd-router-solicit", 134: "nd-router-advert",
+		135: "nd-neighbor-solicit", 136: "nd-neighbor-advert", 137: "nd-redirect", 143: "mld2-listener-report",
+	},
+}
+
+func nftTypes(family int, types []uint8) string {
+	out := make([]string, len(types))
+	for i, n := range types {
+		if out[i] = nftTypeNames[family][n]; out[i] == "" {
+			out[i] = strconv.Itoa(int(n))
+		}
+	}
+	return nftSet(strings.Join(out, ", "), len(out))
+}
 
 func nftSet(list string, n int) string {
 	if n == 1 {
@@ -184,6 +213,20 @@ func nftPrefix(s string) (string, error) {
 	return `"` + s + `"`, nil
 }
 
+// nftHook writes where in the kernel a base chain stands.
+func nftHook(hook, priority string) (string, error) {
+	if priority != "raw" && priority != "filter - 10" {
+		return "", fmt.Errorf("%q is not a priority of ours", priority)
+	}
+	name, err := quoteName(hook)
+	return "type filter hook " + name + " priority " + priority, err
+}
+
+// nftPadded is the text and as many blanks as make it as long as the longest of its column.
+func nftPadded(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-len(text)))
+}
+
 // nftSeconds writes a duration the way nft lists it: "1m", "1m30s", "2d".
 func nftSeconds(n int) string {
 	var b strings.Builder
@@ -201,9 +244,12 @@ func nftSeconds(n int) string {
 
 // iptQuoting are the functions of iptables.tmpl; the forms are those of iptables-save.
 var iptQuoting = quoting(template.FuncMap{
-	"comment":   func(s string) string { return iptString(printable(s, "", 255)) },
+	"comment":   iptComment,
 	"prefix":    iptPrefix,
 	"cidr":      func(p *netip.Prefix) string { return p.String() },
+	"member":    iptMember,
+	"setfamily": func(family int) string { return [...]string{4: "inet", 6: "inet6"}[family] },
+	"heredoc":   quoteHeredoc,
 	"interface": quoteInterface,
 	"ports":     func(rs []port.Range) string { return quotePorts(rs, ":", ",") },
 	"states":    func(s ruleset.States) string { return strings.ToUpper(quoteStates(s)) },
@@ -233,6 +279,43 @@ var iptQuoting = quoting(template.FuncMap{
 	},
 	"program": func(family int) string { return [...]string{4: "ip", 6: "ip6"}[family] },
 })
+
+// iptComment quotes a comment. iptables-save leaves out the quotes of a word that begins
+// with a dash, and iptables-restore then may take it for an option and refuse what was
+// saved; so no comment begins with one.
+func iptComment(s string) string {
+	s = printable(s, "", 255)
+	if strings.HasPrefix(s, "-") {
+		s = "?" + s[1:]
+	}
+	return iptString(s)
+}
+
+// iptMember is an element of a set as ipset lists it: a host without its length. A prefix
+// of length 0 is not taken by hash:net.
+func iptMember(p netip.Prefix) (string, error) {
+	switch {
+	case !p.IsValid() || p.Bits() == 0 || p.Masked() != p:
+		return "", fmt.Errorf("%s cannot be in a set", p)
+	case p.IsSingleIP():
+		return p.Addr().String(), nil
+	}
+	return p.String(), nil
+}
+
+// quoteHeredoc is the text of a here-document with the given end, quoted in the shell, in
+// which nothing is special but a line that is the end.
+func quoteHeredoc(end, text string) (string, error) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimSpace(line) == end {
+			return "", fmt.Errorf("a line %q in the text that it ends", end)
+		}
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		return "", fmt.Errorf("the text before %s has no last line end", end)
+	}
+	return text + end, nil
+}
 
 // iptString quotes a word the way iptables-save does: bare when every character is
 // harmless, else in double quotes with a backslash before quotes and backslashes.

@@ -35,9 +35,11 @@ type Form struct {
 var Backends = [...]Backend{
 	{"nftables", "nftables 0.9.8 and later", []Form{
 		{"script", "a script that loads itself and loses no packet", "nftables", writeNftables},
+		{"snippet", "a part of /etc/nftables.conf", "nftables", writeNftablesSnippet},
 	}},
 	{"iptables", "iptables and ip6tables 1.8.7 and later", []Form{
 		{"restore", "files for iptables-restore and ip6tables-restore", "iptables", writeIptables},
+		{"script", "a shell script that loads them, goes back, checks and removes", "iptables", writeIptablesScript},
 	}},
 	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", []Form{
 		{"powershell", "a PowerShell script", "windows", writeWindows},

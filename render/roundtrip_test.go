@@ -39,9 +39,21 @@ func readBack(backend string, out []Output) (*ruleset.Ruleset, error) {
 // fatalf is of both testing.TB and rapid.T.
 type fatalf interface{ Fatalf(string, ...any) }
 
-// prove writes rs for b and reads it back. It reports whether b wrote it.
+// prove writes rs in every form of b and reads it back. It gives the first form, and reports
+// whether b wrote it.
 func prove(t fatalf, b Backend, rs *ruleset.Ruleset) ([]Output, bool) {
-	out, findings, err := b.Files(rs, testHeader)
+	out, written := proveForm(t, b, b.Forms[0], rs)
+	for _, f := range b.Forms[1:] {
+		if _, too := proveForm(t, b, f, rs); too != written {
+			t.Fatalf("%s: the first form is written: %v, the form %s: %v", b.Name, written, f.Name, too)
+		}
+	}
+	return out, written
+}
+
+// proveForm writes rs in one form and reads it back.
+func proveForm(t fatalf, b Backend, f Form, rs *ruleset.Ruleset) ([]Output, bool) {
+	out, findings, err := f.Files(rs, testHeader)
 	if err != nil {
 		t.Fatalf("%s: %v", b.Name, err)
 	}
@@ -78,12 +90,25 @@ func TestGolden(t *testing.T) {
 		{"additive", additiveHost(), []string{"windows"}},
 		{"denied", deniedHost(), nil},
 		{"empty", &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}, []string{"windows"}},
+		{"confined", confinedHost(), []string{"iptables", "windows"}},
+		{"counted", countedHost(), []string{"iptables", "windows"}},
+		{"untracked", untrackedHost(), []string{"iptables", "windows"}},
+	}
+	type form struct {
+		Backend
+		Form
+	}
+	var forms []form
+	for _, b := range Backends {
+		for _, f := range b.Forms {
+			forms = append(forms, form{b, f})
+		}
 	}
 	for _, h := range hosts {
-		for _, b := range Backends {
-			t.Run(h.name+"/"+b.Name, func(t *testing.T) {
-				out, written := prove(t, b, h.rs)
-				if written == slices.Contains(h.refused, b.Name) {
+		for _, b := range forms {
+			t.Run(h.name+"/"+b.Backend.Name+"/"+b.Form.Name, func(t *testing.T) {
+				out, written := proveForm(t, b.Backend, b.Form, h.rs)
+				if written == slices.Contains(h.refused, b.Backend.Name) {
 					t.Fatalf("written: %v", written)
 				}
 				if !written {
@@ -109,7 +134,7 @@ func TestGolden(t *testing.T) {
 						t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
 					}
 				}
-				back, err := readBack(b.Name, golden)
+				back, err := readBack(b.Backend.Name, golden)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -378,11 +403,7 @@ func TestTextAndSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, _ := prove(t, b, rs)
-	v4, v6, err := verify.SplitIptables(source.New("both", Text(out)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := verify.ParseIptables(v4, v6)
+	back, err := verify.Read("iptables", []*source.File{source.New("both", Text(out))})
 	if err != nil {
 		t.Fatal(err)
 	}

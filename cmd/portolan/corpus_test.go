@@ -14,19 +14,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// corpus is the folder with the real configuration files.
+func corpus(t *testing.T) string {
+	t.Helper()
+	for _, dir := range []string{os.Getenv("PORTOLAN_CORPUS"), filepath.Join("..", "..", "..", "shared", "corpus")} {
+		if info, err := os.Stat(dir); dir != "" && err == nil && info.IsDir() {
+			return dir
+		}
+	}
+	t.Skip("no corpus: set PORTOLAN_CORPUS to the folder with the real configuration files")
+	return ""
+}
+
 // TestCorpusIsQuiet lints each real configuration file by itself. What is found there was
 // read, and somebody who keeps that service should agree with each line; so a rule that gets
 // louder shows here.
 func TestCorpusIsQuiet(t *testing.T) {
-	root := ""
-	for _, dir := range []string{os.Getenv("PORTOLAN_CORPUS"), filepath.Join("..", "..", "..", "shared", "corpus")} {
-		if info, err := os.Stat(dir); root == "" && dir != "" && err == nil && info.IsDir() {
-			root = dir
-		}
-	}
-	if root == "" {
-		t.Skip("no corpus: set PORTOLAN_CORPUS to the folder with the real configuration files")
-	}
+	root := corpus(t)
 	const golden = "../../testdata/corpus/lint.golden"
 	var got strings.Builder
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -124,7 +124,7 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 	lines := strings.Split(string(saved), "\n")
 	out := make([]string, len(lines))
 	kept, table, any := false, -1, false
-	inner, hooked := map[string]bool{}, map[string]bool{}
+	inner, hooked, filled := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var chains []string
 	for i, l := range lines {
 		switch {
@@ -152,7 +152,7 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 			if strings.HasPrefix(l, "-A PL-") {
 				out[i] = l
 				if m != nil {
-					inner[m[2]] = true
+					filled[m[1]], inner[m[2]] = true, true
 				}
 			}
 		}
@@ -161,7 +161,7 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s: the kernel has no chain of portolan: load rules.v4 and rules.v6 first, as their first lines say", program)
 	}
 	for _, c := range chains {
-		if !inner[c] && !hooked[c] {
+		if filled[c] && !inner[c] && !hooked[c] {
 			return nil, &exitError{exitFindings, fmt.Errorf("%s: nothing leads into the chain %s, so it decides nothing: hook it in, as the first lines of rules.v4 say", program, c)}
 		}
 	}

@@ -164,7 +164,7 @@ Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
 		return usage("%s", strings.TrimSuffix(err.Error(), "."))
 	})
 	root.AddCommand(a.lintCommand(), a.inventoryCommand(), a.renderCommand(), a.verifyCommand(),
-		a.hostCommand(), a.explainCommand(), a.demoCommand(), a.versionCommand())
+		a.hostCommand(), a.initCommand(), a.explainCommand(), a.demoCommand(), a.versionCommand())
 	return root
 }
 

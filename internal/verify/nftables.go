@@ -2,6 +2,8 @@ package verify
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,54 +13,18 @@ import (
 	"portolan/internal/source"
 )
 
-// ParseNftables reads an nftables file of ours into the ruleset that the kernel has after
-// loading it. It makes sure that this does not depend on what the table held before:
-// what the text fills, it must have emptied. An error names the line that is not
-// understood and shows it.
-func ParseNftables(f *source.File) (*ruleset.Ruleset, error) {
-	p := &nftParser{
-		sets: map[string]*nftSet{}, limits: map[string]nftRate{}, maps: map[string]*nftMap{}, chains: map[string]*nftChain{},
-	}
-	for l := range lines(f) {
-		if err := l.plain(); err != nil {
-			return nil, err
-		}
-		if l.text == "" || l.text[0] == '#' {
-			continue
-		}
-		if err := p.line(l); err != nil {
-			return nil, err
-		}
-	}
-	input := p.chains["input"]
-	switch {
-	case p.block != nil || p.inTable:
-		return nil, unfinished(f, "a block is closed")
-	case input == nil || p.policy == 0:
-		return nil, unfinished(f, "there is a base chain called input")
-	case !input.empty:
-		return nil, unfinished(f, "the chain input is flushed")
-	}
-	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: p.policy}}
-	for i := range input.rules {
-		if err := p.flatten(rs, &input.rules[i]); err != nil {
-			return nil, err
-		}
-	}
-	return rs, nil
-}
-
-// nftParser is what is known of the table after some lines.
-type nftParser struct {
-	inTable bool
-	block   any // *nftSet, *nftMap, *nftChain or *nftLimit that is open, nil for none
-	inList  bool
-	policy  ruleset.Verdict
-
+// An nftTable is the table "inet portolan" as it is after a text, in whichever form the text
+// was written. The readers fill it, and ruleset says what it means.
+type nftTable struct {
+	file   *source.File
 	sets   map[string]*nftSet
 	limits map[string]nftRate
 	maps   map[string]*nftMap
 	chains map[string]*nftChain
+}
+
+func newNftTable(f *source.File) *nftTable {
+	return &nftTable{f, map[string]*nftSet{}, map[string]nftRate{}, map[string]*nftMap{}, map[string]*nftChain{}}
 }
 
 type nftRate struct {
@@ -66,557 +32,461 @@ type nftRate struct {
 	burst int
 }
 
-// nftSet holds source addresses, or counts each of them when it is dynamic.
-type nftSet struct {
-	name     string
-	head     []string // the lines that define it, in order
-	empty    bool     // certainly has no element of an older table
-	elements []addr.Range
-	reopened int // lines of the head seen again since the block was opened again; -1 the first time
+// nftKind is how a set is defined.
+type nftKind struct {
+	family                     int // of its addresses
+	interval, dynamic, timeout bool
+	size, seconds              int // at most so many elements, forgotten after so long
 }
 
+// An nftSet holds addresses, or counts each of them when it is dynamic.
+type nftSet struct {
+	name     string
+	kind     nftKind
+	fresh    bool // certainly has no element of an older table
+	elements []addr.Range
+}
+
+// add adds elements as nft does, which takes none that overlap.
+func (s *nftSet) add(elements []addr.Range, at line) error {
+	s.elements = append(s.elements, elements...)
+	slices.SortFunc(s.elements, func(a, b addr.Range) int { return a.First.Compare(b.First) })
+	for i := 1; i < len(s.elements); i++ {
+		if first := s.elements[i].First; !s.elements[i-1].Last.Less(first) {
+			return at.errorf("set %s has two elements for address %s", s.name, first)
+		}
+	}
+	return nil
+}
+
+// plain reports whether the set holds addresses of the family.
+func (s *nftSet) plain(family int) bool { return s.kind == nftKind{family: family, interval: true} }
+
+// counting reports whether the set counts addresses of the family.
+func (s *nftSet) counting(family int) bool {
+	k := s.kind
+	return k.family == family && k.dynamic && !k.interval && k.size > 0 && k.timeout == (k.seconds > 0)
+}
+
+// An nftMap leads from ports to what happens to them.
 type nftMap struct {
 	name     string
-	head     []string
-	empty    bool
+	counter  bool // each element counts what it decides
+	fresh    bool
 	elements []nftElement
-	reopened int
 }
 
 type nftElement struct {
 	ports   port.Range
-	verdict ruleset.Verdict
+	verdict ruleset.Verdict // unless jump is set
 	jump    string
 	line    line
+}
+
+// add adds elements as nft does, which takes none that overlap.
+func (m *nftMap) add(elements []nftElement) error {
+	m.elements = append(m.elements, elements...)
+	slices.SortFunc(m.elements, func(a, b nftElement) int { return int(a.ports.First) - int(b.ports.First) })
+	for i := 1; i < len(m.elements); i++ {
+		if e := &m.elements[i]; e.ports.First <= m.elements[i-1].ports.Last {
+			return e.line.errorf("map %s has two elements for port %d", m.name, e.ports.First)
+		}
+	}
+	return nil
+}
+
+// An nftHook is where in the kernel a base chain stands.
+type nftHook struct {
+	hook     string
+	priority int
+}
+
+// nftBases are the base chains that a table of ours can have.
+var nftBases = map[string]nftHook{
+	"input": {"input", -10}, "output": {"output", -10}, "raw_prerouting": {"prerouting", -300}, "raw_output": {"output", -300},
 }
 
 type nftChain struct {
-	name  string
-	empty bool // certainly had no rule of an older table
-	rules []nftRule
+	name   string
+	policy ruleset.Verdict // of a base chain
+	fresh  bool            // certainly had no rule of an older table
+	rules  []*nftRule
+	line   line
 }
 
-type nftLimit struct{ name string }
+// setBase makes c the base chain that its name says.
+func (c *nftChain) setBase(kind, hook string, priority int, policy ruleset.Verdict) error {
+	if want, ours := nftBases[c.name]; !ours || kind != "filter" || want != (nftHook{hook, priority}) || policy == 0 {
+		return wrong("not a base chain of a portolan table")
+	}
+	c.policy = policy
+	return nil
+}
 
-// nftRule is one line of a chain: a match and an effect, or a chain or map that has them.
+// An nftRule is one rule of a chain: a match, conditions, and what happens then.
 type nftRule struct {
-	match   ruleset.Match
-	effect  ruleset.Effect
+	match ruleset.Match
+	in    bool // asks for where a packet comes in or from
+	out   bool // asks for where it goes out or to
+	sets  []nftSetRef
+
+	count    int       // of all connections that come by
+	counting nftSetRef // set that counts connections
+	each     int       // of them
+	meter    nftSetRef // set that counts packets
+	rate     nftRate   // of meter, or of log
+	limit    string    // name of a shared limit
+
+	log     bool
+	prefix  string
+	verdict ruleset.Verdict
 	jump    string
 	vmap    string
+	notrack bool
 	comment string
 	line    line
+
+	resolved bool
+	effect   ruleset.Effect
 }
 
-func (p *nftParser) line(l line) error {
-	switch b := p.block.(type) {
-	case *nftSet:
-		return p.setLine(b, l)
-	case *nftMap:
-		return p.mapLine(b, l)
-	case *nftChain:
-		return p.chainLine(b, l)
-	case *nftLimit:
-		return p.limitLine(b, l)
-	}
-	if !p.inTable {
-		return p.topLine(l)
-	}
-	if l.text == "}" {
-		p.inTable = false
-		return nil
-	}
-	kind, rest, _ := strings.Cut(l.text, " ")
-	name, brace, _ := strings.Cut(rest, " ")
-	if brace != "{" || !nftName(name) {
-		return l.errorf("not the start of a set, map, limit or chain")
-	}
-	switch kind {
-	case "set":
-		s := p.sets[name]
-		if s == nil {
-			s = &nftSet{name: name, reopened: -1}
-			p.sets[name] = s
-		} else {
-			s.reopened = 0
-		}
-		p.block = s
-	case "map":
-		m := p.maps[name]
-		if m == nil {
-			m = &nftMap{name: name, reopened: -1}
-			p.maps[name] = m
-		} else {
-			m.reopened = 0
-		}
-		p.block = m
-	case "chain":
-		c := p.chains[name]
-		if c == nil {
-			c = &nftChain{name: name}
-			p.chains[name] = c
-		}
-		p.block = c
-	case "limit":
-		if _, ok := p.limits[name]; ok {
-			return l.errorf("the limit is there already")
-		}
-		p.limits[name] = nftRate{}
-		p.block = &nftLimit{name}
-	default:
-		return l.errorf("not the start of a set, map, limit or chain")
-	}
-	return nil
+// An nftSetRef is a set that a rule speaks of, which is of the family that it speaks of.
+type nftSetRef struct {
+	name   string
+	family int
 }
 
-func (p *nftParser) topLine(l line) error {
-	if l.text == "table inet portolan {" {
-		p.inTable = true
-		return nil
-	}
-	rest, ok := strings.CutPrefix(l.text, "flush ")
-	kind, rest, _ := strings.Cut(rest, " ")
-	name, mine := strings.CutPrefix(rest, "inet portolan ")
-	switch {
-	case !ok || !mine:
-	case kind == "chain" && p.chains[name] != nil:
-		p.chains[name].rules, p.chains[name].empty = nil, true
-		return nil
-	case kind == "set" && p.sets[name] != nil:
-		p.sets[name].elements, p.sets[name].empty = nil, true
-		return nil
-	case kind == "map" && p.maps[name] != nil:
-		p.maps[name].elements, p.maps[name].empty = nil, true
-		return nil
-	}
-	return l.errorf("not a line of a portolan table, or it names what is not declared")
-}
-
-// headLine takes a line that defines a set or map: new the first time, the same every
-// other time.
-func headLine(head *[]string, reopened *int, l line) error {
-	if *reopened < 0 {
-		*head = append(*head, l.text)
-		return nil
-	}
-	if *reopened >= len(*head) || (*head)[*reopened] != l.text {
-		return l.errorf("defined otherwise before")
-	}
-	*reopened++
-	return nil
-}
-
-// closeHead ends a block whose lines were head lines.
-func closeHead(head []string, reopened int, l line) error {
-	if reopened >= 0 && reopened != len(head) {
-		return l.errorf("defined with more lines before")
-	}
-	return nil
-}
-
+// Parts of a rule come in this order. Only a counter can stand anywhere.
 const (
-	nftElementsOpen = "elements = {"
-	nftInterval     = "flags interval"
-	nftMapType      = "type inet_service : verdict"
+	matching = iota
+	connecting
+	limiting
+	acting
+	commented
 )
 
-// family is 4 or 6 for a set of plain addresses, 0 for another.
-func (s *nftSet) family() int {
-	if len(s.head) == 2 && s.head[1] == nftInterval {
-		return nftFamily(s.head[0])
-	}
-	return 0
+// unplaced is what is wrong with a part of a rule; the reader knows where it is.
+type unplaced string
+
+func (u unplaced) Error() string { return string(u) }
+
+func wrong(format string, args ...any) error { return unplaced(fmt.Sprintf(format, args...)) }
+
+// An nftBuilder puts a rule together from what a reader finds, part by part.
+type nftBuilder struct {
+	r    *nftRule
+	last int // kind of the last part
 }
 
-// counts is 4 or 6 for a set that counts addresses, 0 for another.
-func (s *nftSet) counts() int {
-	if len(s.head) == 4 && s.head[1] == "size 65535" && s.head[2] == "flags dynamic,timeout" && strings.HasPrefix(s.head[3], "timeout ") {
-		return nftFamily(s.head[0])
-	}
-	return 0
+func newNftBuilder(l line) *nftBuilder {
+	return &nftBuilder{r: &nftRule{match: ruleset.Any(), line: l}}
 }
 
-func nftFamily(typeLine string) int {
-	switch typeLine {
-	case "type ipv4_addr":
-		return 4
-	case "type ipv6_addr":
-		return 6
+// step goes on to a part of the given kind, of which there is one except for matches.
+func (b *nftBuilder) step(kind int) error {
+	if b.last > kind || b.last == kind && kind != matching {
+		return wrong("a part of the rule stands behind another one that must come later")
 	}
-	return 0
+	b.last = kind
+	return nil
 }
 
-func (p *nftParser) setLine(s *nftSet, l line) error {
-	switch {
-	case p.inList && l.text == "}":
-		p.inList = false
-	case p.inList:
-		text, comma := strings.CutSuffix(l.text, ",")
-		r, ok := parseSource(text, s.family())
-		if !ok || !comma || s.family() == 0 {
-			return l.errorf("not an element of set %s", s.name)
-		}
-		s.elements = append(s.elements, r)
-	case l.text == nftElementsOpen:
-		if !s.empty {
-			return l.errorf("set %s may have older elements: it was not flushed", s.name)
-		}
-		p.inList = true
-	case l.text == "}":
-		p.block = nil
-		if s.family() == 0 && s.counts() == 0 {
-			return l.errorf("set %s is of a kind that is not known", s.name)
-		}
-		return closeHead(s.head, s.reopened, l)
-	default:
-		return headLine(&s.head, &s.reopened, l)
+// narrow adds a match. nft takes no protocols that contradict each other.
+func (b *nftBuilder) narrow(m ruleset.Match) error {
+	b.r.match = b.r.match.Intersect(m)
+	if b.r.match.Protos == (ruleset.Bytes{}) {
+		return wrong("no protocol is left that the rule could match")
 	}
 	return nil
 }
 
-func (p *nftParser) mapLine(m *nftMap, l line) error {
-	switch {
-	case p.inList && l.text == "}":
-		p.inList = false
-	case p.inList:
-		e, ok := parseNftElement(l)
-		if n := len(m.elements); !ok || n > 0 && e.ports.First <= m.elements[n-1].ports.Last {
-			return l.errorf("not an element of map %s, or not in order", m.name)
-		}
-		m.elements = append(m.elements, e)
-	case l.text == nftElementsOpen:
-		if !m.empty {
-			return l.errorf("map %s may have older elements: it was not flushed", m.name)
-		}
-		p.inList = true
-	case l.text == "}":
-		p.block = nil
-		if len(m.head) != 2 || m.head[0] != nftMapType || m.head[1] != nftInterval {
-			return l.errorf("map %s is of a kind that is not known", m.name)
-		}
-		return closeHead(m.head, m.reopened, l)
-	default:
-		return headLine(&m.head, &m.reopened, l)
-	}
-	return nil
-}
-
-// parseNftElement reads `25000-25399 comment "…" : jump svc_speech,`.
-func parseNftElement(l line) (nftElement, bool) {
-	w := nftWords{rest: l.text}
-	e := nftElement{line: l}
-	var ok bool
-	if e.ports, ok = parsePorts(w.next(), "-"); !ok || w.next() != "comment" {
-		return e, false
-	}
-	if _, ok = w.quoted(); !ok || w.next() != ":" {
-		return e, false
-	}
-	switch w.next() {
-	case "accept":
-		e.verdict = ruleset.Accept
-	case "drop":
-		e.verdict = ruleset.Drop
-	case "jump":
-		e.jump = w.next()
-		ok = nftName(e.jump)
-	default:
-		ok = false
-	}
-	return e, ok && w.next() == "," && w.done()
-}
-
-func (p *nftParser) limitLine(b *nftLimit, l line) error {
-	if l.text == "}" {
-		p.block = nil
-		if p.limits[b.name] == (nftRate{}) {
-			return l.errorf("limit %s has no rate", b.name)
-		}
-		return nil
-	}
-	w := nftWords{rest: l.text}
-	r, ok := nftRate{}, false
-	if w.next() == "rate" {
-		r, ok = w.rate()
-	}
-	if !ok || !w.done() || p.limits[b.name] != (nftRate{}) {
-		return l.errorf("not the rate of a limit")
-	}
-	p.limits[b.name] = r
-	return nil
-}
-
-func (p *nftParser) chainLine(c *nftChain, l line) error {
-	switch {
-	case l.text == "}":
-		p.block = nil
-		return nil
-	case strings.HasPrefix(l.text, "type "):
-		rest, ok := strings.CutPrefix(l.text, "type filter hook input priority filter - 10; policy ")
-		verdict := map[string]ruleset.Verdict{"accept;": ruleset.Accept, "drop;": ruleset.Drop}[rest]
-		if !ok || verdict == 0 || c.name != "input" || p.policy != 0 {
-			return l.errorf("not the base chain of a portolan table")
-		}
-		p.policy = verdict
-		return nil
-	case !c.empty:
-		return l.errorf("chain %s may have older rules: it was not flushed", c.name)
-	}
-	r, err := p.parseRule(l)
-	if err != nil {
+// compare adds a comparison of a field with one of some items. The names of fields are those
+// of nft, the items what it prints.
+func (b *nftBuilder) compare(field string, items []string) error {
+	if err := b.step(matching); err != nil {
 		return err
 	}
-	if c.name != "input" && (r.jump != "" || r.vmap != "") {
-		return l.errorf("a jump in a chain other than input")
+	bad := wrong("%q is not understood here", strings.Join(items, ", "))
+	if len(items) == 0 {
+		return wrong("%s is compared with nothing", field)
 	}
-	c.rules = append(c.rules, r)
-	return nil
-}
-
-var nftPeriods = ruleset.Periods
-
-// parseRule reads one rule: matches, then a limit, then what happens.
-func (p *nftParser) parseRule(l line) (nftRule, error) {
-	w := nftWords{rest: l.text}
-	r := nftRule{match: ruleset.Any(), line: l}
-	matching := true // no limit, log or verdict so far
-	var logRate *nftRate
-	for !w.done() {
-		word := w.next()
-		if isMatch := word == "iifname" || word == "ct" || word == "meta" || word == "ip" || word == "ip6" ||
-			word == "tcp" || word == "udp" || word == "icmp" || word == "icmpv6"; isMatch {
-			if !matching {
-				return r, l.errorf("%s behind a limit or a verdict", word)
-			}
-			if err := p.parseMatch(&r, &w, word); err != nil {
-				return r, l.errorf("%v", err)
-			}
-			continue
-		}
-		ok := true
-		switch word {
-		case "update":
-			ok = matching && p.parseMeter(&r, &w)
-			matching = false
-		case "limit":
-			ok = matching
-			switch w.next() {
-			case "name":
-				name, quoted := w.quoted()
-				given := p.limits[name]
-				var plain bool
-				r.effect.Limit, plain = nftLimitOf(name, given, false)
-				ok = ok && quoted && plain
-			case "rate":
-				given, good := w.rate()
-				logRate = &given
-				ok = ok && good
-			default:
-				ok = false
-			}
-			matching = false
-		case "counter":
-		case "log":
-			ok = logRate != nil && r.effect.Verdict == 0 && r.jump == ""
-			if ok {
-				r.effect = ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: logRate.rate, Burst: logRate.burst}}
-				if w.peek() == "prefix" {
-					w.next()
-					r.effect.Log.Prefix, ok = w.quoted()
-					ok = ok && !strings.Contains(r.effect.Log.Prefix, "$")
-				}
-			}
-		case "accept", "drop", "jump":
-			ok = r.effect.Verdict == 0 && r.jump == "" && logRate == nil
-			switch word {
-			case "accept":
-				r.effect.Verdict = ruleset.Accept
-			case "drop":
-				r.effect.Verdict = ruleset.Drop
-				ok = ok && r.effect.Limit == ruleset.Limit{}
-			default:
-				r.jump = w.next()
-				ok = ok && p.chains[r.jump] != nil && r.jump != "input" && r.effect.Limit == ruleset.Limit{}
-			}
-			matching = false
-		case "comment":
-			r.comment, ok = w.quoted()
-			ok = ok && w.done()
-		default:
-			ok = false
-		}
-		if !ok {
-			return r, l.errorf("%q is not understood here", word)
-		}
-	}
-	if r.effect.Verdict == 0 && r.jump == "" && r.vmap == "" {
-		return r, l.errorf("the rule does nothing that is understood")
-	}
-	if r.vmap != "" && (r.effect.Verdict != 0 || r.jump != "" || !matching) {
-		return r, l.errorf("a verdict behind a map")
-	}
-	return r, nil
-}
-
-// parseMatch reads what stands behind the first word of a match.
-func (p *nftParser) parseMatch(r *nftRule, w *nftWords, word string) error {
 	m := ruleset.Any()
-	bad := fmt.Errorf("%q is not understood here", word)
-	if r.vmap != "" {
-		return bad
-	}
-	switch word {
-	case "iifname":
-		var names []string
-		for item := range w.set() {
-			name, ok := strings.CutPrefix(item, `"`)
-			name, closed := strings.CutSuffix(name, `"`)
-			if !ok || !closed || strings.ContainsAny(name, `*"\`) || name == "" {
+	switch field {
+	case "iifname", "oifname":
+		for _, name := range items {
+			// A "*" at the end would be a pattern.
+			if name == "" || len(name) > 15 || strings.ContainsAny(name, `*"\@`) {
 				return bad
 			}
-			names = append(names, name)
 		}
-		m.Interfaces = ruleset.InterfacesOf(names...)
-	case "ct":
-		if w.next() != "state" {
-			return bad
-		}
+		m.Interfaces = ruleset.InterfacesOf(items...)
+		b.r.in, b.r.out = b.r.in || field == "iifname", b.r.out || field == "oifname"
+	case "ct state":
 		m.States = 0
-		for {
-			s, ok := parseState(w.next())
+		for _, item := range items {
+			s, ok := parseState(item)
 			if !ok {
 				return bad
 			}
 			m.States |= s
-			if w.peek() != "," {
-				break
-			}
-			w.next()
 		}
-	case "meta":
-		switch w.next() {
-		case "nfproto":
-			switch w.next() {
+	case "meta nfproto":
+		m.Peers = addr.Set{}
+		for _, item := range items {
+			switch item {
 			case "ipv4":
-				m.Peers = addr.V4()
+				m.Peers = m.Peers.Union(addr.V4())
 			case "ipv6":
-				m.Peers = addr.V6()
+				m.Peers = m.Peers.Union(addr.V6())
 			default:
 				return bad
 			}
-		case "l4proto":
-			var ok bool
-			if m.Protos, ok = w.bytes(); !ok {
+		}
+	case "meta l4proto":
+		var ok bool
+		if m.Protos, ok = nftBytes(items, nftProtocols); !ok {
+			return bad
+		}
+	case "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr":
+		family := 4
+		if strings.HasPrefix(field, "ip6") {
+			family = 6
+		}
+		side := strings.HasSuffix(field, "saddr")
+		b.r.in, b.r.out = b.r.in || side, b.r.out || !side
+		if name, isSet := strings.CutPrefix(items[0], "@"); isSet {
+			if len(items) > 1 {
 				return bad
 			}
-		default:
-			return bad
+			b.r.sets = append(b.r.sets, nftSetRef{name, family})
+			return nil
 		}
-	case "ip", "ip6":
-		family := map[string]int{"ip": 4, "ip6": 6}[word]
-		if w.next() != "saddr" {
-			return bad
-		}
-		item := w.next()
-		if name, isSet := strings.CutPrefix(item, "@"); isSet {
-			s := p.sets[name]
-			if s == nil || s.family() != family {
-				return fmt.Errorf("there is no set %q of that family", name)
-			}
-			m.Peers = addr.OfRanges(s.elements...)
-		} else {
+		var ranges []addr.Range
+		for _, item := range items {
 			one, ok := parseSource(item, family)
 			if !ok {
 				return bad
 			}
-			m.Peers = addr.OfRanges(one)
+			ranges = append(ranges, one)
 		}
-	case "tcp", "udp":
-		if w.next() != "dport" {
-			return bad
-		}
-		m.Protos = only(map[string]uint8{"tcp": uint8(port.TCP), "udp": uint8(port.UDP)}[word])
-		if w.peek() == "vmap" {
-			w.next()
-			name, isSet := strings.CutPrefix(w.next(), "@")
-			if !isSet || p.maps[name] == nil {
-				return fmt.Errorf("there is no map %q", name)
-			}
-			r.vmap = name
-			break
-		}
+		m.Peers = addr.OfRanges(ranges...)
+	case "tcp dport", "udp dport", "tcp sport", "udp sport":
 		var ranges []port.Range
-		for item := range w.set() {
+		for _, item := range items {
 			one, ok := parsePorts(item, "-")
 			if !ok {
 				return bad
 			}
 			ranges = append(ranges, one)
 		}
-		m.Ports = port.Of(ranges...)
-	case "icmp", "icmpv6":
+		m.Protos = nftPortsOf(field)
+		if strings.HasSuffix(field, "dport") {
+			m.Ports = port.Of(ranges...)
+		} else {
+			m.SourcePorts = port.Of(ranges...)
+		}
+	case "icmp type", "icmpv6 type":
 		// Both look at the family too (nft adds "meta nfproto" by itself).
 		m.Protos, m.Peers = only(ruleset.ICMP), addr.V4()
-		if word == "icmpv6" {
-			m.Protos, m.Peers = only(ruleset.ICMPv6), addr.V6()
+		names := nftTypes4
+		if field == "icmpv6 type" {
+			m.Protos, m.Peers, names = only(ruleset.ICMPv6), addr.V6(), nftTypes6
 		}
 		var ok bool
-		if w.next() != "type" {
+		if m.Types, ok = nftBytes(items, names); !ok {
 			return bad
 		}
-		if m.Types, ok = w.bytes(); !ok {
-			return bad
+	default:
+		return wrong("%q is not understood", field)
+	}
+	return b.narrow(m)
+}
+
+// nftPortsOf is the protocol of "tcp dport" and the like.
+func nftPortsOf(field string) ruleset.Bytes {
+	if strings.HasPrefix(field, "tcp") {
+		return only(uint8(port.TCP))
+	}
+	return only(uint8(port.UDP))
+}
+
+// nftBytes reads numbers up to 255, or names for them.
+func nftBytes(items []string, names map[string]uint8) (ruleset.Bytes, bool) {
+	var ns []uint8
+	for _, item := range items {
+		n, known := names[item]
+		if !known {
+			number, ok := parseNumber(item, 255)
+			if !ok {
+				return ruleset.Bytes{}, false
+			}
+			n = uint8(number)
 		}
+		ns = append(ns, n)
 	}
-	if w.broken {
-		return bad
+	return ruleset.BytesOf(ns...), true
+}
+
+// lookup adds a map that is asked for the port.
+func (b *nftBuilder) lookup(field, name string) error {
+	if err := b.step(matching); err != nil {
+		return err
 	}
-	r.match = r.match.Intersect(m)
+	if field != "tcp dport" && field != "udp dport" {
+		return wrong("a map of %q is not understood", field)
+	}
+	m := ruleset.Any()
+	m.Protos = nftPortsOf(field)
+	b.r.vmap = name
+	b.last = acting
+	return b.narrow(m)
+}
+
+// countAll adds a count of all connections.
+func (b *nftBuilder) countAll(n int) error {
+	b.r.count = n
+	return b.step(connecting)
+}
+
+// countEach adds a set that counts the connections of each source.
+func (b *nftBuilder) countEach(set string, family, n int) error {
+	b.r.counting, b.r.each, b.r.in = nftSetRef{set, family}, n, true
+	return b.step(connecting)
+}
+
+// meterEach adds a set that counts the packets of each source.
+func (b *nftBuilder) meterEach(set string, family int, rate nftRate) error {
+	b.r.meter, b.r.rate, b.r.in = nftSetRef{set, family}, rate, true
+	return b.step(limiting)
+}
+
+// limitAll adds a limit that rules share.
+func (b *nftBuilder) limitAll(name string) error {
+	b.r.limit = name
+	return b.step(limiting)
+}
+
+// limitHere adds a limit that is the rule's own, which a log has.
+func (b *nftBuilder) limitHere(rate nftRate) error {
+	b.r.rate = rate
+	return b.step(limiting)
+}
+
+func (b *nftBuilder) writeLog(prefix string) error {
+	b.r.log, b.r.prefix = true, prefix
+	if strings.Contains(prefix, "$") {
+		return wrong("nft puts something else for a name behind a $ in a prefix")
+	}
+	return b.step(acting)
+}
+
+func (b *nftBuilder) decide(v ruleset.Verdict) error {
+	b.r.verdict = v
+	return b.step(acting)
+}
+
+func (b *nftBuilder) jumpTo(chain string) error {
+	b.r.jump = chain
+	return b.step(acting)
+}
+
+func (b *nftBuilder) noTracking() error {
+	b.r.notrack = true
+	return b.step(acting)
+}
+
+func (b *nftBuilder) say(comment string) error {
+	b.r.comment = comment
+	return b.step(commented)
+}
+
+// finish makes sure that the parts are those of a rule that we write.
+func (b *nftBuilder) finish() (*nftRule, error) {
+	r := b.r
+	own := r.rate != nftRate{} && r.meter == nftSetRef{}
+	limited := r.rate != nftRate{} || r.limit != ""
+	counted := r.count > 0 || r.each > 0
+	switch {
+	case r.verdict == 0 && r.jump == "" && r.vmap == "" && !r.log && !r.notrack:
+		return nil, wrong("the rule does nothing that is understood")
+	case r.log != own:
+		return nil, wrong("a log and a limit of its own belong together")
+	case r.log && counted, r.notrack && (limited || counted), r.jump != "" && (limited || r.each > 0), r.verdict == ruleset.Drop && (limited || counted):
+		return nil, wrong("a condition on something other than an accept")
+	}
+	return r, nil
+}
+
+// resolve says what r matches and does, now that the sets and limits are known.
+func (t *nftTable) resolve(c *nftChain, r *nftRule) error {
+	if r.resolved {
+		return nil
+	}
+	r.resolved = true
+	for _, ref := range r.sets {
+		s := t.sets[ref.name]
+		if s == nil || !s.plain(ref.family) {
+			return r.line.errorf("there is no set %q of addresses of that family", ref.name)
+		}
+		r.match.Peers = r.match.Peers.Intersect(addr.OfRanges(s.elements...))
+	}
+	r.effect.Verdict = r.verdict
+	switch {
+	case r.log:
+		r.effect = ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: r.rate.rate, Burst: r.rate.burst, Prefix: r.prefix}}
+		return nil
+	case r.count > 0:
+		name, ok := parseCountName(c.name, r.count)
+		if !ok || len(c.rules) != 1 {
+			return r.line.errorf("a count of connections has a chain to itself, called connections_NAME_%d", r.count)
+		}
+		r.effect.Connections = ruleset.Connections{Count: r.count, Name: name}
+	case r.each > 0:
+		s, whole := t.counter(r.counting)
+		object, ours := strings.CutSuffix(r.counting.name, nftSuffix(r.counting.family))
+		name, ok := parseCountName(object, r.each)
+		if s == nil || !ours || !ok || s.kind.timeout {
+			return r.line.errorf("%q is not a set that counts %d connections", r.counting.name, r.each)
+		}
+		r.match.Peers = r.match.Peers.Intersect(whole)
+		r.effect.Connections = ruleset.Connections{Count: r.each, PerSource: true, Name: name}
+	}
+	switch {
+	case r.meter != nftSetRef{}:
+		s, whole := t.counter(r.meter)
+		object, ours := strings.CutSuffix(r.meter.name, nftSuffix(r.meter.family))
+		limit, ok := nftLimitOf(object, r.rate, true)
+		// A source that is forgotten before it has all of its burst again gets more.
+		if s == nil || !ours || !ok || s.kind.seconds < refills(r.rate) {
+			return r.line.errorf("%q is not a set that counts to this rate", r.meter.name)
+		}
+		r.match.Peers = r.match.Peers.Intersect(whole)
+		r.effect.Limit = limit
+	case r.limit != "":
+		limit, ok := nftLimitOf(r.limit, t.limits[r.limit], false)
+		if !ok {
+			return r.line.errorf("there is no limit %q", r.limit)
+		}
+		r.effect.Limit = limit
+	}
 	return nil
 }
 
-// parseMeter reads `@limit_ssh_10m_5_v4 { ip saddr limit rate 10/minute burst 5 packets }`.
-func (p *nftParser) parseMeter(r *nftRule, w *nftWords) bool {
-	name, isSet := strings.CutPrefix(w.next(), "@")
-	s := p.sets[name]
-	if !isSet || s == nil || w.next() != "{" {
-		return false
+func nftSuffix(family int) string { return "_v" + strconv.Itoa(family) }
+
+// counter is the counting set of a rule and the family that it counts, nil for none.
+func (t *nftTable) counter(ref nftSetRef) (*nftSet, addr.Set) {
+	whole := addr.V4()
+	if ref.family == 6 {
+		whole = addr.V6()
 	}
-	family, suffix, whole := 4, "_v4", addr.V4()
-	if w.next() == "ip6" {
-		family, suffix, whole = 6, "_v6", addr.V6()
+	if s := t.sets[ref.name]; s != nil && s.counting(ref.family) {
+		return s, whole
 	}
-	if s.counts() != family || w.next() != "saddr" || w.next() != "limit" || w.next() != "rate" {
-		return false
-	}
-	given, ok := w.rate()
-	object, ours := strings.CutSuffix(name, suffix)
-	if !ok || !ours || w.next() != "}" || s.forgets() < refills(given) {
-		return false
-	}
-	r.match.Peers = r.match.Peers.Intersect(whole)
-	r.effect.Limit, ok = nftLimitOf(object, given, true)
-	return ok
+	return nil, whole
 }
 
-// forgets is how many seconds a counting set remembers an idle source.
-func (s *nftSet) forgets() int {
-	text, _ := strings.CutPrefix(s.head[3], "timeout ")
-	total := 0
-	for text != "" {
-		digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
-		n, err := strconv.Atoi(text[:digits])
-		if err != nil || digits == len(text) {
-			return 0
-		}
-		total += n * map[byte]int{'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[text[digits]]
-		text = text[digits+1:]
-	}
-	return total
-}
-
-// refills is how many seconds a limit takes to have all of its burst again. A source that
-// is forgotten sooner gets more than the limit.
+// refills is how many seconds a limit takes to have all of its burst again.
 func refills(l nftRate) int {
 	period := map[string]int{"second": 1, "minute": 60, "hour": 3600, "day": 86400}[l.rate.Period]
 	return (l.burst*period + l.rate.Count - 1) / max(l.rate.Count, 1)
@@ -632,64 +502,28 @@ func nftLimitOf(object string, given nftRate, perSource bool) (ruleset.Limit, bo
 	return ruleset.Limit{Rate: given.rate, Burst: given.burst, PerSource: perSource, Name: name}, ok
 }
 
-// flatten adds r, or the rules it leads to, to rs.
-func (p *nftParser) flatten(rs *ruleset.Ruleset, r *nftRule) error {
-	add := func(m ruleset.Match, from *nftRule) {
-		if !empty(&m) {
-			rs.Input.Rules = append(rs.Input.Rules, from.line.rule(m, from.effect, from.comment))
+// nftRateOf is the rate that the name of an object of ours says, for nft 0.9.8, which leaves
+// it out of its JSON.
+func nftRateOf(set string, family int) (nftRate, bool) {
+	object, ours := strings.CutSuffix(set, nftSuffix(family))
+	parts := strings.Split(object, "_")
+	if n := len(parts); ours && n >= 3 && len(parts[n-2]) > 1 {
+		count, okCount := parseNumber(parts[n-2][:len(parts[n-2])-1], 1_000_000)
+		burst, okBurst := parseNumber(parts[n-1], 1_000_000)
+		for _, period := range ruleset.Periods {
+			if okCount && okBurst && count > 0 && burst > 0 && period[0] == parts[n-2][len(parts[n-2])-1] {
+				return nftRate{ruleset.Rate{Count: count, Period: period}, burst}, true
+			}
 		}
 	}
-	follow := func(m ruleset.Match, chain string, at line) error {
-		c := p.chains[chain]
-		if c == nil || chain == "input" {
-			return at.errorf("there is no chain %q to jump to", chain)
-		}
-		if !c.empty {
-			return at.errorf("chain %s may have older rules: it was not flushed", chain)
-		}
-		if len(rs.Input.Rules)+len(c.rules) > maxRules {
-			return at.errorf("more than %d rules", maxRules)
-		}
-		for i := range c.rules {
-			add(m.Intersect(c.rules[i].match), &c.rules[i])
-		}
-		return nil
-	}
-	switch {
-	case r.jump != "":
-		return follow(r.match, r.jump, r.line)
-	case r.vmap == "":
-		add(r.match, r)
-		return nil
-	}
-	// A port has one element, so the order of elements has no meaning and those with the
-	// same target are one.
-	type target struct {
-		verdict ruleset.Verdict
-		jump    string
-	}
-	ports := map[target][]port.Range{}
-	var order []nftElement // the first element of each target
-	for _, e := range p.maps[r.vmap].elements {
-		t := target{e.verdict, e.jump}
-		if ports[t] == nil {
-			order = append(order, e)
-		}
-		ports[t] = append(ports[t], e.ports)
-	}
-	for _, e := range order {
-		m := r.match
-		m.Ports = m.Ports.Intersect(port.Of(ports[target{e.verdict, e.jump}]...))
-		if e.jump == "" {
-			add(m, &nftRule{effect: ruleset.Effect{Verdict: e.verdict}, comment: r.vmap, line: e.line})
-		} else if err := follow(m, e.jump, e.line); err != nil {
-			return err
-		}
-	}
-	if len(rs.Input.Rules) > maxRules {
-		return r.line.errorf("more than %d rules", maxRules)
-	}
-	return nil
+	return nftRate{}, false
+}
+
+// parseCountName reads the name of a number of connections out of the name of an object.
+func parseCountName(object string, n int) (string, bool) {
+	rest, ours := strings.CutPrefix(object, "connections_")
+	name, ok := strings.CutSuffix(rest, "_"+strconv.Itoa(n))
+	return name, ours && ok && len(name) <= 15 && nftName(name)
 }
 
 // nftName reports whether s can be the name of an object of ours.
@@ -697,95 +531,185 @@ func nftName(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// nftWords cuts a line into words. Braces, commas, colons and semicolons between blanks or
-// at the end of a word are words of their own, a string with its quotes is one.
-type nftWords struct {
-	rest   string
-	broken bool // a list was not closed
+// ruleset is what the table means.
+func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
+	input := t.chains["input"]
+	if input == nil || input.policy == 0 {
+		return nil, unfinished(t.file, "there is a base chain called input")
+	}
+	for _, name := range slices.Sorted(maps.Keys(nftBases)) {
+		if c := t.chains[name]; c != nil && c.policy == 0 {
+			return nil, c.line.errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
+		}
+	}
+	rs := &ruleset.Ruleset{}
+	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
+		c := t.chains[name]
+		if c == nil {
+			continue
+		}
+		f := nftFlattener{table: t, direction: ruleset.Direction(d)}
+		if err := f.chain(ruleset.Any(), name, c.line, ruleset.Connections{}, 0); err != nil {
+			return nil, err
+		}
+		*rs.Chain(f.direction) = ruleset.Chain{Rules: f.rules, Default: c.policy}
+	}
+	arriving, err := t.untracked("raw_prerouting")
+	if err != nil {
+		return nil, err
+	}
+	leaving, err := t.untracked("raw_output")
+	if err != nil {
+		return nil, err
+	}
+	if !arriving.Equal(leaving) {
+		return nil, fmt.Errorf("%s: connection tracking is kept from what arrives at the UDP ports %q and from what leaves from %q: both must be the same", t.file.Name, arriving, leaving)
+	}
+	rs.Untracked = arriving
+	return rs, nil
 }
 
-func (w *nftWords) done() bool { return w.rest == "" }
-
-func (w *nftWords) peek() string { c := *w; return c.next() }
-
-// next is the next word, "" at the end.
-func (w *nftWords) next() string {
-	s := w.rest
-	if s == "" {
-		return ""
+// untracked are the ports that a chain keeps connection tracking from: destinations of what
+// arrives, sources of what leaves.
+func (t *nftTable) untracked(name string) (port.Set, error) {
+	c := t.chains[name]
+	if c == nil {
+		return port.Set{}, nil
 	}
-	end := 0
-	switch s[0] {
-	case '"':
-		if i := strings.IndexByte(s[1:], '"'); i >= 0 {
-			end = i + 2
+	if err := t.usable(c, c.line); err != nil {
+		return port.Set{}, err
+	}
+	if c.policy != ruleset.Accept {
+		return port.Set{}, c.line.errorf("chain %s decides more than connection tracking", name)
+	}
+	var ports port.Set
+	for _, r := range c.rules {
+		m, own := r.match, r.match.Ports
+		m.Ports = port.All()
+		if name == "raw_output" {
+			own, m.Ports, m.SourcePorts = r.match.SourcePorts, r.match.Ports, port.All()
+		}
+		if !r.notrack || len(r.sets) > 0 || !m.Protos.Has(uint8(port.UDP)) || len(m.Protos.Each()) != 1 ||
+			!m.Ports.IsAll() || !m.SourcePorts.IsAll() || !m.Interfaces.IsAll() || !m.Peers.IsAll() || !m.Types.IsAll() || m.States != ruleset.AllStates {
+			return port.Set{}, r.line.errorf("chain %s has a rule that is not about connection tracking of UDP ports", name)
+		}
+		ports = ports.Union(own)
+	}
+	return ports, nil
+}
+
+// usable makes sure that nothing older is in c.
+func (t *nftTable) usable(c *nftChain, at line) error {
+	if !c.fresh {
+		return at.errorf("chain %s may have older rules: it was not flushed", c.name)
+	}
+	return nil
+}
+
+// maxJumps is how deep chains can lead to each other. Ours do so three times; the kernel
+// follows sixteen.
+const maxJumps = 5
+
+// An nftFlattener makes one list of the rules that lead to each other.
+type nftFlattener struct {
+	table     *nftTable
+	direction ruleset.Direction
+	rules     []ruleset.Rule
+}
+
+func (f *nftFlattener) add(m *ruleset.Match, e ruleset.Effect, l line, comment string) error {
+	if empty(m) {
+		return nil
+	}
+	if len(f.rules) >= maxRules {
+		return l.errorf("more than %d rules", maxRules)
+	}
+	f.rules = append(f.rules, l.rule(*m, e, comment))
+	return nil
+}
+
+// chain adds the rules of a chain for the packets of m. With connections, the packets are
+// those within that number, and what decides them must be an accept.
+func (f *nftFlattener) chain(m ruleset.Match, name string, at line, connections ruleset.Connections, depth int) error {
+	c := f.table.chains[name]
+	if c == nil || depth > 0 && c.policy != 0 {
+		return at.errorf("there is no chain %q to jump to", name)
+	}
+	if depth > maxJumps {
+		return at.errorf("chains lead to each other more than %d times", maxJumps)
+	}
+	if err := f.table.usable(c, at); err != nil {
+		return err
+	}
+	for _, r := range c.rules {
+		if err := f.rule(m, c, r, connections, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connections ruleset.Connections, depth int) error {
+	if err := f.table.resolve(c, r); err != nil {
+		return err
+	}
+	if r.in && f.direction == ruleset.Out || r.out && f.direction == ruleset.In {
+		return r.line.errorf("a rule about the other end of a packet that goes %s", f.direction)
+	}
+	e := r.effect
+	if connections != (ruleset.Connections{}) {
+		if e.Verdict != ruleset.Accept || e.Connections != (ruleset.Connections{}) {
+			return r.line.errorf("something other than an accept behind a count of connections")
+		}
+		e.Connections = connections
+	}
+	m = m.Intersect(r.match)
+	switch {
+	case r.notrack:
+		return r.line.errorf("connection tracking is decided here already")
+	case r.jump != "":
+		return f.chain(m, r.jump, r.line, e.Connections, depth+1)
+	case r.vmap != "":
+		return f.lookup(m, r, depth)
+	}
+	return f.add(&m, e, r.line, r.comment)
+}
+
+// lookup adds what the map of r leads to. A port has one element, so the order of elements
+// has no meaning and those with the same target are one.
+func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
+	vmap := f.table.maps[r.vmap]
+	if vmap == nil {
+		return r.line.errorf("there is no map %q", r.vmap)
+	}
+	if !vmap.fresh {
+		return r.line.errorf("map %s may have older elements: it was not flushed", r.vmap)
+	}
+	type target struct {
+		verdict ruleset.Verdict
+		jump    string
+	}
+	ports := map[target][]port.Range{}
+	var order []nftElement // the first element of each target
+	for _, e := range vmap.elements {
+		t := target{e.verdict, e.jump}
+		if ports[t] == nil {
+			order = append(order, e)
+		}
+		ports[t] = append(ports[t], e.ports)
+	}
+	for _, e := range order {
+		own := m
+		own.Ports = own.Ports.Intersect(port.Of(ports[target{e.verdict, e.jump}]...))
+		var err error
+		if e.jump != "" {
+			err = f.chain(own, e.jump, e.line, ruleset.Connections{}, depth+1)
 		} else {
-			end = len(s)
+			err = f.add(&own, ruleset.Effect{Verdict: e.verdict}, e.line, r.vmap)
 		}
-	case ',':
-		end = 1
-	default:
-		end = strings.IndexAny(s, " ,")
-		if end < 0 {
-			end = len(s)
+		if err != nil {
+			return err
 		}
 	}
-	w.rest = strings.TrimPrefix(s[end:], " ")
-	return s[:end]
-}
-
-// quoted reads a string without its quotes. nft's strings know no escape.
-func (w *nftWords) quoted() (string, bool) {
-	s := w.next()
-	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
-		return "", false
-	}
-	return s[1 : len(s)-1], true
-}
-
-// set reads one item, or "{ a, b }".
-func (w *nftWords) set() func(func(string) bool) {
-	return func(yield func(string) bool) {
-		first := w.next()
-		if first != "{" {
-			yield(first)
-			return
-		}
-		for {
-			if !yield(w.next()) {
-				return
-			}
-			switch w.next() {
-			case ",":
-			case "}":
-				return
-			default:
-				w.broken = true
-				return
-			}
-		}
-	}
-}
-
-// bytes reads a set of numbers up to 255.
-func (w *nftWords) bytes() (ruleset.Bytes, bool) {
-	var ns []uint8
-	for item := range w.set() {
-		n, ok := parseNumber(item, 255)
-		if !ok {
-			return ruleset.Bytes{}, false
-		}
-		ns = append(ns, uint8(n))
-	}
-	return ruleset.BytesOf(ns...), !w.broken
-}
-
-// rate reads "10/minute burst 5 packets".
-func (w *nftWords) rate() (nftRate, bool) {
-	r, ok := parseRate(w.next(), nftPeriods)
-	if !ok || w.next() != "burst" {
-		return nftRate{}, false
-	}
-	burst, ok := parseNumber(w.next(), 1_000_000)
-	return nftRate{r, burst}, ok && burst > 0 && w.next() == "packets"
+	return nil
 }

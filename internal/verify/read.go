@@ -26,9 +26,9 @@ func Read(backend string, files []*source.File) (*ruleset.Ruleset, error) {
 // Detect tells by its content for which firewall a file is; "" when it is for none.
 func Detect(f *source.File) string {
 	switch text := f.Text; {
-	case bytes.Contains(text, []byte("table inet portolan")):
+	case bytes.Contains(text, []byte("table inet portolan")), isNftJSON(text):
 		return "nftables"
-	case bytes.Contains(text, []byte("*filter\n")):
+	case isIptables(text):
 		return "iptables"
 	case bytes.Contains(text, []byte("#Requires -Modules NetSecurity")):
 		return "windows"
@@ -40,21 +40,17 @@ func readNftables(files []*source.File) (*ruleset.Ruleset, error) {
 	if len(files) != 1 {
 		return nil, fmt.Errorf("nftables is one text, not %d", len(files))
 	}
+	if isNftJSON(files[0].Text) {
+		return ParseNftablesJSON(files[0])
+	}
 	return ParseNftables(files[0])
 }
 
-func readIptables(files []*source.File) (*ruleset.Ruleset, error) {
-	switch len(files) {
-	case 1:
-		v4, v6, err := SplitIptables(files[0])
-		if err != nil {
-			return nil, err
-		}
-		return ParseIptables(v4, v6)
-	case 2:
-		return ParseIptables(files[0], files[1])
-	}
-	return nil, fmt.Errorf("iptables does not come in %d files", len(files))
+// isNftJSON reports whether a text begins like what nft -j prints.
+func isNftJSON(text []byte) bool {
+	head := bytes.TrimLeft(text[:min(len(text), 200)], " \t\r\n")
+	rest, object := bytes.CutPrefix(head, []byte("{"))
+	return object && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"nftables"`))
 }
 
 func readWindows(files []*source.File) (*ruleset.Ruleset, error) {
