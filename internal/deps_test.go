@@ -57,7 +57,7 @@ render:              addr diag port ruleset templates
 internal/verify:     addr port ruleset source
 
 floor 7: the front door
-cmd/portolan:        catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy render report ruleset services source verify
+cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify
 
 beside the house, for tests
 internal/kernel:

@@ -79,7 +79,7 @@ func (a *app) demo() error {
 	if err != nil {
 		return err
 	}
-	outputs, err := a.write([]render.Backend{backend}, rules, words)
+	outputs, err := a.write([]formJob{{backend: backend, form: backend.Forms[0]}}, rules, words)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -44,4 +45,35 @@ func TestCommandLineManual(t *testing.T) {
 	if err != nil || string(old) != page.String() {
 		t.Errorf("docs/cli.md is not the help of the commands (%v): run go test ./cmd/portolan -run Manual -update", err)
 	}
+}
+
+// TestAnswersAreDocumented: every field of the JSON of verify and explain is in docs/verify.md.
+func TestAnswersAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/verify.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[reflect.Type]bool{}
+	var look func(reflect.Type)
+	look = func(of reflect.Type) {
+		for of.Kind() == reflect.Slice || of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct || seen[of] {
+			return
+		}
+		seen[of] = true
+		for i := range of.NumField() {
+			f := of.Field(i)
+			if name := f.Tag.Get("json"); name != "" && !bytes.Contains(page, []byte("`"+name+"`")) {
+				t.Errorf("docs/verify.md does not say what %s of %s is", name, of)
+			}
+			if f.IsExported() || f.Anonymous {
+				look(f.Type)
+			}
+		}
+	}
+	look(reflect.TypeFor[differenceJSON]())
+	look(reflect.TypeFor[answer]())
+	look(reflect.TypeFor[portAnswer]())
 }

@@ -20,13 +20,19 @@ func (a *app) explainCommand() *cobra.Command {
 	var in input
 	var test bool
 	var tree string
+	var packet packetFlags
 	cmd := &cobra.Command{
-		Use:   "explain [NAME]",
-		Short: "print what a rule or a service is about",
+		Use:   "explain [NAME | PORT/PROTOCOL | icmp:TYPE [PATH…]]",
+		Short: "print what a rule or a service is about, or what happens to a port",
 		Long: `Explain prints the page of a rule: what it finds, why that is wrong, how to fix it,
 and an example. Of a service it prints the files and settings that are read and the
 defaults that are assumed, with their sources. Without a name it lists the rules, by what
 goes wrong, and the services.
+
+Of a port, such as 25000/udp, it prints which service claims it and who can reach it. With
+--from ADDRESS it walks one packet from there: the rules that it meets in their order, with
+the lines that asked for them, and the line of each firewall that decides about it. With
+--to it is a packet that leaves for ADDRESS. icmp:8 and icmpv6:128 are types of ICMP.
 
 For those who describe a service: --test runs the tests in the description NAME, or in all
 of --services DIR; --tree FORMAT prints the paths and values that a description sees in a
@@ -35,12 +41,20 @@ file. FORMAT is a format, or SERVICE or SERVICE.ROLE for the format of its file.
 Exit codes: 0 fine; 1 a test fails, or a description has none; 2 usage; 3 could not do it.`,
 		Example: `  portolan explain ephemeral-overlap
   portolan explain lumenvox-media-server
+  portolan explain 25000/udp --root testdata/hosts/ivr-01
+  portolan explain 25000/udp --from 10.1.2.3 --interface eth0
+  portolan explain 53/udp --to 10.0.0.53
   portolan explain --services mine --test acme-gateway
   portolan explain --tree yaml acme.yml`,
 		ValidArgsFunction: cobra.FixedCompletions(lint.Names(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			showTree := cmd.Flags().Changed("tree")
+			isPort := !showTree && !test && len(args) > 0 && looksLikePort(args[0])
 			switch {
+			case isPort:
+				return a.explainPort(cmd.Context(), &in, &packet, args)
+			case packet.name(cmd) != "":
+				return usage("--%s goes with a port, as in portolan explain 25000/udp", packet.name(cmd))
 			case showTree && test:
 				return usage("--tree and --test do not go together")
 			case showTree && len(args) != 1:
@@ -78,7 +92,9 @@ Exit codes: 0 fine; 1 a test fails, or a description has none; 2 usage; 3 could 
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&in.services, "services", "", "add or override descriptions of services from `DIR`")
+	in.inventoryFlags(cmd)
+	in.policyFlag(cmd)
+	packet.flags(cmd)
 	cmd.Flags().BoolVar(&test, "test", false, "run the tests in the description of a service")
 	cmd.Flags().StringVar(&tree, "tree", "", "print what a description sees in a file of this `FORMAT`")
 	return cmd

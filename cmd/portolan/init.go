@@ -14,6 +14,7 @@ import (
 	"portolan/internal/host"
 	"portolan/internal/report"
 	"portolan/internal/source"
+	"portolan/render"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -96,7 +97,7 @@ func (a *app) writeNew(name string, data []byte, force bool) (err error) {
 	case !force:
 		return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
 	}
-	staged, err := stage(filepath.Dir(name), data)
+	staged, err := stage(filepath.Dir(name), render.Output{Data: data})
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", name, reason(err)), unstage(staged))
 	}

@@ -130,7 +130,7 @@ func (d *drafting) written(t rapid.TB, rules *ruleset.Ruleset, windows bool, tex
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, diags, err := prove(backend, rules, "the draft"); err != nil || len(diags) > 0 {
+		if _, diags, err := prove(formJob{backend: backend, form: backend.Forms[0]}, rules, rules.Hash(), "the draft"); err != nil || len(diags) > 0 {
 			t.Errorf("%s: %v, %v\n%s", name, diags, err, text)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,7 @@ import (
 func (a *app) renderCommand() *cobra.Command {
 	var in input
 	var to []string
-	var dir string
+	var form, dir string
 	cmd := &cobra.Command{
 		Use:   "render --to nftables|iptables|windows [PATH…]",
 		Short: "write the firewall that fits, proved to mean the policy",
@@ -33,8 +34,15 @@ policy allows. Every text is read back by a second reader and proved to mean the
 policy before a byte of it is written; a firewall that cannot say something gets a
 finding and no text.
 
-Without -o it writes one text to standard output. With -o DIR it writes portolan.nft,
-or rules.v4 and rules.v6, or portolan.ps1, and --to may name several firewalls.`,
+Without -o it writes one text to standard output, in the first form of the firewall or
+in the one that --form names. With -o DIR it writes portolan.nft, or rules.v4 and
+rules.v6, or portolan.ps1, and what stands beside them, and --to may name several
+firewalls. Without --form it writes every form that there is; one of the further forms
+that cannot say the policy is left out and named.
+
+Each text ends in a certificate, two comment lines: over how many cells of packet space
+it was compared with the policy, and the SHA-256 of the ruleset. A cell is all packets
+that no rule of either side can tell apart.`,
 		Example: `  portolan render --to nftables
   portolan render --to iptables,windows --root testdata/hosts/ivr-01 -o /tmp/firewall
   portolan render --to windows --policy portolan.hcl media_server.conf`,
@@ -43,14 +51,21 @@ or rules.v4 and rules.v6, or portolan.ps1, and --to may name several firewalls.`
 			if err != nil {
 				return err
 			}
-			if dir == "" && len(backends) > 1 {
+			if len(backends) > 1 && (dir == "" || form != "") {
+				if form != "" {
+					return usage("--form is for one firewall, and --to names %d", len(backends))
+				}
 				return usage("several firewalls do not fit into one text: write them into a folder with -o DIR")
+			}
+			jobs, err := chosenForms(backends, form, dir != "")
+			if err != nil {
+				return err
 			}
 			rules, words, err := a.ruleset(cmd.Context(), &in, args)
 			if err != nil {
 				return err
 			}
-			outputs, err := a.write(backends, rules, words)
+			outputs, err := a.write(jobs, rules, words)
 			if err != nil {
 				return err
 			}
@@ -66,7 +81,21 @@ or rules.v4 and rules.v6, or portolan.ps1, and --to may name several firewalls.`
 	in.inventoryFlags(cmd)
 	in.policyFlag(cmd)
 	cmd.Flags().StringSliceVar(&to, "to", nil, "the firewalls: nftables, iptables, windows")
+	cmd.Flags().StringVar(&form, "form", "", "the kind of file: "+formNames())
 	cmd.Flags().StringVarP(&dir, "output", "o", "", "write files into `DIR`")
+	completeBackends(cmd)
+	complete(cmd, "form", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, b := range render.Backends {
+			if len(to) > 0 && !slices.Contains(to, b.Name) {
+				continue
+			}
+			for _, f := range b.Forms {
+				names = append(names, f.Name+"\t"+f.Title)
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
@@ -88,6 +117,71 @@ func backendFlag(to []string) ([]render.Backend, error) {
 	return out, nil
 }
 
+// complete says what can stand behind a flag.
+func complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // a flag that the command does not have
+	}
+}
+
+// completeBackends completes --to with the firewalls.
+func completeBackends(cmd *cobra.Command) {
+	var names []string
+	for _, b := range render.Backends {
+		names = append(names, b.Name+"\t"+b.Title)
+	}
+	complete(cmd, "to", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeWords completes a flag with the given words.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	complete(cmd, flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// formNames are the forms of all firewalls, for the help.
+func formNames() string {
+	var parts []string
+	for _, b := range render.Backends {
+		var names []string
+		for _, f := range b.Forms {
+			names = append(names, f.Name)
+		}
+		parts = append(parts, b.Name+" has "+strings.Join(names, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// A formJob is one form of a firewall to write.
+type formJob struct {
+	backend render.Backend
+	form    render.Form
+	extra   bool // it is left out when it cannot say the policy
+}
+
+// chosenForms are what is to be written of each firewall: the form of the given name, or
+// every form, or the first one.
+func chosenForms(backends []render.Backend, name string, every bool) ([]formJob, error) {
+	var jobs []formJob
+	for _, b := range backends {
+		if name == "" && every {
+			for i, f := range b.Forms {
+				jobs = append(jobs, formJob{b, f, i > 0})
+			}
+			continue
+		}
+		f, err := b.Form(name)
+		if err != nil {
+			var lines []string
+			for _, f := range b.Forms {
+				lines = append(lines, fmt.Sprintf("%s (%s)", f.Name, f.Title))
+			}
+			return nil, usage("--form: %s has no form %q: use one of %s", b.Name, name, strings.Join(lines, ", "))
+		}
+		jobs = append(jobs, formJob{b, f, false})
+	}
+	return jobs, nil
+}
+
 // ruleset is what the policy means for the configuration that was read. The words say
 // where the policy is from.
 func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.Ruleset, string, error) {
@@ -95,12 +189,17 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 	if err != nil {
 		return nil, "", err
 	}
+	return a.compiled(in, found)
+}
+
+// compiled is what the policy means for what was found.
+func (a *app) compiled(in *input, found *found) (*ruleset.Ruleset, string, error) {
 	p, words, err := a.loadPolicy(in, found.catalog)
 	if err != nil {
 		return nil, "", err
 	}
 	rules, diags := compile.Ruleset(p, found.inventory)
-	if err := a.refuse(append(found.diags, diags...), "nothing is written while the configuration has errors"); err != nil {
+	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is written while the configuration has errors"); err != nil {
 		return nil, "", &exitError{exitFindings, err}
 	}
 	// A firewall for a part of a host's ports cuts the others off.
@@ -112,52 +211,116 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 	return rules, words, nil
 }
 
-// write makes the outputs of backends and proves them: all of them, or none.
-func (a *app) write(backends []render.Backend, rules *ruleset.Ruleset, words string) ([]render.Output, error) {
+// write makes the outputs of forms and proves each form by itself: all of them, or none. A
+// further form of a firewall that cannot say the policy is left out.
+func (a *app) write(jobs []formJob, rules *ruleset.Ruleset, words string) ([]render.Output, error) {
 	type result struct {
-		outputs []render.Output
-		diags   diag.List
-		err     error
+		proved
+		diags diag.List
+		err   error
 	}
-	results := make([]result, len(backends))
-	parallel.For(len(backends), func(i int) {
+	results := make([]result, len(jobs))
+	hash := rules.Hash()
+	parallel.For(len(jobs), func(i int) {
 		r := &results[i]
-		r.outputs, r.diags, r.err = prove(backends[i], rules, words)
+		r.proved, r.diags, r.err = prove(jobs[i], rules, hash, words)
 	})
 	var outputs []render.Output
+	taken := map[string]bool{}
+	var left []string
 	for i, r := range results {
+		job := &jobs[i]
 		if r.err != nil {
 			return nil, r.err
 		}
-		if err := a.refuse(r.diags, fmt.Sprintf("%s cannot say this policy", backends[i].Name)); err != nil {
+		if job.extra && r.diags.Max() >= diag.Error {
+			left = append(left, fmt.Sprintf("left out the form %q of %s: %s", job.form.Name, job.backend.Name, firstOf(r.diags)))
+			continue
+		}
+		if err := a.refuse(r.diags, fmt.Sprintf("%s cannot say this policy", job.backend.Name)); err != nil {
 			return nil, &exitError{exitFindings, err}
 		}
+		for _, o := range r.outputs {
+			name := strings.ToLower(o.Name) // as some file systems have it
+			if taken[name] {
+				return nil, fmt.Errorf("nothing is written, because two forms have a file %s: name one with --form", o.Name)
+			}
+			taken[name] = true
+		}
 		outputs = append(outputs, r.outputs...)
+	}
+	for _, line := range left {
+		fmt.Fprintln(a.stderr, report.Printable(line))
 	}
 	return outputs, nil
 }
 
-// prove makes the outputs of one backend, reads them back and compares what they mean
-// with the ruleset. The findings say what the backend cannot express.
-func prove(backend render.Backend, rules *ruleset.Ruleset, words string) ([]render.Output, diag.List, error) {
-	outputs, diags, err := backend.Files(rules, render.Header{Program: "portolan " + version, Policy: words})
-	if err != nil || diags.Max() >= diag.Error {
-		return nil, diags, err
+// firstOf is the first error of findings on one line, with its place.
+func firstOf(diags diag.List) string {
+	more := -1
+	line := ""
+	for _, d := range diags {
+		if d.Severity < diag.Error {
+			continue
+		}
+		if more++; more > 0 {
+			continue
+		}
+		line = d.Message
+		if place := placeOf(d.Span); place != "" {
+			line += " (" + place + ")"
+		}
 	}
+	if more > 0 {
+		line += fmt.Sprintf(", and %d more", more)
+	}
+	return line
+}
+
+// proved is one form of a firewall in which nothing is left to doubt.
+type proved struct {
+	outputs []render.Output
+	back    *ruleset.Ruleset // as it was read back; its places are lines of the outputs
+}
+
+// prove makes the outputs of one form, reads them back and compares what they mean with
+// the ruleset. Then it writes the certificate into them and reads them once more: a
+// comment is nothing only as long as the reader says so. The findings say what the form
+// cannot express.
+func prove(job formJob, rules *ruleset.Ruleset, hash, words string) (proved, diag.List, error) {
+	const program = "portolan " + version
+	outputs, diags, err := job.form.Files(rules, render.Header{Program: program, Policy: words})
+	if err != nil || diags.Max() >= diag.Error {
+		return proved{}, diags, err
+	}
+	back, err := readBack(job.backend.Name, outputs)
+	if err != nil {
+		return proved{}, diags, fmt.Errorf("the text was not written, because it cannot be read back: %w", err)
+	}
+	proof := ruleset.Prove(rules, back)
+	if c := proof.Counterexample; c != nil {
+		return proved{}, diags, fmt.Errorf("the text was not written, because it does not mean the policy: %s", c.Words("the policy", "the text"))
+	}
+	outputs = render.Certify(outputs, render.Certificate{Cells: proof.Cells, Ruleset: hash, Program: program})
+	again, err := readBack(job.backend.Name, outputs)
+	if err != nil {
+		return proved{}, diags, fmt.Errorf("the text was not written, because its certificate cannot be read back: %w", err)
+	}
+	if again.Hash() != back.Hash() {
+		return proved{}, diags, errors.New("the text was not written, because its certificate changes what it means")
+	}
+	return proved{outputs, again}, diags, nil
+}
+
+// readBack is what the outputs of a firewall mean.
+func readBack(backend string, outputs []render.Output) (*ruleset.Ruleset, error) {
 	var files []*source.File
 	for _, o := range outputs {
 		if !o.Aside {
 			files = append(files, source.New(o.Name, o.Data))
 		}
 	}
-	back, err := verify.Read(backend.Name, files)
-	if err != nil {
-		return nil, diags, fmt.Errorf("the text was not written, because it cannot be read back: %w", err)
-	}
-	if c := ruleset.Equivalent(rules, back); c != nil {
-		return nil, diags, fmt.Errorf("the text was not written, because it does not mean the policy: %s", c.Words("the policy", "the text"))
-	}
-	return outputs, diags, nil
+	return verify.Read(backend, files)
 }
 
 // save writes every output into dir: first all of them beside their places, then each
@@ -179,7 +342,7 @@ func (a *app) save(dir string, outputs []render.Output) (err error) {
 		if info, err := os.Lstat(name); err == nil && info.IsDir() {
 			return fmt.Errorf("%s: is a folder", name)
 		}
-		if staged[i], err = stage(dir, o.Data); err != nil {
+		if staged[i], err = stage(dir, o); err != nil {
 			return fmt.Errorf("%s: %w", name, reason(err))
 		}
 	}
@@ -189,21 +352,29 @@ func (a *app) save(dir string, outputs []render.Output) (err error) {
 			return fmt.Errorf("%s: %w", name, errors.Unwrap(err))
 		}
 		staged[i] = ""
+		if o.Aside {
+			fmt.Fprintf(a.stderr, "wrote %s, which goes with it\n", report.Printable(name))
+			continue
+		}
 		fmt.Fprintf(a.stderr, "wrote %s, proved to mean the policy\n", report.Printable(name))
 	}
 	return nil
 }
 
-// stage writes data into a new file in dir and returns its name, which is "" when none
+// stage writes o into a new file in dir and returns its name, which is "" when none
 // is left behind.
-func stage(dir string, data []byte) (string, error) {
+func stage(dir string, o render.Output) (string, error) {
+	mode := os.FileMode(0o644)
+	if o.Program {
+		mode = 0o755
+	}
 	f, err := os.CreateTemp(dir, ".portolan-*")
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(o.Data)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()

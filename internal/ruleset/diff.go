@@ -1,7 +1,7 @@
 package ruleset
 
 import (
-	"fmt"
+	"encoding/binary"
 	"slices"
 
 	"portolan/internal/addr"
@@ -25,7 +25,8 @@ type Change struct {
 	// Example is a packet of it.
 	Example Packet
 
-	named []string // every interface that occurs in a rule
+	named   []string // every interface that occurs in a rule
+	outcome outcome  // stands for A and B
 }
 
 // Diff is all the traffic that a and b treat differently: every packet is in one change or
@@ -35,15 +36,20 @@ type Change struct {
 func Diff(a, b *Ruleset) []Change {
 	var out []Change
 	for _, direction := range []Direction{In, Out} {
-		sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
-		d := &differ{
-			painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
-			known:   map[string][]area{}, direction: direction, a: a, b: b,
-		}
-		d.run(sides)
-		out = append(out, d.merged()...)
+		out = append(out, diffOf(direction, a, b)...)
 	}
 	return out
+}
+
+// diffOf is the part of Diff about one direction.
+func diffOf(direction Direction, a, b *Ruleset) []Change {
+	sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
+	d := &differ{
+		painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
+		known:   map[string][]area{}, decisions: map[int32]Decision{}, direction: direction, a: a, b: b,
+	}
+	d.run(sides)
+	return d.merged()
 }
 
 // differ collects the changes of one direction.
@@ -53,6 +59,21 @@ type differ struct {
 	direction Direction
 	a, b      *Ruleset
 	changes   []Change
+	decisions map[int32]Decision // by the number of the painter
+}
+
+// An outcome is what has happened on both sides in the numbers of a painter, which are
+// equal for equal decisions alone.
+type outcome [2]int32
+
+// decide is the decision of one side about p, whose outcome is known.
+func (d *differ) decide(side int, o outcome, p Packet) Decision {
+	known, ok := d.decisions[o[side]]
+	if !ok {
+		known = [2]*Ruleset{d.a, d.b}[side].Decide(p)
+		d.decisions[o[side]] = known
+	}
+	return known
 }
 
 func (d *differ) run(sides [2][]Rule) {
@@ -82,7 +103,8 @@ func (d *differ) run(sides [2][]Rule) {
 							c.Interfaces = []string{name}
 						}
 						c.Example = at.cell(found.peers.Ranges()[0].First, found.column)
-						c.A, c.B = d.a.Decide(c.Example), d.b.Decide(c.Example)
+						c.outcome = found.outcome
+						c.A, c.B = d.decide(0, c.outcome, c.Example), d.decide(1, c.outcome, c.Example)
 						d.changes = append(d.changes, c)
 					}
 				}
@@ -97,6 +119,7 @@ type area struct {
 	ports  port.Set
 	types  Bytes
 	column int // its first port or type
+	outcome
 }
 
 // areas are where the two sides differ in one context.
@@ -105,20 +128,19 @@ func (d *differ) areas(at Packet) []area {
 	if found, ok := d.known[key]; ok {
 		return found
 	}
-	type pair struct{ a, b int32 }
 	type shape struct {
-		pair
+		outcome
 		columns string
 	}
 	peers := map[shape][]addr.Range{}
 	sets := map[shape]port.Set{}
 	var order []shape
 	for row := range d.paint(sides) {
-		differing := map[pair][]port.Range{}
-		var met []pair
+		differing := map[outcome][]port.Range{}
+		var met []outcome
 		for c, first := range row.columns {
-			p := pair{row.painted[0][c], row.painted[1][c]}
-			if p.a == p.b || kindOf(at.Proto) == withTypes && first > 255 {
+			p := outcome{row.painted[0][c], row.painted[1][c]}
+			if p[0] == p[1] || kindOf(at.Proto) == withTypes && first > 255 {
 				continue
 			}
 			last := port.Max
@@ -147,90 +169,224 @@ func (d *differ) areas(at Packet) []area {
 			peers[k] = append(peers[k], addr.Range{First: row.from, Last: last})
 		}
 	}
-	found := []area{}
+	rectangles := map[outcome][]rectangle{}
+	var pairs []outcome
 	for _, k := range order {
-		one := area{addr.OfRanges(peers[k]...), port.All(), AllBytes(), int(sets[k].Ranges()[0].First)}
-		switch kindOf(at.Proto) {
-		case withPorts:
-			one.ports = sets[k]
-		case withTypes:
-			one.types = Bytes{}
-			for n := range 256 {
-				if sets[k].Contains(uint16(n)) {
-					one.types[n/64] |= 1 << (n % 64)
+		if rectangles[k.outcome] == nil {
+			pairs = append(pairs, k.outcome)
+		}
+		rectangles[k.outcome] = append(rectangles[k.outcome], rectangle{addr.OfRanges(peers[k]...), sets[k]})
+	}
+	found := []area{}
+	for _, p := range pairs {
+		for _, r := range byColumns(rectangles[p]) {
+			one := area{r.peers, port.All(), AllBytes(), int(r.columns.Ranges()[0].First), p}
+			switch kindOf(at.Proto) {
+			case withPorts:
+				one.ports = r.columns
+			case withTypes:
+				one.types = Bytes{}
+				for n := range 256 {
+					if r.columns.Contains(uint16(n)) {
+						one.types[n/64] |= 1 << (n % 64)
+					}
 				}
 			}
+			found = append(found, one)
 		}
-		found = append(found, one)
 	}
 	d.known[key] = found
 	return found
 }
 
-// merged joins changes that differ in one set only, set by set.
-func (d *differ) merged() []Change {
-	out := d.changes
-	for _, field := range []string{"states", "interfaces", "source ports", "protocols", "peers", "ports"} {
-		at := map[string]int{}
-		var next []Change
-		for _, c := range out {
-			key := c.keyWithout(field)
-			i, ok := at[key]
-			if !ok {
-				at[key] = len(next)
-				next = append(next, c)
-				continue
-			}
-			into := &next[i]
-			switch field {
-			case "states":
-				into.States |= c.States
-			case "interfaces":
-				into.Others = into.Others || c.Others
-				into.Interfaces = InterfacesOf(append(into.Interfaces, c.Interfaces...)...).Names()
-			case "source ports":
-				into.SourcePorts = into.SourcePorts.Union(c.SourcePorts)
-			case "protocols":
-				for i := range into.Protos {
-					into.Protos[i] |= c.Protos[i]
-				}
-			case "peers":
-				into.Peers = into.Peers.Union(c.Peers)
-			case "ports":
-				into.Ports = into.Ports.Union(c.Ports)
+// A rectangle is peers times columns.
+type rectangle struct {
+	peers   addr.Set
+	columns port.Set
+}
+
+// byColumns cuts rectangles that share no peer along their columns instead of along their
+// peers: columns that have the same peers are one. That is what people ask, "who may come
+// to this port", so it is taken where it needs no more rectangles.
+func byColumns(rows []rectangle) []rectangle {
+	const most = 1 << 20 // steps
+	var bounds []int
+	for _, r := range rows {
+		for _, c := range r.columns.Ranges() {
+			bounds = append(bounds, int(c.First), int(c.Last)+1)
+		}
+	}
+	slices.Sort(bounds)
+	bounds = slices.Compact(bounds)
+	if len(rows) < 2 || len(bounds)*len(rows) > most {
+		return rows
+	}
+	at := map[string]int{}
+	var members [][]byte // by group: which rows have it
+	var columns [][]port.Range
+	for i := range len(bounds) - 1 {
+		member := make([]byte, len(rows))
+		some := false
+		for k := range rows {
+			if rows[k].columns.Contains(uint16(bounds[i])) {
+				member[k], some = 1, true
 			}
 		}
-		out = next
+		if !some {
+			continue
+		}
+		group, known := at[string(member)]
+		if !known {
+			if len(members) == len(rows) {
+				return rows // it would be more
+			}
+			group = len(members)
+			at[string(member)] = group
+			members, columns = append(members, member), append(columns, nil)
+		}
+		columns[group] = append(columns[group], port.Range{First: uint16(bounds[i]), Last: uint16(bounds[i+1] - 1)})
+	}
+	out := make([]rectangle, len(members))
+	for group, member := range members {
+		var peers []addr.Range
+		for k := range rows {
+			if member[k] == 1 {
+				peers = append(peers, rows[k].peers.Ranges()...)
+			}
+		}
+		out[group] = rectangle{addr.OfRanges(peers...), port.Of(columns[group]...)}
 	}
 	return out
 }
 
-// keyWithout is the same for changes that differ in the named set only.
-func (c *Change) keyWithout(field string) string {
-	part := func(name string, v any) string {
-		if name == field {
-			return ""
+// merged joins changes that differ in one set only, set by set, until none are left.
+func (d *differ) merged() []Change {
+	out := d.changes
+	for before := len(out) + 1; len(out) < before; {
+		before = len(out)
+		for field := range fields {
+			out = joined(out, field)
 		}
-		return fmt.Sprintf("%v", v)
 	}
-	kind := plain
-	if each := c.Protos.Each(); len(each) > 0 {
-		kind = kindOf(each[0])
+	return out
+}
+
+// fields is the number of sets of a change that changes are joined in.
+const fields = 7
+
+// joined joins changes that differ in one set only, which is the one of the given number.
+func joined(changes []Change, field int) []Change {
+	at := map[string]int{}
+	next := changes[:0]
+	var key []byte
+	for i := range changes {
+		c := &changes[i]
+		key = c.keyWithout(field, key[:0])
+		k, ok := at[string(key)]
+		if !ok {
+			at[string(key)] = len(next)
+			next = append(next, *c)
+			continue
+		}
+		into := &next[k]
+		switch field {
+		case 0:
+			into.States |= c.States
+		case 1:
+			into.Others = into.Others || c.Others
+			into.Interfaces = InterfacesOf(append(into.Interfaces, c.Interfaces...)...).Names()
+		case 2:
+			into.SourcePorts = into.SourcePorts.Union(c.SourcePorts)
+		case 3:
+			for i := range into.Protos {
+				into.Protos[i] |= c.Protos[i]
+			}
+		case 4:
+			into.Peers = into.Peers.Union(c.Peers)
+		case 5:
+			into.Ports = into.Ports.Union(c.Ports)
+		case 6:
+			for i := range into.Types {
+				into.Types[i] |= c.Types[i]
+			}
+		}
 	}
-	return fmt.Sprintf("%d|%s|%s|%s|%s|%s|%s|%x|%+v|%+v", kind,
-		part("states", c.States), part("interfaces", fmt.Sprint(c.Interfaces, c.Others)), part("source ports", c.SourcePorts),
-		part("protocols", c.Protos), part("peers", c.Peers.Ranges()), part("ports", c.Ports), c.Types, c.A, c.B)
+	return next
+}
+
+// keyWithout appends to key what is the same for changes that differ in one set only.
+func (c *Change) keyWithout(field int, key []byte) []byte {
+	number := func(n uint64) { key = binary.AppendUvarint(key, n) }
+	ports := func(s port.Set) {
+		ranges := s.Ranges()
+		number(uint64(len(ranges)))
+		for _, r := range ranges {
+			key = append(key, byte(r.First>>8), byte(r.First), byte(r.Last>>8), byte(r.Last))
+		}
+	}
+	bytes := func(b Bytes) {
+		for _, w := range b {
+			key = binary.BigEndian.AppendUint64(key, w)
+		}
+	}
+	number(uint64(c.outcome[0]))
+	number(uint64(c.outcome[1]))
+	for i := range fields {
+		if i == field {
+			continue
+		}
+		switch i {
+		case 0:
+			number(uint64(c.States))
+		case 1:
+			number(uint64(len(c.Interfaces)))
+			for _, name := range c.Interfaces {
+				key = append(append(key, name...), 0)
+			}
+			if c.Others {
+				key = append(key, 1)
+			}
+		case 2:
+			ports(c.SourcePorts)
+		case 3:
+			bytes(c.Protos)
+		case 4:
+			ranges := c.Peers.Ranges()
+			number(uint64(len(ranges)))
+			for _, r := range ranges {
+				first, last := r.First.As16(), r.Last.As16()
+				key = append(append(key, first[:]...), last[:]...)
+			}
+		case 5:
+			ports(c.Ports)
+		case 6:
+			bytes(c.Types)
+		}
+	}
+	return key
 }
 
 // Has reports whether p belongs to c.
 func (c *Change) Has(p Packet) bool {
-	on := c.Others
-	if slices.Contains(c.named, p.Interface) {
-		on = slices.Contains(c.Interfaces, p.Interface)
+	m := c.match()
+	return c.Direction == p.Direction && c.on(p.Interface) && m.Has(p)
+}
+
+// on reports whether the interface of a name belongs to c.
+func (c *Change) on(name string) bool {
+	if slices.Contains(c.named, name) {
+		return slices.Contains(c.Interfaces, name)
 	}
-	if c.Direction != p.Direction || !on {
-		return false
-	}
-	m := Match{AllInterfaces(), c.States, c.Protos, c.Peers, c.Ports, c.SourcePorts, c.Types}
-	return m.Has(p)
+	return c.Others
+}
+
+// Excepted are the interfaces that occur in a rule and do not belong to c though those of
+// every other name do.
+func (c *Change) Excepted() []string {
+	return slices.DeleteFunc(slices.Clone(c.named), c.on)
+}
+
+// match is c without its interfaces.
+func (c *Change) match() Match {
+	return Match{AllInterfaces(), c.States, c.Protos, c.Peers, c.Ports, c.SourcePorts, c.Types}
 }

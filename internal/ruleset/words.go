@@ -20,13 +20,22 @@ type Counterexample struct {
 // "tcp from 10.0.0.7 to port 8080, new connection: the policy drops it, rules.v4
 // accepts it".
 func (c *Counterexample) Words(a, b string) string {
-	first, second := c.A.Words(), c.B.Words()
-	if c.untracked[0] != c.untracked[1] {
-		tracking := map[bool]string{true: "keeps connection tracking from it", false: "lets connection tracking see it"}
-		first, second = tracking[c.untracked[0]], tracking[c.untracked[1]]
-	}
+	first, second := c.Sides()
 	return fmt.Sprintf("%s: %s %s, %s %s", c.Packet, a, first, b, second)
 }
+
+// Sides say what each side does to the packet, "drops it" and "accepts it".
+func (c *Counterexample) Sides() (a, b string) {
+	if c.Tracking() {
+		tracking := map[bool]string{true: "keeps connection tracking from it", false: "lets connection tracking see it"}
+		return tracking[c.untracked[0]], tracking[c.untracked[1]]
+	}
+	return c.A.Words(), c.B.Words()
+}
+
+// Tracking reports whether the difference is that one side alone keeps connection tracking
+// from the packet: no rule decides that.
+func (c *Counterexample) Tracking() bool { return c.untracked[0] != c.untracked[1] }
 
 // Words say what happens to a packet, such as "accepts it" or "accepts it up to 10/minute
 // (burst 10, ssh), then drops it".

@@ -27,7 +27,8 @@ func isIptablesScript(f *source.File) bool {
 func (t *iptTexts) script(f *source.File) error {
 	program := sha256.New()
 	part, seen := "", map[string]bool{}
-	header := true // the comment lines that name program, policy and files
+	header := true  // the comment lines that name program, policy and files
+	var held []byte // comment lines: a part of the program only when code follows
 	for l := range lines(f) {
 		if err := l.plain(); err != nil {
 			return err
@@ -53,6 +54,12 @@ func (t *iptTexts) script(f *source.File) error {
 			}
 			header = false
 		}
+		if strings.HasPrefix(raw, "# ") && !strings.Contains(raw, "\r") {
+			held = append(append(held, raw...), '\n')
+			continue
+		}
+		program.Write(held)
+		held = held[:0]
 		program.Write([]byte(raw))
 		program.Write([]byte{'\n'})
 		_, name, _ := strings.Cut(raw, "<<'")

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portolan/internal/kernel"
+	"portolan/internal/ruleset"
+	"portolan/render"
+)
+
+// TestLiveIptables loads rules into a kernel of our own and has verify look at them, also
+// after somebody has changed them.
+func TestLiveIptables(t *testing.T) {
+	kernel.InNamespace(t, []string{"iptables", "ip6tables", "iptables-save", "ip6tables-save", "iptables-restore", "ip6tables-restore"}, func(t *testing.T) {
+		dir := t.TempDir()
+		policy := filepath.Join(dir, "p.hcl")
+		text := "zone \"voice\" { sources = [\"10.20.0.0/16\", \"2001:db8:20::/48\"] }\nallow \"speech\" {\n  ports = [\"5060/udp\", \"25000-25399/udp\"]\n  from = [zone.voice]\n}\nallow \"ssh\" {\n  ports = [\"22/tcp\"]\n  limit = \"10/minute per source\"\n}\n"
+		if err := os.WriteFile(policy, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		const root = "../../testdata/hosts/ivr-01"
+		portolan := func(want int, args ...string) string {
+			t.Helper()
+			var out, talk bytes.Buffer
+			args = append(args, "--root", root)
+			if code := run(context.Background(), args, nil, &out, io.MultiWriter(&talk), os.Getenv); code != want {
+				t.Fatalf("%v: exit code %d, want %d\n%s%s", args, code, want, out.String(), talk.String())
+			}
+			return out.String() + talk.String()
+		}
+		do := func(stdin string, name string, args ...string) {
+			t.Helper()
+			if out, err := kernel.Run(stdin, name, args...); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, out)
+			}
+		}
+		live := []string{"verify", "--live", "--to", "iptables", "--policy", policy}
+		if got := portolan(exitFailure, live...); !strings.Contains(got, "the kernel has no chain of portolan") {
+			t.Errorf("got %q", got)
+		}
+		portolan(exitOK, "render", "--to", "iptables", "--form", "restore", "--policy", policy, "-o", dir)
+		for _, family := range []struct{ rules, program string }{{"rules.v4", "iptables"}, {"rules.v6", "ip6tables"}} {
+			data, err := os.ReadFile(filepath.Join(dir, family.rules))
+			if err != nil {
+				t.Fatal(err)
+			}
+			do(string(data), family.program+"-restore", "--noflush")
+		}
+		if got := portolan(exitFindings, live...); !strings.Contains(got, "nothing leads into the chain PL-IN") {
+			t.Errorf("got %q", got)
+		}
+		do("", "iptables", "-I", "INPUT", "1", "-j", "PL-IN")
+		do("", "ip6tables", "-I", "INPUT", "1", "-j", "PL-IN")
+		do("", "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "9999", "-j", "ACCEPT") // of somebody else
+		if got := portolan(exitOK, live...); !strings.Contains(got, "the kernel's iptables means") {
+			t.Errorf("got %q", got)
+		}
+		do("", "iptables", "-I", "PL-IN", "1", "-p", "tcp", "--dport", "8080", "-j", "ACCEPT", "-m", "comment", "--comment", "a hole")
+		got := portolan(exitFindings, "verify", "--between", "--live", "--to", "iptables", policy)
+		if !strings.HasPrefix(got, "closed  tcp 8080  from any IPv4 address") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestLiveNftables is the same for nftables.
+func TestLiveNftables(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		a := &app{stdout: io.Discard, stderr: io.Discard, getenv: noEnv}
+		if _, err := a.liveSide(context.Background(), "nftables"); err == nil || err.Error() != "the kernel has no table inet portolan: load portolan.nft first, with nft -f portolan.nft" {
+			t.Errorf("got %v", err)
+		}
+		rules := opened(true)
+		nft := backend(t, "nftables")
+		out, err := a.write([]formJob{{backend: nft, form: nft.Forms[0]}}, rules, "p.hcl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "portolan.nft")
+		if err := os.WriteFile(file, render.Text(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := kernel.Run("", "nft", "-f", file); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		live, err := a.liveSide(context.Background(), "nftables")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := ruleset.Equivalent(rules, live.rules); c != nil {
+			t.Error(c.Words("the policy", "the kernel"))
+		}
+	})
+}
+
+func TestLook(t *testing.T) {
+	a := &app{}
+	if _, err := a.look(context.Background(), "no-such-program-of-portolan"); err == nil || !strings.Contains(err.Error(), "is not installed") {
+		t.Errorf("got %v", err)
+	}
+	if out, err := a.look(context.Background(), "printf", "%s", "x"); err != nil || string(out) != "x" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if _, err := a.look(context.Background(), "sh", "-c", "echo 'Permission denied here' >&2; exit 4"); err == nil || !strings.Contains(err.Error(), "only root may read") {
+		t.Errorf("got %v", err)
+	}
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := a.look(gone, "printf", "x"); err == nil {
+		t.Error("a look after its time")
+	}
+	w := &bounded{most: 3}
+	if n, err := w.Write([]byte("abcd")); n != 4 || err != nil || w.b.String() != "abc" || !w.over {
+		t.Errorf("%d %v %q %v", n, err, w.b.String(), w.over)
+	}
+}

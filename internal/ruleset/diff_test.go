@@ -1,0 +1,262 @@
+package ruleset
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"portolan/internal/addr"
+	"portolan/internal/port"
+)
+
+// host is a small host as compile makes it: what every ruleset has, and services.
+func host(services ...Rule) *Ruleset {
+	accept := Effect{Verdict: Accept}
+	established, loopback, broken := Any(), Any(), Any()
+	established.States = Established | Related
+	loopback.Interfaces = InterfacesOf(Loopback)
+	broken.States = Broken
+	v4, v6 := Any(), Any()
+	v4.Protos, v4.Types, v4.Peers = BytesOf(ICMP), BytesOf(3, 8, 11, 12), addr.V4()
+	v6.Protos, v6.Types, v6.Peers = BytesOf(ICMPv6), BytesOf(1, 2, 3, 4, 128, 129, 133, 134, 135, 136), addr.V6()
+	rs := &Ruleset{Input: Chain{Default: Drop, Rules: []Rule{
+		{Match: established, Effect: accept, Name: "established"},
+		{Match: loopback, Effect: accept, Name: "loopback"},
+		{Match: broken, Effect: Effect{Verdict: Drop}, Name: "invalid"},
+		{Match: v4, Effect: accept, Name: "icmp"},
+		{Match: v6, Effect: accept, Name: "icmpv6"},
+		service("dhcp", Accept, port.UDP, "68", "0.0.0.0/0"),
+	}}}
+	rs.Input.Rules = append(rs.Input.Rules, services...)
+	return rs
+}
+
+func service(name string, verdict Verdict, proto port.Proto, ports string, from ...string) Rule {
+	m := Any()
+	m.Protos = BytesOf(uint8(proto))
+	m.Ports, _ = port.Parse(ports)
+	if len(from) > 0 {
+		m.Peers = addr.Set{}
+	}
+	for _, f := range from {
+		one, err := addr.Parse(f)
+		if err != nil {
+			panic(err)
+		}
+		m.Peers = m.Peers.Union(one)
+	}
+	return Rule{Match: m, Effect: Effect{Verdict: verdict}, Name: name}
+}
+
+// short is a change on one line.
+func (c *Change) short() string {
+	protos := fmt.Sprint(c.Protos.Each())
+	if n := len(c.Protos.Each()); n > 8 {
+		protos = fmt.Sprint(n, " protocols")
+	}
+	types := ""
+	if !c.Types.IsAll() {
+		types = fmt.Sprintf(" %d types", len(c.Types.Each()))
+	}
+	on := strings.Join(c.Excepted(), " ")
+	if !c.Others {
+		on = "only " + strings.Join(c.Interfaces, " ")
+	}
+	peers := c.Peers.String()
+	if missing := addr.All().Minus(c.Peers); len(missing.Prefixes()) < len(c.Peers.Prefixes()) && !c.Peers.IsAll() {
+		peers = "all-but-" + missing.String()
+	}
+	return fmt.Sprintf("%s %s %s%s %s %s not:%s %s -> %s", c.Direction, protos, c.Ports, types, peers, c.States, on, c.A.Words(), c.B.Words())
+}
+
+// TestDiffIsShort: a change that people make is as many lines as it has parts.
+func TestDiffIsShort(t *testing.T) {
+	const voice, more = "10.20.0.0/16", "10.30.0.0/16"
+	old := func(services ...Rule) *Ruleset {
+		return host(append([]Rule{
+			service("speech", Accept, port.UDP, "5060,25000-25399", voice),
+			service("speech", Accept, port.TCP, "5060,554", voice),
+			service("ssh", Accept, port.TCP, "22", "10.1.0.0/24"),
+		}, services...)...)
+	}
+	limited := func(count int) *Ruleset {
+		rs := old()
+		rs.Input.Rules[8].Effect.Limit = Limit{Rate: Rate{count, "minute"}, Burst: count, PerSource: true, Name: "ssh"}
+		return rs
+	}
+	logged := old()
+	logged.Input.Rules = append(logged.Input.Rules, Rule{Match: Any(), Effect: Effect{Verdict: Continue, Log: Log{Rate: Rate{5, "minute"}, Burst: 5, Prefix: "x"}}})
+	closedOutput := old()
+	closedOutput.Output = Chain{Default: Drop, Rules: append(slices.Clone(host().Input.Rules[:5]),
+		service("dns", Accept, port.UDP, "53", "10.0.0.53"), service("dns", Accept, port.TCP, "53", "10.0.0.53"))}
+	for _, c := range []struct {
+		name     string
+		old, new *Ruleset
+		want     string
+	}{
+		{"a zone gains a prefix", old(), host(
+			service("speech", Accept, port.UDP, "5060,25000-25399", voice, more),
+			service("speech", Accept, port.TCP, "5060,554", voice, more),
+			service("ssh", Accept, port.TCP, "22", "10.1.0.0/24")), `
+in [6] 554,5060 10.30.0.0/16 new,untracked not:lo drops it -> accepts it
+in [17] 5060,25000-25399 10.30.0.0/16 new,untracked not:lo drops it -> accepts it`},
+		{"a service moves", old(), host(
+			service("speech", Accept, port.UDP, "5060,25400-25799", voice),
+			service("speech", Accept, port.TCP, "5060,554", voice),
+			service("ssh", Accept, port.TCP, "22", "10.1.0.0/24")), `
+in [17] 25000-25399 10.20.0.0/16 new,untracked not:lo accepts it -> drops it
+in [17] 25400-25799 10.20.0.0/16 new,untracked not:lo drops it -> accepts it`},
+		{"a service moves to everybody", old(), host(
+			service("speech", Accept, port.UDP, "5060,25200-25599"),
+			service("speech", Accept, port.TCP, "5060,554", voice),
+			service("ssh", Accept, port.TCP, "22", "10.1.0.0/24")), `
+in [17] 5060,25200-25399 all-but-10.20.0.0/16 new,untracked not:lo drops it -> accepts it
+in [17] 25400-25599 any new,untracked not:lo drops it -> accepts it
+in [17] 25000-25199 10.20.0.0/16 new,untracked not:lo accepts it -> drops it`},
+		{"an allow is removed", old(service("web", Accept, port.TCP, "80,443")), old(), `
+in [6] 80,443 any new,untracked not:lo accepts it -> drops it`},
+		{"an allow for everybody becomes one for a zone", old(service("web", Accept, port.TCP, "80,443")), old(service("web", Accept, port.TCP, "80,443", voice)), `
+in [6] 80,443 all-but-10.20.0.0/16 new,untracked not:lo accepts it -> drops it`},
+		{"a limit changes", limited(10), limited(20), `
+in [6] 22 10.1.0.0/24 new,untracked not:lo accepts it up to 10/minute per source (burst 10, ssh), then drops it -> accepts it up to 20/minute per source (burst 20, ssh), then drops it`},
+		{"a deny is added", old(), host(append([]Rule{service("scanners", Drop, port.TCP, "0-65535", "10.20.9.0/24"), service("scanners", Drop, port.UDP, "0-65535", "10.20.9.0/24")}, old().Input.Rules[6:]...)...), `
+in [6] 554,5060 10.20.9.0/24 new,untracked not:lo accepts it -> drops it
+in [17] 5060,25000-25399 10.20.9.0/24 new,untracked not:lo accepts it -> drops it`},
+		{"IPv6 is added", old(), host(
+			service("speech", Accept, port.UDP, "5060,25000-25399", voice, "2001:db8:20::/48"),
+			service("speech", Accept, port.TCP, "5060,554", voice, "2001:db8:20::/48"),
+			service("ssh", Accept, port.TCP, "22", "10.1.0.0/24")), `
+in [6] 554,5060 2001:db8:20::/48 new,untracked not:lo drops it -> accepts it
+in [17] 5060,25000-25399 2001:db8:20::/48 new,untracked not:lo drops it -> accepts it`},
+		{"a log is added", old(), logged, `
+in [6] 0-21,23-553,555-5059,5061-65535 any new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [6] 22 all-but-10.1.0.0/24 new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [6] 554,5060 all-but-10.20.0.0/16 new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [17] 0-67,69-5059,5061-24999,25400-65535 any new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [17] 68 ::/0 new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [17] 5060,25000-25399 all-but-10.20.0.0/16 new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [1] 0-65535 252 types any new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [1] 0-65535 4 types ::/0 new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [58] 0-65535 246 types any new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in [58] 0-65535 10 types 0.0.0.0/0 new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it
+in 252 protocols 0-65535 any new,untracked not:lo drops it -> logs it as "x" at 5/minute, then drops it`},
+		{"output is closed", old(), closedOutput, `
+out [6 17] 0-52,54-65535 any new,untracked not:lo accepts it -> drops it
+out [6 17] 53 all-but-10.0.0.53 new,untracked not:lo accepts it -> drops it
+out [1 6 17 58] 0-65535 any invalid not:lo accepts it -> drops it
+out [1] 0-65535 252 types any new,untracked not:lo accepts it -> drops it
+out [1] 0-65535 4 types ::/0 new,untracked not:lo accepts it -> drops it
+out [58] 0-65535 246 types any new,untracked not:lo accepts it -> drops it
+out [58] 0-65535 10 types 0.0.0.0/0 new,untracked not:lo accepts it -> drops it
+out 252 protocols 0-65535 any new,invalid,untracked not:lo accepts it -> drops it`},
+		{"everything is closed", &Ruleset{Input: Chain{Default: Accept}}, host(), `
+in 253 protocols 0-65535 any new,invalid,untracked not:lo accepts it -> drops it
+in [17] 0-67,69-65535 any new,untracked not:lo accepts it -> drops it
+in [17] 68 ::/0 new,untracked not:lo accepts it -> drops it
+in [1 17 58] 0-65535 any invalid not:lo accepts it -> drops it
+in [1] 0-65535 252 types any new,untracked not:lo accepts it -> drops it
+in [1] 0-65535 4 types ::/0 new,untracked not:lo accepts it -> drops it
+in [58] 0-65535 246 types any new,untracked not:lo accepts it -> drops it
+in [58] 0-65535 10 types 0.0.0.0/0 new,untracked not:lo accepts it -> drops it`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var lines []string
+			changes := Diff(c.old, c.new)
+			for i := range changes {
+				lines = append(lines, changes[i].short())
+			}
+			if got := strings.Join(lines, "\n"); got != strings.TrimSpace(c.want) {
+				t.Errorf("got:\n%s", got)
+			}
+		})
+	}
+}
+
+// TestDecidersAreExact: the rules that are named for a change are those that decide about
+// some packet of it.
+func TestDecidersAreExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := genRuleset(t), genRuleset(t)
+		changes := Diff(a, b)
+		rs := a
+		if rapid.Bool().Draw(t, "the other") {
+			rs = b
+		}
+		named := Deciders(rs, changes)
+		seen := make([]map[*Rule]bool, len(changes))
+		corners(func(p Packet) bool {
+			for i := range changes {
+				if changes[i].Has(p) {
+					if seen[i] == nil {
+						seen[i] = map[*Rule]bool{}
+					}
+					seen[i][rs.Decider(p)] = true
+				}
+			}
+			return true
+		})
+		for i := range changes {
+			for _, r := range named[i] {
+				if !seen[i][r] && !decidesAbout(rs, r, &changes[i]) {
+					t.Fatalf("rule %v decides about nothing in %s", r, changes[i].short())
+				}
+				delete(seen[i], r)
+			}
+			if len(seen[i]) > 0 {
+				t.Fatalf("%d rules are not named that decide in %s", len(seen[i]), changes[i].short())
+			}
+		}
+	})
+}
+
+// decidesAbout looks in every cell of c for a packet about which r decides.
+func decidesAbout(rs *Ruleset, r *Rule, c *Change) bool {
+	return !cornersOf(c.Direction, testPorts, func(p Packet) bool { return !c.Has(p) || rs.Decider(p) != r })
+}
+
+// voiceHost has 160 networks, each with ports of its own in small runs over all of them: the
+// shape of a large media host.
+func voiceHost(shift int) *Ruleset {
+	rs := host()
+	for class := range 160 {
+		for _, proto := range []port.Proto{port.TCP, port.UDP} {
+			m := Any()
+			m.Protos = BytesOf(uint8(proto))
+			m.Peers = addr.Of(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(class), 0, 0}), 16))
+			first := uint16(1024 + class*400 + shift)
+			m.Ports = port.Of(port.Range{First: first, Last: first + 99}, port.Single(5060), port.Range{First: first + 200, Last: first + 249})
+			rs.Input.Rules = append(rs.Input.Rules, Rule{Match: m, Effect: Effect{Verdict: Accept}})
+		}
+	}
+	return rs
+}
+
+func BenchmarkProve(b *testing.B) {
+	x, y := voiceHost(0), voiceHost(0)
+	for b.Loop() {
+		if p := Prove(x, y); p.Counterexample != nil {
+			b.Fatal(p.Counterexample.Words("x", "y"))
+		}
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	x, y := voiceHost(0), voiceHost(2)
+	n := 0
+	for b.Loop() {
+		n = len(Diff(x, y))
+	}
+	b.ReportMetric(float64(n), "changes")
+}
+
+func BenchmarkDeciders(b *testing.B) {
+	x, y := voiceHost(0), voiceHost(2)
+	changes := Diff(x, y)
+	for b.Loop() {
+		Deciders(y, changes)
+	}
+}

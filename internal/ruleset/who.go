@@ -1,0 +1,169 @@
+package ruleset
+
+import (
+	"slices"
+	"strconv"
+
+	"portolan/internal/port"
+)
+
+// An Area is packets about which one rule decides. Logs, and what happens beyond a limit, may
+// differ within it.
+type Area struct {
+	Change       // its B is the decision about its Example; its A has no meaning
+	Rule   *Rule // nil for the default
+}
+
+// Areas cuts the packets of one direction by the rule that is their Decider: every packet is
+// in one area.
+func Areas(rs *Ruleset, direction Direction) []Area {
+	var out []Area
+	for _, a := range rs.areas(direction, func(int) bool { return true }) {
+		a.B = rs.Decide(a.Example)
+		out = append(out, a)
+	}
+	return out
+}
+
+// areas are Areas without their decisions, as if the rules that matter does not name were
+// not there. Each rule gets an effect that only it has, so that the difference to a ruleset
+// that does something else everywhere is a map of who decides where.
+func (rs *Ruleset) areas(direction Direction, matter func(int) bool) []Area {
+	rules := rs.Chain(direction).Rules
+	var marked Ruleset
+	chain := marked.Chain(direction)
+	chain.Default = Accept
+	for i := range rules {
+		if r := &rules[i]; r.Effect.Verdict != Continue && matter(i) {
+			chain.Rules = append(chain.Rules, Rule{Match: r.Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}})
+		}
+	}
+	unlike := &Ruleset{Input: Chain{Default: Drop}, Output: Chain{Default: Drop}}
+	var out []Area
+	for _, c := range diffOf(direction, &marked, unlike) {
+		area := Area{Change: c}
+		if n, err := strconv.Atoi(c.A[0].Log.Prefix); err == nil {
+			area.Rule = &rules[n]
+		}
+		out = append(out, area)
+	}
+	return out
+}
+
+// Deciders are, for each change, the rules of rs that give a packet of it its verdict, in
+// their order, and nil behind them when the default decides about some. It is exact: a rule
+// is named when there is a packet in the change of which it is the Decider.
+func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
+	out := make([][]*Rule, len(changes))
+	for _, direction := range []Direction{In, Out} {
+		rules := rs.Chain(direction).Rules
+		bounds := make([]port.Range, len(rules))
+		for i := range rules {
+			bounds[i] = span(rules[i].Match.Ports)
+		}
+		for k := range changes {
+			c := &changes[k]
+			if c.Direction != direction {
+				continue
+			}
+			near := span(c.Ports)
+			some := 0
+			areas := rs.areas(direction, func(i int) bool {
+				meets := bounds[i].Overlaps(near) && c.meets(&rules[i].Match)
+				if meets {
+					some++
+				}
+				return meets
+			})
+			if some == 0 {
+				out[k] = []*Rule{nil}
+				continue
+			}
+			decides, rest := map[*Rule]bool{}, false
+			for i := range areas {
+				switch a := &areas[i]; {
+				case a.Rule != nil && decides[a.Rule], a.Rule == nil && rest:
+				case !a.overlaps(c):
+				case a.Rule == nil:
+					rest = true
+				default:
+					decides[a.Rule] = true
+				}
+			}
+			for i := range rules {
+				if decides[&rules[i]] {
+					out[k] = append(out[k], &rules[i])
+				}
+			}
+			if rest {
+				out[k] = append(out[k], nil)
+			}
+		}
+	}
+	return out
+}
+
+// span is from the first to the last port of s; a range without ports for none.
+func span(s port.Set) port.Range {
+	ranges := s.Ranges()
+	if len(ranges) == 0 {
+		return port.Range{First: 1}
+	}
+	return port.Range{First: ranges[0].First, Last: ranges[len(ranges)-1].Last}
+}
+
+// meets reports whether a packet can be in both c and m.
+func (c *Change) meets(m *Match) bool {
+	if c.States&m.States == 0 || c.Protos.Intersect(m.Protos) == (Bytes{}) || c.Ports.Intersect(m.Ports).IsEmpty() {
+		return false
+	}
+	on := c.Others && m.Interfaces.IsAll()
+	for _, name := range c.Interfaces {
+		on = on || m.Interfaces.Has(name)
+	}
+	for _, name := range m.Interfaces.names {
+		on = on || c.Others && !slices.Contains(c.named, name)
+	}
+	both := c.match().Intersect(*m)
+	return on && both.possible()
+}
+
+// overlaps reports whether a packet is in both c and o, which have the same direction.
+func (c *Change) overlaps(o *Change) bool {
+	if c.States&o.States == 0 || c.Protos.Intersect(o.Protos) == (Bytes{}) || c.Ports.Intersect(o.Ports).IsEmpty() {
+		return false // what most of them differ in
+	}
+	on := c.Others && o.Others
+	for _, name := range c.Interfaces {
+		on = on || o.on(name)
+	}
+	for _, name := range o.Interfaces {
+		on = on || c.on(name)
+	}
+	both := c.match().Intersect(o.match())
+	return on && both.possible()
+}
+
+// possible reports whether a packet can match m, its interfaces aside.
+func (m *Match) possible() bool {
+	if m.States == 0 || m.Peers.IsEmpty() || m.Ports.IsEmpty() || m.SourcePorts.IsEmpty() || m.Types == (Bytes{}) {
+		return false
+	}
+	for _, n := range m.Protos.Each() {
+		switch kindOf(n) {
+		case withPorts:
+			if m.Types.IsAll() {
+				return true
+			}
+		case withTypes:
+			if m.anyPort() {
+				return true
+			}
+		default:
+			if m.anyPort() && m.Types.IsAll() {
+				return true
+			}
+		}
+	}
+	return false
+}
