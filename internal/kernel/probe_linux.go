@@ -76,8 +76,12 @@ func (s side) set() string {
 
 // recorder is a table that writes down which probes come through. "arrived" counts all of
 // them before any rule; "passed" stands behind every filter, notes the packet and drops it,
-// so that no service, no answer, no neighbour and no connection entry is needed.
-func recorder() string {
+// so that no service, no answer, no neighbour and no connection entry is needed. It looks at
+// the directions of the probes alone, so that others' packets of the other one go their way.
+func recorder(probes []Probe) string {
+	asked := func(out bool) bool {
+		return slices.ContainsFunc(probes, func(p Probe) bool { return p.Out == out })
+	}
 	var sets strings.Builder
 	last := map[bool]string{}
 	for _, s := range sides {
@@ -93,28 +97,30 @@ func recorder() string {
 		last[s.out] += fmt.Sprintf("\t\t%sname { %q, %q } meta l4proto { 6, 17 } add @%s { %s %s . meta l4proto . th sport . th dport . meta %s } counter name \"passed\" drop\n",
 			iface, HostInterface, OtherInterface, s.set(), family, end, iface)
 	}
+	var chains strings.Builder
+	for _, d := range []struct {
+		out              bool
+		name, hook, last string
+		iface            string
+	}{{false, "in", "prerouting", "input", "iifname"}, {true, "out", "output", "output", "oifname"}} {
+		if asked(d.out) {
+			fmt.Fprintf(&chains, `	chain %[1]s_first {
+		type filter hook %[2]s priority -500; policy accept;
+		%[4]s { "%[5]s", "%[6]s" } meta l4proto { 6, 17 } counter name "arrived"
+	}
+	chain %[1]s_last {
+		type filter hook %[3]s priority 1000; policy accept;
+%[7]s	}
+`, d.name, d.hook, d.last, d.iface, HostInterface, OtherInterface, last[d.out])
+		}
+	}
 	return fmt.Sprintf(`table inet %[1]s
 delete table inet %[1]s
 table inet %[1]s {
 	counter arrived { }
 	counter passed { }
-%[2]s
-	chain in_first {
-		type filter hook prerouting priority -500; policy accept;
-		iifname { "%[3]s", "%[4]s" } meta l4proto { 6, 17 } counter name "arrived"
-	}
-	chain out_first {
-		type filter hook output priority -500; policy accept;
-		oifname { "%[3]s", "%[4]s" } meta l4proto { 6, 17 } counter name "arrived"
-	}
-	chain in_last {
-		type filter hook input priority 1000; policy accept;
-%[5]s	}
-	chain out_last {
-		type filter hook output priority 1000; policy accept;
-%[6]s	}
-}
-`, recorderTable, sets.String(), HostInterface, OtherInterface, last[false], last[true])
+%[2]s%[3]s}
+`, recorderTable, sets.String(), chains.String())
 }
 
 // Sweep sends one packet from the given source to every TCP port and every UDP port of the
@@ -155,7 +161,7 @@ func (l *Link) Try(probes ...Probe) (seen []*Seen, err error) {
 		return nil
 	}
 	for range 3 {
-		if _, err = Run(recorder(), "nft", "-f", "-"); err != nil {
+		if _, err = Run(recorder(probes), "nft", "-f", "-"); err != nil {
 			return nil, err
 		}
 		// Two processors halve the time, which is nearly all the kernel's.
@@ -176,7 +182,7 @@ func (l *Link) Try(probes ...Probe) (seen []*Seen, err error) {
 // Repeat sends n packets from one source to one port and tells how many came through.
 func (l *Link) Repeat(proto uint8, from netip.Addr, port uint16, n int) (int, error) {
 	p := Probe{Peer: from, Ports: slices.Repeat([]uint16{port}, n)}.complete()
-	if _, err := Run(recorder(), "nft", "-f", "-"); err != nil {
+	if _, err := Run(recorder([]Probe{p}), "nft", "-f", "-"); err != nil {
 		return 0, err
 	}
 	if err := l.send(p, proto); err != nil {
