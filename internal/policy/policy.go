@@ -25,7 +25,7 @@ const RuleName = "policy"
 const (
 	// MaxSize is the most bytes a policy may have.
 	MaxSize = 256 << 10
-	// MaxAllows is the most allows, denies and connects together a policy may have.
+	// MaxAllows is the most allows, denies and connects that a policy may have together.
 	MaxAllows = 1000
 	// MaxFileSize is the most bytes a file of addresses may have, and MaxFiles is how many
 	// such files a policy may name.
