@@ -71,7 +71,7 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag
 		}
 		doors, _ := f.near(c.Proto, c.Ports)
 		for _, d := range doors {
-			if d.allow < 0 || c.Service == ssh && d.Effect.Limit != (ruleset.Limit{}) || !f.letsIn(d, c) || p.publicToo(c) {
+			if d.allow < 0 || !d.opens() || c.Service == ssh && d.Effect.Limit != (ruleset.Limit{}) || !f.letsIn(d, c) || p.publicToo(c) {
 				continue
 			}
 			word := f.openedBy(d, c)

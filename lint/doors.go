@@ -14,8 +14,8 @@ func sorted(doors []*door) []*door {
 	return doors
 }
 
-// others are the doors to ports of own that are kept, and all that are shut, in the order of
-// the rules; false when there is too much to look at.
+// others are the doors to ports of own that are kept, and all that do not open, in the order
+// of the rules; false when there is too much to look at.
 func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 	var out []*door
 	for _, d := range own {
@@ -24,7 +24,7 @@ func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 			return nil, false
 		}
 		for _, o := range near {
-			if o.drops() || keep(o) {
+			if !o.opens() || keep(o) {
 				out = append(out, o)
 			}
 		}
@@ -41,7 +41,9 @@ func mayCover(own, others []*door) bool {
 		if names := d.Match.Interfaces.Names(); len(names) > 0 {
 			p.Interface = names[0]
 		}
-		if !slices.ContainsFunc(others, func(o *door) bool { return !o.limited() && o.Match.Has(p) && (!o.drops() || o.at < d.at) }) {
+		if !slices.ContainsFunc(others, func(o *door) bool {
+			return o.Match.Has(p) && (o.opens() && !o.limited() || o.drops() && o.at < d.at)
+		}) {
 			return false
 		}
 	}
@@ -95,7 +97,7 @@ func (f *firewall) covering(own, others []*door) []*door {
 	var allows []int
 	var shut []*door
 	for _, o := range others {
-		if o.drops() {
+		if !o.opens() {
 			shut = append(shut, o)
 			continue
 		}
@@ -113,7 +115,7 @@ func (f *firewall) covering(own, others []*door) []*door {
 	if f.same(sorted(slices.Concat(own, shut)), shut, true) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(others), func(o *door) bool { return o.drops() || !slices.ContainsFunc(own, o.meets) })
+	return slices.DeleteFunc(slices.Clone(others), func(o *door) bool { return !o.opens() || !slices.ContainsFunc(own, o.meets) })
 }
 
 // meets reports whether a packet can come to both doors.

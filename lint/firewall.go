@@ -42,8 +42,8 @@ type run struct {
 	doors []*door
 }
 
-// A door is one rule that accepts packets of new connections, or drops them, for one
-// protocol.
+// A door is one rule that accepts packets of new connections, drops them, or logs them for an
+// allow or a deny, for one protocol.
 type door struct {
 	*ruleset.Rule
 	at    int // where the rule stands in the ruleset
@@ -53,6 +53,9 @@ type door struct {
 	allow int // index of the allow that asked for it; -1 for a rule of every ruleset, and of a deny
 	deny  int // index of the deny that asked for it, or -1
 }
+
+// opens reports whether the door lets in those that come to it.
+func (d *door) opens() bool { return d.Effect.Verdict == ruleset.Accept }
 
 // drops reports whether the door is shut to those that come to it.
 func (d *door) drops() bool { return d.Effect.Verdict == ruleset.Drop }
@@ -94,10 +97,13 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	for i := range rs.Input.Rules {
 		r := &rs.Input.Rules[i]
 		m := &r.Match
-		if r.Effect.Verdict == ruleset.Continue || m.States&ruleset.New == 0 || !m.Types.IsAll() || m.Peers.IsEmpty() || slices.Equal(m.Interfaces.Names(), onLo) {
+		if m.States&ruleset.New == 0 || !m.Types.IsAll() || m.Peers.IsEmpty() || slices.Equal(m.Interfaces.Names(), onLo) {
 			continue
 		}
 		allow, deny := index(allows, r.Name), index(denies, r.Name)
+		if r.Effect.Verdict == ruleset.Continue && allow < 0 && deny < 0 {
+			continue // it logs what nothing decides
+		}
 		from := slices.IndexFunc(known[r.Name], func(i int) bool { return f.from[i].Equal(m.Peers) })
 		if from < 0 {
 			from = len(known[r.Name])
@@ -108,7 +114,7 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 			if m.Protos.Has(uint8(proto)) {
 				d := &door{r, i, proto, m.Ports.Ranges(), known[r.Name][from], allow, deny}
 				doors[proto] = append(doors[proto], d)
-				if allow >= 0 {
+				if allow >= 0 && d.opens() {
 					f.of[allow] = append(f.of[allow], d)
 				}
 			}
@@ -220,7 +226,7 @@ func (f *firewall) runs(proto port.Proto, ports port.Range) ([]run, bool) {
 	return out, len(out) > 0
 }
 
-// near are the doors to any of the ports, those that are shut too, in the order of the
+// near are the doors to any of the ports, those that do not open too, in the order of the
 // rules; false when the policy is too large to say.
 func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
 	var out []*door
@@ -251,9 +257,11 @@ func sourceKey(doors []*door) string {
 		}
 		return "\xff" + string(key)
 	}
-	ids := make([]int, len(doors))
-	for i, d := range doors {
-		ids[i] = d.from
+	ids := make([]int, 0, len(doors))
+	for _, d := range doors {
+		if d.opens() {
+			ids = append(ids, d.from)
+		}
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
@@ -281,7 +289,7 @@ func (f *firewall) union(key string, doors []*door) (addr.Set, bool) {
 	}
 	var ranges []addr.Range
 	for _, d := range doors {
-		if d.drops() {
+		if !d.opens() {
 			continue
 		}
 		from, ok := f.through(doors, d)

@@ -54,7 +54,7 @@ func (p *Pass) wayIn() (outside, nowhereOnly, denied []*door) {
 			return nil, nil, nil
 		}
 		for _, d := range doors {
-			if d.drops() || p.firewall.from[d.from].Intersect(heard(c)).IsEmpty() {
+			if !d.opens() || p.firewall.from[d.from].Intersect(heard(c)).IsEmpty() {
 				continue
 			}
 			switch from, ok := p.firewall.arrivals(d, c); {

@@ -52,7 +52,7 @@ func (p *Pass) holed(c *inventory.Claim, deny int) (diag.Diagnostic, bool) {
 	var closed []port.Range
 	var by *door
 	for _, r := range runs {
-		at := slices.IndexFunc(r.doors, func(d *door) bool { return d.deny == deny })
+		at := slices.IndexFunc(r.doors, func(d *door) bool { return d.deny == deny && d.drops() })
 		if at < 0 {
 			continue
 		}

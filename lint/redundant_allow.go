@@ -59,7 +59,7 @@ func (f *firewall) shadowed(a *policy.Allow, own, others []*door) diag.Diagnosti
 	}
 	var names []string
 	for _, o := range others {
-		if o.deny < 0 || o.at > own[0].at || !slices.ContainsFunc(own, o.meets) {
+		if o.deny < 0 || !o.drops() || o.at > own[0].at || !slices.ContainsFunc(own, o.meets) {
 			continue
 		}
 		deny := &f.Denies[o.deny]

@@ -80,8 +80,8 @@ func (f *firewall) closing(claims []*inventory.Claim) []diag.Related {
 	for _, c := range claims {
 		doors, _ := f.near(c.Proto, c.Ports)
 		for i, d := range doors {
-			below := func(o *door) bool { return !o.drops() && o.meets(d) }
-			if d.deny >= 0 && !seen[d.deny] && f.spend(len(doors)) && slices.ContainsFunc(doors[i:], below) && len(out) < maxPartners {
+			below := func(o *door) bool { return o.opens() && o.meets(d) }
+			if d.deny >= 0 && d.drops() && !seen[d.deny] && f.spend(len(doors)) && slices.ContainsFunc(doors[i:], below) && len(out) < maxPartners {
 				seen[d.deny] = true
 				out = append(out, diag.Related{Span: f.Denies[d.deny].Name.Span, Message: "this drops what an allow below it opens"})
 			}

@@ -100,6 +100,7 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 		return nil, "", err
 	}
 	rules, diags := compile.Ruleset(p, found.inventory)
+	diags = append(diags, lockedOut(p, rules, found.inventory, len(paths) > 0)...)
 	if err := a.refuse(append(found.diags, diags...), "nothing is written while the configuration has errors"); err != nil {
 		return nil, "", &exitError{exitFindings, err}
 	}
