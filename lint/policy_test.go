@@ -411,7 +411,7 @@ func TestLockedOut(t *testing.T) {
 		inv := listening(t, "sshd ssh admin 5060/tcp "+rapid.SampledFrom([]string{"*", "0.0.0.0", "fd00::9"}).Draw(r, "bind"))
 		rules, _ := compile.Ruleset(p, inv)
 		open := false
-		for _, from := range cornerFrom {
+		for _, from := range append([]string{"fd00::2"}, cornerFrom...) {
 			for _, name := range []string{"eth0", "eth1", "eth2"} {
 				packet := ruleset.Packet{Interface: name, State: ruleset.New, Proto: 6, Peer: netip.MustParseAddr(from), Port: 5060}
 				open = open || !nowhere.Contains(packet.Peer) && heard(&inv.Claims[0]).Contains(packet.Peer) && rules.Decide(packet).Verdict() == ruleset.Accept
