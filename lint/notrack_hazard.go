@@ -3,7 +3,6 @@ package lint
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"portolan/internal/addr"
 	"portolan/internal/diag"
@@ -138,11 +137,11 @@ func (p *Pass) untrackedBounds(allow int, ports port.Set) {
 			continue
 		}
 		p.report(diag.Diagnostic{
-			Message: fmt.Sprintf("%s of allow %q counts every packet: notrack of allow %q covers its ports", strings.Join(what, ", "), b.Name.Text, a.Name.Text),
+			Message: fmt.Sprintf("%s of allow %q %s every packet: notrack of allow %q covers its ports", and(what), b.Name.Text, plural(len(what), "counts", "count"), a.Name.Text),
 			Span:    at,
 			Related: []diag.Related{{Span: a.NoTrack, Message: "connection tracking is kept away here"}},
 			Notes:   []string{"without connection tracking no packet is known to belong to a call, so that each is asked again"},
-			Help:    "leave notrack out, or take it out of allow " + fmt.Sprintf("%q", b.Name.Text),
+			Help:    fmt.Sprintf("leave notrack out, or take %s out of allow %q", and(what), b.Name.Text),
 		})
 	}
 }

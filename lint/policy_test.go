@@ -13,6 +13,7 @@ import (
 	"portolan/internal/addr"
 	"portolan/internal/compile"
 	"portolan/internal/diag"
+	"portolan/internal/host"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/port"
@@ -455,5 +456,58 @@ func BenchmarkHostilePolicy(b *testing.B) {
 	rules, _ := compile.Ruleset(p, inv)
 	for b.Loop() {
 		Run(inv, nil, Options{Policy: p, Rules: rules})
+	}
+}
+
+// TestUntrackedEphemeralPorts: answers are lost where the system hands out untracked ports,
+// unless the allow is for everybody.
+func TestUntrackedEphemeralPorts(t *testing.T) {
+	inv := listening(t, sshd, "ms rtp public 30000-39999/udp *")
+	for from, want := range map[string]bool{"from = [zone.ops]\n": true, "": false} {
+		p := loaded(t, opsSSH+"allow \"media\" {\n service = \"ms\"\n"+from+" notrack = true\n}")
+		rules, _ := compile.Ruleset(p, inv)
+		found := false
+		for _, d := range Run(inv, []host.Facts{linux()}, Options{Policy: p, Rules: rules}) {
+			if d.Rule == "notrack-hazard" {
+				found = true
+				if want := `notrack of allow "media" covers 32768-39999, which linux hands out to any program`; d.Message != want {
+					t.Errorf("got  %s\nwant %s", d.Message, want)
+				}
+			}
+		}
+		if found != want {
+			t.Errorf("%q: %v", from, found)
+		}
+	}
+}
+
+// TestUnreachablePeers holds which connections are said to be closed.
+func TestUnreachablePeers(t *testing.T) {
+	inv := listening(t, sshd)
+	for i, peer := range []string{"10.0.0.9", "db.example", "127.0.0.1", "2001:db8::9"} {
+		inv.Claims = append(inv.Claims, inventory.Claim{Service: "pbx", Listen: fmt.Sprintf("p%d", i), Direction: inventory.Connect, Proto: port.TCP,
+			Ports: port.Single(uint16(1000 + i)), NominalFirst: 1000 + i, NominalLast: 1000 + i, Peer: peer, Span: at("35000")})
+	}
+	const drop = "default { output = \"drop\" }\n"
+	ask := "connect \"dns\" { ports = [\"53/udp\"] }\n"
+	for text, want := range map[string][]string{
+		"":                            nil,
+		drop + "connect \"all\" {}\n": {"no connect lets out questions for names, and pbx has the peer db.example"},
+		drop + ask:                    {"no connect lets out p0 1000/tcp of pbx to 10.0.0.9", "no connect lets out p1 1001/tcp of pbx to db.example", "no connect lets out p3 1003/tcp of pbx to 2001:db8::9"},
+		drop + ask + "connect \"x\" {\n service = \"pbx\"\n to = [\"10.0.0.0/8\"]\n}\n": {"no connect lets out p3 1003/tcp of pbx to 2001:db8::9"},
+		"default { ipv6 = \"off\" }\n": {"no connect lets out p3 1003/tcp of pbx to 2001:db8::9"},
+	} {
+		p := loaded(t, opsSSH+text)
+		rules, _ := compile.Ruleset(p, inv)
+		var got []string
+		for _, d := range Run(inv, nil, Options{Policy: p, Rules: rules}) {
+			if d.Rule == "unreachable-peer" {
+				got = append(got, d.Message)
+			}
+		}
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", text, d)
+		}
 	}
 }
