@@ -38,6 +38,8 @@ const (
 	// is named.
 	MaxRanges = 200_000
 
+	maxFilesSize = 4 * MaxFileSize // bytes of all files of addresses
+
 	maxDepth    = 8   // brackets in brackets; the language needs two
 	maxFindings = 50  // beyond that nobody reads on
 	maxName     = 64  // bytes of the name of a zone or an allow

@@ -50,6 +50,7 @@ type zoning struct {
 	state  map[string]int
 	left   int                 // ranges that the zones may still hold; below 0 when that was said
 	files  map[string]addr.Set // by name as written
+	bytes  int                 // of the files that were read
 }
 
 // spend takes ranges from what is left; false when there are too many, which is said once.
@@ -172,7 +173,7 @@ func (z *zoning) file(w Word) addr.Set {
 	}
 	z.files[w.Text] = addr.Set{}
 	switch {
-	case z.left < 0:
+	case z.left < 0 || z.bytes > maxFilesSize:
 		return addr.Set{}
 	case strings.ContainsFunc(w.Text, func(r rune) bool { return !unicode.IsPrint(r) }):
 		z.wrong(w.Span, "use printable characters", "this cannot be the name of a file")
@@ -196,7 +197,14 @@ func (z *zoning) file(w Word) addr.Set {
 		z.wrong(w.Span, "is this the right file?", "%s is larger than %d MiB, the most that a file of addresses may have", f.Name, MaxFileSize>>20)
 		return addr.Set{}
 	}
-	if i := bytes.IndexByte(f.Text, 0); i >= 0 {
+	before := z.bytes
+	if z.bytes += len(f.Text); z.bytes > maxFilesSize {
+		if before <= maxFilesSize {
+			z.wrong(w.Span, "is this the right file?", "the files of addresses together are larger than %d MiB", maxFilesSize>>20)
+		}
+		return addr.Set{}
+	}
+	if bytes.IndexByte(f.Text, 0) >= 0 {
 		z.wrong(w.Span, "name a file with an address, a prefix or a range on each line", "%s is not text", f.Name)
 		return addr.Set{}
 	}

@@ -154,6 +154,10 @@ func TestHostileZones(t *testing.T) {
 		fmt.Fprintf(&big, "10.%d.%d.%d\n", i>>15, i>>7&255, i<<1&255)
 	}
 	files := map[string]string{"big": big.String(), "huge": big.String() + big.String() + "10.0.0.1\n"}
+	comment := "10.0.0.1\n#" + strings.Repeat("#", MaxFileSize-100)
+	for i := range 6 {
+		files[fmt.Sprintf("c%d", i)] = comment
+	}
 	for i := range 200 {
 		fmt.Fprintf(&wide, "zone \"z%d\" { files = [\"f%d\"] }\n", i, i)
 		files[fmt.Sprintf("f%d", i)] = "10.0.0.1\n"
@@ -164,6 +168,7 @@ func TestHostileZones(t *testing.T) {
 		{"a file", `zone "a" { files = ["big"] }`, ""},
 		{"a file in many zones", `zone "a" { files = ["big"] }` + "\n" + `zone "b" { files = ["big"] }` + "\n" + `zone "c" { files = ["big"] }`, "the zones together hold more than 200000 address ranges"},
 		{"a huge file", `zone "a" { files = ["huge"] }`, "huge holds more than 200000 address ranges"},
+		{"large files", `zone "a" { files = ["c0", "c1", "c2", "c3", "c4", "c5"] }`, "the files of addresses together are larger than 32 MiB"},
 		{"many files", wide.String(), "more than 100 files of addresses in one policy"},
 	} {
 		begin := time.Now()
