@@ -5,9 +5,12 @@ import (
 	"slices"
 	"strconv"
 
+	"portolan/internal/addr"
 	"portolan/internal/diag"
 	"portolan/internal/inventory"
+	"portolan/internal/policy"
 	"portolan/internal/port"
+	"portolan/internal/ruleset"
 	"portolan/internal/source"
 )
 
@@ -68,7 +71,7 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag
 		}
 		doors, _ := f.near(c.Proto, c.Ports)
 		for _, d := range doors {
-			if d.allow < 0 || c.Service == ssh && d.limited() || !f.letsIn(d, c) || p.publicToo(c) {
+			if d.allow < 0 || !d.opens() || c.Service == ssh && d.Effect.Limit != (ruleset.Limit{}) || !f.letsIn(d, c) || p.publicToo(c) {
 				continue
 			}
 			word := f.openedBy(d, c)
@@ -97,12 +100,13 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag
 		}
 		d := diag.Diagnostic{Span: e.word, Label: "this opens " + plural(len(names), "it", "them")}
 		whom := "everybody"
-		for _, ref := range a.From {
-			if zone := f.zone(ref.Text); zone != nil && isPublic(zone.Sources) {
-				whom = "the public addresses of zone " + strconv.Quote(ref.Text)
-				d.Related = append(d.Related, diag.Related{Span: ref.Span, Message: "more addresses of the Internet than one operator has"})
-				break
-			}
+		if ref := f.publicWord(a); ref != nil {
+			whom = "the public addresses of " + f.peerWords(ref)
+			d.Related = append(d.Related, diag.Related{Span: ref.Span, Message: "more addresses of the Internet than one operator has"})
+		}
+		by := e.door.Match.Interfaces.Names()
+		if len(by) > 0 {
+			whom += " who comes by " + some(by)
 		}
 		d.Message = fmt.Sprintf("allow %q opens %s to %s", a.Name.Text, some(names), whom)
 		for i, c := range e.claims {
@@ -112,6 +116,12 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag
 			finish(&d, c)
 		}
 		d.Help = or(f.narrow(e.door.allow), f.leaveOut(e))
+		if len(by) > 0 { // which network is behind an interface is not known
+			d.Notes = append(d.Notes, "which networks are behind "+some(by)+" is not known here")
+			if d.Severity--; d.Severity < diag.Info {
+				continue
+			}
+		}
 		p.report(d)
 	}
 }
@@ -154,13 +164,35 @@ func (f *firewall) openedBy(d *door, c *inventory.Claim) source.Span {
 	return a.Name.Span
 }
 
+// publicWord is the zone or the address in from that is most of the Internet; nil when there
+// is none.
+func (f *firewall) publicWord(a *policy.Allow) *policy.Word {
+	for i := range a.From {
+		ref := &a.From[i]
+		if zone := f.zone(ref.Text); zone != nil {
+			if isPublic(zone.Sources) {
+				return ref
+			}
+		} else if s, err := addr.Parse(ref.Text); err == nil && isPublic(s) {
+			return ref
+		}
+	}
+	return nil
+}
+
+// peerWords name a zone or an address of a list.
+func (f *firewall) peerWords(ref *policy.Word) string {
+	if f.zone(ref.Text) != nil {
+		return "zone " + strconv.Quote(ref.Text)
+	}
+	return ref.Text
+}
+
 // narrow says how to keep the public out of an allow.
 func (f *firewall) narrow(allow int) string {
 	a := &f.Allows[allow]
-	for _, ref := range a.From {
-		if zone := f.zone(ref.Text); zone != nil && isPublic(zone.Sources) && len(a.From) > 1 {
-			return "leave zone." + ref.Text + " out of from"
-		}
+	if ref := f.publicWord(a); ref != nil && len(a.From) > 1 {
+		return "leave " + ref.Span.Text() + " out of from"
 	}
 	for i := range f.Zones {
 		if z := &f.Zones[i]; !isPublic(z.Sources) {

@@ -14,8 +14,8 @@ func sorted(doors []*door) []*door {
 	return doors
 }
 
-// others are the doors to ports of own that are kept, in the order of the rules; false when
-// there is too much to look at.
+// others are the doors to ports of own that are kept, and all that do not open, in the order
+// of the rules; false when there is too much to look at.
 func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 	var out []*door
 	for _, d := range own {
@@ -24,7 +24,7 @@ func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 			return nil, false
 		}
 		for _, o := range near {
-			if keep(o) {
+			if !o.opens() || keep(o) {
 				out = append(out, o)
 			}
 		}
@@ -32,13 +32,18 @@ func (f *firewall) others(own []*door, keep func(*door) bool) ([]*door, bool) {
 	return slices.Compact(sorted(out)), true
 }
 
-// mayCover asks a few packets whether doors without a limit may let in all that comes
-// through own. A packet that none lets in needs no proof.
+// mayCover asks a few packets whether doors without a limit may let in, or keep out before,
+// all that comes to own. A packet of which that is not so needs no proof.
 func mayCover(own, others []*door) bool {
 	for _, d := range own {
 		from := d.Match.Peers.Ranges()[0].First
 		p := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(d.proto), Peer: from, Port: d.ports[0].First}
-		if !slices.ContainsFunc(others, func(o *door) bool { return !o.limited() && o.Match.Has(p) }) {
+		if names := d.Match.Interfaces.Names(); len(names) > 0 {
+			p.Interface = names[0]
+		}
+		if !slices.ContainsFunc(others, func(o *door) bool {
+			return o.Match.Has(p) && (o.opens() && !o.limited() || o.drops() && o.at < d.at)
+		}) {
 			return false
 		}
 	}
@@ -70,10 +75,13 @@ func (f *firewall) same(a, b []*door, unlimited bool) bool {
 	}
 	rules := func(doors []*door) *ruleset.Ruleset {
 		rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop}}
-		for _, d := range doors {
+		for i, d := range doors {
+			if i > 0 && doors[i-1].at == d.at {
+				continue // a rule about both protocols
+			}
 			e := d.Effect
 			if unlimited {
-				e.Limit = ruleset.Limit{}
+				e.Limit, e.Connections = ruleset.Limit{}, ruleset.Connections{}
 			}
 			rs.Input.Rules = append(rs.Input.Rules, ruleset.Rule{Match: d.Match, Effect: e})
 		}
@@ -83,26 +91,36 @@ func (f *firewall) same(a, b []*door, unlimited bool) bool {
 }
 
 // covering are doors out of others that let in what own does: those of one allow where one
-// is enough, else all that have a part in it.
+// is enough, else all that have a part in it; none where others are shut before own.
 func (f *firewall) covering(own, others []*door) []*door {
 	by := map[int][]*door{}
 	var allows []int
+	var shut []*door
 	for _, o := range others {
+		if !o.opens() {
+			shut = append(shut, o)
+			continue
+		}
 		if by[o.allow] == nil {
 			allows = append(allows, o.allow)
 		}
 		by[o.allow] = append(by[o.allow], o)
 	}
 	for _, i := range allows {
-		if f.same(sorted(append(slices.Clone(own), by[i]...)), by[i], true) {
+		alone := sorted(slices.Concat(by[i], shut))
+		if f.same(sorted(slices.Concat(own, alone)), alone, true) {
 			return by[i]
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(others), func(o *door) bool {
-		return !slices.ContainsFunc(own, func(d *door) bool {
-			return d.proto == o.proto && !d.Match.Ports.Intersect(o.Match.Ports).IsEmpty() && !d.Match.Peers.Intersect(o.Match.Peers).IsEmpty()
-		})
-	})
+	if f.same(sorted(slices.Concat(own, shut)), shut, true) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(others), func(o *door) bool { return !o.opens() || !slices.ContainsFunc(own, o.meets) })
+}
+
+// meets reports whether a packet can come to both doors.
+func (d *door) meets(o *door) bool {
+	return d.proto == o.proto && !d.Match.Ports.Intersect(o.Match.Ports).IsEmpty() && !d.Match.Peers.Intersect(o.Match.Peers).IsEmpty()
 }
 
 // allowsOf are the allows that asked for the doors, in order; -1 is a rule of every

@@ -16,10 +16,11 @@ import (
 // firewall is a policy and what it means on a host, as rules ask about it.
 type firewall struct {
 	*policy.Policy
+	rules  *ruleset.Ruleset
 	atlas  map[port.Proto][]run // all ports of a protocol, ascending
 	of     [][]*door            // by allow
 	from   []addr.Set
-	unions map[string]addr.Set // by the indexes in from, see union
+	unions map[string]addr.Set // by the doors in order, see union and through
 	public map[int]bool        // by index in from, see isPublic
 	opened map[*inventory.Claim]opening
 	told   map[source.Span]*Rule // words of which reportExposed has reported an error
@@ -41,18 +42,26 @@ type run struct {
 	doors []*door
 }
 
-// A door is one rule that accepts packets of new connections, for one protocol.
+// A door is one rule that accepts packets of new connections, drops them, or logs them for an
+// allow or a deny, for one protocol.
 type door struct {
 	*ruleset.Rule
 	at    int // where the rule stands in the ruleset
 	proto port.Proto
 	ports []port.Range
 	from  int // index of the sources in firewall.from
-	allow int // index of the allow that asked for it; -1 for a rule of every ruleset
+	allow int // index of the allow that asked for it; -1 for a rule of every ruleset, and of a deny
+	deny  int // index of the deny that asked for it, or -1
 }
 
+// opens reports whether the door lets in those that come to it.
+func (d *door) opens() bool { return d.Effect.Verdict == ruleset.Accept }
+
+// drops reports whether the door is shut to those that come to it.
+func (d *door) drops() bool { return d.Effect.Verdict == ruleset.Drop }
+
 // limited reports whether the door lets in only so many.
-func (d *door) limited() bool { return d.Effect.Limit != ruleset.Limit{} }
+func (d *door) limited() bool { return d.Effect.Limited() }
 
 // word is the text of the policy in which the ports of d stand; false for a door that is
 // there because of a claim.
@@ -63,29 +72,37 @@ func (d *door) word(f *firewall) (source.Span, bool) {
 	return d.Origins[0], true
 }
 
-// newFirewall finds the doors. A policy has no rule that drops a new connection: what an
-// allow accepts is accepted.
+// newFirewall finds the doors.
 func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	f := &firewall{
-		Policy: p, atlas: map[port.Proto][]run{}, of: make([][]*door, len(p.Allows)), unions: map[string]addr.Set{},
+		Policy: p, rules: rs, atlas: map[port.Proto][]run{}, of: make([][]*door, len(p.Allows)), unions: map[string]addr.Set{},
 		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, told: map[source.Span]*Rule{},
 	}
 	f.refill()
-	byName := map[string]int{}
+	allows, denies := map[string]int{}, map[string]int{}
 	for i := range p.Allows {
-		byName[p.Allows[i].Name.Text] = i
+		allows[p.Allows[i].Name.Text] = i
+	}
+	for i := range p.Denies {
+		denies[p.Denies[i].Name.Text] = i
+	}
+	index := func(of map[string]int, name string) int {
+		if i, ok := of[name]; ok {
+			return i
+		}
+		return -1
 	}
 	doors := map[port.Proto][]*door{}
 	known := map[string][]int{} // indexes in from, by name of the rule
 	for i := range rs.Input.Rules {
 		r := &rs.Input.Rules[i]
 		m := &r.Match
-		if r.Effect.Verdict != ruleset.Accept || m.States&ruleset.New == 0 || !m.Interfaces.IsAll() || !m.Types.IsAll() || m.Peers.IsEmpty() {
+		if m.States&ruleset.New == 0 || !m.Types.IsAll() || m.Peers.IsEmpty() || slices.Equal(m.Interfaces.Names(), onLo) {
 			continue
 		}
-		allow, ok := byName[r.Name]
-		if !ok {
-			allow = -1
+		allow, deny := index(allows, r.Name), index(denies, r.Name)
+		if r.Effect.Verdict == ruleset.Continue && allow < 0 && deny < 0 {
+			continue // it logs what nothing decides
 		}
 		from := slices.IndexFunc(known[r.Name], func(i int) bool { return f.from[i].Equal(m.Peers) })
 		if from < 0 {
@@ -95,9 +112,9 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		}
 		for _, proto := range port.Protos {
 			if m.Protos.Has(uint8(proto)) {
-				d := &door{r, i, proto, m.Ports.Ranges(), known[r.Name][from], allow}
+				d := &door{r, i, proto, m.Ports.Ranges(), known[r.Name][from], allow, deny}
 				doors[proto] = append(doors[proto], d)
-				if allow >= 0 {
+				if allow >= 0 && d.opens() {
 					f.of[allow] = append(f.of[allow], d)
 				}
 			}
@@ -108,6 +125,9 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	}
 	return f
 }
+
+// onLo are the interfaces of what this host says to itself.
+var onLo = []string{ruleset.Loopback}
 
 // survey cuts all ports at the bounds of the doors; nil when there is too much of it.
 func (f *firewall) survey(doors []*door) []run {
@@ -177,7 +197,7 @@ func (p *Pass) opened(c *inventory.Claim) (opening, bool) {
 			continue
 		}
 		seen[key] = true
-		from, ok := f.union(key)
+		from, ok := f.union(key, r.doors)
 		if !ok || !f.spend(len(o.every.Ranges())+len(from.Ranges())) {
 			return opening{}, false
 		}
@@ -206,8 +226,8 @@ func (f *firewall) runs(proto port.Proto, ports port.Range) ([]run, bool) {
 	return out, len(out) > 0
 }
 
-// near are the doors to any of the ports, in the order of the rules; false when the policy
-// is too large to say.
+// near are the doors to any of the ports, those that do not open too, in the order of the
+// rules; false when the policy is too large to say.
 func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
 	var out []*door
 	pieces := 0
@@ -227,43 +247,142 @@ func (f *firewall) near(proto port.Proto, ports ...port.Range) ([]*door, bool) {
 	return slices.Compact(sorted(out)), true
 }
 
-// sourceKey is the same for doors with the same sources.
+// sourceKey is the same for doors that let in the same sources: where none is shut, in
+// whatever order.
 func sourceKey(doors []*door) string {
-	ids := make([]int, len(doors))
-	for i, d := range doors {
-		ids[i] = d.from
+	var key []byte
+	if slices.ContainsFunc(doors, (*door).drops) {
+		for _, d := range doors {
+			key = d.appendKey(key)
+		}
+		return "\xff" + string(key)
+	}
+	ids := make([]int, 0, len(doors))
+	for _, d := range doors {
+		if d.opens() {
+			ids = append(ids, d.from)
+		}
 	}
 	slices.Sort(ids)
-	var key []byte
 	for _, id := range slices.Compact(ids) {
 		key = binary.AppendUvarint(key, uint64(id))
 	}
 	return string(key)
 }
 
-// union is the sources of the doors together. Most listeners have the doors of the same
-// few allows, so that each union is made once.
-func (f *firewall) union(key string) (addr.Set, bool) {
+// appendKey adds what counts of d when sources are asked: which they are, by which
+// interfaces they come, and whether it is shut.
+func (d *door) appendKey(key []byte) []byte {
+	key = binary.AppendUvarint(key, uint64(d.from))
+	key = append(key, byte(d.Effect.Verdict))
+	for _, name := range d.Match.Interfaces.Names() {
+		key = append(append(key, name...), '/')
+	}
+	return append(key, 0)
+}
+
+// union is the sources that the doors of one run let in together, by whatever interface.
+// Most listeners have the doors of the same few allows, so that each union is made once.
+func (f *firewall) union(key string, doors []*door) (addr.Set, bool) {
 	if s, ok := f.unions[key]; ok {
 		return s, true
 	}
 	var ranges []addr.Range
-	for raw := []byte(key); len(raw) > 0; {
-		id, n := binary.Uvarint(raw)
-		raw = raw[n:]
-		if f.from[id].IsAll() {
-			f.unions[key] = f.from[id]
-			return f.from[id], true
+	for _, d := range doors {
+		if !d.opens() {
+			continue
 		}
-		own := f.from[id].Ranges()
-		if !f.spend(len(own)) {
+		from, ok := f.through(doors, d)
+		own := from.Ranges()
+		if !ok || !f.spend(len(own)) {
 			return addr.Set{}, false
 		}
 		ranges = append(ranges, own...)
+		if from.IsAll() {
+			break
+		}
 	}
 	s := addr.OfRanges(ranges...)
 	f.unions[key] = s
 	return s, true
+}
+
+// through is the sources that d, one of the doors of a run, lets in beside the shut ones
+// above it: those that come by an interface on which they are not dropped before.
+func (f *firewall) through(doors []*door, d *door) (addr.Set, bool) {
+	var above []*door
+	var names []string // of interfaces that tell
+	for _, o := range doors {
+		if o == d {
+			break
+		}
+		if o.drops() {
+			above = append(above, o)
+			names = append(names, o.Match.Interfaces.Names()...)
+		}
+	}
+	if len(above) == 0 {
+		return f.from[d.from], true
+	}
+	if !f.spend(len(above)) {
+		return addr.Set{}, false
+	}
+	key := d.appendKey([]byte{0xfe})
+	for _, o := range above {
+		key = o.appendKey(key)
+	}
+	if s, ok := f.unions[string(key)]; ok {
+		return s, true
+	}
+	if own := d.Match.Interfaces; own.IsAll() {
+		names = append(names, "") // one that no deny names
+	} else {
+		names = own.Names()
+	}
+	slices.Sort(names)
+	var in addr.Set
+	for _, name := range slices.Compact(names) {
+		left := f.from[d.from]
+		for _, o := range above {
+			if o.Match.Interfaces.Has(name) {
+				if !f.spend(len(left.Ranges()) + len(f.from[o.from].Ranges())) {
+					return addr.Set{}, false
+				}
+				left = left.Minus(f.from[o.from])
+			}
+		}
+		in = in.Union(left)
+	}
+	f.unions[string(key)] = in
+	return in, true
+}
+
+// arrivals are the sources that come through d to one of the ports of c, and that its
+// sockets can hear.
+func (f *firewall) arrivals(d *door, c *inventory.Claim) (addr.Set, bool) {
+	runs, ok := f.runs(c.Proto, c.Ports)
+	if !ok {
+		return addr.Set{}, false
+	}
+	var in addr.Set
+	var last addr.Set
+	for _, r := range runs {
+		if !slices.Contains(r.doors, d) {
+			continue
+		}
+		from, ok := f.through(r.doors, d)
+		if !ok {
+			return addr.Set{}, false
+		}
+		if from.Equal(last) {
+			continue
+		}
+		if !f.spend(len(from.Ranges())) {
+			return addr.Set{}, false
+		}
+		in, last = in.Union(from), from
+	}
+	return in.Intersect(heard(c)), true
 }
 
 // heard are the sources from which the sockets of c can receive at all.
@@ -280,7 +399,7 @@ func heard(c *inventory.Claim) addr.Set {
 
 // aboutPolicy are the rules that judge a policy by itself: on another host of the same
 // policy they would say the same again, or be silent because it is needed there.
-var aboutPolicy = [...]string{"allow-opens-nothing", "limit-bypassed", "redundant-allow", "unclaimed-ports"}
+var aboutPolicy = [...]string{"allow-opens-nothing", "connect-reaches-nothing", "limit-bypassed", "redundant-allow", "redundant-deny", "unclaimed-ports"}
 
 // AboutPolicy reports whether findings of the rule are about the policy alone. For many
 // hosts of one policy they are true when they are true on each.

@@ -7,9 +7,9 @@ import (
 	"portolan/internal/diag"
 )
 
-// limitBypassed finds limits that hold nothing back: the allows before accept everything
-// before it is asked, or those behind accept what is beyond it. Where a limited allow opens
-// more than the others do, the limit counts there.
+// limitBypassed finds limits, of packets and of connections, that hold nothing back: the
+// allows before accept everything before it is asked, or those behind accept what is beyond
+// it. Where a limited allow opens more than the others do, the limit counts there.
 func limitBypassed(p *Pass) {
 	f := p.firewall
 	if f == nil || p.options.Part {
@@ -18,7 +18,11 @@ func limitBypassed(p *Pass) {
 	for i := range f.Allows {
 		a := &f.Allows[i]
 		own := f.of[i]
-		if a.Limit.Rate.Count == 0 || len(own) == 0 {
+		span, what := a.Limit.Span, "limit"
+		if span.IsZero() {
+			span, what = a.Connections.Span, "bound on the connections"
+		}
+		if span.IsZero() || len(own) == 0 {
 			continue
 		}
 		others, ok := f.others(own, func(d *door) bool { return d.allow != i && !d.limited() })
@@ -30,18 +34,21 @@ func limitBypassed(p *Pass) {
 			continue
 		}
 		by := f.covering(own, others)
+		if len(by) == 0 {
+			continue // nothing comes to it: a deny takes all
+		}
 		accept := plural(len(allowsOf(by)), "accepts", "accept")
 		d := diag.Diagnostic{
-			Span:    a.Limit.Span,
+			Span:    span,
 			Label:   "this holds nothing back",
 			Related: f.names(by, "accepts the same packets without a limit"),
-			Help:    "leave the limit out, or narrow " + f.allowNames(by),
+			Help:    "leave it out, or narrow " + f.allowNames(by),
 		}
 		if slices.ContainsFunc(by, func(d *door) bool { return d.at > own[len(own)-1].at }) {
-			d.Message = fmt.Sprintf("the limit of allow %q has no effect: what is beyond it %s %s", a.Name.Text, f.allowNames(by), accept)
+			d.Message = fmt.Sprintf("the %s of allow %q has no effect: what is beyond it %s %s", what, a.Name.Text, f.allowNames(by), accept)
 			d.Notes = []string{"beyond a limit the next rules decide, so that it never takes away what another allow gives"}
 		} else {
-			d.Message = fmt.Sprintf("the limit of allow %q has no effect: %s %s the same packets before it", a.Name.Text, f.allowNames(by), accept)
+			d.Message = fmt.Sprintf("the %s of allow %q has no effect: %s %s the same packets before it", what, a.Name.Text, f.allowNames(by), accept)
 		}
 		p.report(d)
 	}

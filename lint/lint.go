@@ -90,6 +90,9 @@ var Rules = [...]Rule{
 	{"unclaimed-ports", Firewall, "an allow opens many ports beside a range, on which nothing is known to listen", diag.Info, unclaimedPorts},
 	{"limit-bypassed", Firewall, "other allows accept everything that a limit would hold back", diag.Warning, limitBypassed},
 	{"redundant-allow", Firewall, "without an allow the firewall would mean the same", diag.Info, redundantAllow},
+	{"redundant-deny", Firewall, "without a deny the firewall would mean the same", diag.Info, redundantDeny},
+	{"notrack-hazard", NowAndThen, "ports without connection tracking are used by something that needs it", diag.Warning, notrackHazard},
+	{"unreachable-peer", NotFound, "the policy does not let out a connection that a file names", diag.Warning, unreachablePeer},
 
 	{"loopback-address", NotFound, "clients are told an address that they cannot reach", diag.Warning, loopbackAddress},
 	{"range-too-small", NowAndThen, "a range has fewer ports than the limits of its service come to", diag.Warning, rangeTooSmall},
@@ -99,6 +102,7 @@ var Rules = [...]Rule{
 	{"cross-file-mismatch", NotFound, "a service connects to another one of this host where that does not listen", diag.Warning, crossFileMismatch},
 
 	{"allow-opens-nothing", Firewall, "an allow of the policy opens no port on this host", diag.Warning, nil},
+	{"connect-reaches-nothing", Firewall, "a connect of the policy lets nothing out on this host", diag.Warning, nil},
 	{"ambiguous-line", Misread, "two readers understand a line differently", diag.Warning, nil},
 	{"broken-fact", Unknown, "a fact of the host cannot be read", diag.Warning, nil},
 	{"compose-host-network-ports", Misread, "a container with the network of the host has a list of ports", diag.Warning, nil},
@@ -166,6 +170,20 @@ type Options struct {
 // Run lets every rule judge inv on hosts. The findings are sorted by file and place.
 // Without hosts the rules that need one find nothing.
 func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
+	p := newPass(inv, hosts, o)
+	p.victims, p.lists = p.findVictims()
+	p.moves = newMoves(p.listeners)
+	p.check()
+	if p.plan() { // the same findings, with advice
+		p.found = nil
+		p.check()
+	}
+	p.found.Sort()
+	return joinTwins(p.found)
+}
+
+// newPass is what every rule sees.
+func newPass(inv *inventory.Inventory, hosts []host.Facts, o Options) *Pass {
 	p := &Pass{Inventory: inv, options: o}
 	for i := range inv.Claims {
 		if c := &inv.Claims[i]; c.Direction == inventory.Listen {
@@ -175,18 +193,10 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 	for i := range hosts {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
 	}
-	p.victims, p.lists = p.findVictims()
 	if o.Policy != nil && o.Rules != nil {
 		p.firewall = newFirewall(o.Policy, o.Rules)
 	}
-	p.moves = newMoves(p.listeners)
-	p.check()
-	if p.plan() { // the same findings, with advice
-		p.found = nil
-		p.check()
-	}
-	p.found.Sort()
-	return joinTwins(p.found)
+	return p
 }
 
 func (p *Pass) check() {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"portolan/internal/diag"
 	"portolan/internal/inventory"
+	"portolan/internal/policy"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
@@ -19,31 +21,67 @@ const ssh = "sshd"
 // notices nothing: what is established stays. Windows is left out: rules of other groups,
 // that of Remote Desktop among them, hold beside ours.
 func lockoutRisk(p *Pass) {
-	f := p.firewall
-	if f == nil || f.Defaults.Input != ruleset.Drop || len(f.Allows) == 0 || p.Inventory.OS == "windows" {
-		return // an empty policy is a finding of its own
+	if f := p.firewall; f == nil || len(f.Allows) == 0 { // an empty policy is a finding of its own
+		return
 	}
-	claims, known := p.sshClaims()
-	var outside, nowhereOnly []*door
+	for _, d := range p.lockedOut() {
+		p.report(d)
+	}
+	if outside, _, _ := p.wayIn(); len(outside) > 0 {
+		p.sharedLimit(outside)
+	}
+}
+
+// LockedOut are the findings of lockout-risk that a firewall should not be written with: an
+// error when nobody can log in any more, a warning where that is likely. An empty policy is
+// one of them. Part is as in Options.
+func LockedOut(inv *inventory.Inventory, p *policy.Policy, rs *ruleset.Ruleset, part bool) diag.List {
+	pass := newPass(inv, nil, Options{Policy: p, Rules: rs, Part: part})
+	pass.rule = &Rules[slices.IndexFunc(Rules[:], func(r Rule) bool { return r.Name == "lockout-risk" })]
+	for _, d := range pass.lockedOut() {
+		pass.report(d)
+	}
+	return pass.found
+}
+
+// wayIn are the doors by which somebody can come to SSH, those that are open to addresses
+// from which no packet comes alone, and those of which a deny takes everything.
+func (p *Pass) wayIn() (outside, nowhereOnly, denied []*door) {
+	claims, _ := p.sshClaims()
 	for _, c := range claims {
-		doors, ok := f.near(c.Proto, c.Ports)
+		doors, ok := p.firewall.near(c.Proto, c.Ports)
 		if !ok {
-			return
+			return nil, nil, nil
 		}
 		for _, d := range doors {
-			if from := f.from[d.from].Intersect(heard(c)); from.IsEmpty() {
+			if !d.opens() || p.firewall.from[d.from].Intersect(heard(c)).IsEmpty() {
 				continue
-			} else if from.Minus(nowhere).IsEmpty() {
+			}
+			switch from, ok := p.firewall.arrivals(d, c); {
+			case !ok:
+			case from.IsEmpty():
+				denied = append(denied, d)
+			case from.Minus(nowhere).IsEmpty():
 				nowhereOnly = append(nowhereOnly, d)
-			} else {
+			default:
 				outside = append(outside, d)
 			}
 		}
 	}
+	return outside, nowhereOnly, denied
+}
+
+// lockedOut are the findings that nobody can log in.
+func (p *Pass) lockedOut() diag.List {
+	f := p.firewall
+	if f.Defaults.Input != ruleset.Drop || p.Inventory.OS == "windows" {
+		return nil
+	}
+	claims, known := p.sshClaims()
+	outside, nowhereOnly, denied := p.wayIn()
 	switch {
-	case len(claims) == 0:
-	case len(outside) > 0:
-		p.sharedLimit(outside)
+	case len(claims) == 0 || len(outside) > 0 || f.budget < 0 || f.atlas[port.TCP] == nil:
+		return nil
 	case len(nowhereOnly) > 0:
 		d := nowhereOnly[0]
 		a := &f.Allows[d.allow]
@@ -59,10 +97,18 @@ func lockoutRisk(p *Pass) {
 			}
 		}
 		found.Help = "write the networks from which you log in into the zone"
-		p.report(found)
+		return diag.List{found}
+	case len(denied) > 0 && denied[0].allow >= 0:
+		a := &f.Allows[denied[0].allow]
+		found := lockedOut(claims, known)
+		found.Message = fmt.Sprintf("nobody can log in: denies above allow %q take from it all that it opens of %s", a.Name.Text, sshWords(claims))
+		found.Span = a.Name.Span
+		found.Related = append(found.Related, f.closing(claims)...)
+		found.Help = "put the allow above them, for the networks from which you log in"
+		return diag.List{found}
 	default:
 		if !known && p.elsewhere() {
-			return
+			return nil
 		}
 		found := lockedOut(claims, known)
 		found.Message = "nobody can log in: no allow opens " + sshWords(claims)
@@ -71,7 +117,7 @@ func lockoutRisk(p *Pass) {
 		if !known {
 			found.Help = `open it in an allow with service = "sshd" and otherwise = ["22/tcp"], or open the port that it has`
 		}
-		p.report(found)
+		return diag.List{found}
 	}
 }
 
@@ -139,12 +185,13 @@ func lockedOut(claims []*inventory.Claim, known bool) diag.Diagnostic {
 	return d
 }
 
-// sharedLimit finds SSH that everybody may reach behind one limit for all: whoever tries
-// passwords uses it up, and no place is left for those who may come in.
+// sharedLimit finds SSH that everybody may reach behind one limit for all, of packets or of
+// connections: whoever tries passwords uses it up, and no place is left for those who may
+// come in.
 func (p *Pass) sharedLimit(doors []*door) {
 	f := p.firewall
 	for _, d := range doors {
-		if d.allow < 0 || !d.limited() || d.Effect.Limit.PerSource {
+		if d.allow < 0 || sharedBound(&f.Allows[d.allow]).IsZero() {
 			return // somebody gets in another way
 		}
 	}
@@ -155,14 +202,32 @@ func (p *Pass) sharedLimit(doors []*door) {
 		}
 		seen = append(seen, d.allow)
 		a := &f.Allows[d.allow]
+		span := sharedBound(a)
+		what := "limit"
+		if span != a.Limit.Span {
+			what = "connections"
+		}
+		text := strings.TrimSpace(span.Text())
 		p.report(diag.Diagnostic{
 			Severity: diag.Warning,
-			Message:  fmt.Sprintf("strangers can use up the limit of allow %q, and then nobody can log in", a.Name.Text),
-			Span:     a.Limit.Span,
-			Label:    a.Limit.Rate.String() + " for all sources together",
-			Help:     "write " + strconv.Quote(a.Limit.Rate.String()+" per source") + ", or add an allow without a limit for the networks from which you log in",
+			Message:  fmt.Sprintf("strangers can use up the %s of allow %q, and then nobody can log in", what, a.Name.Text),
+			Span:     span,
+			Label:    text + " for all sources together",
+			Help:     "write " + strconv.Quote(text+" per source") + ", or add an allow without a limit for the networks from which you log in",
 			Fixes: []diag.Fix{{Title: "count the limit for each source", Safety: diag.Unsafe,
-				Edits: []diag.Edit{{Span: source.Span{File: a.Limit.Span.File, Start: a.Limit.Span.End, End: a.Limit.Span.End}, New: " per source"}}}},
+				Edits: []diag.Edit{{Span: source.Span{File: span.File, Start: span.End, End: span.End}, New: " per source"}}}},
 		})
 	}
+}
+
+// sharedBound is the text of a limit, or else of a number of connections, that all sources
+// share; no place where each source has its own.
+func sharedBound(a *policy.Allow) source.Span {
+	switch {
+	case a.Limit.Rate.Count > 0 && !a.Limit.PerSource:
+		return a.Limit.Span
+	case a.Connections.Count > 0 && !a.Connections.PerSource:
+		return a.Connections.Span
+	}
+	return source.Span{}
 }

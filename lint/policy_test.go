@@ -13,6 +13,7 @@ import (
 	"portolan/internal/addr"
 	"portolan/internal/compile"
 	"portolan/internal/diag"
+	"portolan/internal/host"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
 	"portolan/internal/port"
@@ -170,6 +171,72 @@ func TestPolicyFindings(t *testing.T) {
 		{"a range that is half used", []string{sshd, "ms rtp public 20000-24999/udp *"}, opsSSH + `allow "x" { ports = ["20000-29999/udp"] }`, false, ""},
 		{"a range that is less than half used", []string{sshd, "ms rtp public 20000-24998/udp *"}, opsSSH + `allow "x" { ports = ["20000-29999/udp"] }`, false,
 			`info[unclaimed-ports] 20000-29999/udp: allow "x" opens 20000-29999/udp, and nothing is known to listen on 24999-29999 of them`},
+		// denies, interfaces, connections and what leaves
+		{"SSH that a deny takes", []string{sshd}, zones + "deny \"x\" { ports = [\"22/tcp\"] }\n" + "allow \"ssh\" { service = \"sshd\" }", false,
+			"error[lockout-risk] ssh: nobody can log in: denies above allow \"ssh\" take from it all that it opens of SSH 22/tcp\n" +
+				"info[redundant-allow] ssh: allow \"ssh\" opens nothing: deny \"x\" above it drops the same packets"},
+		{"SSH of which a deny leaves nowhere", []string{sshd}, zones + "deny \"x\" { except = [zone.nobody] }\n" + "allow \"ssh\" { service = \"sshd\" }", false,
+			`error[lockout-risk] ssh: nobody can log in: allow "ssh" opens SSH 22/tcp to addresses from which no packet comes`},
+		{"a deny below", []string{sshd}, opsSSH + "deny \"x\" { ports = [\"22/tcp\"] }\nallow \"y\" { ports = [\"1-99/tcp\"] }", false, ""},
+		{"SSH by one interface", []string{sshd}, "allow \"ssh\" {\n service = \"sshd\"\n interfaces = [\"eth1\"]\n}", false, ""},
+		{"SSH denied on one interface", []string{sshd}, zones + "deny \"x\" {\n service = \"sshd\"\n interfaces = [\"eth0\"]\n}\n" + "allow \"ssh\" {\n service = \"sshd\"\n from = [zone.ops]\n}", false, ""},
+		{"SSH denied on the interface by which it is open", []string{sshd}, zones + "deny \"x\" {\n service = \"sshd\"\n interfaces = [\"eth0\"]\n}\n" +
+			"allow \"ssh\" {\n service = \"sshd\"\n interfaces = [\"eth0\"]\n}", false,
+			"error[lockout-risk] ssh: nobody can log in: denies above allow \"ssh\" take from it all that it opens of SSH 22/tcp\n" +
+				"info[redundant-allow] ssh: allow \"ssh\" opens nothing: deny \"x\" above it drops the same packets"},
+		{"connections for all together", []string{sshd}, "allow \"ssh\" {\n service = \"sshd\"\n connections = \"20\"\n}", false,
+			"info[any-source-admin] sshd: allow \"ssh\" opens ssh 22/tcp of sshd to everybody\n" +
+				`warning[lockout-risk] 20: strangers can use up the connections of allow "ssh", and then nobody can log in`},
+		{"connections for each", []string{sshd}, "allow \"ssh\" {\n service = \"sshd\"\n limit = \"5/minute per source\"\n connections = \"20 per source\"\n}", false, ""},
+		{"a console by one interface", []string{sshd, "pbx control internal 12222/udp * ! https://x", "pbx console admin 5070/tcp *"},
+			opsSSH + "allow \"a\" {\n ports = [\"12222/udp\", \"5070/tcp\"]\n interfaces = [\"eth1\"]\n}", false,
+			"warning[admin-exposed] 12222/udp: allow \"a\" opens control 12222/udp of pbx to everybody who comes by eth1\n" +
+				`info[any-source-admin] 5070/tcp: allow "a" opens console 5070/tcp of pbx to everybody who comes by eth1`},
+		{"a console that a deny guards", []string{sshd, "pbx control internal 12222/udp * ! https://x"},
+			opsSSH + "deny \"guard\" {\n ports = [\"12222/udp\"]\n except = [zone.ops]\n}\nallow \"a\" { ports = [\"12000-12999/udp\"] }", false,
+			""},
+		{"a written half of the Internet", []string{sshd, "pbx console admin 5070/tcp *"},
+			opsSSH + "allow \"a\" {\n ports = [\"5070/tcp\"]\n from = [\"0.0.0.0/1\", zone.ops]\n}", false,
+			`warning[any-source-admin] 5070/tcp: allow "a" opens console 5070/tcp of pbx to the public addresses of 0.0.0.0/1`},
+		{"a hole in a range", []string{sshd, "ms rtp public 25000-25799/udp *"},
+			opsSSH + "deny \"x\" { ports = [\"25100-25199/udp\"] }\nallow \"rtp\" { service = \"ms\" }", false,
+			`error[range-partly-open] 25100-25199/udp: deny "x" closes 25100-25199 of rtp 25000-25799/udp of ms, and the rest of it is open`},
+		{"a hole that nobody notices", []string{sshd, "ms rtp public 25000-25799/udp *"},
+			opsSSH + "deny \"x\" {\n ports = [\"25100-25199/udp\"]\n from = [\"10.2.0.0/16\"]\n}\nallow \"rtp\" {\n service = \"ms\"\n from = [zone.ops]\n}", false,
+			`info[redundant-deny] x: deny "x" changes nothing: nothing below it opens what it closes`},
+		{"media that a deny takes", []string{sshd, "ms sip public 5060/udp *", "ms rtp public 25000-25399/udp *"},
+			opsSSH + "deny \"x\" { ports = [\"20000-29999/udp\"] }\nallow \"ms\" { service = \"ms\" }", false,
+			`warning[unreachable-service] 35000: no allow opens rtp 25000-25399/udp of ms, while other ports of the service are open`},
+		{"media that is denied by name", []string{sshd, "ms sip public 5060/udp *", "ms rtp public 25000-25399/udp *"},
+			opsSSH + "deny \"x\" {\n service = \"ms\"\n listen = [\"rtp\"]\n}\nallow \"ms\" { service = \"ms\" }", false, ""},
+		{"connections that another allow bypasses", []string{sshd, "pbx sip public 5060/udp *"},
+			opsSSH + "allow \"sip\" {\n service = \"pbx\"\n connections = \"9\"\n}\nallow \"all\" {}", false,
+			`warning[limit-bypassed] 9: the bound on the connections of allow "sip" has no effect: what is beyond it allow "all" accepts`},
+		{"a limit before a deny", []string{sshd, "pbx sip public 5060/udp *"},
+			opsSSH + "allow \"sip\" {\n service = \"pbx\"\n limit = \"9/second\"\n}\ndeny \"rest\" { ports = [\"5060/udp\"] }\nallow \"all\" {}", false,
+			`info[redundant-allow] all: allow "all" opens nothing: deny "rest" above it drops the same packets`},
+		{"an allow that is an exception of a deny", []string{sshd, "pbx sip public 5060/udp *"},
+			opsSSH + "allow \"ours\" {\n service = \"pbx\"\n from = [zone.ops]\n}\ndeny \"v4\" { from = [\"10.0.0.0/8\"] }\nallow \"sip\" { service = \"pbx\" }", false, ""},
+		{"by two interfaces", []string{sshd, "pbx sip public 5060/udp *"},
+			opsSSH + "allow \"one\" {\n service = \"pbx\"\n interfaces = [\"eth0\"]\n}\nallow \"two\" {\n service = \"pbx\"\n interfaces = [\"eth1\"]\n}", false, ""},
+		{"with a log", []string{sshd, "pbx sip public 5060/udp *"},
+			opsSSH + "allow \"a\" { service = \"pbx\" }\nallow \"b\" {\n ports = [\"5060/udp\"]\n log = \"1/second\"\n}\ndeny \"c\" {\n ports = [\"5061/udp\"]\n log = \"1/second\"\n}\nallow \"d\" { ports = [\"9/tcp\"] }", false, ""},
+		{"a deny of a service that is not there", []string{sshd}, "deny \"x\" { service = \"kamailio\" }\n" + opsSSH, false,
+			`info[redundant-deny] x: deny "x" closes nothing: no such listener was found`},
+		{"a deny of ping", []string{sshd}, "deny \"x\" { protocols = [\"icmp\"] }\n" + opsSSH, false,
+			`info[redundant-deny] x: deny "x" changes nothing: nothing below it opens what it closes`},
+		{"a deny of a tunnel", []string{sshd}, "deny \"x\" {\n protocols = [\"esp\"]\n from = [\"192.0.2.1\"]\n}\nallow \"vpn\" { protocols = [\"50\"] }\n" + opsSSH, false, ""},
+		{"a listener in an untracked range", []string{sshd, "ms rtp public 20000-29999/udp *", "snmp agent admin 20161/udp *"},
+			opsSSH + "allow \"media\" {\n ports = [\"20000-29999/udp\"]\n from = [zone.v6]\n notrack = true\n}", false,
+			`warning[notrack-hazard] true: notrack of allow "media" covers agent 20161/udp of snmp too`},
+		{"a container in an untracked range", []string{sshd, "ms rtp public 20000-29999/udp *", "docker-compose sip public 20000/udp *"},
+			opsSSH + "allow \"media\" {\n service = \"ms\"\n from = [zone.v6]\n notrack = true\n}", false,
+			`error[notrack-hazard] true: notrack of allow "media" covers sip 20000/udp of docker-compose, which is reached by translation only`},
+		{"a limit of an untracked range", []string{sshd, "ms rtp public 20000-29999/udp *"},
+			opsSSH + "allow \"media\" {\n service = \"ms\"\n from = [zone.v6]\n notrack = true\n}\nallow \"more\" {\n service = \"ms\"\n limit = \"9/second\"\n}", false,
+			`warning[notrack-hazard] more: limit of allow "more" counts every packet: notrack of allow "media" covers its ports`},
+		{"notrack of TCP", []string{sshd}, opsSSH + "allow \"x\" {\n ports = [\"9/tcp\"]\n notrack = true\n}", false,
+			`info[notrack-hazard] true: notrack of allow "x" has no effect: it opens no UDP port here`},
 		{"everything", []string{sshd, "ms rtp public 20000-24998/udp *"}, opsSSH + `allow "x" { ports = ["1-65535/udp"] }`, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -225,8 +292,13 @@ func drawPolicy(t *rapid.T) string {
 		default:
 			what = fmt.Sprintf("ports = [%q]\n", what)
 		}
-		text += fmt.Sprintf("allow \"n%d\" {\n%s%s%s}\n", i, what, rapid.SampledFrom(someFroms).Draw(t, "from"),
-			rapid.SampledFrom([]string{"", "", "limit = \"3/minute\"\n"}).Draw(t, "limit"))
+		by := rapid.SampledFrom([]string{"", "", "", "interfaces = [\"eth0\"]\n", "interfaces = [\"eth1\"]\n"}).Draw(t, "by")
+		if from := rapid.SampledFrom(someFroms).Draw(t, "from"); what+from+by != "" && rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+			text += fmt.Sprintf("deny \"n%d\" {\n%s%s%s}\n", i, what, from, by)
+		} else {
+			text += fmt.Sprintf("allow \"n%d\" {\n%s%s%s%s}\n", i, what, from, by,
+				rapid.SampledFrom([]string{"", "", "", "limit = \"3/minute\"\n", "connections = \"3\"\n", "log = \"1/hour\"\n"}).Draw(t, "limit"))
+		}
 	}
 	return text
 }
@@ -255,8 +327,11 @@ func TestOpenedAgreesWithDecide(t *testing.T) {
 				a := netip.MustParseAddr(from)
 				every, some := heard(c).Contains(a), false
 				for n := int(c.Ports.First); n <= int(c.Ports.Last); n++ {
-					packet := ruleset.Packet{Interface: "eth0", State: ruleset.New, Proto: uint8(c.Proto), Peer: a, Port: uint16(n)}
-					accepted := rules.Decide(packet).Verdict() == ruleset.Accept && heard(c).Contains(a)
+					accepted := false
+					for _, name := range []string{"eth0", "eth1", "eth2"} {
+						packet := ruleset.Packet{Interface: name, State: ruleset.New, Proto: uint8(c.Proto), Peer: a, Port: uint16(n)}
+						accepted = accepted || rules.Decide(packet).Verdict() == ruleset.Accept && heard(c).Contains(a)
+					}
 					every, some = every && accepted, some || accepted
 				}
 				if o.every.Contains(a) != every || o.some.Contains(a) != some {
@@ -290,11 +365,61 @@ func TestRedundantAllowsCanGo(t *testing.T) {
 		}
 		for i := range p.Allows {
 			a := &p.Allows[i]
-			if name := a.Name.Text; !said[name] && a.Limit.Rate.Count == 0 && slices.ContainsFunc(rules.Input.Rules, func(r ruleset.Rule) bool { return r.Name == name }) {
+			if name := a.Name.Text; !said[name] && a.Limit.Rate.Count+a.Connections.Count+a.Log.Count == 0 && slices.ContainsFunc(rules.Input.Rules, func(r ruleset.Rule) bool { return r.Name == name }) {
 				if c := ruleset.Equivalent(left, without(func(n string) bool { return said[n] || n == name })); c == nil {
 					r.Fatalf("nothing is said of allow %q", name)
 				}
 			}
+		}
+	})
+}
+
+// TestRedundantDeniesCanGo does the same for denies.
+func TestRedundantDeniesCanGo(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		inv, p := drawInventory(r, t), loaded(t, drawPolicy(r))
+		rules, _ := compile.Ruleset(p, inv)
+		said := map[string]bool{}
+		for _, d := range Run(inv, nil, Options{Policy: p, Rules: rules}) {
+			if d.Rule == "redundant-deny" {
+				said[d.Span.Text()] = true
+			}
+		}
+		without := func(out func(name string) bool) *ruleset.Ruleset {
+			rs := *rules
+			rs.Input.Rules = slices.DeleteFunc(slices.Clone(rules.Input.Rules), func(r ruleset.Rule) bool { return out(r.Name) })
+			return &rs
+		}
+		left := without(func(name string) bool { return said[name] })
+		if c := ruleset.Equivalent(rules, left); c != nil {
+			r.Fatal(c.Words("with them", "without them"))
+		}
+		for i := range p.Denies {
+			d := &p.Denies[i]
+			name := d.Name.Text
+			last := !slices.ContainsFunc(p.Allows, func(a policy.Allow) bool { return a.At > d.At })
+			if !said[name] && !last && ruleset.Equivalent(left, without(func(n string) bool { return said[n] || n == name })) == nil {
+				r.Fatalf("nothing is said of deny %q", name)
+			}
+		}
+	})
+}
+
+// TestLockedOut: SSH is open to somebody exactly when nothing is said.
+func TestLockedOut(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		p := loaded(t, drawPolicy(r))
+		inv := listening(t, "sshd ssh admin 5060/tcp "+rapid.SampledFrom([]string{"*", "0.0.0.0", "fd00::9"}).Draw(r, "bind"))
+		rules, _ := compile.Ruleset(p, inv)
+		open := false
+		for _, from := range append([]string{"fd00::2"}, cornerFrom...) {
+			for _, name := range []string{"eth0", "eth1", "eth2"} {
+				packet := ruleset.Packet{Interface: name, State: ruleset.New, Proto: 6, Peer: netip.MustParseAddr(from), Port: 5060}
+				open = open || !nowhere.Contains(packet.Peer) && heard(&inv.Claims[0]).Contains(packet.Peer) && rules.Decide(packet).Verdict() == ruleset.Accept
+			}
+		}
+		if list := LockedOut(inv, p, rules, false); (len(list) == 0) != open || len(list) > 0 && list.Max() != diag.Error {
+			r.Fatalf("open %v, %+v", open, list)
 		}
 	})
 }
@@ -331,5 +456,58 @@ func BenchmarkHostilePolicy(b *testing.B) {
 	rules, _ := compile.Ruleset(p, inv)
 	for b.Loop() {
 		Run(inv, nil, Options{Policy: p, Rules: rules})
+	}
+}
+
+// TestUntrackedEphemeralPorts: answers are lost where the system hands out untracked ports,
+// unless the allow is for everybody.
+func TestUntrackedEphemeralPorts(t *testing.T) {
+	inv := listening(t, sshd, "ms rtp public 30000-39999/udp *")
+	for from, want := range map[string]bool{"from = [zone.ops]\n": true, "": false} {
+		p := loaded(t, opsSSH+"allow \"media\" {\n service = \"ms\"\n"+from+" notrack = true\n}")
+		rules, _ := compile.Ruleset(p, inv)
+		found := false
+		for _, d := range Run(inv, []host.Facts{linux()}, Options{Policy: p, Rules: rules}) {
+			if d.Rule == "notrack-hazard" {
+				found = true
+				if want := `notrack of allow "media" covers 32768-39999, which linux hands out to any program`; d.Message != want {
+					t.Errorf("got  %s\nwant %s", d.Message, want)
+				}
+			}
+		}
+		if found != want {
+			t.Errorf("%q: %v", from, found)
+		}
+	}
+}
+
+// TestUnreachablePeers holds which connections are said to be closed.
+func TestUnreachablePeers(t *testing.T) {
+	inv := listening(t, sshd)
+	for i, peer := range []string{"10.0.0.9", "db.example", "127.0.0.1", "2001:db8::9"} {
+		inv.Claims = append(inv.Claims, inventory.Claim{Service: "pbx", Listen: fmt.Sprintf("p%d", i), Direction: inventory.Connect, Proto: port.TCP,
+			Ports: port.Single(uint16(1000 + i)), NominalFirst: 1000 + i, NominalLast: 1000 + i, Peer: peer, Span: at("35000")})
+	}
+	const drop = "default { output = \"drop\" }\n"
+	ask := "connect \"dns\" { ports = [\"53/udp\"] }\n"
+	for text, want := range map[string][]string{
+		"":                            nil,
+		drop + "connect \"all\" {}\n": {"no connect lets out questions for names, and pbx has the peer db.example"},
+		drop + ask:                    {"no connect lets out p0 1000/tcp of pbx to 10.0.0.9", "no connect lets out p1 1001/tcp of pbx to db.example", "no connect lets out p3 1003/tcp of pbx to 2001:db8::9"},
+		drop + ask + "connect \"x\" {\n service = \"pbx\"\n to = [\"10.0.0.0/8\"]\n}\n": {"no connect lets out p3 1003/tcp of pbx to 2001:db8::9"},
+		"default { ipv6 = \"off\" }\n": {"no connect lets out p3 1003/tcp of pbx to 2001:db8::9"},
+	} {
+		p := loaded(t, opsSSH+text)
+		rules, _ := compile.Ruleset(p, inv)
+		var got []string
+		for _, d := range Run(inv, nil, Options{Policy: p, Rules: rules}) {
+			if d.Rule == "unreachable-peer" {
+				got = append(got, d.Message)
+			}
+		}
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", text, d)
+		}
 	}
 }

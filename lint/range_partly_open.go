@@ -2,8 +2,10 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
+	"portolan/internal/addr"
 	"portolan/internal/diag"
 	"portolan/internal/inventory"
 	"portolan/internal/policy"
@@ -28,7 +30,57 @@ func rangePartlyOpen(p *Pass) {
 				p.report(d)
 			}
 		}
+		for i := range f.Denies {
+			if d, ok := p.holed(c, i); ok {
+				p.report(d)
+			}
+		}
 	}
+}
+
+// holed is the finding that a deny closes a part of c to somebody who comes in to the rest.
+func (p *Pass) holed(c *inventory.Claim, deny int) (diag.Diagnostic, bool) {
+	f := p.firewall
+	o, ok := p.opened(c)
+	if !ok {
+		return diag.Diagnostic{}, false
+	}
+	runs, ok := f.runs(c.Proto, c.Ports)
+	if !ok {
+		return diag.Diagnostic{}, false
+	}
+	var closed []port.Range
+	var by *door
+	for _, r := range runs {
+		at := slices.IndexFunc(r.doors, func(d *door) bool { return d.deny == deny && d.drops() })
+		if at < 0 {
+			continue
+		}
+		from, ok := f.union(sourceKey(r.doors), r.doors)
+		if !ok || !f.spend(len(from.Ranges())+len(o.some.Ranges())) {
+			return diag.Diagnostic{}, false
+		}
+		if lost := o.some.Intersect(f.from[r.doors[at].from]).Minus(from); !lost.IsEmpty() {
+			closed, by = append(closed, r.ports), r.doors[at]
+		}
+	}
+	shut := port.Of(closed...)
+	if by == nil || shut.Len() == c.Ports.Len() {
+		return diag.Diagnostic{}, false
+	}
+	a := &f.Denies[deny]
+	d := diag.Diagnostic{
+		Message: fmt.Sprintf("deny %q closes %s of %s, and the rest of it is open", a.Name.Text, few(shut), subject(c)),
+		Span:    a.Name.Span,
+		Label:   fmt.Sprintf("%d of %d ports", shut.Len(), c.Ports.Len()),
+		Related: []diag.Related{{Span: c.Span, Message: label(c, subject(c))}},
+		Notes:   []string{"the service takes any port of the range: what is sent to one that is closed is lost"},
+		Help:    "deny all of the range or nothing of it, or put the deny below the allow that opens it",
+	}
+	if len(by.Origins) > 0 && by.Origins[0].File == f.File {
+		d.Span = by.Origins[0]
+	}
+	return d, true
 }
 
 // forwarded reports whether c is meant for others, and packets for it come to the host's
@@ -60,13 +112,18 @@ func (p *Pass) partly(c *inventory.Claim, a *policy.Allow, doors []*door) (diag.
 	if !ok {
 		return diag.Diagnostic{}, false
 	}
-	asked := a.Sources.Intersect(heard(c))
+	var asked addr.Set // whom the allow lets in to a part of the range
+	for _, d := range doors {
+		if from, ok := f.arrivals(d, c); ok {
+			asked = asked.Union(from)
+		}
+	}
 	var shut []port.Range
 	for _, r := range runs {
 		if opened.Contains(r.ports.First) {
 			continue
 		}
-		from, ok := f.union(sourceKey(r.doors))
+		from, ok := f.union(sourceKey(r.doors), r.doors)
 		if !ok || !f.spend(len(asked.Ranges())+len(from.Ranges())) {
 			return diag.Diagnostic{}, false
 		}

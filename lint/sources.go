@@ -60,8 +60,8 @@ func (f *firewall) letsIn(d *door, c *inventory.Claim) bool {
 	if !public {
 		return false
 	}
-	h := heard(c)
-	return h.IsAll() || isPublic(f.from[d.from].Intersect(h))
+	from, ok := f.arrivals(d, c)
+	return ok && isPublic(from)
 }
 
 // onPrivate reports whether c listens on private addresses and nowhere else.

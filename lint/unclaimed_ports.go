@@ -38,7 +38,7 @@ func unclaimedPorts(p *Pass) {
 	for i := range f.Allows {
 		a := &f.Allows[i]
 		for _, w := range a.Ports {
-			left := port.Of(w.Ports).Minus(claimed[w.Proto])
+			left := port.Of(w.Ports).Minus(claimed[w.Proto]).Minus(f.shut(w.Proto, w.Ports))
 			if left.Len() < fewestUnclaimed || 2*left.Len() <= w.Ports.Len() || w.Ports.First <= 1 && w.Ports.Last == port.Max {
 				continue
 			}
@@ -53,6 +53,18 @@ func unclaimedPorts(p *Pass) {
 			}
 		}
 	}
+}
+
+// shut are those of some ports to which nobody comes.
+func (f *firewall) shut(proto port.Proto, ports port.Range) port.Set {
+	runs, _ := f.runs(proto, ports)
+	var out []port.Range
+	for _, r := range runs {
+		if from, ok := f.union(sourceKey(r.doors), r.doors); ok && from.IsEmpty() {
+			out = append(out, r.ports)
+		}
+	}
+	return port.Of(out...)
 }
 
 // unclaimed is the finding that w is known to be needed for the claims alone, and opens the

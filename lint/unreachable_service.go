@@ -51,9 +51,11 @@ func unreachableService(p *Pass) {
 		switch {
 		case len(closed) < len(by[of]):
 			for _, c := range ranges {
-				p.report(p.silentMedia(c))
+				if !f.meant(c) {
+					p.report(p.silentMedia(c))
+				}
 			}
-		case p.options.Part || f.named(of.service): // that it opens nothing is said of an allow that names it
+		case p.options.Part || f.named(of.service): // that it opens nothing is said of an allow that names it, and a deny means it
 		case slices.ContainsFunc(closed, func(c *inventory.Claim) bool { return c.Pairs }):
 			p.report(p.unreachable(closed))
 		default:
@@ -65,14 +67,34 @@ func unreachableService(p *Pass) {
 	}
 }
 
-// named reports whether an allow names the service.
+// named reports whether an allow or a deny names the service.
 func (f *firewall) named(service string) bool {
-	for i := range f.Allows {
-		if f.Allows[i].Service.Text == service {
-			return true
+	return slices.ContainsFunc(f.Allows, func(a policy.Allow) bool { return a.Service.Text == service }) ||
+		slices.ContainsFunc(f.Denies, func(d policy.Deny) bool { return d.Service.Text == service })
+}
+
+// closing are the denies that drop what comes to one of the claims and is allowed below.
+func (f *firewall) closing(claims []*inventory.Claim) []diag.Related {
+	var out []diag.Related
+	seen := map[int]bool{}
+	for _, c := range claims {
+		doors, _ := f.near(c.Proto, c.Ports)
+		for i, d := range doors {
+			below := func(o *door) bool { return o.opens() && o.meets(d) }
+			if d.deny >= 0 && d.drops() && !seen[d.deny] && f.spend(len(doors)) && slices.ContainsFunc(doors[i:], below) && len(out) < maxPartners {
+				seen[d.deny] = true
+				out = append(out, diag.Related{Span: f.Denies[d.deny].Name.Span, Message: "this drops what an allow below it opens"})
+			}
 		}
 	}
-	return false
+	return out
+}
+
+// meant reports whether a deny closes c by its name.
+func (f *firewall) meant(c *inventory.Claim) bool {
+	return slices.ContainsFunc(f.Denies, func(d policy.Deny) bool {
+		return d.Service.Text == c.Service && (len(d.Listen) == 0 || slices.ContainsFunc(d.Listen, func(w policy.Word) bool { return w.Text == c.Listen }))
+	})
 }
 
 // unreachable is the finding that all ports of a service that carries media are closed.
@@ -91,7 +113,7 @@ func (p *Pass) unreachable(closed []*inventory.Claim) diag.Diagnostic {
 			d.Related = append(d.Related, diag.Related{Span: o.Span, Message: label(o, subject(o))})
 		}
 	}
-	d.Related = append(d.Related, p.stale(closed)...)
+	d.Related = append(d.Related, append(p.stale(closed), p.firewall.closing(closed)...)...)
 	return d
 }
 
@@ -134,7 +156,7 @@ func (p *Pass) silentMedia(c *inventory.Claim) diag.Diagnostic {
 		Span:    c.Span,
 		Label:   label(c, count(c.Ports.Len(), "port")+" closed"),
 		Help:    fmt.Sprintf("open it too, with service = %q and listen = [%q]", c.Service, c.Listen),
-		Related: p.stale([]*inventory.Claim{c}),
+		Related: append(p.stale([]*inventory.Claim{c}), p.firewall.closing([]*inventory.Claim{c})...),
 	}
 	if c.Pairs {
 		d.Notes = append(nominalNote(c), "a call is set up, and the sound that comes in is dropped, unless this host has sent to that peer first")

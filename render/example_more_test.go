@@ -1,6 +1,8 @@
 package render
 
 import (
+	"slices"
+
 	"portolan/internal/addr"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
@@ -46,16 +48,12 @@ func countedHost() *ruleset.Ruleset {
 }
 
 // untrackedHost is plainHost, whose media pass by connection tracking. What does is accepted
-// before connection tracking is asked.
+// before connection tracking is asked, and stands at its own place as well, as compile writes it.
 func untrackedHost() *ruleset.Ruleset {
 	rs := plainHost()
 	media := port.Of(port.Range{First: 25000, Last: 25399})
-	for i, r := range rs.Input.Rules {
-		if r.Match.Ports.Equal(media) {
-			rs.Input.Rules = append(rs.Input.Rules[:i:i], rs.Input.Rules[i+1:]...)
-			rs.Input.Rules = append([]ruleset.Rule{r}, rs.Input.Rules...)
-		}
-	}
+	i := slices.IndexFunc(rs.Input.Rules, func(r ruleset.Rule) bool { return r.Match.Ports.Equal(media) })
+	rs.Input.Rules = slices.Concat(rs.Input.Rules[i:i+1], rs.Input.Rules)
 	rs.Untracked = media
 	return rs
 }

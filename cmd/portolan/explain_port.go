@@ -199,7 +199,7 @@ func (a *app) explainPort(ctx context.Context, in *input, flags *packetFlags, ar
 	if err != nil {
 		return err
 	}
-	rules, words, err := a.compiled(in, found)
+	rules, words, err := a.compiled(in, found, false, false)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,11 @@ that no rule of either side can tell apart.`,
 			if err != nil {
 				return err
 			}
-			rules, words, err := a.ruleset(cmd.Context(), &in, args)
+			found, err := a.read(cmd.Context(), &in, args, false)
+			if err != nil {
+				return err
+			}
+			rules, words, err := a.compiled(&in, found, true, len(args) > 0)
 			if err != nil {
 				return err
 			}
@@ -189,16 +193,20 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 	if err != nil {
 		return nil, "", err
 	}
-	return a.compiled(in, found)
+	return a.compiled(in, found, false, false)
 }
 
-// compiled is what the policy means for what was found.
-func (a *app) compiled(in *input, found *found) (*ruleset.Ruleset, string, error) {
+// compiled is what the policy means for what was found. When it is for writing, a policy
+// behind which nobody could log in is refused; part says that the files are not all of a host.
+func (a *app) compiled(in *input, found *found, writing, part bool) (*ruleset.Ruleset, string, error) {
 	p, words, err := a.loadPolicy(in, found.catalog)
 	if err != nil {
 		return nil, "", err
 	}
 	rules, diags := compile.Ruleset(p, found.inventory)
+	if writing {
+		diags = append(diags, lockedOut(p, rules, found.inventory, part)...)
+	}
 	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is written while the configuration has errors"); err != nil {
 		return nil, "", &exitError{exitFindings, err}
 	}

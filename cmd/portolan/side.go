@@ -47,7 +47,7 @@ func (a *app) side(ctx context.Context, in *input, inventoryOf func() (*found, e
 		}
 		own := *in
 		own.policy = name
-		rules, words, err := a.compiled(&own, f)
+		rules, words, err := a.compiled(&own, f, false, false)
 		if err != nil {
 			return nil, err
 		}

@@ -56,23 +56,32 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 		}
 	}
 	rs := &ruleset.Ruleset{Files: files(p, inv), Untracked: b.untracked}
-	first, rest := b.hoisted()
-	rs.Input = b.chain(ruleset.In, p.Defaults.Input, first, rest)
-	if p.Defaults.Output == ruleset.Drop {
+	rs.Input = b.chain(ruleset.In, p.Defaults.Input, b.hoisted(), b.in)
+	switch {
+	case p.Defaults.Output == ruleset.Drop:
 		for i := range p.Connects {
 			b.connect(&p.Connects[i])
 		}
 		first, rest := b.answers()
-		rs.Output = b.chain(ruleset.Out, ruleset.Drop, first, append(rest, b.out...))
+		rs.Output = b.chain(ruleset.Out, ruleset.Drop, first, append(b.out, rest...))
+	case !p.Defaults.NoIPv6.IsZero():
+		rs.Output = noIPv6Out(p.Defaults.NoIPv6)
 	}
 	return rs, b.list
 }
 
-// chain is the rules of one direction: what has to come before everything else, what every
-// host needs, what the policy asks for, and the log of the rest.
+// chain is the rules of one direction: what is asked before everything else, what every host
+// needs, what the policy asks for, and the log of the rest. Only loopback stands above what
+// is asked first: no deny is about it.
 func (b *builder) chain(d ruleset.Direction, byDefault ruleset.Verdict, first, rest []ruleset.Rule) ruleset.Chain {
 	noIPv6 := b.policy.Defaults.NoIPv6
-	rules := slices.Concat(first, essentials(d, byDefault, noIPv6), rest)
+	needed := essentials(d, byDefault, noIPv6)
+	if len(first) > 0 {
+		loopback := slices.IndexFunc(needed, func(r ruleset.Rule) bool { return r.Name == "loopback" })
+		first = append([]ruleset.Rule{needed[loopback]}, first...)
+		needed = slices.Delete(needed, loopback, loopback+1)
+	}
+	rules := slices.Concat(first, needed, rest)
 	if log := b.policy.Defaults; log.Log.Count > 0 && byDefault == ruleset.Drop {
 		prefix := map[ruleset.Direction]string{ruleset.In: LogPrefix, ruleset.Out: LogPrefixOut}[d]
 		rules = append(rules, ruleset.Rule{
@@ -152,19 +161,24 @@ func (b *builder) allow(a *policy.Allow) {
 		effect.Connections = ruleset.Connections{Count: a.Connections.Count, PerSource: a.Connections.PerSource, Name: countName(b.connections, a.Name.Text)}
 	}
 	t := b.writer("allow", &a.Selection, a.Sources, effect)
-	defer b.notrack(a, len(b.in))
-	defer func() { b.in = append(b.in, t.rules...) }()
+	if t.numbers() {
+		b.add(t)
+	} else {
+		b.allowClaims(a, t)
+	}
+	if !a.NoTrack.IsZero() {
+		b.notrack(t.rules)
+	}
+}
+
+// allowClaims adds the rules of an allow that is about listeners.
+func (b *builder) allowClaims(a *policy.Allow, t *writer) {
 	claims := b.listens
 	if service := a.Service.Text; service != "" {
 		claims = b.services[service]
 		if len(claims) == 0 {
 			t.ports(a.Otherwise)
 		}
-	}
-	if len(a.Ports) > 0 || len(a.Protocols) > 0 {
-		t.ports(a.Ports)
-		t.protocols(a.Protocols)
-		return
 	}
 	pick := picker(a, claims)
 	byFamily := sources{all: a.Sources}
@@ -174,25 +188,25 @@ func (b *builder) allow(a *policy.Allow) {
 		}
 	}
 	b.explain(a, claims, pick, len(t.rules) > 0)
+	b.add(t)
 }
+
+// add adds what was written to the rules about packets that arrive.
+func (b *builder) add(t *writer) { b.in = append(b.in, t.finished()...) }
 
 // deny adds the rules of one deny. It is about every listener that it can mean: what is to
 // be closed is not left open because its configuration has a narrow place for it.
 func (b *builder) deny(d *policy.Deny) {
 	t := b.writer("deny", &d.Selection, d.Sources, ruleset.Effect{Verdict: ruleset.Drop})
-	defer func() { b.in = append(b.in, t.rules...) }()
-	t.ports(d.Ports)
-	t.protocols(d.Protocols)
-	switch {
-	case len(d.Ports) > 0 || len(d.Protocols) > 0:
-		return
-	case d.Service.Text == "" && len(d.Exposure) == 0:
-		t.add(ruleset.Any(), t.words(d.Name.Span), d.Name.Span)
-		return
-	}
 	claims := b.listens
-	if service := d.Service.Text; service != "" {
+	switch service := d.Service.Text; {
+	case t.numbers():
+		claims = nil
+	case service != "":
 		claims = b.services[service]
+	case len(d.Exposure) == 0:
+		t.add(ruleset.Any(), t.words(d.Name.Span), d.Name.Span)
+		claims = nil
 	}
 	for _, c := range claims {
 		named := len(d.Listen) == 0 || contains(d.Listen, c.Listen)
@@ -200,31 +214,31 @@ func (b *builder) deny(d *policy.Deny) {
 			t.claim(c, d.Sources)
 		}
 	}
-	if len(t.rules) == 0 {
-		b.nothing(d.Name.Span, "deny %q closes nothing: no such listener was found", d.Name.Text)
-	}
+	b.add(t)
 }
 
 // connect adds the rules of one connect.
 func (b *builder) connect(c *policy.Connect) {
 	t := b.writer("connect", &c.Selection, c.Peers, ruleset.Effect{Verdict: ruleset.Accept})
-	defer func() { b.out = append(b.out, t.rules...) }()
-	t.ports(c.Ports)
-	t.protocols(c.Protocols)
-	if len(c.Ports) > 0 || len(c.Protocols) > 0 {
-		return
+	if !t.numbers() {
+		b.connectClaims(c, t)
 	}
+	b.out = append(b.out, t.finished()...)
+}
+
+// connectClaims writes the rules of a connect that is about connections that were found.
+func (b *builder) connectClaims(c *policy.Connect, t *writer) {
 	claims := b.outgoing
 	if service := c.Service.Text; service != "" {
 		claims = b.connects[service]
 	}
-	elsewhere := false // a connection leads out of the zones of to
+	elsewhere, here := false, false // a connection leads out of the zones of to, or to this host
 	for _, claim := range claims {
 		if len(c.Listen) > 0 && !contains(c.Listen, claim.Listen) {
 			continue
 		}
 		to, inside := peersOf(claim, c.Peers)
-		if inside {
+		if here = here || inside; inside {
 			continue // the host reaches itself anyway
 		}
 		if to.IsEmpty() {
@@ -232,14 +246,20 @@ func (b *builder) connect(c *policy.Connect) {
 		}
 		t.claim(claim, to)
 	}
+	if len(t.rules) > 0 {
+		return
+	}
+	at, whose := c.Name.Span, ""
+	if c.Service.Text != "" {
+		at, whose = c.Service.Span, " of "+c.Service.Text
+	}
 	switch {
-	case len(t.rules) > 0:
 	case elsewhere:
-		b.nothing(c.Name.Span, "connect %q lets nothing out: what is found leads to addresses that are not in its to", c.Name.Text)
-	case c.Service.Text != "":
-		b.nothing(c.Service.Span, "connect %q lets nothing out: no outgoing connection of %s was found", c.Name.Text, c.Service.Text)
+		b.reachesNothing(at, "name the addresses to which it leads, or leave to out", "connect %q lets nothing out: every connection%s that was found leads elsewhere", c.Name.Text, whose)
+	case here:
+		b.reachesNothing(at, "leave it out: loopback is always open", "connect %q lets nothing out: every connection%s that was found leads to this host itself", c.Name.Text, whose)
 	default:
-		b.nothing(c.Name.Span, "connect %q lets nothing out: no outgoing connection was found", c.Name.Text)
+		b.reachesNothing(at, `if there is one all the same, write its port, as in ports = ["5432/tcp"]`, "connect %q lets nothing out: no outgoing connection%s was found", c.Name.Text, whose)
 	}
 }
 
@@ -258,7 +278,7 @@ func peersOf(c *inventory.Claim, to addr.Set) (peers addr.Set, inside bool) {
 	return to.Intersect(addr.OfRanges(addr.Range{First: a, Last: a})), a.IsLoopback()
 }
 
-// nothing warns of a rule of the policy that does nothing on this host.
-func (b *builder) nothing(at source.Span, msg string, args ...any) {
-	b.list = append(b.list, diag.Diagnostic{Rule: policy.RuleName, Severity: diag.Warning, Span: at, Message: fmt.Sprintf(msg, args...)})
+// reachesNothing warns of a connect that does nothing on this host.
+func (b *builder) reachesNothing(at source.Span, help, msg string, args ...any) {
+	b.list = append(b.list, diag.Diagnostic{Rule: "connect-reaches-nothing", Severity: diag.Warning, Span: at, Message: fmt.Sprintf(msg, args...), Help: help})
 }

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"portolan/internal/addr"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
@@ -88,4 +90,12 @@ func essentials(d ruleset.Direction, byDefault ruleset.Verdict, noIPv6 source.Sp
 		rule("dhcpv6", "DHCPv6 requests", match(port.UDP, port.Single(547), addr.V6()), accept)
 	}
 	return rules
+}
+
+// noIPv6Out is what leaves a host that may send everything but IPv6.
+func noIPv6Out(asked source.Span) ruleset.Chain {
+	rules := essentials(ruleset.Out, ruleset.Drop, asked)
+	return ruleset.Chain{Default: ruleset.Accept, Rules: slices.DeleteFunc(rules, func(r ruleset.Rule) bool {
+		return r.Name != "established" && r.Name != "loopback" && r.Name != "ipv6"
+	})}
 }

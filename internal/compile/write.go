@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strconv"
 
 	"portolan/internal/addr"
@@ -17,7 +18,7 @@ type writer struct {
 	about  *policy.Selection
 	peers  addr.Set
 	effect ruleset.Effect
-	log    ruleset.Effect // of a log before each rule; the zero value for none
+	log    ruleset.Effect // of a log before the rules; the zero value for none
 	rules  []ruleset.Rule
 }
 
@@ -29,7 +30,7 @@ func (b *builder) writer(kind string, s *policy.Selection, peers addr.Set, e rul
 	return w
 }
 
-// add adds a rule for m, and before it its log.
+// add adds a rule for m.
 func (w *writer) add(m ruleset.Match, comment string, places ...source.Span) {
 	if len(w.about.Interfaces) > 0 {
 		names := make([]string, len(w.about.Interfaces))
@@ -42,15 +43,40 @@ func (w *writer) add(m ruleset.Match, comment string, places ...source.Span) {
 	if m.Peers.IsEmpty() {
 		return
 	}
-	r := ruleset.Rule{Match: m, Effect: w.effect, Name: w.about.Name.Text, Comment: comment, Origins: origins(append(places, w.about.Name.Span)...)}
-	if w.log != (ruleset.Effect{}) {
-		log := r
-		log.Effect, log.Comment = w.log, "log: "+comment
-		// The line that asks for the log is the one to change.
-		log.Origins = origins(append(places, w.about.LogSpan)...)
-		w.rules = append(w.rules, log)
+	w.rules = append(w.rules, ruleset.Rule{Match: m, Effect: w.effect, Name: w.about.Name.Text, Comment: comment, Origins: origins(append(places, w.about.Name.Span)...)})
+}
+
+// finished are the rules, and before them the log of what they are about. Ports to which the
+// same applies share one log, so that a rate is not multiplied by the listeners of a service.
+func (w *writer) finished() []ruleset.Rule {
+	if w.log == (ruleset.Effect{}) {
+		return w.rules
 	}
-	w.rules = append(w.rules, r)
+	var logs []ruleset.Rule
+	var ports [][]port.Range
+	for _, r := range w.rules {
+		at := slices.IndexFunc(logs, func(l ruleset.Rule) bool {
+			return l.Match.Protos == r.Match.Protos && l.Match.Peers.Equal(r.Match.Peers) && l.Match.SourcePorts.Equal(r.Match.SourcePorts)
+		})
+		if at < 0 {
+			at = len(logs)
+			logs = append(logs, ruleset.Rule{Match: r.Match, Effect: w.log, Name: r.Name, Comment: "log of " + w.words(w.about.LogSpan), Origins: origins(w.about.LogSpan)})
+			ports = append(ports, nil)
+		}
+		ports[at] = append(ports[at], r.Match.Ports.Ranges()...)
+	}
+	for i := range logs {
+		logs[i].Match.Ports = port.Of(ports[i]...)
+	}
+	return append(logs, w.rules...)
+}
+
+// numbers writes what stands in the policy itself; false when that is about listeners or
+// connections that are found.
+func (w *writer) numbers() bool {
+	w.ports(w.about.Ports)
+	w.protocols(w.about.Protocols)
+	return len(w.about.Ports)+len(w.about.Protocols) > 0
 }
 
 // words name the rule and its place.

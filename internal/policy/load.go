@@ -48,7 +48,8 @@ func Load(f *source.File, open Opener) (*Policy, diag.List) {
 		}
 	}
 	if l.list.Max() == diag.Error {
-		p = nil
+		// What has no effect in half a policy may have one when it is mended.
+		return nil, slices.DeleteFunc(l.list, func(d diag.Diagnostic) bool { return d.Severity < diag.Error })
 	}
 	return p, l.list
 }
@@ -79,6 +80,13 @@ func (l *loader) add(d diag.Diagnostic) {
 // wrong adds the finding that msg is the matter with the text at span.
 func (l *loader) wrong(span source.Span, help, msg string, args ...any) {
 	l.add(diag.Diagnostic{Span: span, Message: fmt.Sprintf(msg, args...), Help: help})
+}
+
+// warn adds the finding that something is right and has no effect.
+func (l *loader) warn(span source.Span, help, msg string, args ...any) {
+	if !l.full() {
+		l.list = append(l.list, diag.Diagnostic{Rule: RuleName, Severity: diag.Warning, Span: span, Message: fmt.Sprintf(msg, args...), Help: help})
+	}
 }
 
 // again adds the finding that something stands twice.
@@ -146,11 +154,7 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 	}
 	l.effects(p)
 	if len(p.Allows) == 0 && p.Defaults.Input == ruleset.Drop && len(l.list) == 0 {
-		l.list = append(l.list, diag.Diagnostic{
-			Rule: RuleName, Severity: diag.Warning, Span: l.file.Span(0, 0),
-			Message: "this policy allows nothing: every port of the host will be closed, SSH too",
-			Help:    `add an allow, such as ` + shape("allow"),
-		})
+		l.warn(l.file.Span(0, 0), "add an allow, such as "+shape("allow"), "this policy allows nothing: every port of the host will be closed, SSH too")
 	}
 	return p
 }
@@ -296,6 +300,9 @@ func (l *loader) defaults(b block) Defaults {
 		d.NoIPv6 = ipv6.Span
 	default:
 		l.wrong(ipv6.Span, `use "on", or "off" to let no packet of IPv6 in or out`, "there is no ipv6 %q", ipv6.Text)
+	}
+	if !d.NoIPv6.IsZero() && d.Input == ruleset.Accept {
+		l.wrong(d.NoIPv6, `leave it out, or write input = "drop"`, `ipv6 = "off" closes ports, and with input = "additive" this policy closes none`)
 	}
 	d.Log, d.LogSpan = l.log(b)
 	if d.Log.Count > 0 && d.Input == ruleset.Accept && d.Output == ruleset.Accept {

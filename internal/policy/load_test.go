@@ -192,6 +192,54 @@ func TestFindings(t *testing.T) {
 		{`allow "x" { «otherwise» = ["22/tcp"] }`, `allow "x" has otherwise without a service`, `write ports, which are opened whatever the host runs`},
 		{"allow \"x\" {\n service = \"s\"\n listen = [\"sip\"]\n «exposure» = [\"admin\"]\n}", `allow "x" has both listen and exposure`, `leave one of them out`},
 		{"allow \"x\" {\n ports = [\"1/tcp\"]\n «exposure» = [\"admin\"]\n}", `allow "x" has both ports and exposure`, `leave one of them out`},
+		// denies and connects
+		{"allow \"x\" {}\ndeny \"«x»\" { ports = [\"1/tcp\"] }", `deny "x" has the name of another rule`, `rename one: the name stands in the comments of the rules`},
+		{`deny "«x»" {}`, `deny "x" would drop everything`, `say whom: deny "scanners" { from = [zone.scanners] }; what nothing allows is dropped anyway`},
+		{`deny "«x»" { log = "1/second" }`, `deny "x" would drop everything`, ``},
+		{`deny "x" { «limit» = "1/second" }`, `deny "x" has no attribute "limit"`, `it has the attributes service, listen, exposure, ports, protocols, from, except, interfaces and log`},
+		{`deny "x" { from = «[]» }`, `from is empty and would close nothing`, `leave it out for anywhere`},
+		{`deny "x" { exposure = ["«loopback»"] }`, `loopback listeners need no deny`, ``},
+		{"deny \"x\" {\n ports = [\"1/tcp\"]\n «protocols» = [\"esp\"]\n}", `deny "x" has both ports and protocols`, `make two of them: a protocol as a whole has no ports`},
+		{`connect "x" { «from» = ["10.0.0.1"] }`, `connect "x" has no attribute "from"`, `it has the attributes service, listen, ports, protocols, to, except, interfaces and log`},
+		{`connect "x" { to = «[]» }`, `to is empty and would let out nothing`, `leave it out for anywhere`},
+		{`connect "x" { «listen» = ["ldap"] }`, `connect "x" has listen without a service`, ``},
+		{`default { output = "«deny»" }`, `there is no output "deny"`, `use "accept", or "drop" to let out what a connect block names and nothing else`},
+		{`default { ipv6 = "«no»" }`, `there is no ipv6 "no"`, `use "on", or "off" to let no packet of IPv6 in or out`},
+		{"default {\n input = \"additive\"\n ipv6 = \"«off»\"\n}", `ipv6 = "off" closes ports, and with input = "additive" this policy closes none`, `leave it out, or write input = "drop"`},
+		// exceptions, interfaces, protocols, counts
+		{`allow "x" { except = «[]» }`, `except is empty and would take away nothing`, `leave it out`},
+		{"allow \"x\" {\n from = [\"10.0.0.0/8\"]\n except = «[\"10.0.0.0/7\"]»\n}", `the exceptions of allow "x" leave no address`, `leave out what takes all of it away`},
+		{`allow "x" { except = «["0.0.0.0/0", "::/0"]» }`, `the exceptions of allow "x" leave no address`, ``},
+		{"zone \"x\" {\n" + `sources = ["10.0.0.1"]` + "\n" + `except = «["10.0.0.0/8"]»` + "\n}", `the exceptions of zone "x" leave no address`, ``},
+		{"zone \"a\" { sources = [zone.b] }\nzone \"b\" { sources = [«zone.a», \"::1\"] }", `zone "a" holds itself`, `write the addresses of one of them`},
+		{`zone "a" { sources = [«zone.a»] }`, `zone "a" holds itself`, ``},
+		{zone + `zone "a" { sources = [«zone.offce»] }`, `there is no zone "offce"`, `did you mean "office"?`},
+		{zone + `zone "a" { sources = [zone.office, «zone.office»] }`, `"zone.office" is listed twice`, `remove one of them`},
+		{zone + `allow "x" { from = ["«10.1.2.3/24»"] }`, `"10.1.2.3/24" has bits set behind the prefix length: write 10.1.2.0/24 for the network or 10.1.2.3 for the one address`, ``},
+		{`allow "x" { interfaces = ["«lo»"] }`, `nothing has to be said of loopback: it is always open`, `leave it out`},
+		{`allow "x" { interfaces = ["«eth+»"] }`, `"eth+" is a pattern, and the firewalls do not agree about patterns`, `name each interface`},
+		{`allow "x" { interfaces = ["«eth0:1»"] }`, `"eth0:1" is not the name by which packets come in`, `write "eth0"`},
+		{`allow "x" { interfaces = ["«eth0.5@eth0»"] }`, `"eth0.5@eth0" is not the name by which packets come in`, `write "eth0.5"`},
+		{`allow "x" { interfaces = ["«a-very-long-name»"] }`, `"a-very-long-name" is not the name of an interface`, `use letters, digits, '.', '_' and '-', at most 15 of them`},
+		{`allow "x" { interfaces = ["«:»"] }`, `":" is not the name of an interface`, ``},
+		{`allow "x" { protocols = ["«eps»"] }`, `there is no protocol "eps"`, `did you mean "esp"?`},
+		{`allow "x" { protocols = ["«256»"] }`, `there is no protocol "256"`, ``},
+		{"allow \"x\" {\n service = \"s\"\n «protocols» = [\"esp\"]\n}", `allow "x" has both service and protocols`, ``},
+		{`allow "x" { connections = "«0»" }`, `"0" is not a number of connections`, `write connections = "20 per source", or "500" for all sources together`},
+		{`allow "x" { connections = "«many per source»" }`, `"many per source" is not a number of connections`, ``},
+		{`allow "x" { connections = «20» }`, `connections is text in quotes`, `write connections = "20 per source"`},
+		{`allow "x" { log = "«often»" }`, `"often" is not a rate such as 10/minute; the period is one of second, minute, hour, day`, `write log = "5/minute"`},
+		// notrack
+		{`allow "x" { notrack = «"true"» }`, `notrack is true or false`, `write notrack = true, or leave it out`},
+		{"allow \"x\" {\n notrack = true\n limit = \"«1/second»\"\n}", `allow "x" has both notrack and limit: without connection tracking a limit would count every packet of a call`, `leave one of them out`},
+		{"allow \"x\" {\n notrack = true\n connections = \"«9»\"\n}", `allow "x" has both notrack and connections: connections cannot be counted where connection tracking is kept away`, ``},
+		{"allow \"x\" {\n notrack = true\n log = \"«1/second»\"\n}", `allow "x" has both notrack and log: without connection tracking a log would show every packet of a call`, ``},
+		{"allow \"x\" {\n notrack = true\n interfaces = [\"«eth0»\"]\n}", `allow "x" has both notrack and interfaces: tracking is kept away before it is known for whom a packet is`, ``},
+		{"allow \"x\" {\n notrack = true\n protocols = [\"«udp»\"]\n}", `allow "x" has both notrack and protocols: it is about UDP ports, and would be about all of them`, ``},
+		// files, which are not read here
+		{`zone "x" { files = ["«peers.txt»"] }`, `files of addresses are not read here`, `write the addresses into sources`},
+		{`zone "x" { files = ["«a\nb»"] }`, `this cannot be the name of a file`, `use printable characters`},
+		{`zone "x" { files = «[]» }`, `files is empty and would open nothing`, `leave it out, or name a file of addresses`},
 		// ignores
 		{`«ignore» { reason = "r" }`, `this ignore has no name`, `write ignore "odd-rtp-base" { reason = "our gateway wants it" }`},
 		{`ignore "«odd-rtp-base»" {}`, `ignore "odd-rtp-base" has no reason`, `say why: reason = "the lab has one interface"`},
@@ -360,7 +408,7 @@ func TestShippedPoliciesLoad(t *testing.T) {
 			t.Errorf("%s is not ASCII", name)
 		}
 		for _, a := range p.Allows {
-			if name != "speech.hcl" && (a.Limit != Limit{} || p.Defaults.Log != ruleset.Rate{}) {
+			if (name == "windows.hcl" || name == "default.hcl") && (a.Limit != Limit{} || p.Defaults.Log != ruleset.Rate{}) {
 				t.Errorf("%s cannot be said on Windows", name)
 			}
 		}
@@ -439,8 +487,8 @@ func TestLimits(t *testing.T) {
 	load(t, big.String()+allows(100, "from = [zone.big]"))
 	load(t, allows(MaxAllows, ""))
 	for text, want := range map[string]string{
-		big.String() + allows(101, "from = [zone.big]"): "the zones of all allows together hold more than 200000 address ranges",
-		allows(MaxAllows+1, ""):                         "more than 1000 allows in one policy",
+		big.String() + allows(101, "from = [zone.big]"): "the lists of all allows, denies and connects together hold more than 200000 address ranges",
+		allows(MaxAllows+1, ""):                         "more than 1000 allows, denies and connects in one policy",
 	} {
 		if p, list := Load(source.New("p", []byte(text)), nil); p != nil || len(list) != 1 || list[0].Message != want {
 			t.Errorf("want %s, got %v, %+v", want, p, list)
@@ -448,18 +496,27 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// FuzzLoad holds every text against what Load promises: no panic, a policy exactly
-// when nothing is an error, places inside the file, one line for each message.
+// FuzzLoad holds every text, and every file of addresses, against what Load promises: no
+// panic, a policy exactly when nothing is an error, places inside the files, one line for
+// each message.
 func FuzzLoad(f *testing.F) {
-	f.Add([]byte(design))
+	add := func(raw []byte) { f.Add(raw, []byte("10.0.0.1 # one\n")) }
+	add([]byte(design))
 	for _, raw := range shipped(f) {
-		f.Add(raw)
+		add(raw)
 	}
-	f.Add([]byte("zone a { sources = [\"fe80::1%eth0-fe80::2\"] }\nallow b {\n  from = [zone.a]\n  ports = [\"1-2/tcp\"]\n}\n"))
-	f.Add([]byte("\xff\xfea\x00l\x00"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		file := source.New("p", raw)
-		p, list := Load(file, nil)
+	const all = "zone \"a\" {\n  sources = [\"10.0.0.0/8\", zone.b]\n  except = [\"10.1.0.0/16\"]\n}\nzone \"b\" { files = [\"x\"] }\n" +
+		"deny \"c\" {\n  from = [zone.b, \"::1\"]\n  log = \"1/second\"\n}\nallow \"d\" {\n  ports = [\"1-2/udp\"]\n  notrack = true\n}\n" +
+		"allow \"e\" {\n  protocols = [\"esp\", \"99\"]\n  interfaces = [\"eth0\"]\n  connections = \"2 per source\"\n}\n" +
+		"connect \"f\" { to = [zone.a] }\ndefault {\n  output = \"drop\"\n  ipv6 = \"off\"\n}\n"
+	for _, file := range []string{"", "10.0.0.1\n10.0.0.0/9\r\n;x\n::1-::9\n", "\xef\xbb\xbf10.0.0.1", "\x7fELF\x00", "<html>\n<b>\n", "fe80::1%eth0"} {
+		f.Add([]byte(all), []byte(file))
+	}
+	add([]byte("zone a { sources = [\"fe80::1%eth0-fe80::2\"] }\nallow b {\n  from = [zone.a]\n  ports = [\"1-2/tcp\"]\n}\n"))
+	add([]byte("\xff\xfea\x00l\x00"))
+	f.Fuzz(func(t *testing.T, raw, addresses []byte) {
+		file, named := source.New("p", raw), source.New("x", addresses)
+		p, list := Load(file, func(string) (*source.File, error) { return named, nil })
 		if (p == nil) != (list.Max() == diag.Error) {
 			t.Fatalf("policy %v with findings %+v", p, list)
 		}
@@ -467,8 +524,8 @@ func FuzzLoad(f *testing.F) {
 			if d.Rule == "" || d.Message == "" || strings.ContainsAny(d.Message+d.Help, "\n\r\x00\x1b") || strings.HasSuffix(d.Message, ".") {
 				t.Errorf("message %q, help %q", d.Message, d.Help)
 			}
-			if d.Span.File != file || d.Span.Start > d.Span.End || d.Span.End > len(file.Text) {
-				t.Errorf("place %d-%d of %d", d.Span.Start, d.Span.End, len(file.Text))
+			if at := d.Span.File; at != file && at != named || d.Span.Start > d.Span.End || d.Span.End > len(at.Text) {
+				t.Errorf("place %d-%d of %s", d.Span.Start, d.Span.End, d.Span.Name())
 			}
 		}
 		if p == nil {

@@ -25,7 +25,7 @@ const RuleName = "policy"
 const (
 	// MaxSize is the most bytes a policy may have.
 	MaxSize = 256 << 10
-	// MaxAllows is the most allows, denies and connects together a policy may have.
+	// MaxAllows is the most allows, denies and connects that a policy may have together.
 	MaxAllows = 1000
 	// MaxFileSize is the most bytes a file of addresses may have, and MaxFiles is how many
 	// such files a policy may name.
@@ -37,6 +37,8 @@ const (
 	// that the lists of all allows, denies and connects may, each zone counted wherever it
 	// is named.
 	MaxRanges = 200_000
+
+	maxFilesSize = 4 * MaxFileSize // bytes of all files of addresses
 
 	maxDepth    = 8   // brackets in brackets; the language needs two
 	maxFindings = 50  // beyond that nobody reads on

@@ -16,10 +16,10 @@ import (
 // rules reads the allows, denies and connects, which share one order and one set of names.
 func (l *loader) rules(p *Policy, blocks []block) {
 	if len(blocks) > MaxAllows {
-		l.wrong(blocks[MaxAllows].span, "join allows that open the same ports, or open ranges", "more than %d allows in one policy", MaxAllows)
+		l.wrong(blocks[MaxAllows].span, "join those that are about the same ports, or write ranges", "more than %d allows, denies and connects in one policy", MaxAllows)
 		return
 	}
-	seen := map[string]source.Span{}
+	seen := map[string]block{}
 	budget := MaxRanges
 	for at, b := range blocks {
 		name, ok := l.name(b)
@@ -30,46 +30,66 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		attrs := map[string][]string{"allow": allowAttrs, "deny": denyAttrs, "connect": connectAttrs}[b.Type]
 		l.known(b, attrs)
 		if first, dup := seen[name.Text]; dup {
-			l.again(name.Span, first, "rename one: the name stands in the comments of the rules", "a second %s %q", b.Type, name.Text)
+			msg := fmt.Sprintf("a second %s", b.what)
+			if first.Type != b.Type {
+				msg = fmt.Sprintf("%s has the name of another rule", b.what)
+			}
+			l.again(name.Span, l.unquoted(first.LabelRanges[0]), "rename one: the name stands in the comments of the rules", "%s", msg)
 			continue
 		}
-		seen[name.Text] = name.Span
+		seen[name.Text] = b
 		if slices.Contains(Reserved[:], name.Text) {
 			l.wrong(name.Span, "choose another name", "the name %q belongs to a rule that every ruleset has by itself", name.Text)
 		}
 		s := l.selection(b, name)
 		s.At = at
-		whole := addr.All()
 		list := "from"
 		if b.Type == "connect" {
 			list = "to"
 		}
-		words, peers, ok := l.peers(p, b, list, &budget)
+		named, peers, ok := l.peers(b, list, &budget)
 		if !ok {
 			return
 		}
+		words := wordsOf(named)
 		if words == nil {
-			peers = whole
+			peers = addr.All()
 		}
-		except, gone, ok := l.peers(p, b, "except", &budget)
+		except, gone, ok := l.peers(b, "except", &budget)
 		if !ok {
 			return
 		}
 		if left := peers.Minus(gone); left.IsEmpty() && !peers.IsEmpty() {
-			l.wrong(except[0].Span, "leave out what takes all of it away", "the exceptions of %s leave no address", b.what)
+			l.wrong(l.value(b, "except"), "leave out what takes all of it away", "the exceptions of %s leave no address", b.what)
 		} else {
+			l.needless(except, peers, b.what)
 			peers = left
 		}
 		switch b.Type {
 		case "allow":
 			p.Allows = append(p.Allows, l.allow(b, s, words, peers))
 		case "deny":
-			if _, any := b.Body.Attributes["from"]; !any && s.Service.Text == "" && len(s.Ports)+len(s.Protocols)+len(s.Interfaces)+len(s.Exposure) == 0 && len(l.list) == 0 {
+			if _, log := l.has(b, "log"); len(b.Body.Attributes) == 0 || log && len(b.Body.Attributes) == 1 {
 				l.wrong(name.Span, `say whom: `+shape("deny")+`; what nothing allows is dropped anyway`, "%s would drop everything", b.what)
 			}
 			p.Denies = append(p.Denies, Deny{s, words, peers})
 		case "connect":
 			p.Connects = append(p.Connects, Connect{s, words, peers})
+		}
+	}
+}
+
+// value is the place of what stands behind the equals sign of an attribute that b has.
+func (l *loader) value(b block, name string) source.Span {
+	return l.span(b.Body.Attributes[name].Expr.Range())
+}
+
+// needless warns of exceptions that take nothing away: most often a number in them is
+// mistyped, and whoever was meant is let in. A zone may be made for many rules.
+func (l *loader) needless(except []peer, from addr.Set, what string) {
+	for _, p := range except {
+		if !p.zone && p.set.Intersect(from).IsEmpty() {
+			l.warn(p.Span, "leave it out, or mend the address", "the exception %q takes nothing away from %s", p.Text, what)
 		}
 	}
 }
@@ -144,7 +164,8 @@ func (l *loader) allow(b block, s Selection, from []Word, sources addr.Set) Allo
 		{"connections", "connections cannot be counted where connection tracking is kept away", a.Connections.Span},
 		{"limit", "without connection tracking a limit would count every packet of a call", a.Limit.Span},
 		{"log", "without connection tracking a log would show every packet of a call", a.LogSpan},
-		{"interfaces", "what leaves by an interface is not known when it arrives", firstSpan(s.Interfaces)},
+		{"interfaces", "tracking is kept away before it is known for whom a packet is", firstSpan(s.Interfaces)},
+		{"protocols", "it is about UDP ports, and would be about all of them", firstProtocol(s.Protocols)},
 	} {
 		if !w.at.IsZero() {
 			l.wrong(w.at, "leave one of them out", "%s has both notrack and %s: %s", b.what, w.name, w.why)
@@ -160,21 +181,25 @@ func firstSpan(words []Word) source.Span {
 	return words[0].Span
 }
 
+func firstProtocol(protocols []Protocol) source.Span {
+	if len(protocols) == 0 {
+		return source.Span{}
+	}
+	return protocols[0].Span
+}
+
 // effects complains about what has no effect in the policy as a whole.
 func (l *loader) effects(p *Policy) {
-	warn := func(span source.Span, help, msg string, args ...any) {
-		l.list = append(l.list, diag.Diagnostic{Rule: RuleName, Severity: diag.Warning, Span: span, Message: fmt.Sprintf(msg, args...), Help: help})
-	}
-	if len(p.Connects) > 0 && p.Defaults.Output == ruleset.Accept && !l.full() {
+	if len(p.Connects) > 0 && p.Defaults.Output == ruleset.Accept {
 		c := &p.Connects[0]
-		warn(c.Name.Span, `write output = "drop" into the default block, or leave the connect blocks out`,
+		l.warn(c.Name.Span, `write output = "drop" into the default block, or leave the connect blocks out`,
 			"connect %q has no effect: everything that the host sends may leave", c.Name.Text)
 	}
 	for i := range p.Denies {
 		d := &p.Denies[i]
 		later := slices.ContainsFunc(p.Allows, func(a Allow) bool { return a.At > d.At })
-		if p.Defaults.Input == ruleset.Drop && d.Log.Count == 0 && !later && !l.full() {
-			warn(d.Name.Span, "put it above the allows that it is an exception of: the first rule that fits decides",
+		if p.Defaults.Input == ruleset.Drop && d.Log.Count == 0 && !later {
+			l.warn(d.Name.Span, "put it above the allows that it is an exception of: the first rule that fits decides",
 				"deny %q has no effect: no allow stands below it", d.Name.Text)
 		}
 	}
@@ -193,8 +218,11 @@ func (l *loader) interfaces(b block) []Word {
 			l.wrong(w.Span, "leave it out", "nothing has to be said of loopback: it is always open")
 		case strings.ContainsAny(w.Text, "*+"):
 			l.wrong(w.Span, "name each interface", "%q is a pattern, and the firewalls do not agree about patterns", w.Text)
+		case strings.ContainsAny(w.Text, ":@") && isInterface(w.Text[:strings.IndexAny(w.Text, ":@")]):
+			// "eth0:1" is a second address of eth0, and "eth0.5@eth0" how ip(8) prints eth0.5.
+			l.wrong(w.Span, fmt.Sprintf("write %q", w.Text[:strings.IndexAny(w.Text, ":@")]), "%q is not the name by which packets come in", w.Text)
 		case !isInterface(w.Text):
-			l.wrong(w.Span, fmt.Sprintf("use letters, digits, '.', '_', ':' and '-', at most %d", maxInterface), "%q is not the name of an interface", w.Text)
+			l.wrong(w.Span, fmt.Sprintf("use letters, digits, '.', '_' and '-', at most %d of them", maxInterface), "%q is not the name of an interface", w.Text)
 		default:
 			out = append(out, w)
 		}
@@ -204,9 +232,9 @@ func (l *loader) interfaces(b block) []Word {
 
 func isInterface(s string) bool {
 	plain := strings.IndexFunc(s, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._:-", c))
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c))
 	}) < 0
-	return plain && len(s) <= maxInterface && s[0] != '-' && s != "." && s != ".."
+	return plain && s != "" && len(s) <= maxInterface && s[0] != '-' && s != "." && s != ".."
 }
 
 // protocolNumbers are the protocols that can be named, by the names of

@@ -71,6 +71,9 @@ func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsynta
 		if effect == "" {
 			effect = "open"
 		}
+		if name == "except" {
+			effect = "take away"
+		}
 		l.wrong(l.span(list.SrcRange), ifEmpty, "%s is empty and would %s nothing", name, effect)
 	default:
 		return list.Exprs, true

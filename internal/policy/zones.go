@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
@@ -12,7 +14,7 @@ import (
 
 // zones reads the zones. Those that could not be read are not in the policy.
 func (l *loader) zones(p *Policy, blocks []block) {
-	z := &zoning{loader: l, policy: p, blocks: map[string]block{}, done: map[string]addr.Set{}, state: map[string]int{}, budget: MaxRanges, files: map[string]addr.Set{}}
+	z := &zoning{loader: l, policy: p, blocks: map[string]block{}, done: map[string]addr.Set{}, state: map[string]int{}, left: MaxRanges, files: map[string]addr.Set{}}
 	seen := map[string]source.Span{}
 	var names []Word
 	for _, b := range blocks {
@@ -46,8 +48,19 @@ type zoning struct {
 	blocks map[string]block
 	done   map[string]addr.Set
 	state  map[string]int
-	budget int
+	left   int                 // ranges that the zones may still hold; below 0 when that was said
 	files  map[string]addr.Set // by name as written
+	bytes  int                 // of the files that were read
+}
+
+// spend takes ranges from what is left; false when there are too many, which is said once.
+func (z *zoning) spend(ranges int, at source.Span) bool {
+	enough := z.left >= 0
+	if z.left -= ranges; z.left < 0 && enough {
+		z.left = -1
+		z.wrong(at, "let zones hold prefixes instead of single addresses", "the zones together hold more than %d address ranges", MaxRanges)
+	}
+	return z.left >= 0
 }
 
 // How far a zone has been read.
@@ -70,36 +83,39 @@ func (z *zoning) zone(name Word) addr.Set {
 	if !hasSources && !hasFiles {
 		z.wrong(name.Span, "say which addresses it holds: "+example, "zone %q has no sources", name.Text)
 	}
-	ranges := z.sources(b, "sources", example, "say which addresses it holds: "+example)
+	ranges, _ := z.sources(b, "sources", example, "say which addresses it holds: "+example)
 	for _, w := range z.words(b, "files", `files = ["peers.txt"]`, "leave it out, or name a file of addresses") {
 		ranges = append(ranges, z.file(w).Ranges()...)
 	}
 	set := addr.OfRanges(ranges...)
-	gone := addr.OfRanges(z.sources(b, "except", `except = ["10.1.2.3"]`, "leave it out")...)
-	if left := set.Minus(gone); left.IsEmpty() && !set.IsEmpty() {
-		at, _ := z.has(b, "except")
-		z.wrong(at, "leave out what takes all of it away", "the exceptions of zone %q leave no address", name.Text)
+	gone, except := z.sources(b, "except", `except = ["10.1.2.3"]`, "leave it out")
+	if left := set.Minus(addr.OfRanges(gone...)); left.IsEmpty() && !set.IsEmpty() {
+		z.wrong(z.value(b, "except"), "leave out what takes all of it away", "the exceptions of zone %q leave no address", name.Text)
 	} else {
+		if !hasFiles { // a file may have the address tomorrow
+			z.needless(except, set, b.what)
+		}
 		set = left
 	}
-	if z.budget -= len(set.Ranges()); z.budget < 0 && !z.full() {
-		z.wrong(name.Span, "let zones hold prefixes instead of single addresses", "the zones together hold more than %d address ranges", MaxRanges)
+	if !z.spend(len(set.Ranges()), name.Span) {
 		set = addr.Set{}
 	}
 	z.state[name.Text], z.done[name.Text] = read, set
 	return set
 }
 
-// sources are the addresses that an attribute of a zone lists, other zones among them.
-func (z *zoning) sources(b block, attribute, example, ifEmpty string) []addr.Range {
+// sources are the addresses that an attribute of a zone lists, other zones among them, and
+// what it lists.
+func (z *zoning) sources(b block, attribute, example, ifEmpty string) ([]addr.Range, []peer) {
 	items, _ := z.items(b, attribute, example, ifEmpty)
 	var out []addr.Range
+	var listed []peer
 	seen := map[string]source.Span{}
 	for _, e := range items {
 		name, isZone := zoneName(e)
 		if !isZone {
 			if w, set, ok := z.address(e, attribute, example); ok && !z.repeated(seen, w) {
-				out = append(out, set.Ranges()...)
+				out, listed = append(out, set.Ranges()...), append(listed, peer{w, false, set})
 			}
 			continue
 		}
@@ -115,14 +131,14 @@ func (z *zoning) sources(b block, attribute, example, ifEmpty string) []addr.Ran
 			z.wrong(w.Span, "write the addresses of one of them", "zone %q holds itself", name)
 		default:
 			inner := Word{name, z.unquoted(z.blocks[name].LabelRanges[0])}
-			out = append(out, z.zone(inner).Ranges()...)
-		}
-		if z.budget -= len(out); z.budget < 0 && !z.full() {
-			z.wrong(w.Span, "let zones hold prefixes instead of single addresses", "the zones together hold more than %d address ranges", MaxRanges)
-			return nil
+			held := z.zone(inner)
+			if !z.spend(len(held.Ranges()), w.Span) {
+				return nil, nil
+			}
+			out, listed = append(out, held.Ranges()...), append(listed, peer{w, true, held})
 		}
 	}
-	return out
+	return out, listed
 }
 
 // repeated reports whether w was there before, and says so.
@@ -156,8 +172,19 @@ func (z *zoning) file(w Word) addr.Set {
 		return set
 	}
 	z.files[w.Text] = addr.Set{}
-	if z.open == nil || len(z.policy.Files) >= MaxFiles {
-		z.wrong(w.Span, "write the addresses into sources", "no more files of addresses can be read here")
+	switch {
+	case z.left < 0 || z.bytes > maxFilesSize:
+		return addr.Set{}
+	case strings.ContainsFunc(w.Text, func(r rune) bool { return !unicode.IsPrint(r) }):
+		z.wrong(w.Span, "use printable characters", "this cannot be the name of a file")
+		return addr.Set{}
+	case z.open == nil:
+		z.wrong(w.Span, "write the addresses into sources", "files of addresses are not read here")
+		return addr.Set{}
+	case len(z.files) > MaxFiles:
+		if len(z.files) == MaxFiles+1 {
+			z.wrong(w.Span, "join some of them", "more than %d files of addresses in one policy", MaxFiles)
+		}
 		return addr.Set{}
 	}
 	f, err := z.open(w.Text)
@@ -170,42 +197,84 @@ func (z *zoning) file(w Word) addr.Set {
 		z.wrong(w.Span, "is this the right file?", "%s is larger than %d MiB, the most that a file of addresses may have", f.Name, MaxFileSize>>20)
 		return addr.Set{}
 	}
+	before := z.bytes
+	if z.bytes += len(f.Text); z.bytes > maxFilesSize {
+		if before <= maxFilesSize {
+			z.wrong(w.Span, "is this the right file?", "the files of addresses together are larger than %d MiB", maxFilesSize>>20)
+		}
+		return addr.Set{}
+	}
+	if bytes.IndexByte(f.Text, 0) >= 0 {
+		z.wrong(w.Span, "name a file with an address, a prefix or a range on each line", "%s is not text", f.Name)
+		return addr.Set{}
+	}
 	var out []addr.Range
-	text := string(f.Text)
-	for start := 0; start < len(text) && !z.full(); {
-		end := start + strings.IndexByte(text[start:]+"\n", '\n')
-		line := text[start:end]
-		if i := strings.IndexAny(line, "#;"); i >= 0 {
+	wrong := 0
+	for start := 0; start < len(f.Text) && wrong < maxWrongLines; {
+		end := len(f.Text)
+		if i := bytes.IndexByte(f.Text[start:], '\n'); i >= 0 {
+			end = start + i
+		}
+		line := f.Text[start:end]
+		if i := bytes.IndexAny(line, "#;"); i >= 0 {
 			line = line[:i]
 		}
-		entry := strings.TrimSpace(line)
-		if start == 0 {
-			entry = strings.TrimSpace(strings.TrimPrefix(entry, "\ufeff"))
-		}
-		if entry != "" {
-			at := start + strings.Index(line, entry)
-			set, err := addr.Parse(entry[:min(len(entry), 100)])
+		if entry := bytes.TrimSpace(line); len(entry) > 0 {
+			at := start + bytes.Index(line, entry)
+			span := f.Span(at, at+len(entry))
+			set, err := parseEntry(entry)
 			switch {
 			case err != nil:
-				z.wrong(f.Span(at, at+len(entry)), "one address, prefix or range stands on each line; a comment begins with #", "%s", err)
+				wrong++
+				z.wrong(span, "one address, prefix or range stands on each line; a comment begins with #", "%s", err)
 			case len(out) >= MaxRanges:
-				z.wrong(f.Span(at, at+len(entry)), "let the file hold prefixes instead of single addresses", "%s holds more than %d address ranges", f.Name, MaxRanges)
+				z.wrong(span, "let the file hold prefixes instead of single addresses", "%s holds more than %d address ranges", f.Name, MaxRanges)
 				return addr.Set{}
 			}
 			out = append(out, set.Ranges()...)
 		}
 		start = end + 1
 	}
-	if len(out) == 0 && !z.full() {
+	if len(out) == 0 && wrong == 0 {
 		z.wrong(w.Span, "leave the file out, or write addresses into it", "%s holds no address", f.Name)
 	}
 	z.files[w.Text] = addr.OfRanges(out...)
 	return z.files[w.Text]
 }
 
-// peers are the zones and addresses that an attribute of a rule lists; no words when it is
-// not written. It is false when there is too much of them to go on.
-func (l *loader) peers(p *Policy, b block, attribute string, budget *int) ([]Word, addr.Set, bool) {
+// maxWrongLines is how many lines of one file are complained about: who named the wrong file
+// sees it by the first.
+const maxWrongLines = 3
+
+// parseEntry reads one line of a file of addresses. The longest range has 79 bytes; of what
+// is longer a finding shows the beginning.
+func parseEntry(entry []byte) (addr.Set, error) {
+	const most = 100
+	if len(entry) > most {
+		return addr.Set{}, fmt.Errorf("%q... is longer than an address", entry[:40])
+	}
+	return addr.Parse(string(entry))
+}
+
+// A peer is one word of a list of zones and addresses.
+type peer struct {
+	Word
+	zone bool
+	set  addr.Set
+}
+
+// wordsOf are the words of peers; nil when there are none.
+func wordsOf(peers []peer) []Word {
+	var out []Word
+	for _, p := range peers {
+		out = append(out, p.Word)
+	}
+	return out
+}
+
+// peers are the zones and addresses that an attribute of a rule lists; none when it is not
+// written. It is false when there is too much of them to go on.
+func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set, bool) {
 	example := attribute + " = [zone.office]"
 	if len(l.zoneNames) > 0 {
 		example = attribute + " = [zone." + l.zoneNames[0] + "]"
@@ -215,13 +284,14 @@ func (l *loader) peers(p *Policy, b block, attribute string, budget *int) ([]Wor
 		ifEmpty = "leave it out"
 	}
 	items, _ := l.items(b, attribute, example, ifEmpty)
-	var words []Word
+	var listed []peer
 	var ranges []addr.Range
 	seen := map[string]source.Span{}
 	for _, e := range items {
 		var w Word
 		var set addr.Set
-		if name, isZone := zoneName(e); isZone {
+		name, isZone := zoneName(e)
+		if isZone {
 			w = Word{name, l.span(e.Range())}
 			if first, dup := seen["zone."+name]; dup {
 				l.again(w.Span, first, "remove one of them", "zone %q is listed twice", name)
@@ -244,13 +314,13 @@ func (l *loader) peers(p *Policy, b block, attribute string, budget *int) ([]Wor
 				continue
 			}
 		}
-		words = append(words, w)
+		listed = append(listed, peer{w, isZone, set})
 		found := set.Ranges()
 		if *budget -= len(found); *budget < 0 {
-			l.wrong(w.Span, "let zones hold prefixes instead of single addresses", "the zones of all allows together hold more than %d address ranges", MaxRanges)
+			l.wrong(w.Span, "let zones hold prefixes instead of single addresses", "the lists of all allows, denies and connects together hold more than %d address ranges", MaxRanges)
 			return nil, addr.Set{}, false
 		}
 		ranges = append(ranges, found...)
 	}
-	return words, addr.OfRanges(ranges...), true
+	return listed, addr.OfRanges(ranges...), true
 }

@@ -63,6 +63,7 @@ rules_4() {
 -A PL-IN -p udp -m udp --dport 68 -m comment --comment dhcp -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p tcp -m tcp --dport 554 -m comment --comment "lumenvox-media-server rtsp etc/lumenvox/media_server.conf:12" -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p tcp -m tcp --dport 20000:24999 -m comment --comment "lumenvox-media-server mrcp etc/lumenvox/media_server.conf:22" -j ACCEPT
+-A PL-IN -p udp -m udp --dport 25000:25399 -m comment --comment "lumenvox-media-server rtp etc/lumenvox/media_server.conf:36" -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p udp -m udp --dport 5060 -m comment --comment "lumenvox-media-server sip etc/lumenvox/media_server.conf:9" -j ACCEPT
 -A PL-IN -p udp -m multiport --dports 5060,5080 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4" -j PL-trunks
 -A PL-IN -p udp -m multiport --dports 10000:10499,25300:25500 -m comment --comment "asterisk rtp etc/asterisk/rtp.conf:3" -j PL-trunks
@@ -116,6 +117,7 @@ rules_6() {
 -A PL-IN -p udp -m udp --dport 546 -m comment --comment dhcpv6 -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p tcp -m tcp --dport 554 -m comment --comment "lumenvox-media-server rtsp etc/lumenvox/media_server.conf:12" -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p tcp -m tcp --dport 20000:24999 -m comment --comment "lumenvox-media-server mrcp etc/lumenvox/media_server.conf:22" -j ACCEPT
+-A PL-IN -p udp -m udp --dport 25000:25399 -m comment --comment "lumenvox-media-server rtp etc/lumenvox/media_server.conf:36" -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p udp -m udp --dport 5060 -m comment --comment "lumenvox-media-server sip etc/lumenvox/media_server.conf:9" -j ACCEPT
 -A PL-IN -s 2001:db8:7::/64 -p udp -m multiport --dports 5060,5080 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4" -j ACCEPT
 -A PL-IN -s 2001:db8:9::1/128 -p udp -m multiport --dports 5060,5080 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4" -j ACCEPT
