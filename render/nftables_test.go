@@ -74,7 +74,7 @@ func TestNftablesBaseChains(t *testing.T) {
 func TestNftablesMedia(t *testing.T) {
 	const line = "\n\t\tudp dport 25000-25399 counter accept "
 	rs := untrackedHost()
-	if text := nftText(t, "script", rs); !strings.Contains(text, line) || strings.Contains(text, "\t25000-25399 ") {
+	if text := nftText(t, "script", rs); !strings.Contains(text, line) {
 		t.Errorf("media are looked up in a map:\n%s", text)
 	}
 	if text := nftText(t, "script", plainHost()); strings.Contains(text, line) {
