@@ -161,13 +161,7 @@ func (d *drafting) suggestions(t rapid.TB, cat *catalog.Catalog, inv *inventory.
 			t.Errorf("allow %q has what Windows cannot say:\n%s", a.Name.Text, all)
 		}
 	}
-	// What arrives, with all that is suggested for it.
-	arrives := *p
-	arrives.Allows, arrives.Connects, arrives.Defaults.Output = slices.Clone(p.Allows), nil, ruleset.Accept
-	for i := range arrives.Allows {
-		arrives.Allows[i].NoTrack = source.Span{}
-	}
-	rules, _ := compile.Ruleset(&arrives, inv)
+	rules, _ := compile.Ruleset(p, inv)
 	d.written(t, rules, windows, all)
 	var zones string
 	for _, b := range blocks {

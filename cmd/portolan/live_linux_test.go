@@ -20,7 +20,7 @@ func TestLiveIptables(t *testing.T) {
 	kernel.InNamespace(t, []string{"iptables", "ip6tables", "iptables-save", "ip6tables-save", "iptables-restore", "ip6tables-restore"}, func(t *testing.T) {
 		dir := t.TempDir()
 		policy := filepath.Join(dir, "p.hcl")
-		text := "zone \"voice\" { sources = [\"10.20.0.0/16\", \"2001:db8:20::/48\"] }\nallow \"speech\" {\n  ports = [\"5060/udp\", \"25000-25399/udp\"]\n  from = [zone.voice]\n}\nallow \"ssh\" {\n  ports = [\"22/tcp\"]\n  limit = \"10/minute per source\"\n}\n"
+		text := "zone \"voice\" { sources = [\"10.20.0.0/16\", \"2001:db8:20::/48\"] }\nallow \"speech\" {\n  ports = [\"5060/udp\", \"25000-25399/udp\"]\n  from = [zone.voice]\n}\nallow \"ssh\" {\n  ports = [\"22/tcp\", \"2022/tcp\"]\n  limit = \"10/minute per source\"\n}\n"
 		if err := os.WriteFile(policy, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -108,7 +108,8 @@ func randomPolicy(r *rand.Rand) string {
 		b.WriteString("}\n")
 	}
 	b.WriteString("default {\n")
-	if rich && chance(20) {
+	additive := rich && chance(20)
+	if additive {
 		b.WriteString("  input = \"additive\"\n")
 	} else if rich && chance(40) {
 		b.WriteString("  log = \"5/minute\"\n")
@@ -116,7 +117,7 @@ func randomPolicy(r *rand.Rand) string {
 	if chance(35) {
 		b.WriteString("  output = \"drop\"\n")
 	}
-	if chance(10) {
+	if !additive && chance(10) {
 		b.WriteString("  ipv6 = \"off\"\n")
 	}
 	b.WriteString("}\n")
