@@ -251,9 +251,7 @@ func TestKernelIptablesScriptLegacy(t *testing.T) { tryScript(t, loaders[2], "ba
 
 // TestIptablesScriptIsClean: shellcheck has nothing to say.
 func TestIptablesScriptIsClean(t *testing.T) {
-	if _, err := kernel.Program("shellcheck"); err != nil {
-		t.Skip(err)
-	}
+	kernel.Need(t, "shellcheck")
 	h := &scriptHost{t: t, dir: t.TempDir()}
 	script := h.write("odd", hostile())
 	for _, options := range [][]string{nil, {"-s", "sh"}} {

@@ -22,6 +22,32 @@ const unavailable = "kernel tests are not possible here: "
 // may run beside others where it is not.
 func Inside() bool { return os.Getenv(inside) != "" }
 
+// Need skips the test when one of the programs is missing, or fails it under
+// PORTOLAN_KERNEL=require. What it gives back does the same for another reason.
+func Need(t *testing.T, programs ...string) (missing func(reason string)) {
+	t.Helper()
+	mode, err := ParseMode(os.Getenv(Variable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode == Off {
+		t.Skipf("%s=off", Variable)
+	}
+	missing = func(reason string) {
+		t.Helper()
+		if mode == Require {
+			t.Fatalf("%s=require: %s", Variable, reason)
+		}
+		t.Skip(reason)
+	}
+	for _, name := range programs {
+		if _, err := Program(name); err != nil {
+			missing(err.Error())
+		}
+	}
+	return missing
+}
+
 // InNamespace runs body in a fresh user and network namespace, in which it is root and
 // only the loopback interface exists. It does so by starting the test binary again for
 // this one test, which must be a top-level test. The programs must be installed. When
@@ -36,24 +62,7 @@ func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
 		body(t)
 		return
 	}
-	mode, err := ParseMode(os.Getenv(Variable))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mode == Off {
-		t.Skipf("%s=off", Variable)
-	}
-	missing := func(reason string) {
-		if mode == Require {
-			t.Fatalf("%s=require: %s", Variable, reason)
-		}
-		t.Skip(reason)
-	}
-	for _, name := range programs {
-		if _, err := Program(name); err != nil {
-			missing(err.Error())
-		}
-	}
+	missing := Need(t, programs...)
 	limit := 10 * time.Minute
 	if deadline, ok := t.Deadline(); ok {
 		limit = time.Until(deadline) - time.Second // so that it is the inner process that says where it hangs
