@@ -94,6 +94,7 @@ type nftLimit struct {
 type nftMap struct {
 	Name     string
 	Elements []nftElement
+	Width    int // of the longest range of ports
 }
 
 type nftElement struct {
