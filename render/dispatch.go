@@ -12,10 +12,10 @@ import (
 )
 
 // aboutPorts reports whether r can be said by a lookup of the destination port: it matches
-// only TCP and UDP, and it decides.
+// only TCP and UDP.
 func aboutPorts(r *ruleset.Rule) bool {
 	m := &r.Match
-	if r.Effect.Verdict == ruleset.Continue || !m.Types.IsAll() {
+	if !m.Types.IsAll() {
 		return false
 	}
 	if r.Name == "dhcp" || r.Name == "dhcpv6" {
@@ -36,22 +36,23 @@ type rest struct {
 	proto      port.Proto // of the source ports, 0 for all of them
 	from       string     // source ports
 	effect     ruleset.Effect
+	log        *ruleset.Rule // one that logs, because each has a rate of its own
 }
 
 // An audience is what is asked of a packet whose port is known: rests in their order, of
-// the same rules of the policy. It becomes a chain, which all ports with the same
-// audience share.
+// the same rules of the policy for the same services, so that its counters are about one
+// service. It becomes a chain, which all ports with the same audience share.
 type audience struct {
 	chain *nftChain
-	proto port.Proto        // of the source ports that are asked, if any are
-	users [][]*ruleset.Rule // for each rest, the rules that leave it
+	proto port.Proto      // of the source ports that are asked, if any are
+	asks  []*ruleset.Rule // the first rule that leaves each rest
 }
 
 // A portRule is one rule of a dispatch.
 type portRule struct {
 	*ruleset.Rule
 	numbers [2]int // of what is left of it in TCP and in UDP
-	// decides says that nothing is left of the rule: it takes every packet and ends it.
+	// decides says that the rule takes every packet and ends it.
 	decides bool
 }
 
@@ -70,6 +71,9 @@ func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 		if !r.Match.SourcePorts.IsAll() {
 			left.from = r.Match.SourcePorts.String()
 		}
+		if r.Effect.Verdict == ruleset.Continue {
+			left.log = r
+		}
 		decides := plainEnd(r.Effect) && r.Match.Peers.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates && left.from == ""
 		asked = append(asked, portRule{r, n.rest(left), decides})
 	}
@@ -80,20 +84,33 @@ func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 		made = append(made, fresh...)
 		if len(elements) > 0 {
 			name := n.names.take(proto.String()+[...]string{ruleset.In: "_services", ruleset.Out: "_destinations"}[n.direction], "_")
-			n.file.Maps = append(n.file.Maps, &nftMap{name, elements})
+			made := &nftMap{Name: name, Elements: elements}
+			for _, e := range elements {
+				made.Width = max(made.Width, len(e.Ports.String()))
+			}
+			n.file.Maps = append(n.file.Maps, made)
 			out = append(out, nftRule{Proto: uint8(proto), Map: name})
 		}
 	}
+	asks := map[*ruleset.Rule]int{}
 	for _, a := range made {
-		for _, users := range a.users {
-			r := users[0]
+		for _, r := range a.asks {
+			asks[r]++
+		}
+	}
+	for _, a := range made {
+		for _, r := range a.asks {
 			lines := n.peers(r.Name, r.Match, perSource(r.Effect))
 			if !r.Match.SourcePorts.IsAll() {
 				for i := range lines {
 					lines[i].Proto, lines[i].SourcePorts = uint8(a.proto), r.Match.SourcePorts.Ranges()
 				}
 			}
-			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r.Name, r.Effect, claims(users))...)
+			comment := claim(r)
+			if r.Service != "" {
+				comment = r.Name + ": " + r.Service // the map has the lines of the files
+			}
+			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r, asks[r] > 1, comment)...)
 		}
 		n.file.Chains = append(n.file.Chains, a.chain)
 	}
@@ -141,23 +158,30 @@ func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*aud
 			out[len(out)-1].Ports.Last = uint16(starts[k+1] - 1)
 			continue
 		}
-		speakers := make([]*ruleset.Rule, len(cover))
-		for i, r := range cover {
-			speakers[i] = r.Rule
+		speakers := speakers(cover)
+		a, isNew := n.audience(proto, cover, speakers[0])
+		if isNew {
+			fresh = append(fresh, a)
 		}
-		e := nftElement{Ports: port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, Comment: claims(speakers)}
-		if cover[0].decides {
-			e.Verdict = cover[0].Effect.Verdict
-		} else {
-			a, isNew := n.audience(proto, cover)
-			if isNew {
-				fresh = append(fresh, a)
-			}
-			e.Jump = a.chain.Name
-		}
-		out = append(out, e)
+		out = append(out, nftElement{port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, a.chain.Name, claims(speakers)})
 	}
 	return out, fresh
+}
+
+// speakers are the rules that say what a port is for: all but the logs, if there are any.
+func speakers(cover []portRule) []*ruleset.Rule {
+	var out []*ruleset.Rule
+	for _, r := range cover {
+		if r.Effect.Verdict != ruleset.Continue {
+			out = append(out, r.Rule)
+		}
+	}
+	if out == nil {
+		for _, r := range cover {
+			out = append(out, r.Rule)
+		}
+	}
+	return out
 }
 
 // rest are the numbers of a rest in TCP and in UDP. Only source ports tell the two apart.
@@ -185,40 +209,37 @@ func (n *nft) number(left rest) int {
 	return number
 }
 
-// audience is the audience of the given rules, and whether nobody has had it before. Rules
-// about source ports do not share one with those of the other protocol.
-func (n *nft) audience(proto port.Proto, cover []portRule) (*audience, bool) {
+// audience is the audience of the given rules, and whether nobody has had it before. It is
+// called after one of them. Rules about source ports do not share one with those of the
+// other protocol.
+func (n *nft) audience(proto port.Proto, cover []portRule, after *ruleset.Rule) (*audience, bool) {
 	var numbers []int
-	var users [][]*ruleset.Rule
+	var asks []*ruleset.Rule
+	var who strings.Builder
 	for _, r := range cover {
 		// A rest that ended a packet cannot match again; one with a limit counts again.
 		number := r.numbers[slices.Index(port.Protos[:], proto)]
-		if i := slices.Index(numbers, number); i >= 0 && plainEnd(r.Effect) {
-			users[i] = append(users[i], r.Rule)
+		if plainEnd(r.Effect) && slices.Contains(numbers, number) {
 			continue
 		}
-		numbers = append(numbers, number)
-		users = append(users, []*ruleset.Rule{r.Rule})
+		numbers, asks = append(numbers, number), append(asks, r.Rule)
+		fmt.Fprintf(&who, "%q %q\n", r.Name, r.Service)
 	}
-	key := fmt.Sprint(numbers)
-	for _, u := range users {
-		key += "\n" + u[0].Name // two rules of the policy do not share a chain
+	key := fmt.Sprint(numbers, who.String())
+	if a, ok := n.audiences[key]; ok {
+		return a, false
 	}
-	a, ok := n.audiences[key]
-	if !ok {
-		content := sha256.New()
-		content.Write([]byte(key[strings.IndexByte(key, '\n'):]))
-		for _, i := range numbers {
-			r := &n.rests[i]
-			fmt.Fprintf(content, "%q %q %d %d %s %+v\n", r.peers, r.interfaces, r.states, r.proto, r.from, r.effect)
-		}
-		name := [...]string{ruleset.In: "svc_", ruleset.Out: "out_"}[n.direction] + slug(cover[0].Name, 40) + "_" + hex.EncodeToString(content.Sum(nil)[:4])
-		a = &audience{&nftChain{Name: n.names.take(name, "_")}, proto, users}
-		n.audiences[key] = a
-		return a, true
+	content := sha256.New()
+	content.Write([]byte(who.String()))
+	for _, i := range numbers {
+		r := &n.rests[i]
+		fmt.Fprintf(content, "%q %q %d %d %s %+v\n", r.peers, r.interfaces, r.states, r.proto, r.from, r.effect)
 	}
-	for i := range users {
-		a.users[i] = append(a.users[i], users[i]...)
+	name := [...]string{ruleset.In: "svc_", ruleset.Out: "out_"}[n.direction] + slug(after.Name, 40) + "_"
+	if after.Service != "" {
+		name += slug(after.Service, 40) + "_"
 	}
-	return a, false
+	a := &audience{&nftChain{Name: n.names.take(name+hex.EncodeToString(content.Sum(nil)[:4]), "_")}, proto, asks}
+	n.audiences[key] = a
+	return a, true
 }

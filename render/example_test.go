@@ -35,8 +35,9 @@ func service(name, comment string, proto port.Proto, ports string, from addr.Set
 	if err != nil {
 		panic(err)
 	}
+	of, _, _ := strings.Cut(comment, " ")
 	return ruleset.Rule{
-		Name: name, Comment: comment, Effect: ruleset.Effect{Verdict: ruleset.Accept},
+		Name: name, Service: of, Comment: comment, Effect: ruleset.Effect{Verdict: ruleset.Accept},
 		Match: match(func(m *ruleset.Match) {
 			m.Protos, m.Ports, m.Peers = ruleset.BytesOf(uint8(proto)), set, from
 		}),

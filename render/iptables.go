@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // The shape of the iptables text: one file for each family, with chains of our own only.
 // A rule of the ruleset becomes a rule for each peer prefix; when there are many, one
 // chain that asks for the peers, to which the ports lead; when there are very many, a set
-// of ipset that every rule asks for itself.
+// of ipset that every rule asks for itself. Many ICMP types are a chain, too, so that other
+// packets pass one rule and not one for each type.
 //
 // The chains for what leaves and for untracked packets are declared even when they are
 // empty. Otherwise what an older file has put there would stay in force.
@@ -42,6 +44,7 @@ const (
 const (
 	fewPrefixes  = 3  // more prefixes than this get a chain
 	manyPrefixes = 64 // as many as this get a set
+	fewTypes     = 2  // more ICMP types than this get a chain
 )
 
 // The chains that others' chains lead to.
@@ -200,6 +203,9 @@ func (t *ipt) tables(rs *ruleset.Ruleset) {
 		filter.Chains = append(filter.Chains, c.name)
 		for _, line := range c.lines {
 			line.Chain, line.Comment = c.name, claims(c.users)
+			if line.HasType { // the rule that leads here says what they are for
+				line.Comment = cmp.Or(nftTypeNames[t.file.Family][line.Type], line.Comment)
+			}
 			t.rules = append(t.rules, line)
 		}
 	}
@@ -326,13 +332,18 @@ func (t *ipt) rule(r *ruleset.Rule, chain string) {
 		}
 		from = []netip.Prefix{{}}
 	}
-	if tail.Log != nil && len(from)*len(heads) > 1 {
+	all, every := []iptRule{{}}, []netip.Prefix{{}}
+	types := t.types(r)
+	if tail.Log != nil && len(from)*len(heads)*max(1, len(types)) > 1 {
 		// A rate of log lines belongs to its rule, so it must stand in one rule only.
-		tail = t.chain(r, []netip.Prefix{{}}, tail)
+		tail = t.chain(r, all, every, tail)
+	}
+	if len(types) > fewTypes {
+		tail = t.chain(r, types, every, tail)
 	}
 	if len(from) > fewPrefixes {
-		tail = t.chain(r, from, tail)
-		from = []netip.Prefix{{}}
+		tail = t.chain(r, all, from, tail)
+		from = every
 	}
 	for _, head := range heads {
 		for _, p := range from {
@@ -363,16 +374,22 @@ type iptChain struct {
 	users []*ruleset.Rule
 }
 
-// chain is a jump to a chain that does tail to packets of the given prefixes.
-func (t *ipt) chain(r *ruleset.Rule, peers []netip.Prefix, tail iptRule) iptRule {
-	key := fmt.Sprint(t.out, r.Name, peers, tail.States, tail.Target, r.Effect)
+// chain is a jump to a chain that does tail to packets of the given heads and prefixes.
+func (t *ipt) chain(r *ruleset.Rule, heads []iptRule, peers []netip.Prefix, tail iptRule) iptRule {
+	key := fmt.Sprint(t.out, r.Name, heads, peers, tail.States, tail.Target, r.Effect)
 	c, ok := t.byKey[key]
 	if !ok {
 		var lines []iptRule
-		for _, p := range peers {
-			lines = append(lines, t.join(iptRule{}, p, tail))
+		for _, head := range heads {
+			for _, p := range peers {
+				lines = append(lines, t.join(head, p, tail))
+			}
 		}
-		c = t.add(key, t.names.take("PL-"+slug(r.Name, chainName-8), "-"), lines)
+		name := "PL-" + slug(r.Name, chainName-12)
+		if t.out {
+			name += "-out"
+		}
+		c = t.add(key, t.names.take(name, "-"), lines)
 	}
 	c.users = append(c.users, r)
 	return iptRule{Target: c.name}
@@ -452,10 +469,15 @@ func (t *ipt) heads(r *ruleset.Rule) []iptRule {
 					out = append(out, iptRule{Interface: name, Proto: p.proto, To: to})
 				}
 			case p.types != nil:
+				types := t.types(r)
+				if len(types) > fewTypes {
+					types = []iptRule{{Proto: p.proto}}
+				}
 				// The check has refused types of the other family's ICMP.
-				if (p.proto == ruleset.ICMP) == (t.file.Family == 4) {
-					for _, n := range p.types {
-						out = append(out, iptRule{Interface: name, Proto: p.proto, HasType: true, Type: n})
+				if p.proto == t.icmp() {
+					for _, line := range types {
+						line.Interface = name
+						out = append(out, line)
 					}
 				}
 			case p.protos != nil:
@@ -466,6 +488,26 @@ func (t *ipt) heads(r *ruleset.Rule) []iptRule {
 				out = append(out, iptRule{Interface: name})
 			}
 		}
+	}
+	return out
+}
+
+// icmp is the ICMP of the family.
+func (t *ipt) icmp() uint8 {
+	if t.file.Family == 6 {
+		return ruleset.ICMPv6
+	}
+	return ruleset.ICMP
+}
+
+// types are heads for the ICMP types of r, if it asks for some.
+func (t *ipt) types(r *ruleset.Rule) []iptRule {
+	if r.Match.Types.IsAll() {
+		return nil
+	}
+	var out []iptRule
+	for _, n := range r.Match.Types.Each() {
+		out = append(out, iptRule{Proto: t.icmp(), HasType: true, Type: n})
 	}
 	return out
 }

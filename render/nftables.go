@@ -14,10 +14,10 @@ import (
 // The shape of the nftables text, and why:
 //
 //   - A rule that speaks of ports costs a lookup, not a line: "udp dport vmap
-//     @udp_services" finds the verdict of a port in an interval map, whatever the number
-//     of services. A port that not everybody may reach leads to a chain that looks at the
-//     sources; ports with the same sources share the chain, and a packet that falls off
-//     its end goes on behind the map.
+//     @udp_services" finds a port in an interval map, whatever the number of services. It
+//     leads to a chain that looks at the sources, logs and counts; the ports of one service
+//     and one rule of the policy share the chain, and a packet that falls off its end goes
+//     on behind the map.
 //   - Ports that are asked before connection tracking is, which are those of media, are
 //     compared in the chain itself: every packet of every call comes by, and to compare a
 //     range costs less than half of a lookup.
@@ -32,9 +32,15 @@ import (
 //     declared, so that it is there, emptied and deleted, all in the same transaction. On
 //     the way it has no rule and decides by its policy, so chains that come and go have the
 //     policy to accept.
-//   - Every rule has a counter. An element of a map has none: nft takes them there from
-//     1.0 on only.
-//   - What is not about the ports of TCP and UDP is an ordinary rule at its place.
+//   - Whatever decides has a counter, and it is about one service. An element of a map has
+//     none, because nft takes them there from 1.0 on only; so a port that is open to
+//     everybody leads to a chain, too, and not straight to accept. Only the first packet of
+//     a connection comes by, and the step costs it a tenth of the lookup.
+//   - A log about ports stands in those chains, too, so that it costs no second lookup.
+//     When it stands in several, they lead to one chain, where its rate counts once.
+//   - What is not about the ports of TCP and UDP is an ordinary rule at its place. When it
+//     stands between rules about ports, those behind it have maps of their own: two lookups
+//     more for a packet that gets there. Above all of them, or below, it costs none.
 
 var nftTemplate = sync.OnceValue(func() *template.Template { return parsed("nftables.tmpl", nftQuoting) })
 
@@ -88,11 +94,11 @@ type nftLimit struct {
 type nftMap struct {
 	Name     string
 	Elements []nftElement
+	Width    int // of the longest range of ports
 }
 
 type nftElement struct {
 	Ports   port.Range
-	Verdict ruleset.Verdict // unless Jump is set
 	Jump    string
 	Comment string
 }
@@ -147,6 +153,7 @@ type nft struct {
 	meters map[ruleset.Limit][2]*nftMeter       // IPv4, IPv6
 	counts map[ruleset.Connections][2]*nftMeter // the same
 	shared map[string]ruleset.Effect            // chains that count connections, by name
+	logs   map[*ruleset.Rule]string             // chains that log, by their rule
 
 	direction ruleset.Direction    // of the chain in the making
 	rests     []rest               // as they are met
@@ -196,7 +203,7 @@ func makeNft(j *job) *nft {
 		names: names{"input": true, "output": true, "raw_prerouting": true, "raw_output": true},
 		sets:  map[string]string{}, numbers: map[rest]int{}, audiences: map[string]*audience{},
 		limits: map[ruleset.Limit]*nftLimit{}, meters: map[ruleset.Limit][2]*nftMeter{},
-		counts: map[ruleset.Connections][2]*nftMeter{}, shared: map[string]ruleset.Effect{},
+		counts: map[ruleset.Connections][2]*nftMeter{}, shared: map[string]ruleset.Effect{}, logs: map[*ruleset.Rule]string{},
 	}
 	arriving := &nftBase{Name: "raw_prerouting", Title: "What arrives, before connection tracking.", Hook: "prerouting", Priority: "raw", Policy: ruleset.Accept}
 	leaving := &nftBase{Name: "raw_output", Title: "What leaves, before connection tracking.", Hook: "output", Priority: "raw", Policy: ruleset.Accept}
@@ -309,7 +316,7 @@ func (n *nft) lines(r *ruleset.Rule) []nftRule {
 			}
 		}
 	}
-	return n.finish(out, r.Name, r.Effect, claim(r))
+	return n.finish(out, r, false, claim(r))
 }
 
 // nftPart is what one line says of protocols.
@@ -382,15 +389,19 @@ func (n *nft) set(rule string, f familyPart) string {
 	return name
 }
 
-// finish gives unfinished lines the effect of their rule.
-func (n *nft) finish(lines []nftRule, name string, e ruleset.Effect, comment string) []nftRule {
-	jump := ""
+// finish gives unfinished lines the effect of their rule. There are others of the same rule
+// when it is shared.
+func (n *nft) finish(lines []nftRule, r *ruleset.Rule, shared bool, comment string) []nftRule {
+	e, jump := r.Effect, ""
 	switch {
 	case len(lines) == 0:
-	case e.Verdict == ruleset.Continue && len(lines) > 1:
+	case e.Verdict == ruleset.Continue && (shared || len(lines) > 1):
 		// Its rate counts for all of the lines together, so it is kept in one place.
-		jump = n.names.take("log_"+slug(name, 40), "_")
-		n.file.Chains = append(n.file.Chains, &nftChain{jump, []nftRule{{Log: &e.Log, Comment: comment}}})
+		if jump = n.logs[r]; jump == "" {
+			jump = n.names.take("log_"+slug(r.Name, 40), "_")
+			n.logs[r] = jump
+			n.file.Chains = append(n.file.Chains, &nftChain{jump, []nftRule{{Log: &e.Log, Comment: comment}}})
+		}
 	case e.Connections != ruleset.Connections{} && !e.Connections.PerSource:
 		jump = n.together(e)
 	}

@@ -131,3 +131,46 @@ func TestNftablesRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestNftablesCounts: each port leads to a chain that counts, and a chain is about one service
+// of one rule of the policy.
+func TestNftablesCounts(t *testing.T) {
+	web, proxy := service("web", "nginx http etc/nginx.conf:8", port.TCP, "80", addr.All()), service("web", "squid proxy etc/squid.conf:3", port.TCP, "3128", addr.All())
+	tls, own := service("web", "nginx https etc/nginx.conf:9", port.TCP, "443", addr.All()), service("own", "nginx http etc/nginx.conf:8", port.TCP, "81", addr.All())
+	text := nftText(t, "script", &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: []ruleset.Rule{web, proxy, tls, own}}})
+	chains := map[string]string{}
+	for line := range strings.Lines(text) {
+		if ports, chain, ok := strings.Cut(strings.TrimSpace(line), " : jump "); ok {
+			chains[strings.Fields(ports)[0]] = strings.TrimSuffix(chain, ",")
+		}
+	}
+	if chains["80"] != chains["443"] || chains["80"] == chains["3128"] || chains["80"] == chains["81"] || len(chains) != 4 {
+		t.Errorf("the ports lead to %v", chains)
+	}
+	for port, want := range map[string]string{"80": "web: nginx", "3128": "web: squid", "81": "own: nginx"} {
+		if last := lastRules(text)[chains[port]]; last != `counter accept comment "`+want+`"` {
+			t.Errorf("port %s: %q", port, last)
+		}
+	}
+}
+
+// TestNftablesLogs: logs about ports cost no lookup of their own, and a log that several ports
+// share has one rate.
+func TestNftablesLogs(t *testing.T) {
+	var rules []ruleset.Rule
+	for _, name := range []string{"one", "two", "three"} {
+		a, b := service(name, name+"-a x", port.UDP, "80", addr.All()), service(name, name+"-b x", port.UDP, "90", sources("10.0.0.0/8"))
+		log := service(name, "", port.UDP, "80,90", addr.All())
+		log.Effect = ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: ruleset.Rate{Count: 5, Period: "minute"}, Burst: 5, Prefix: name + ": "}}
+		rules = append(rules, log, a, b)
+	}
+	text := nftText(t, "script", &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: rules}})
+	if n := strings.Count(text, " vmap @"); n != 1 {
+		t.Errorf("%d lookups", n)
+	}
+	for _, prefix := range []string{"one", "two"} {
+		if n := strings.Count(text, `log prefix "`+prefix+`: "`); n != 1 {
+			t.Errorf("%d rules log %s", n, prefix)
+		}
+	}
+}

@@ -95,7 +95,11 @@ func (w *writer) claim(c *inventory.Claim, peers addr.Set) {
 	if c.Direction == inventory.Connect && c.Source != (port.Range{}) {
 		m.SourcePorts = port.Of(c.Source)
 	}
+	n := len(w.rules)
 	w.add(m, claimComment(c), places...)
+	for i := range w.rules[n:] {
+		w.rules[n+i].Service = c.Service
+	}
 }
 
 // ports is about ports that stand in the policy itself.

@@ -331,6 +331,10 @@ type Rule struct {
 	// Name is the allow of the policy that asked for the rule, or the name of a
 	// built-in rule such as "established".
 	Name string
+	// Service is the service of the catalogue whose ports the rule is about; "" for ports
+	// that stand in the policy, for logs, and in a ruleset that was read back. It tells
+	// people what packets were for and is no part of what the rule means.
+	Service string
 	// Comment says for people which claim the rule is for, such as
 	// "lumenvox-media-server rtp etc/lumenvox/media_server.conf:24". It comes from
 	// files we do not trust: writers pass it through their quoting function.

@@ -259,13 +259,10 @@ func iptTells(l line) int {
 			} else if strings.Contains(a, ".") {
 				return 4
 			}
-		case "-p":
-			switch w.peek() {
-			case "ipv6-icmp", "icmpv6":
-				return 6
-			case "icmp":
-				return 4
-			}
+		case "--icmp-type": // either protocol by itself is a number that both families take
+			return 4
+		case "--icmpv6-type":
+			return 6
 		case "--connlimit-mask":
 			switch w.peek() {
 			case "128":

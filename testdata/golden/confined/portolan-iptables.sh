@@ -51,14 +51,13 @@ rules_4() {
 *filter
 :PL-IN - [0:0]
 :PL-OUT - [0:0]
+:PL-icmp - [0:0]
 :PL-trunks - [0:0]
+:PL-icmp-out - [0:0]
 -A PL-IN -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment established -j ACCEPT
 -A PL-IN -i lo -m comment --comment loopback -j ACCEPT
 -A PL-IN -m conntrack --ctstate INVALID -m comment --comment invalid -j DROP
--A PL-IN -p icmp -m icmp --icmp-type 3 -m comment --comment icmp -j ACCEPT
--A PL-IN -p icmp -m icmp --icmp-type 8 -m comment --comment icmp -j ACCEPT
--A PL-IN -p icmp -m icmp --icmp-type 11 -m comment --comment icmp -j ACCEPT
--A PL-IN -p icmp -m icmp --icmp-type 12 -m comment --comment icmp -j ACCEPT
+-A PL-IN -p icmp -m comment --comment icmp -j PL-icmp
 -A PL-IN -p udp -m udp --dport 68 -m comment --comment dhcp -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p tcp -m tcp --dport 554 -m comment --comment "lumenvox-media-server rtsp etc/lumenvox/media_server.conf:12" -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p tcp -m tcp --dport 20000:24999 -m comment --comment "lumenvox-media-server mrcp etc/lumenvox/media_server.conf:22" -j ACCEPT
@@ -73,10 +72,7 @@ rules_4() {
 -A PL-OUT -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment established -j ACCEPT
 -A PL-OUT -o lo -m comment --comment loopback -j ACCEPT
 -A PL-OUT -m conntrack --ctstate INVALID -m comment --comment invalid -j DROP
--A PL-OUT -p icmp -m icmp --icmp-type 3 -m comment --comment icmp -j ACCEPT
--A PL-OUT -p icmp -m icmp --icmp-type 8 -m comment --comment icmp -j ACCEPT
--A PL-OUT -p icmp -m icmp --icmp-type 11 -m comment --comment icmp -j ACCEPT
--A PL-OUT -p icmp -m icmp --icmp-type 12 -m comment --comment icmp -j ACCEPT
+-A PL-OUT -p icmp -m comment --comment icmp -j PL-icmp-out
 -A PL-OUT -d 10.1.0.53/32 -p udp -m udp --dport 53 -m comment --comment "resolver dns etc/resolv.conf:2" -j ACCEPT
 -A PL-OUT -d 10.2.0.53/32 -p udp -m udp --dport 53 -m comment --comment "resolver dns etc/resolv.conf:2" -j ACCEPT
 -A PL-OUT -d 10.1.0.53/32 -p tcp -m tcp --dport 53 -m comment --comment "resolver dns etc/resolv.conf:2" -j ACCEPT
@@ -87,6 +83,10 @@ rules_4() {
 -A PL-OUT -p udp -m udp --sport 10000:10499 --dport 1024:65535 -m comment --comment "asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-OUT -m limit --limit 5/min -m comment --comment log -j LOG --log-prefix "portolan drop: "
 -A PL-OUT -m comment --comment "default: drop what no rule allows" -j DROP
+-A PL-icmp -p icmp -m icmp --icmp-type 3 -m comment --comment destination-unreachable -j ACCEPT
+-A PL-icmp -p icmp -m icmp --icmp-type 8 -m comment --comment echo-request -j ACCEPT
+-A PL-icmp -p icmp -m icmp --icmp-type 11 -m comment --comment time-exceeded -j ACCEPT
+-A PL-icmp -p icmp -m icmp --icmp-type 12 -m comment --comment parameter-problem -j ACCEPT
 -A PL-trunks -s 192.0.2.0/24 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-trunks -s 198.51.100.7/32 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-trunks -s 198.51.100.64/26 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
@@ -98,6 +98,10 @@ rules_4() {
 -A PL-trunks -s 203.0.113.64/29 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-trunks -s 203.0.113.72/30 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-trunks -s 203.0.113.76/31 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
+-A PL-icmp-out -p icmp -m icmp --icmp-type 3 -m comment --comment destination-unreachable -j ACCEPT
+-A PL-icmp-out -p icmp -m icmp --icmp-type 8 -m comment --comment echo-request -j ACCEPT
+-A PL-icmp-out -p icmp -m icmp --icmp-type 11 -m comment --comment time-exceeded -j ACCEPT
+-A PL-icmp-out -p icmp -m icmp --icmp-type 12 -m comment --comment parameter-problem -j ACCEPT
 COMMIT
 *raw
 :PL-RAW-IN - [0:0]
@@ -111,23 +115,12 @@ rules_6() {
 *filter
 :PL-IN - [0:0]
 :PL-OUT - [0:0]
+:PL-icmpv6 - [0:0]
+:PL-icmpv6-out - [0:0]
 -A PL-IN -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment established -j ACCEPT
 -A PL-IN -i lo -m comment --comment loopback -j ACCEPT
 -A PL-IN -m conntrack --ctstate INVALID -m comment --comment invalid -j DROP
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 1 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 2 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 3 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 4 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 128 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 129 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 130 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 131 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 132 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 133 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 134 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment icmpv6 -j ACCEPT
+-A PL-IN -p ipv6-icmp -m comment --comment icmpv6 -j PL-icmpv6
 -A PL-IN -p udp -m udp --dport 546 -m comment --comment dhcpv6 -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p tcp -m tcp --dport 554 -m comment --comment "lumenvox-media-server rtsp etc/lumenvox/media_server.conf:12" -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p tcp -m tcp --dport 20000:24999 -m comment --comment "lumenvox-media-server mrcp etc/lumenvox/media_server.conf:22" -j ACCEPT
@@ -144,20 +137,7 @@ rules_6() {
 -A PL-OUT -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment established -j ACCEPT
 -A PL-OUT -o lo -m comment --comment loopback -j ACCEPT
 -A PL-OUT -m conntrack --ctstate INVALID -m comment --comment invalid -j DROP
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 1 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 2 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 3 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 4 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 129 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 130 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 131 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 132 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 133 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 134 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment icmpv6 -j ACCEPT
--A PL-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment icmpv6 -j ACCEPT
+-A PL-OUT -p ipv6-icmp -m comment --comment icmpv6 -j PL-icmpv6-out
 -A PL-OUT -d 2001:db8:1::53/128 -p udp -m udp --dport 53 -m comment --comment "resolver dns etc/resolv.conf:2" -j ACCEPT
 -A PL-OUT -d 2001:db8:1::53/128 -p tcp -m tcp --dport 53 -m comment --comment "resolver dns etc/resolv.conf:2" -j ACCEPT
 -A PL-OUT -p udp -m udp --dport 123 -m comment --comment "chrony ntp etc/chrony/chrony.conf:4" -j ACCEPT
@@ -165,6 +145,34 @@ rules_6() {
 -A PL-OUT -p udp -m udp --sport 10000:10499 --dport 1024:65535 -m comment --comment "asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-OUT -m limit --limit 5/min -m comment --comment log -j LOG --log-prefix "portolan drop: "
 -A PL-OUT -m comment --comment "default: drop what no rule allows" -j DROP
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 1 -m comment --comment destination-unreachable -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 2 -m comment --comment packet-too-big -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 3 -m comment --comment time-exceeded -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 4 -m comment --comment parameter-problem -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 128 -m comment --comment echo-request -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 129 -m comment --comment echo-reply -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 130 -m comment --comment mld-listener-query -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 131 -m comment --comment mld-listener-report -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 132 -m comment --comment mld-listener-done -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 133 -m comment --comment nd-router-solicit -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 134 -m comment --comment nd-router-advert -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment nd-neighbor-solicit -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment nd-neighbor-advert -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment mld2-listener-report -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 1 -m comment --comment destination-unreachable -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 2 -m comment --comment packet-too-big -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 3 -m comment --comment time-exceeded -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 4 -m comment --comment parameter-problem -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 128 -m comment --comment echo-request -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 129 -m comment --comment echo-reply -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 130 -m comment --comment mld-listener-query -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 131 -m comment --comment mld-listener-report -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 132 -m comment --comment mld-listener-done -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 133 -m comment --comment nd-router-solicit -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 134 -m comment --comment nd-router-advert -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment nd-neighbor-solicit -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment nd-neighbor-advert -j ACCEPT
+-A PL-icmpv6-out -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment mld2-listener-report -j ACCEPT
 COMMIT
 *raw
 :PL-RAW-IN - [0:0]

@@ -51,14 +51,12 @@ rules_4() {
 *filter
 :PL-IN - [0:0]
 :PL-OUT - [0:0]
+:PL-icmp - [0:0]
 :PL-trunks - [0:0]
 -A PL-IN -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment established -j ACCEPT
 -A PL-IN -i lo -m comment --comment loopback -j ACCEPT
 -A PL-IN -m conntrack --ctstate INVALID -m comment --comment invalid -j DROP
--A PL-IN -p icmp -m icmp --icmp-type 3 -m comment --comment icmp -j ACCEPT
--A PL-IN -p icmp -m icmp --icmp-type 8 -m comment --comment icmp -j ACCEPT
--A PL-IN -p icmp -m icmp --icmp-type 11 -m comment --comment icmp -j ACCEPT
--A PL-IN -p icmp -m icmp --icmp-type 12 -m comment --comment icmp -j ACCEPT
+-A PL-IN -p icmp -m comment --comment icmp -j PL-icmp
 -A PL-IN -p udp -m udp --dport 68 -m comment --comment dhcp -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p tcp -m tcp --dport 554 -m comment --comment "lumenvox-media-server rtsp etc/lumenvox/media_server.conf:12" -j ACCEPT
 -A PL-IN -s 10.20.0.0/16 -p tcp -m tcp --dport 20000:24999 -m comment --comment "lumenvox-media-server mrcp etc/lumenvox/media_server.conf:22" -j ACCEPT
@@ -69,6 +67,10 @@ rules_4() {
 -A PL-IN -p tcp -m multiport --dports 80,443 -m comment --comment "nginx http etc/nginx/nginx.conf:8" -j ACCEPT
 -A PL-IN -s 10.1.0.0/24 -p tcp -m tcp --dport 22 -m comment --comment "sshd ssh etc/ssh/sshd_config:13" -j ACCEPT
 -A PL-IN -m comment --comment "default: drop what no rule allows" -j DROP
+-A PL-icmp -p icmp -m icmp --icmp-type 3 -m comment --comment destination-unreachable -j ACCEPT
+-A PL-icmp -p icmp -m icmp --icmp-type 8 -m comment --comment echo-request -j ACCEPT
+-A PL-icmp -p icmp -m icmp --icmp-type 11 -m comment --comment time-exceeded -j ACCEPT
+-A PL-icmp -p icmp -m icmp --icmp-type 12 -m comment --comment parameter-problem -j ACCEPT
 -A PL-trunks -s 192.0.2.0/24 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-trunks -s 198.51.100.7/32 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
 -A PL-trunks -s 198.51.100.64/26 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
@@ -93,23 +95,11 @@ rules_6() {
 *filter
 :PL-IN - [0:0]
 :PL-OUT - [0:0]
+:PL-icmpv6 - [0:0]
 -A PL-IN -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment established -j ACCEPT
 -A PL-IN -i lo -m comment --comment loopback -j ACCEPT
 -A PL-IN -m conntrack --ctstate INVALID -m comment --comment invalid -j DROP
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 1 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 2 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 3 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 4 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 128 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 129 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 130 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 131 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 132 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 133 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 134 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment icmpv6 -j ACCEPT
--A PL-IN -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment icmpv6 -j ACCEPT
+-A PL-IN -p ipv6-icmp -m comment --comment icmpv6 -j PL-icmpv6
 -A PL-IN -p udp -m udp --dport 546 -m comment --comment dhcpv6 -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p tcp -m tcp --dport 554 -m comment --comment "lumenvox-media-server rtsp etc/lumenvox/media_server.conf:12" -j ACCEPT
 -A PL-IN -s 2001:db8:20::/48 -p tcp -m tcp --dport 20000:24999 -m comment --comment "lumenvox-media-server mrcp etc/lumenvox/media_server.conf:22" -j ACCEPT
@@ -122,6 +112,20 @@ rules_6() {
 -A PL-IN -p tcp -m multiport --dports 80,443 -m comment --comment "nginx http etc/nginx/nginx.conf:8" -j ACCEPT
 -A PL-IN -s 2001:db8:1::/48 -p tcp -m tcp --dport 22 -m comment --comment "sshd ssh etc/ssh/sshd_config:13" -j ACCEPT
 -A PL-IN -m comment --comment "default: drop what no rule allows" -j DROP
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 1 -m comment --comment destination-unreachable -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 2 -m comment --comment packet-too-big -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 3 -m comment --comment time-exceeded -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 4 -m comment --comment parameter-problem -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 128 -m comment --comment echo-request -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 129 -m comment --comment echo-reply -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 130 -m comment --comment mld-listener-query -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 131 -m comment --comment mld-listener-report -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 132 -m comment --comment mld-listener-done -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 133 -m comment --comment nd-router-solicit -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 134 -m comment --comment nd-router-advert -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment nd-neighbor-solicit -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment nd-neighbor-advert -j ACCEPT
+-A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment mld2-listener-report -j ACCEPT
 COMMIT
 *raw
 :PL-RAW-IN - [0:0]
