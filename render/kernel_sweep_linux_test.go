@@ -188,13 +188,9 @@ func sweepAll(t *testing.T, l loader) {
 			whole = 0
 		}
 		hosts := []func() *ruleset.Ruleset{deniedHost, guardedHost, twoLegs, mediaHost, limitedHost}
-		loaded := 0
 		for seed, host := range hosts {
 			rs := host()
-			if _, ok := l.try(t, rs); !ok {
-				continue
-			}
-			loaded++
+			l.load(t, rs)
 			if open := compare(t, link, rs, probesOf(rs, seed, whole, 40)...); open == 0 {
 				t.Error("no port is open: nothing was tried")
 			}
@@ -203,10 +199,6 @@ func sweepAll(t *testing.T, l loader) {
 					t.Error(text)
 				}
 			}
-		}
-		t.Logf("%s: %d of %d rulesets", l.name, loaded, len(hosts))
-		if loaded < 3 {
-			t.Errorf("%s wrote %d of %d rulesets, too few to try anything", l.name, loaded, len(hosts))
 		}
 	})
 }
