@@ -26,6 +26,8 @@ func TestKernelGeneratedPlain(t *testing.T) { generated(t, plain) }
 
 func TestKernelGeneratedNftables(t *testing.T) { generated(t, loaders[0]) }
 
+func TestKernelGeneratedSnippet(t *testing.T) { generated(t, snippet) }
+
 func TestKernelGeneratedIptablesNft(t *testing.T) { generated(t, loaders[1]) }
 
 func TestKernelGeneratedIptablesLegacy(t *testing.T) { generated(t, loaders[2]) }
@@ -35,7 +37,7 @@ func TestKernelGeneratedIptablesLegacy(t *testing.T) { generated(t, loaders[2]) 
 func generated(t *testing.T, l loader) {
 	kernel.InNamespace(t, l.programs, func(t *testing.T) {
 		n, whole := seeds, 1
-		if l.name == plain.name { // the tests' own text: some ports are enough
+		if l.name == plain.name || l.name == snippet.name { // some ports are enough
 			whole = 0
 		}
 		if text := os.Getenv(seedsVariable); text != "" {
@@ -54,12 +56,12 @@ func generated(t *testing.T, l loader) {
 		for seed := 1; seed <= n; seed++ {
 			rs, began := genPolicy(uint64(seed)), time.Now()
 			l.load(t, rs)
-			bad, opened := differences(t, link, rs, probesOf(rs, seed, 2*whole, 12)...)
+			bad, opened := differences(t, link, rs, kernel.ProbesOf(rs, seed, 2*whole, 12)...)
 			open += opened
 			longest = max(longest, time.Since(began))
 			if len(bad) > 0 {
-				smaller := l.shrink(t, link, rs, bad[0].probe)
-				t.Errorf("seed %d: %d ports differ, such as %s; so they do with\n%s", seed, len(bad), bad[0].text, plainText(t, smaller))
+				smaller := l.shrink(t, link, rs, bad[0].Probe)
+				t.Errorf("seed %d: %d ports differ, such as %s; so they do with\n%s", seed, len(bad), bad[0].Text, plainText(t, smaller))
 				return // what is loaded now is not what would have been
 			}
 		}
