@@ -294,6 +294,9 @@ func TestNftablesJSONRefuses(t *testing.T) {
 		{`"nftables": [`, `"nftables": [[[[[[[[[[[[[[[[[[[[[[[[[[`, "prints"},
 		{`]}`, `]`, ""},
 		{`"nftables"`, `"nftable"`, "prints"},
+		// Everything that nft lists is of a family and a table; without them it may be ours.
+		{`"rule": {"family"`, `"rule": {"familia"`, "understood"},
+		{`"rule": {"family": "inet", "table"`, `"rule": {"family": "inet", "tables"`, "understood"},
 		{`"burst": 5`, `"burst": 6`, ""},
 		{`"ct count": {"val": 20}`, `"ct count": {"val": 21}`, ""},
 	} {
