@@ -56,7 +56,7 @@ func generated(t *testing.T, l loader) {
 		for seed := 1; seed <= n; seed++ {
 			rs, began := genPolicy(uint64(seed)), time.Now()
 			l.load(t, rs)
-			bad, opened := differences(t, link, rs, kernel.ProbesOf(rs, seed, 2*whole, 12)...)
+			bad, opened := differences(t, link, rs, kernel.ProbesOf(rs, seed, whole, 12)...)
 			open += opened
 			longest = max(longest, time.Since(began))
 			if len(bad) > 0 {

@@ -16,7 +16,7 @@ import (
 // mutationsVariable says how many changes of each text are tried.
 const mutationsVariable = "PORTOLAN_MUTATIONS"
 
-// mutations is how many changes are tried of each text.
+// mutationsOf is how many changes are tried of each text.
 func mutationsOf(t *testing.T, quick int) int {
 	t.Helper()
 	text := os.Getenv(mutationsVariable)
