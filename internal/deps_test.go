@@ -60,7 +60,7 @@ floor 7: the front door
 cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify
 
 beside the house, for tests
-internal/kernel:
+internal/kernel:     port ruleset
 
 beside the house, above all that
 internal/truth:      inventory kernel port

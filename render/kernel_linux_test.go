@@ -1,10 +1,8 @@
 package render
 
 import (
+	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,22 +24,14 @@ type loader struct {
 	suffix   string // of the programs that it uses under their plain names
 }
 
+// snippet is the second form of nftables, which a file of the host includes.
+var snippet = loader{"nft snippet", "nftables", []string{"nft"}, ""}
+
 var loaders = []loader{
 	{"nft", "nftables", []string{"nft"}, ""},
-	{"iptables-nft", "iptables", xtables("-nft"), "-nft"},
-	{"iptables-legacy", "iptables", xtables("-legacy"), "-legacy"},
+	{"iptables-nft", "iptables", kernel.Xtables("-nft"), "-nft"},
+	{"iptables-legacy", "iptables", kernel.Xtables("-legacy"), "-legacy"},
 }
-
-// xtables are the programs of iptables of one kind, and those that go with them.
-func xtables(suffix string) []string {
-	out := []string{"nft", "ipset"}
-	for _, name := range xtablesNames {
-		out = append(out, strings.Replace(name, "tables", "tables"+suffix, 1))
-	}
-	return out
-}
-
-var xtablesNames = []string{"iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"}
 
 func run(t *testing.T, stdin, name string, args ...string) string {
 	t.Helper()
@@ -52,17 +42,13 @@ func run(t *testing.T, stdin, name string, args ...string) string {
 	return out
 }
 
-// refusedForNow is a finding of a writer that does not know the whole model yet. Every other
-// refusal of a ruleset of these tests is a failure.
-const refusedForNow = "leave output and notrack out, leave source ports and connections out"
-
-// try loads a ruleset as the headers of the outputs say, and reports whether there are any.
-func (l loader) try(t *testing.T, rs *ruleset.Ruleset) ([]Output, bool) {
+// load loads a ruleset as the headers of the outputs say.
+func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
 	t.Helper()
 	if l.backend == "" {
 		out := []Output{{Name: "plain.nft", Data: []byte("# load: nft -f plain.nft\n" + plainText(t, rs))}}
 		l.follow(t, out, "load")
-		return out, true
+		return out
 	}
 	b, err := Find(l.backend)
 	if err != nil {
@@ -71,75 +57,29 @@ func (l loader) try(t *testing.T, rs *ruleset.Ruleset) ([]Output, bool) {
 	out, ok := prove(t, b, rs)
 	if !ok {
 		_, findings, _ := b.Files(rs, testHeader)
-		for _, d := range findings {
-			if !strings.Contains(refusedForNow, d.Help) {
-				t.Fatalf("%s refused the ruleset: %s", l.name, d.Message)
-			}
-		}
-		return nil, false
+		t.Fatalf("%s refused the ruleset: %s", l.name, findings[0].Message)
+	}
+	if l.name == snippet.name {
+		out, _ = proveForm(t, b, b.Forms[1], rs)
+		include := fmt.Sprintf("# load: nft -f nftables.conf\ninclude %q\n", "./"+out[0].Name)
+		l.follow(t, append(out, Output{Name: "nftables.conf", Data: []byte(include)}), "load")
+		return out
 	}
 	l.follow(t, out, "first", "load", "hook")
-	return out, true
-}
-
-// load is try for a ruleset that every writer knows.
-func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
-	t.Helper()
-	out, ok := l.try(t, rs)
-	if !ok {
-		t.Fatalf("%s refused the ruleset", l.name)
-	}
 	return out
 }
 
-// follow does what the headers of outputs say people should do: the commands behind the
-// given words, in the order of the words, each command once. Programs have their plain names
-// there, and here they are those of the loader.
+// follow does what the headers of outputs say, with the programs of the loader.
 func (l loader) follow(t *testing.T, out []Output, words ...string) {
 	t.Helper()
-	dir := t.TempDir()
-	for _, name := range xtablesNames {
-		if l.suffix == "" {
-			break
-		}
-		path, err := kernel.Program(strings.Replace(name, "tables", "tables"+l.suffix, 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	var files []kernel.File
 	for _, o := range out {
-		mode := os.FileMode(0o600)
-		if o.Program {
-			mode = 0o700
-		}
-		if err := os.WriteFile(filepath.Join(dir, o.Name), o.Data, mode); err != nil {
-			t.Fatal(err)
+		if !o.Aside {
+			files = append(files, kernel.File{Name: o.Name, Data: o.Data, Program: o.Program})
 		}
 	}
-	var commands []string
-	for _, word := range words {
-		before := len(commands)
-		for _, o := range out {
-			for line := range strings.Lines(string(o.Data)) {
-				command, ok := strings.CutPrefix(line, "# "+word+":")
-				if command = strings.TrimSpace(command); ok && !o.Aside && !slices.Contains(commands, command) {
-					commands = append(commands, command)
-				}
-			}
-		}
-		if word == "load" && len(commands) == before {
-			t.Fatalf("no header of %s says how to load it", l.name)
-		}
-	}
-	script := strings.Join(commands, "\n")
-	cmd := exec.Command("/bin/sh", "-e", "-c", script)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if talk, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s\n%s", l.name, err, script, talk)
+	if err := kernel.Follow(t.TempDir(), files, l.suffix, words...); err != nil {
+		t.Fatalf("%s: %v", l.name, err)
 	}
 }
 

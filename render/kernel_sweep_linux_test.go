@@ -139,10 +139,10 @@ func TestKernelSeesADifference(t *testing.T) {
 				rule(rs.Input.Rules, "speech", port.UDP).Match.States = ruleset.Untracked
 			}
 			plain.load(t, rs)
-			ports := edges(rs, destinations)
+			ports := kernel.Edges(rs, kernel.Destinations)
 			c.change(rs)
 			if c.want < 100 { // all ports would say the same
-				ports = append(ports, edges(rs, destinations)...)
+				ports = append(ports, kernel.Edges(rs, kernel.Destinations)...)
 				slices.Sort(ports)
 				c.probe.Ports = slices.Compact(ports)
 			}
@@ -169,6 +169,8 @@ func TestKernelSweepPlain(t *testing.T) { sweepAll(t, plain) }
 
 func TestKernelSweepNftables(t *testing.T) { sweepAll(t, loaders[0]) }
 
+func TestKernelSweepSnippet(t *testing.T) { sweepAll(t, snippet) }
+
 func TestKernelSweepIptablesNft(t *testing.T) { sweepAll(t, loaders[1]) }
 
 func TestKernelSweepIptablesLegacy(t *testing.T) { sweepAll(t, loaders[2]) }
@@ -184,18 +186,14 @@ func sweepAll(t *testing.T, l loader) {
 		}
 		defer link.Close()
 		whole := 1
-		if l.name == plain.name { // the tests' own text: some ports are enough
+		if l.name == plain.name || l.name == snippet.name { // some ports are enough
 			whole = 0
 		}
 		hosts := []func() *ruleset.Ruleset{deniedHost, guardedHost, twoLegs, mediaHost, limitedHost}
-		loaded := 0
 		for seed, host := range hosts {
 			rs := host()
-			if _, ok := l.try(t, rs); !ok {
-				continue
-			}
-			loaded++
-			if open := compare(t, link, rs, probesOf(rs, seed, whole, 40)...); open == 0 {
+			l.load(t, rs)
+			if open := compare(t, link, rs, kernel.ProbesOf(rs, seed, whole, 40)...); open == 0 {
 				t.Error("no port is open: nothing was tried")
 			}
 			for _, peer := range []netip.Addr{insideV4, outsideV6} {
@@ -204,48 +202,5 @@ func sweepAll(t *testing.T, l loader) {
 				}
 			}
 		}
-		t.Logf("%s: %d of %d rulesets", l.name, loaded, len(hosts))
-		if loaded < 3 {
-			t.Errorf("%s wrote %d of %d rulesets, too few to try anything", l.name, loaded, len(hosts))
-		}
 	})
-}
-
-// probesOf are a few probes of all ports for each family and direction, and many of the ports
-// at which something of rs begins or ends.
-func probesOf(rs *ruleset.Ruleset, seed, whole, part int) (probes []kernel.Probe) {
-	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		v4, v6 := peersOf(rs, d)
-		from, few, many := []uint16{40000}, whole, part
-		if d == ruleset.Out {
-			from = append(from, edges(rs, origins)...)
-			if !rs.FiltersOutput() { // everything leaves
-				few, many = 0, 2
-			}
-		}
-		ports := some(append(edges(rs, destinations), 0, 1, 40000, 65535), 400, seed)
-		slices.Sort(ports)
-		ports = slices.Compact(ports)
-		for i, peer := range slices.Concat(some(v4, many, seed), some(v6, many, seed)) {
-			p := kernel.Probe{Out: d == ruleset.Out, Peer: peer, SourcePort: max(from[(seed+i)%len(from)], 1), Ports: ports}
-			if (seed+i)%3 == 2 {
-				p.Interface = kernel.OtherInterface
-			}
-			probes = append(probes, p)
-		}
-		// Of so few, each family has its turn.
-		both := slices.Concat(some(v4, few, seed), some(v6, few, seed+1))
-		for i, peer := range some(both, few, seed) {
-			p := kernel.Probe{Out: d == ruleset.Out, Peer: peer, SourcePort: max(from[(seed+2*i)%len(from)], 1)}
-			if i%2 == 1 {
-				p.Interface = kernel.OtherInterface
-			}
-			// All ports instead of some.
-			probes = slices.DeleteFunc(probes, func(o kernel.Probe) bool {
-				return o.Out == p.Out && o.Peer == p.Peer && o.SourcePort == p.SourcePort && o.Interface == p.Interface
-			})
-			probes = append(probes, p)
-		}
-	}
-	return probes
 }

@@ -462,15 +462,3 @@ func TestKernelMutationsOfJSON(t *testing.T) {
 		}
 	})
 }
-
-// difference are the lines of two texts that are not the same.
-func difference(a, b string) string {
-	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
-		x, y = x[1:], y[1:]
-	}
-	for len(x) > 0 && len(y) > 0 && x[len(x)-1] == y[len(y)-1] {
-		x, y = x[:len(x)-1], y[:len(y)-1]
-	}
-	return "- " + strings.Join(x, "\n- ") + "\n+ " + strings.Join(y, "\n+ ")
-}

@@ -30,7 +30,7 @@ import (
 // they were called from, which is not ours; that counts as accepted. An error names the
 // line that is not understood and shows it.
 func readIptables(files []*source.File) (*ruleset.Ruleset, error) {
-	t := &iptTexts{sets: map[string]*iptSet{}, families: map[int]*iptFamily{}}
+	t := &iptTexts{sets: map[string]*iptSet{}, others: map[string]bool{}, families: map[int]*iptFamily{}}
 	if len(files) == 0 {
 		return nil, errors.New("iptables: there is no text to read")
 	}
@@ -70,7 +70,7 @@ func isIptables(text []byte) bool {
 // ParseIptables reads the two restore files of ours, for IPv4 and IPv6, as readIptables
 // does.
 func ParseIptables(v4, v6 *source.File) (*ruleset.Ruleset, error) {
-	t := &iptTexts{sets: map[string]*iptSet{}, families: map[int]*iptFamily{}}
+	t := &iptTexts{sets: map[string]*iptSet{}, others: map[string]bool{}, families: map[int]*iptFamily{}}
 	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Accept}}
 	r := &iptReader{rs: rs, sets: t.sets, together: map[string]int{}}
 	for i, f := range []*source.File{v4, v6} {
@@ -90,6 +90,7 @@ type iptTexts struct {
 	families map[int]*iptFamily
 	unknown  []*iptFamily // of which the text does not say for which family it is
 	sets     map[string]*iptSet
+	others   map[string]bool // sets that are not ours
 }
 
 // iptFamily is the lines about one family.
@@ -288,8 +289,16 @@ func (t *iptTexts) setLine(l line) error {
 	if len(words) == 0 || l.text[0] == '#' {
 		return nil
 	}
-	if len(words) > 1 && (words[0] == "create" || words[0] == "add") && !strings.HasPrefix(words[1], "pl-") {
-		return nil
+	if len(words) > 2 && !strings.HasPrefix(words[1], "pl-") { // a set of others
+		switch {
+		case words[0] == "create":
+			t.others[words[1]] = true
+			return nil
+		case words[0] == "add" && t.others[words[1]]:
+			return nil
+		case words[0] == "add":
+			return l.errorf("an element of a set that is not created before")
+		}
 	}
 	if err := l.plain(); err != nil {
 		return err

@@ -260,6 +260,9 @@ func TestIptablesSets(t *testing.T) {
 		{"create", "create pl-0-4 hash:net family inet\ncreate", "twice"},
 		{"add", "flush pl-0-4\nadd", "not a line"},
 		{"create pl-0-4", "create pl-1-4", "created before"},
+		{"add pl-0-4 10", "add add pl-0-4 10", "created before"},
+		{"add pl-0-4 10", "add  10", "not a line"},
+		{"add pl-0-4 10", "add other 10", "created before"},
 	} {
 		changed := strings.Replace(setText, c.old, c.new, 1)
 		if changed == setText {

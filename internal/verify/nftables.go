@@ -542,6 +542,9 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 			return nil, c.line.errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
 		}
 	}
+	if err := t.dangling(); err != nil {
+		return nil, err
+	}
 	rs := &ruleset.Ruleset{}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
@@ -567,6 +570,36 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	}
 	rs.Untracked = arriving
 	return rs, nil
+}
+
+// dangling says where a rule or an element speaks of something that is not there. nft does
+// not load a text with such a place, also where nothing leads to it.
+func (t *nftTable) dangling() error {
+	for _, name := range slices.Sorted(maps.Keys(t.maps)) {
+		for _, e := range t.maps[name].elements {
+			if e.jump != "" && t.chains[e.jump] == nil {
+				return e.line.errorf("there is no chain %q to jump to", e.jump)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.chains)) {
+		for _, r := range t.chains[name].rules {
+			for _, ref := range append([]nftSetRef{r.counting, r.meter}, r.sets...) {
+				if ref.name != "" && t.sets[ref.name] == nil {
+					return r.line.errorf("there is no set %q", ref.name)
+				}
+			}
+			switch {
+			case r.jump != "" && t.chains[r.jump] == nil:
+				return r.line.errorf("there is no chain %q to jump to", r.jump)
+			case r.vmap != "" && t.maps[r.vmap] == nil:
+				return r.line.errorf("there is no map %q", r.vmap)
+			case r.limit != "" && t.limits[r.limit] == (nftRate{}):
+				return r.line.errorf("there is no limit %q", r.limit)
+			}
+		}
+	}
+	return nil
 }
 
 // untracked are the ports that a chain keeps connection tracking from: destinations of what

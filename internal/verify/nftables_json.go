@@ -286,7 +286,7 @@ func (p *nftJSON) object(v any, l line) error {
 	if kind == "table" {
 		table = o.maybe("name")
 	}
-	if kind == "" || o.wrong != "" && (family == "" || table == "") {
+	if kind == "" || family == "" || table == "" {
 		return l.errorf("not an object that is understood")
 	}
 	if family != "inet" || table != "portolan" {

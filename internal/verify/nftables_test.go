@@ -95,6 +95,10 @@ func TestNftablesMeaning(t *testing.T) {
 // TestNftablesRefuses changes one place of a text that is read, so that the kernel would
 // do something else with it than the words seem to say.
 func TestNftablesRefuses(t *testing.T) {
+	const (
+		again  = "delete chain inet portolan output\ntable inet portolan {\n"
+		unused = again + "\tchain unused { }\n}\nflush chain inet portolan unused\ntable inet portolan {\n\tchain unused {\n\t\t"
+	)
 	for _, c := range []struct{ old, new, words string }{
 		{"flush map inet portolan tcp_services\n", "", "not flushed"},
 		{"flush set inet portolan src_a_v4\n", "", "not flushed"},
@@ -115,6 +119,11 @@ func TestNftablesRefuses(t *testing.T) {
 		{"jump svc_a,", "jump input,", "no chain"},
 		{"vmap @tcp_services", "vmap @udp_services", "no map"},
 		{"ip saddr @src_a_v4", "ip6 saddr @src_a_v4", "no set"},
+		// nft refuses these also where nothing leads to the chain.
+		{again, unused + "ip saddr @src_b_v4 counter accept\n\t}\n", "no set"},
+		{again, unused + "jump svc_b\n\t}\n", "no chain"},
+		{again, unused + "tcp dport vmap @udp_services\n\t}\n", "no map"},
+		{again, unused + "limit name \"b\" accept\n\t}\n", "no limit"},
 		{"ip saddr @src_a_v4", "ip saddr != @src_a_v4", "not understood"},
 		{"ip saddr @src_a_v4", "ip daddr @src_a_v4", "other end"},
 		{"counter accept comment", "counter accept accept comment", "behind another"},
@@ -294,6 +303,9 @@ func TestNftablesJSONRefuses(t *testing.T) {
 		{`"nftables": [`, `"nftables": [[[[[[[[[[[[[[[[[[[[[[[[[[`, "prints"},
 		{`]}`, `]`, ""},
 		{`"nftables"`, `"nftable"`, "prints"},
+		// Everything that nft lists is of a family and a table; without them it may be ours.
+		{`"rule": {"family"`, `"rule": {"familia"`, "understood"},
+		{`"rule": {"family": "inet", "table"`, `"rule": {"family": "inet", "tables"`, "understood"},
 		{`"burst": 5`, `"burst": 6`, ""},
 		{`"ct count": {"val": 20}`, `"ct count": {"val": 21}`, ""},
 	} {
