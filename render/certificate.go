@@ -55,13 +55,18 @@ func (c Certificate) append(o *Output, parts []string) []byte {
 		fmt.Sprintf("certificate: read back%s and proved equal to the policy over %d cells of packet space", with, c.Cells),
 		fmt.Sprintf("ruleset: sha256 %s; %s", c.Ruleset, c.Program),
 	} {
-		b.WriteString(cmp.Or(o.Comment, "# ") + quoteLine(line) + end)
+		quote := quoteLine
+		if o.Comment == "rem " {
+			quote = cmdRemark
+		}
+		b.WriteString(cmp.Or(o.Comment, "# ") + quote(line) + end)
 	}
 	return b.Bytes()
 }
 
-// certified finds the hash in a comment line of any language.
-var certified = regexp.MustCompile(`(?m)^[^0-9A-Za-z\r\n]{1,8}ruleset: sha256 ([0-9a-f]{64}); [^\r\n]*\r?$`)
+// certified finds the hash in a comment line of any language. More blanks stand before names
+// of files, which we do not trust.
+var certified = regexp.MustCompile(`(?m)^(?:#|;|rem) ruleset: sha256 ([0-9a-f]{64}); [^\r\n]*\r?$`)
 
 // Certified is the hash of the ruleset that the certificate of a text names; "" for a text
 // without one. It says what the text was written for and proves nothing.

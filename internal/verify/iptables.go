@@ -131,6 +131,9 @@ func (t *iptTexts) add(f *source.File) error {
 	}
 	family, sets, marked := (*iptFamily)(nil), isSets(f), false
 	for l := range lines(f) {
+		if strings.IndexByte(l.text, 0) >= 0 {
+			return l.errorf("a zero byte, where loaders may take the line to end")
+		}
 		if name, ok := strings.CutPrefix(l.text, iptMarker); ok {
 			if !marked && family != nil && slices.ContainsFunc(family.lines, func(l line) bool { return l.text != "" }) {
 				return l.errorf("text before the first marker line")
@@ -202,7 +205,11 @@ func (t *iptTexts) settle() error {
 	}
 	for _, f := range t.unknown {
 		told := map[int]line{}
-		for _, l := range f.lines {
+		for i, l := range f.lines {
+			// Comments behind the first line hold names that we do not trust.
+			if i > 0 && strings.HasPrefix(l.text, "#") {
+				continue
+			}
 			if n := iptTells(l); n != 0 {
 				if _, ok := told[n]; !ok {
 					told[n] = l
@@ -244,13 +251,9 @@ func (t *iptTexts) settle() error {
 // iptTells is the family that a line is about, when it says so.
 func iptTells(l line) int {
 	if strings.HasPrefix(l.text, "#") {
-		switch {
-		case strings.Contains(l.text, ": a firewall for iptables,"):
-			return 4
-		case strings.Contains(l.text, ": a firewall for ip6tables,"):
-			return 6
-		}
-		return 0
+		const title = ": a firewall for "
+		program, _, _ := strings.Cut(l.text[max(0, strings.LastIndex(l.text, title)):], ",")
+		return map[string]int{title + "iptables": 4, title + "ip6tables": 6}[program]
 	}
 	for w := (iptWords{rest: l.text}); !w.done(); {
 		switch w.next() {
@@ -285,11 +288,15 @@ func iptTells(l line) int {
 
 // setLine reads a line of ipset's own restore form. Sets of others are passed over.
 func (t *iptTexts) setLine(l line) error {
+	if whole := len(l.whole()); whole > maxSetLine {
+		return l.errorf("a line of %d bytes, and ipset takes the rest for a new one", whole)
+	}
 	words := strings.Fields(l.text)
 	if len(words) == 0 || l.text[0] == '#' {
 		return nil
 	}
-	if len(words) > 2 && !strings.HasPrefix(words[1], "pl-") { // a set of others
+	// A set of others. ipset takes options anywhere, and a name in quotes too.
+	if len(words) > 2 && !strings.HasPrefix(words[1], "pl-") && !strings.ContainsAny(words[1], "\"'\\") && words[1][0] != '-' {
 		switch {
 		case words[0] == "create":
 			t.others[words[1]] = true
@@ -368,6 +375,9 @@ var iptEntries = [...]struct {
 // maxLine is a line that iptables-restore reads in one piece: its buffer has 10240
 // bytes, and it takes the rest of a longer line for a new one.
 const maxLine = 10_000
+
+// maxSetLine is the same of ipset, of which the buffer has 1024 bytes.
+const maxSetLine = 1000
 
 // iptReader is the ruleset so far.
 type iptReader struct {
@@ -510,13 +520,10 @@ func (f *iptFamily) tables(sets map[string]*iptSet) (map[string]*iptTable, bool,
 	var table *iptTable
 	open := false // between a table's first line and its COMMIT
 	for _, l := range f.lines {
-		begin := bytes.LastIndexByte(l.file.Text[:l.start], '\n') + 1
-		end := len(l.file.Text)
-		if i := bytes.IndexByte(l.file.Text[l.end:], '\n'); i >= 0 {
-			end = l.end + i
-		}
-		raw := string(l.file.Text[begin:end])
+		raw := l.whole()
 		switch {
+		case len(raw) > maxLine: // of a comment or of others, too
+			return nil, false, l.errorf("a line of %d bytes, and iptables-restore takes the rest for a new one", len(raw))
 		case raw == "":
 			continue
 		case raw[0] == '#':
@@ -546,7 +553,7 @@ func (f *iptFamily) tables(sets map[string]*iptSet) (map[string]*iptTable, bool,
 			}
 			table, open = out[name], true
 		case open && raw == "COMMIT":
-			if end == len(l.file.Text) {
+			if bytes.IndexByte(l.file.Text[l.end:], '\n') < 0 {
 				return nil, false, unfinished(l.file, "a line end, and iptables-legacy refuses such a line")
 			}
 			open = false
@@ -631,13 +638,10 @@ func (t *iptTable) line(l line, saved bool) error {
 		if err := l.plain(); err != nil {
 			return err
 		}
-		if len(text) > maxLine {
-			return l.errorf("a line of %d bytes", len(text))
-		}
 		chain.lines = append(chain.lines, l)
 		return nil
 	}
-	if !saved || strings.HasPrefix(name, "PL-") {
+	if !saved || strings.HasPrefix(name, "PL-") || w.broken {
 		return l.errorf("a rule for a chain that is not declared")
 	}
 	// A hook has no condition, so nothing but a comment.

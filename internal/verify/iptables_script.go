@@ -33,12 +33,7 @@ func (t *iptTexts) script(f *source.File) error {
 		if err := l.plain(); err != nil {
 			return err
 		}
-		begin := bytes.LastIndexByte(f.Text[:l.start], '\n') + 1
-		end := len(f.Text)
-		if i := bytes.IndexByte(f.Text[l.end:], '\n'); i >= 0 {
-			end = l.end + i
-		}
-		raw := string(f.Text[begin:end])
+		raw := l.whole()
 		if part != "" && raw != part {
 			if number := iptHeredocs[part]; number != 0 {
 				t.families[number].lines = append(t.families[number].lines, l)

@@ -62,10 +62,14 @@ func (s *nftSet) add(elements []addr.Range, at line) error {
 // plain reports whether the set holds addresses of the family.
 func (s *nftSet) plain(family int) bool { return s.kind == nftKind{family: family, interval: true} }
 
+// minCounted is how many sources a counting set has room for at least. Where it is full, a
+// source that is new is counted nowhere and its accept has no effect.
+const minCounted = 65535
+
 // counting reports whether the set counts addresses of the family.
 func (s *nftSet) counting(family int) bool {
 	k := s.kind
-	return k.family == family && k.dynamic && !k.interval && k.size > 0 && k.timeout == (k.seconds > 0)
+	return k.family == family && k.dynamic && !k.interval && k.size >= minCounted && k.timeout == (k.seconds > 0)
 }
 
 // An nftMap leads from ports to what happens to them.

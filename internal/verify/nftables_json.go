@@ -265,6 +265,12 @@ func single(v any) (string, any) {
 	return "", v
 }
 
+// nftKinds are the objects that nft lists beside its version.
+var nftKinds = []string{
+	"table", "chain", "rule", "set", "map", "limit", "counter", "quota", "flowtable", "secmark", "synproxy",
+	"ct helper", "ct timeout", "ct expectation", "tunnel",
+}
+
 // object reads one object of the list.
 func (p *nftJSON) object(v any, l line) error {
 	kind, value := single(v)
@@ -286,7 +292,8 @@ func (p *nftJSON) object(v any, l line) error {
 	if kind == "table" {
 		table = o.maybe("name")
 	}
-	if kind == "" || family == "" || table == "" {
+	// A command such as "add" or "flush" has its object inside.
+	if !slices.Contains(nftKinds, kind) || family == "" || table == "" {
 		return l.errorf("not an object that is understood")
 	}
 	if family != "inet" || table != "portolan" {

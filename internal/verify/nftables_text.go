@@ -24,7 +24,17 @@ import (
 func ParseNftables(f *source.File) (*ruleset.Ruleset, error) {
 	p := &nftParser{table: newNftTable(f), tokens: nftTokens(f)}
 	for l := range lines(f) {
+		// From a pipe, some versions of nft read up to the first one.
+		if strings.IndexByte(l.text, 0) >= 0 {
+			return nil, l.errorf("a zero byte, where nft may take the text to end")
+		}
 		p.lines = append(p.lines, l)
+	}
+	// Also where another table is skipped: what is a string to nft is not one to us there.
+	for _, t := range p.tokens {
+		if t.kind == '!' && t.text == openString {
+			return nil, p.errorf(t, "%s in this line", openString)
+		}
 	}
 	p.listing = !strings.HasPrefix(string(f.Text), "#!") && p.onlyTables()
 	p.fresh = p.listing
@@ -48,6 +58,10 @@ type nftToken struct {
 	text string
 	line int32 // index into the lines
 }
+
+// openString stands for the quote of a string that does not end in its line. nft goes on in
+// the next one.
+const openString = "a string that is not closed"
 
 // nftTokens cuts a text as nft does. Comments are left out.
 func nftTokens(f *source.File) []nftToken {
@@ -73,7 +87,7 @@ func nftTokens(f *source.File) []nftToken {
 			// A string knows no escape. Ours are in one line.
 			end := strings.IndexAny(text[i+1:], "\"\n")
 			if end < 0 || text[i+1+end] == '\n' {
-				out = append(out, nftToken{'!', "a string that is not closed", line})
+				out = append(out, nftToken{'!', openString, line})
 				i++
 				continue
 			}
@@ -273,6 +287,10 @@ func (p *nftParser) text() error {
 	}
 }
 
+// nftDirectives are words of the language that can stand between the braces of a table and
+// are about the whole text.
+var nftDirectives = []string{"include", "define", "redefine", "undefine"}
+
 func (p *nftParser) tableCommand() error {
 	family, name := p.next(), p.next()
 	if family.text != "inet" || name.text != "portolan" || family.kind != 'w' || name.kind != 'w' {
@@ -280,7 +298,11 @@ func (p *nftParser) tableCommand() error {
 			return p.errorf(family, "a table that is not ours")
 		}
 		for depth := 0; ; {
-			switch t := p.next(); t.kind {
+			t := p.next()
+			if t.kind == 'w' && slices.Contains(nftDirectives, t.text) {
+				return p.errorf(t, "%q is not what nft lists, and can change what the whole text says", t.text)
+			}
+			switch t.kind {
 			case '{':
 				depth++
 			case '}':
@@ -420,10 +442,15 @@ type nftHead struct {
 	key, value string // types
 	kind       nftKind
 	counter    bool
+	seen       []string // the lines
 }
 
 // head reads one line that defines a set or a map, into h. It tells whether it was one.
 func (p *nftParser) head(h *nftHead, t nftToken) (bool, error) {
+	if t.kind == 'w' && slices.Contains(h.seen, t.text) {
+		return true, p.errorf(t, "%s is there twice", t.text)
+	}
+	h.seen = append(h.seen, t.text)
 	var err error
 	switch t.text {
 	case "type":
@@ -532,6 +559,8 @@ func (p *nftParser) set(name string, at nftToken) error {
 			return err
 		case t.kind != 'w' || !isHead && t.text != "elements" || t.text == "counter":
 			return p.unknown(t, "a line of a set must stand here")
+		case isHead && filled != nil:
+			return p.errorf(t, "%s must stand before the elements, which are read by it", t.text)
 		case !isHead && filled != nil:
 			return p.errorf(t, "elements are there already")
 		case !isHead:
@@ -602,7 +631,11 @@ func (p *nftParser) lineBreak() {
 func (p *nftParser) dashed(t nftToken) string {
 	if next := p.peek(); next.kind == 'w' && next.text == "-" {
 		p.next()
-		return t.text + "-" + p.next().text
+		last := p.next()
+		if last.kind != 'w' {
+			return t.text + "-"
+		}
+		return t.text + "-" + last.text
 	}
 	return t.text
 }
@@ -684,6 +717,8 @@ func (p *nftParser) vmap(name string, at nftToken) error {
 			return err
 		case t.kind != 'w' || !isHead && t.text != "elements":
 			return p.unknown(t, "a line of a map must stand here")
+		case isHead && filled != nil:
+			return p.errorf(t, "%s must stand before the elements, which are read by it", t.text)
 		case !isHead && filled != nil:
 			return p.errorf(t, "elements are there already")
 		case !isHead:
@@ -886,10 +921,13 @@ func (p *nftParser) base(c *nftChain) error {
 }
 
 // items reads one item, or "{ a, b }".
-func (p *nftParser) items() ([]string, error) {
+func (p *nftParser) items(field string) ([]string, error) {
 	item := func() (string, error) {
 		t := p.next()
-		if t.kind == 's' {
+		if field == "iifname" || field == "oifname" {
+			if t.kind != 's' {
+				return "", p.unknown(t, "a name in quotes must stand here")
+			}
 			return t.text, nil
 		}
 		if t.kind != 'w' {
@@ -971,11 +1009,11 @@ func (p *nftParser) part(b *nftBuilder, t nftToken) error {
 		if err := p.expect("state"); err != nil {
 			return err
 		}
-		items, err := p.items()
+		items, err := p.items("ct state")
 		for err == nil && p.peek().kind == ',' {
 			p.next()
 			var more []string
-			more, err = p.items()
+			more, err = p.items("ct state")
 			items = append(items, more...)
 		}
 		if err != nil {
@@ -1050,7 +1088,7 @@ func (p *nftParser) part(b *nftBuilder, t nftToken) error {
 }
 
 func (p *nftParser) compare(b *nftBuilder, field string) error {
-	items, err := p.items()
+	items, err := p.items(field)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func Detect(f *source.File) string {
 	switch text := f.Text; {
 	case windowsForm(f) != nil:
 		return "windows"
-	case bytes.Contains(text, []byte("table inet portolan")), isNftJSON(text):
+	case isNft(text), isNftJSON(text):
 		return "nftables"
 	case isIptables(text):
 		return "iptables"
@@ -44,6 +44,17 @@ func readNftables(files []*source.File) (*ruleset.Ruleset, error) {
 		return ParseNftablesJSON(files[0])
 	}
 	return ParseNftables(files[0])
+}
+
+// isNft reports whether a text has a table of ours. In a comment it can be a name that we do
+// not trust.
+func isNft(text []byte) bool {
+	for l := range bytes.Lines(text) {
+		if bytes.HasPrefix(bytes.TrimLeft(l, " \t"), []byte("table inet portolan")) {
+			return true
+		}
+	}
+	return false
 }
 
 // isNftJSON reports whether a text begins like what nft -j prints.

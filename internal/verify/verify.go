@@ -6,6 +6,7 @@
 package verify
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -44,6 +45,17 @@ func (l line) plain() error {
 		return l.errorf("a character that is not printable ASCII")
 	}
 	return nil
+}
+
+// whole is l with the blanks around it, as loaders get it.
+func (l line) whole() string {
+	text := l.file.Text
+	begin := bytes.LastIndexByte(text[:l.start], '\n') + 1
+	end := len(text)
+	if i := bytes.IndexByte(text[l.end:], '\n'); i >= 0 {
+		end = l.end + i
+	}
+	return string(text[begin:end])
 }
 
 // span is the place of l.

@@ -118,8 +118,14 @@ func (r *regReader) line(l line) error {
 		}
 		return nil
 	case !r.query && l.text[0] == '[':
-		key := strings.TrimSuffix(l.text[1:], "]")
+		// What is not ASCII can fold to it.
+		if err := l.plain(); err != nil {
+			return err
+		}
+		key, closed := strings.CutSuffix(l.text[1:], "]")
 		switch {
+		case !closed:
+			return l.errorf("a key that is not closed")
 		case isKey(key, gpoKey):
 		case !isKey(key, hostKey):
 			return l.errorf("a key that does not hold the firewall's rules")

@@ -24,7 +24,9 @@ func ParseNetsh(f *source.File) (*ruleset.Ruleset, error) {
 			return nil, err
 		}
 		switch {
-		case len(l.text) > maxCmdLine-2:
+		case !strings.HasSuffix(l.whole(), "\r"):
+			return nil, l.errorf("a line without a carriage return at its end, and cmd.exe may look for labels in the middle of lines")
+		case len(l.whole()) > maxCmdLine-2:
 			return nil, l.errorf("longer than cmd.exe takes")
 		case l.text == "rem" || strings.HasPrefix(l.text, "rem "):
 			// cmd.exe looks for some characters before it knows that a line is a remark.

@@ -34,7 +34,7 @@ func ParseWindows(f *source.File) (*ruleset.Ruleset, error) {
 			program.line(l)
 		}
 	}
-	if p.state != psCode {
+	if p.state != psCode || !p.said {
 		return nil, unfinished(f, "the data block is closed")
 	}
 	if sum := program.sum(); sum != windowsProgram {
@@ -84,6 +84,7 @@ type psParser struct {
 	fields map[string]bool // of the rule, and the values before the rules
 	first  line            // of the rule
 	ranges []psReserved
+	said   bool // what happens to what leaves
 }
 
 // psReserved is a range that the script can take out of the dynamic ports.
@@ -109,10 +110,14 @@ func (p *psParser) line(l line) (bool, error) {
 	case psParam:
 		value, ok := strings.CutPrefix(l.text, "$Outbound = ")
 		switch {
+		case ok && p.said:
+			return true, l.errorf("what happens to what leaves is there twice")
 		case ok && value == "'Block'":
 			p.blockOutbound()
+			p.said = true
 			return true, nil
 		case ok && value == "'Allow'":
+			p.said = true
 			return true, nil
 		case ok:
 			return true, l.errorf("not what happens to what leaves")
