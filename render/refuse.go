@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"portolan/internal/addr"
@@ -41,6 +42,17 @@ func (j *job) refuse(rule *ruleset.Rule, help, format string, args ...any) {
 		}
 	}
 	d.Message += fmt.Sprintf(format, args...)
+	// One line of the policy makes a rule for each listener, and is one thing to mend.
+	for i := range j.findings {
+		if known := &j.findings[i]; known.Message == d.Message && known.Span == d.Span {
+			for _, r := range d.Related {
+				if !slices.Contains(known.Related, r) {
+					known.Related = append(known.Related, r)
+				}
+			}
+			return
+		}
+	}
 	j.findings = append(j.findings, d)
 }
 
@@ -54,18 +66,6 @@ func (j *job) rules() iter.Seq[*ruleset.Rule] {
 					return
 				}
 			}
-		}
-	}
-}
-
-// inputOnly refuses what a writer does not know yet.
-func (j *job) inputOnly() {
-	if j.rs.FiltersOutput() || !j.rs.Untracked.IsEmpty() {
-		j.refuse(nil, "leave output and notrack out", "it filters what leaves, or keeps connection tracking from ports")
-	}
-	for r := range j.rules() {
-		if !r.Match.SourcePorts.IsAll() || r.Effect.Connections != (ruleset.Connections{}) {
-			j.refuse(r, "leave source ports and connections out", "it asks for source ports or for connections")
 		}
 	}
 }

@@ -513,7 +513,7 @@ func (r *portAnswer) text(w io.Writer) error {
 	for _, f := range r.Firewall {
 		switch {
 		case f.Refused != "":
-			say("%-*s  cannot say this policy: %s", width, f.Firewall, f.Refused)
+			say("%-*s  cannot say this policy: %s", width, f.Firewall, strings.TrimPrefix(f.Refused, f.Firewall+" cannot express "))
 		case f.Line > 0:
 			say("%-*s  %-6s  %s:%d: %s", width, f.Firewall, f.Verdict, f.File, f.Line, f.Text)
 		case f.Text != "":
