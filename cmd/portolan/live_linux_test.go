@@ -63,7 +63,7 @@ func TestLiveIptables(t *testing.T) {
 		}
 		do("", "iptables", "-I", "PL-IN", "1", "-p", "tcp", "--dport", "8080", "-j", "ACCEPT", "-m", "comment", "--comment", "a hole")
 		got := portolan(exitFindings, "verify", "--between", "--live", "--to", "iptables", policy)
-		if !strings.HasPrefix(got, "closed  tcp 8080  from any IPv4 address") {
+		if !strings.HasPrefix(got, "closed  tcp 8080  from any IPv4 address\n    before: ") {
 			t.Errorf("got %q", got)
 		}
 	})
