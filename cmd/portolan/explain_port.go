@@ -15,7 +15,6 @@ import (
 
 	"portolan/internal/addr"
 	"portolan/internal/diag"
-	"portolan/internal/hclfile"
 	"portolan/internal/inventory"
 	"portolan/internal/parallel"
 	"portolan/internal/port"
@@ -233,7 +232,7 @@ func (p *packetFlags) packet(q portQuestion) (ruleset.Packet, bool, error) {
 			}
 		}
 		if out.State == 0 {
-			return out, false, usage("--state: there is no state %q%s: use one of %s", p.state, hclfile.Suggest(p.state, stateNames()), strings.Join(stateNames(), ", "))
+			return out, false, usage("--state: there is no state %q: use one of %s", p.state, strings.Join(stateNames(), ", "))
 		}
 	}
 	if strings.ContainsFunc(p.device, func(c rune) bool { return c <= ' ' || c == '/' || c > '~' }) || len(p.device) > 15 {
