@@ -99,10 +99,10 @@ func (j *job) checkWindows() {
 		j.refuse(nil, `set default { input = "drop" }`, "Windows drops what no rule allows, and this ruleset would let it pass on to others")
 	}
 	if !j.rs.Untracked.IsEmpty() {
-		var first *ruleset.Rule // that lets untracked packets of such a port in: its allow says notrack
+		var first *ruleset.Rule // about such ports alone: its allow says notrack
 		for i := range j.rs.Input.Rules {
 			r := &j.rs.Input.Rules[i]
-			if first == nil && r.Effect.Verdict == ruleset.Accept && r.Match.States == ruleset.Untracked && !r.Match.Ports.Intersect(j.rs.Untracked).IsEmpty() {
+			if first == nil && r.Effect.Verdict == ruleset.Accept && r.Match.States&ruleset.Untracked != 0 && r.Match.Ports.Minus(j.rs.Untracked).IsEmpty() {
 				first = r
 			}
 		}

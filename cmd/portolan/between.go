@@ -138,6 +138,11 @@ func (e *entry) newConnections() int {
 	return 1
 }
 
+// dropped reports whether e is dropped on both sides: then it is about logs.
+func (e *entry) dropped() bool {
+	return e.kind == "changed" && e.A.Verdict() == ruleset.Drop && e.B.Verdict() == ruleset.Drop
+}
+
 // protoOrder puts what speaks of ports before the rest.
 func protoOrder(e *entry) int {
 	each := e.Protos.Each()
@@ -254,7 +259,7 @@ func (d *difference) many(areas []*entry) line {
 		for i := range protos {
 			protos[i] |= e.Protos[i]
 		}
-		dropped = dropped && e.A.Verdict() == ruleset.Drop && e.B.Verdict() == ruleset.Drop
+		dropped = dropped && e.dropped()
 	}
 	all := *areas[0]
 	all.Ports = port.All()
@@ -268,7 +273,7 @@ func (d *difference) many(areas []*entry) line {
 	}
 	row.cells[2] = fmt.Sprintf("in %d areas", len(areas))
 	if dropped {
-		row.cells[2] += " that are dropped"
+		row.cells[2] = "dropped as before"
 	}
 	return row
 }
@@ -441,7 +446,8 @@ func stateWords(s ruleset.States) string {
 }
 
 // counts are the ports by the kind of their change, each once for a protocol and a direction.
-// Ports of packets that open no connection are not counted.
+// Ports of packets that open no connection are not counted, and neither is what is dropped
+// as before and logged otherwise.
 func (d *difference) counts() map[string]int {
 	counts := map[string]int{}
 	for _, kind := range kinds {
@@ -449,7 +455,7 @@ func (d *difference) counts() map[string]int {
 			for _, proto := range port.Protos {
 				var set port.Set
 				for i := range d.entries {
-					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) && e.newConnections() == 0 {
+					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) && e.newConnections() == 0 && !e.dropped() {
 						set = set.Union(e.Ports)
 					}
 				}
@@ -463,9 +469,11 @@ func (d *difference) counts() map[string]int {
 // summary is the counts in words.
 func (d *difference) summary() string {
 	counts := d.counts()
-	other := 0
+	other, logs := 0, false
 	for i := range d.entries {
-		if e := &d.entries[i]; !e.Protos.Has(uint8(port.TCP)) && !e.Protos.Has(uint8(port.UDP)) {
+		if e := &d.entries[i]; e.dropped() {
+			logs = true
+		} else if !e.Protos.Has(uint8(port.TCP)) && !e.Protos.Has(uint8(port.UDP)) {
 			other++
 		}
 	}
@@ -485,6 +493,9 @@ func (d *difference) summary() string {
 	}
 	if other > 0 {
 		words += fmt.Sprintf("; %s of traffic without ports", plural(other, "change"))
+	}
+	if logs {
+		words += "; the log of what is dropped changes"
 	}
 	return words
 }
