@@ -348,11 +348,12 @@ func tryScript(t *testing.T, l loader, shell ...string) {
 // mistakes are commands that change nothing.
 func (h *scriptHost) mistakes(script string) {
 	h.t.Helper()
-	h.run(0, "usage:", script)
+	h.run(2, "usage:", script)
+	h.run(0, "usage:", script, "help")
 	h.run(2, "is not known", script, "aply")
 	h.run(2, "seconds", script, "apply", "--rollback-after", "1m")
 	h.run(2, "seconds", script, "check", "--rollback-after", "1")
-	h.run(1, "no rule \"-A INPUT -j PL-IN\"", script, "check")
+	h.run(1, "nothing of ours is loaded", script, "check")
 	h.run(1, "nothing to go back to", script, "rollback")
 	h.run(1, "nothing waits", script, "confirm")
 	// A state directory that others can write to, or that is a link, is not used.

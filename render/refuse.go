@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"portolan/internal/addr"
@@ -41,6 +42,17 @@ func (j *job) refuse(rule *ruleset.Rule, help, format string, args ...any) {
 		}
 	}
 	d.Message += fmt.Sprintf(format, args...)
+	// One line of the policy makes a rule for each listener, and is one thing to mend.
+	for i := range j.findings {
+		if known := &j.findings[i]; known.Message == d.Message && known.Span == d.Span {
+			for _, r := range d.Related {
+				if !slices.Contains(known.Related, r) {
+					known.Related = append(known.Related, r)
+				}
+			}
+			return
+		}
+	}
 	j.findings = append(j.findings, d)
 }
 

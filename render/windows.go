@@ -99,7 +99,14 @@ func (j *job) checkWindows() {
 		j.refuse(nil, `set default { input = "drop" }`, "Windows drops what no rule allows, and this ruleset would let it pass on to others")
 	}
 	if !j.rs.Untracked.IsEmpty() {
-		j.refuse(nil, "leave notrack out of this policy", "Windows cannot keep connection tracking from ports, and %s are to be untracked", shortly(j.rs.Untracked.String()))
+		var first *ruleset.Rule // about such ports alone: its allow says notrack
+		for i := range j.rs.Input.Rules {
+			r := &j.rs.Input.Rules[i]
+			if first == nil && r.Effect.Verdict == ruleset.Accept && r.Match.States&ruleset.Untracked != 0 && r.Match.Ports.Minus(j.rs.Untracked).IsEmpty() {
+				first = r
+			}
+		}
+		j.refuse(first, "leave notrack out of this policy", "Windows cannot keep connection tracking from ports, and %s are to be untracked", shortly(j.rs.Untracked.String()))
 	}
 }
 

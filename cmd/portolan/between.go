@@ -138,6 +138,11 @@ func (e *entry) newConnections() int {
 	return 1
 }
 
+// dropped reports whether e is dropped on both sides: then it is about logs.
+func (e *entry) dropped() bool {
+	return e.kind == "changed" && e.A.Verdict() == ruleset.Drop && e.B.Verdict() == ruleset.Drop
+}
+
 // protoOrder puts what speaks of ports before the rest.
 func protoOrder(e *entry) int {
 	each := e.Protos.Each()
@@ -149,37 +154,38 @@ func protoOrder(e *entry) int {
 
 func firstPort(e *entry) uint16 { return e.Ports.Ranges()[0].First }
 
-// text writes the changes in columns, and a summary.
+// A line says one change: what happens, to what and with whom, and below that who asked.
+type line struct {
+	cells [3]string
+	who   []string
+}
+
+// text writes the changes in columns, below each who asked for it, and a summary.
 func (d *difference) text(w io.Writer) error {
 	var b strings.Builder
 	if len(d.entries) == 0 {
 		fmt.Fprintf(&b, "nothing changes: %s and %s decide about every packet alike\n", report.Printable(d.old.name), report.Printable(d.new.name))
 	}
-	var rows [][]string
-	width := []int{0, 0, 0}
-	const widest = 44 // a longer cell moves what stands behind it
-	for _, row := range d.rows() {
-		for k := range width {
-			row[k] = report.Printable(row[k])
-			if n := report.Width(row[k]); n <= widest {
+	lines := d.lines()
+	var width [3]int
+	const widest = 32 // a longer cell moves what stands behind it
+	for i := range lines {
+		for k, cell := range lines[i].cells {
+			lines[i].cells[k] = report.Printable(cell)
+			if n := report.Width(lines[i].cells[k]); n <= widest {
 				width[k] = max(width[k], n)
 			}
 		}
-		row[3] = report.Printable(row[3])
-		rows = append(rows, row)
 	}
-	for _, row := range rows {
-		line := ""
-		for k, cell := range row {
-			if k > 0 {
-				line += "  "
-			}
-			line += cell
-			if k < len(width) {
-				line += strings.Repeat(" ", max(0, width[k]-report.Width(cell)))
-			}
+	for _, l := range lines {
+		text := ""
+		for k, cell := range l.cells {
+			text += cell + strings.Repeat(" ", max(0, width[k]-report.Width(cell))+2)
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(text, " ") + "\n")
+		for _, who := range l.who {
+			b.WriteString("    " + report.Printable(who) + "\n")
+		}
 	}
 	if len(d.entries) > 0 {
 		b.WriteString("\n" + d.summary() + "\n")
@@ -190,63 +196,70 @@ func (d *difference) text(w io.Writer) error {
 	return nil
 }
 
-// rows are the lines to print. An address family inside packets of the other one is not
-// printed beside other lines, and changes of limits and logs that are cut into many areas
-// are one line.
-func (d *difference) rows() [][]string {
+// lines are what is printed. Packets that there are not are not printed beside other lines,
+// and changes of limits and logs that are cut into many areas are one line.
+func (d *difference) lines() []line {
 	areas := map[string][]*entry{}
 	of := func(e *entry) string { return e.Direction.String() + e.A.Words() + "\x00" + e.B.Words() }
 	shown := 0
 	for i := range d.entries {
 		e := &d.entries[i]
-		if !e.mixed() {
+		if !d.impossible(e) {
 			shown++
 		}
 		if e.kind == "changed" {
 			areas[of(e)] = append(areas[of(e)], e)
 		}
 	}
-	var rows [][]string
+	var out []line
 	for i := range d.entries {
 		e := &d.entries[i]
-		if e.mixed() && shown > 0 {
+		if d.impossible(e) && shown > 0 {
 			continue
 		}
 		if e.kind == "changed" {
 			const most = 3
 			if same := areas[of(e)]; len(same) > most {
 				if same[0] == e {
-					rows = append(rows, d.many(same))
+					out = append(out, d.many(same))
 				}
 				continue
 			}
 		}
-		rows = append(rows, d.row(e))
+		out = append(out, d.row(e))
 	}
-	return rows
+	return out
 }
 
-// mixed reports whether e is only about ICMP in packets of IPv6, or ICMPv6 in packets of
-// IPv4, which no system sends.
-func (e *entry) mixed() bool {
+// impossible reports whether e is only about ICMP in packets of IPv6, or ICMPv6 in packets of
+// IPv4, which no system sends, or about a state of packets that connection tracking is kept
+// from on both sides.
+func (d *difference) impossible(e *entry) bool {
 	switch e.Protos {
 	case ruleset.BytesOf(ruleset.ICMP):
 		return e.Peers.Intersect(addr.V4()).IsEmpty()
 	case ruleset.BytesOf(ruleset.ICMPv6):
 		return e.Peers.Intersect(addr.V6()).IsEmpty()
+	case ruleset.BytesOf(uint8(port.UDP)):
+		local := e.Ports
+		if e.Direction == ruleset.Out {
+			local = e.SourcePorts
+		}
+		blind := d.old.rules.Untracked.Intersect(d.new.rules.Untracked)
+		return e.kind != "untracked" && e.kind != "tracked" && e.States&ruleset.Untracked == 0 && local.Minus(blind).IsEmpty()
 	}
 	return false
 }
 
 // many is one line for several areas that change alike.
-func (d *difference) many(areas []*entry) []string {
+func (d *difference) many(areas []*entry) line {
 	var protos ruleset.Bytes
 	dropped := true
 	for _, e := range areas {
 		for i := range protos {
 			protos[i] |= e.Protos[i]
 		}
-		dropped = dropped && e.A.Verdict() == ruleset.Drop && e.B.Verdict() == ruleset.Drop
+		dropped = dropped && e.dropped()
 	}
 	all := *areas[0]
 	all.Ports = port.All()
@@ -254,13 +267,13 @@ func (d *difference) many(areas []*entry) []string {
 		all.before, all.now = union(all.before, e.before), union(all.now, e.now)
 	}
 	row := d.row(&all)
-	row[1] = protoWords(protos)
+	row.cells[1] = protoWords(protos)
 	if areas[0].Direction == ruleset.Out {
-		row[1] = "outgoing " + row[1]
+		row.cells[1] = "outgoing " + row.cells[1]
 	}
-	row[2] = fmt.Sprintf("in %d areas", len(areas))
+	row.cells[2] = fmt.Sprintf("in %d areas", len(areas))
 	if dropped {
-		row[2] += " that are dropped"
+		row.cells[2] = "dropped as before"
 	}
 	return row
 }
@@ -276,9 +289,8 @@ func union(a, b []*ruleset.Rule) []*ruleset.Rule {
 	return out
 }
 
-// row is the cells of one line: what happens, to what, with whom, and who asked.
-func (d *difference) row(e *entry) []string {
-	row := []string{e.kind, d.traffic(e), d.peers(e), ""}
+// row is the line of one change.
+func (d *difference) row(e *entry) line {
 	before, now := d.old.who(e.Ports, e.before...), d.new.who(e.Ports, e.now...)
 	var who []string
 	switch e.kind {
@@ -299,14 +311,23 @@ func (d *difference) row(e *entry) []string {
 			who = append(who, "now: "+now)
 		}
 	case "changed":
-		who = []string{"before: " + e.A.Words() + byWhom(before), "now: " + e.B.Words() + byWhom(now)}
+		a, b := unlike(e.A, e.B)
+		who = []string{"before: " + a.Words() + byWhom(before), "now: " + b.Words() + byWhom(now)}
 	case "untracked":
 		who = []string{"now: connection tracking is kept from it"}
 	case "tracked":
 		who = []string{"now: connection tracking sees it"}
 	}
-	row[3] = strings.Join(who, "; ")
-	return row
+	return line{[3]string{e.kind, d.traffic(e), d.peers(e)}, who}
+}
+
+// unlike are two decisions without what both end in, such as the log and the drop behind a
+// limit.
+func unlike(a, b ruleset.Decision) (ruleset.Decision, ruleset.Decision) {
+	for len(a) > 1 && len(b) > 1 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return a, b
 }
 
 func byWhom(words string) string {
@@ -425,7 +446,8 @@ func stateWords(s ruleset.States) string {
 }
 
 // counts are the ports by the kind of their change, each once for a protocol and a direction.
-// Ports of packets that open no connection are not counted.
+// Ports of packets that open no connection are not counted, and neither is what is dropped
+// as before and logged otherwise.
 func (d *difference) counts() map[string]int {
 	counts := map[string]int{}
 	for _, kind := range kinds {
@@ -433,7 +455,7 @@ func (d *difference) counts() map[string]int {
 			for _, proto := range port.Protos {
 				var set port.Set
 				for i := range d.entries {
-					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) && e.newConnections() == 0 {
+					if e := &d.entries[i]; e.kind == kind && e.Direction == direction && e.Protos.Has(uint8(proto)) && e.newConnections() == 0 && !e.dropped() {
 						set = set.Union(e.Ports)
 					}
 				}
@@ -447,9 +469,11 @@ func (d *difference) counts() map[string]int {
 // summary is the counts in words.
 func (d *difference) summary() string {
 	counts := d.counts()
-	other := 0
+	other, logs := 0, false
 	for i := range d.entries {
-		if e := &d.entries[i]; !e.Protos.Has(uint8(port.TCP)) && !e.Protos.Has(uint8(port.UDP)) {
+		if e := &d.entries[i]; e.dropped() {
+			logs = true
+		} else if !e.Protos.Has(uint8(port.TCP)) && !e.Protos.Has(uint8(port.UDP)) {
 			other++
 		}
 	}
@@ -469,6 +493,9 @@ func (d *difference) summary() string {
 	}
 	if other > 0 {
 		words += fmt.Sprintf("; %s of traffic without ports", plural(other, "change"))
+	}
+	if logs {
+		words += "; the log of what is dropped changes"
 	}
 	return words
 }

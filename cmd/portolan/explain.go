@@ -82,7 +82,7 @@ Exit codes: 0 fine; 1 a test fails, or a description has none; 2 usage; 3 could 
 				service := cat.Find(args[0])
 				if service == nil {
 					known := append(lint.Names(), cat.IDs()...)
-					return usage("there is no rule and no service %q%s; portolan explain without a name lists them", args[0], hclfile.Suggest(args[0], known))
+					return usage("there is no rule and no service %q%s", args[0], nearest(args[0], known))
 				}
 				page = service.Explain()
 			}
@@ -127,7 +127,7 @@ func (a *app) tryDescriptions(cat *catalog.Catalog, names []string, theirs bool)
 	case len(names) > 0:
 		s := cat.Find(names[0])
 		if s == nil {
-			return usage("there is no service %q%s; portolan explain without a name lists them", names[0], hclfile.Suggest(names[0], cat.IDs()))
+			return usage("there is no service %q%s", names[0], nearest(names[0], cat.IDs()))
 		}
 		services = append(services, s)
 	case theirs:
@@ -214,4 +214,22 @@ func (a *app) printTree(cat *catalog.Catalog, format, name string) error {
 	}
 	diags.Sort()
 	return report.Text(a.stderr, diags, a.dress(a.stderr))
+}
+
+// nearest is advice for a name that there is not: the one that was probably meant, those of
+// the family of services that it is, or where all are listed.
+func nearest(name string, known []string) string {
+	if hint := hclfile.Suggest(name, known); hint != "" {
+		return hint
+	}
+	var family []string
+	for _, k := range known {
+		if strings.HasPrefix(k, strings.ToLower(name)+"-") {
+			family = append(family, k)
+		}
+	}
+	if family != nil {
+		return "; there are " + joinedBy(family, " and ")
+	}
+	return "; portolan explain without a name lists them"
 }

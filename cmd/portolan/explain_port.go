@@ -15,7 +15,6 @@ import (
 
 	"portolan/internal/addr"
 	"portolan/internal/diag"
-	"portolan/internal/hclfile"
 	"portolan/internal/inventory"
 	"portolan/internal/parallel"
 	"portolan/internal/port"
@@ -233,7 +232,7 @@ func (p *packetFlags) packet(q portQuestion) (ruleset.Packet, bool, error) {
 			}
 		}
 		if out.State == 0 {
-			return out, false, usage("--state: there is no state %q%s: use one of %s", p.state, hclfile.Suggest(p.state, stateNames()), strings.Join(stateNames(), ", "))
+			return out, false, usage("--state: there is no state %q: use one of %s", p.state, strings.Join(stateNames(), ", "))
 		}
 	}
 	if strings.ContainsFunc(p.device, func(c rune) bool { return c <= ' ' || c == '/' || c > '~' }) || len(p.device) > 15 {
@@ -513,7 +512,7 @@ func (r *portAnswer) text(w io.Writer) error {
 	for _, f := range r.Firewall {
 		switch {
 		case f.Refused != "":
-			say("%-*s  cannot say this policy: %s", width, f.Firewall, f.Refused)
+			say("%-*s  cannot say this policy: %s", width, f.Firewall, strings.TrimPrefix(f.Refused, f.Firewall+" cannot express "))
 		case f.Line > 0:
 			say("%-*s  %-6s  %s:%d: %s", width, f.Firewall, f.Verdict, f.File, f.Line, f.Text)
 		case f.Text != "":

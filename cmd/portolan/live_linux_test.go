@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -63,9 +64,42 @@ func TestLiveIptables(t *testing.T) {
 		}
 		do("", "iptables", "-I", "PL-IN", "1", "-p", "tcp", "--dport", "8080", "-j", "ACCEPT", "-m", "comment", "--comment", "a hole")
 		got := portolan(exitFindings, "verify", "--between", "--live", "--to", "iptables", policy)
-		if !strings.HasPrefix(got, "closed  tcp 8080  from any IPv4 address") {
+		if !strings.HasPrefix(got, "closed  tcp 8080  from any IPv4 address\n    before: ") {
 			t.Errorf("got %q", got)
 		}
+	})
+}
+
+// TestLiveRates: iptables-save lists 60/min as 1/sec, so a rate has to be written as it will
+// be listed. The script of ours looks at what it has loaded, and so does verify.
+func TestLiveRates(t *testing.T) {
+	kernel.InNamespace(t, []string{"iptables", "ip6tables", "iptables-save", "ip6tables-save", "iptables-restore", "ip6tables-restore", "sh"}, func(t *testing.T) {
+		dir := t.TempDir()
+		policy := filepath.Join(dir, "p.hcl")
+		var text strings.Builder
+		for i, rate := range []string{"60/minute", "120/minute", "90/minute", "1000/hour", "3600/hour", "24/day", "999/day", "50/second"} {
+			fmt.Fprintf(&text, "allow \"a%d\" {\n  ports = [\"%d/tcp\"]\n  limit = \"%s per source\"\n  log = \"%s\"\n}\n", i, 2000+i, rate, rate)
+		}
+		text.WriteString("allow \"ssh\" { ports = [\"22/tcp\", \"2022/tcp\"] }\ndefault { log = \"60/minute\" }\n")
+		if err := os.WriteFile(policy, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		portolan := func(args ...string) {
+			t.Helper()
+			var out bytes.Buffer
+			args = append(args, "--policy", policy, "--root", "../../testdata/hosts/ivr-01")
+			if code := run(context.Background(), args, nil, &out, &out, os.Getenv); code != exitOK {
+				t.Fatalf("%v: exit code %d\n%s", args, code, out.String())
+			}
+		}
+		portolan("render", "--to", "iptables", "--form", "script", "-o", dir)
+		t.Setenv("PORTOLAN_STATE", filepath.Join(dir, "state"))
+		for _, word := range []string{"apply", "check"} {
+			if out, err := kernel.Run("", "sh", filepath.Join(dir, "portolan-iptables.sh"), word); err != nil {
+				t.Fatalf("%s: %v\n%s", word, err, out)
+			}
+		}
+		portolan("verify", "--live", "--to", "iptables")
 	})
 }
 

@@ -207,7 +207,7 @@ func (a *app) compiled(in *input, found *found, writing, part bool) (*ruleset.Ru
 	if writing {
 		diags = append(diags, lockedOut(p, rules, found.inventory, part)...)
 	}
-	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is written while the configuration has errors"); err != nil {
+	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is written while there are errors"); err != nil {
 		return nil, "", &exitError{exitFindings, err}
 	}
 	// A firewall for a part of a host's ports cuts the others off.
@@ -245,7 +245,7 @@ func (a *app) write(jobs []formJob, rules *ruleset.Ruleset, words string) ([]ren
 			left = append(left, fmt.Sprintf("left out the form %q of %s: %s", job.form.Name, job.backend.Name, firstOf(r.diags)))
 			continue
 		}
-		if err := a.refuse(r.diags, fmt.Sprintf("%s cannot say this policy", job.backend.Name)); err != nil {
+		if err := a.refuse(r.diags, fmt.Sprintf("%s cannot say this policy: change it, or give hosts with %s one of their own and name it with --policy", job.backend.Name, job.backend.Name)); err != nil {
 			return nil, &exitError{exitFindings, err}
 		}
 		for _, o := range r.outputs {

@@ -26,7 +26,8 @@ type side struct {
 	rules *ruleset.Ruleset
 	// text says that the ruleset was read back from a firewall's text: the places of its
 	// rules are lines of that text, and their names are comments.
-	text bool
+	text    bool
+	backend string // of the text
 	// files are the texts, for their certificates.
 	files []*source.File
 }
@@ -53,25 +54,33 @@ func (a *app) side(ctx context.Context, in *input, inventoryOf func() (*found, e
 		}
 		return &side{name: words, rules: rules}, ctx.Err()
 	}
-	var files []*source.File
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		if files, err = folderFiles(name, backend); err != nil {
-			return nil, err
-		}
-	} else {
-		parts := []string{name}
-		if err != nil { // a file of that whole name goes before
-			parts = strings.Split(name, ",")
-		}
-		for _, part := range parts {
-			f, err := source.ReadFile(part)
-			if err != nil {
-				return nil, plainError(err)
-			}
-			files = append(files, f)
-		}
+	files, err := textFiles(name, backend)
+	if err != nil {
+		return nil, err
 	}
 	return readSide(name, backend, files)
+}
+
+// textFiles are the texts of one firewall that a name stands for: a folder with them, or
+// files joined by commas.
+func textFiles(name, backend string) ([]*source.File, error) {
+	info, err := os.Stat(name)
+	if err == nil && info.IsDir() {
+		return folderFiles(name, backend)
+	}
+	parts := []string{name}
+	if err != nil { // a file of that whole name goes before
+		parts = strings.Split(name, ",")
+	}
+	var files []*source.File
+	for _, part := range parts {
+		f, err := source.ReadFile(part)
+		if err != nil {
+			return nil, plainError(err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
 }
 
 // readSide reads back the files of one firewall, of which the backend is told by their
@@ -92,7 +101,7 @@ func readSide(name, backend string, files []*source.File) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &side{name: name, rules: rules, text: true, files: files}, nil
+	return &side{name: name, backend: backend, rules: rules, text: true, files: files}, nil
 }
 
 // folderFiles are the files in dir of one firewall: those that render writes in the first
@@ -136,19 +145,22 @@ func folderFiles(dir, backend string) ([]*source.File, error) {
 	return nil, nil
 }
 
-// certificate says whether the texts of s were written for the ruleset of a policy; "" when
-// they carry no certificate.
+// certificate says whether the texts of s were written for the ruleset of a policy, all that
+// carry a certificate; "" when none does.
 func (s *side) certificate(hash string) string {
+	out := ""
 	for _, f := range s.files {
 		switch render.Certified(f.Text) {
 		case "":
 		case hash:
-			return "current"
+			if out == "" {
+				out = "current"
+			}
 		default:
-			return "other"
+			out = "other"
 		}
 	}
-	return ""
+	return out
 }
 
 // placeOf is "file:line", or "file" for a file as a whole, and "" for no place.

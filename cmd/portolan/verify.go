@@ -22,7 +22,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	var to, format string
 	var live, between bool
 	cmd := &cobra.Command{
-		Use:   "verify --to nftables|iptables|windows FILE… | --live | --between OLD NEW [PATH…]",
+		Use:   "verify FILE… | --live | --between OLD NEW [PATH…]",
 		Short: "prove that a firewall means the policy, or say what changes",
 		Long: `Verify reads the text of a firewall as render writes it and compares it with what
 the policy means for the configuration of --root, or of this machine: every packet
@@ -30,7 +30,8 @@ is decided alike, or it prints one that is not, the line of the text and the lin
 the policy that decide about it.
 
 For iptables name rules.v4 and rules.v6, or the one text that render writes to
-standard output. Where a text carries a certificate, verify also says whether it was
+standard output. A folder stands for the texts of one firewall in it. Which firewall a
+text is for is told by what it says; --to holds it to one. Where a text carries a certificate, verify also says whether it was
 written for the ruleset that the policy means now; that is no part of the verdict.
 
 With --live it compares what the kernel has: the table inet portolan, or with
@@ -45,8 +46,8 @@ is named. Long lists are shortened; --format json has all of them.
 
 Exit codes: 0 it means the policy, or nothing changes; 1 it does not; 2 usage; 3 could
 not tell.`,
-		Example: `  portolan verify --to nftables /etc/nftables.d/portolan.nft
-  portolan verify --to iptables --root testdata/hosts/ivr-01 rules.v4 rules.v6
+		Example: `  portolan verify /etc/nftables.d/portolan.nft
+  portolan verify --root testdata/hosts/ivr-01 rules.v4 rules.v6
   portolan verify --live
   portolan verify --between old.nft new.nft
   portolan verify --between rules.v4,rules.v6 portolan.hcl --root testdata/hosts/ivr-01
@@ -93,19 +94,17 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 		if to == "" {
 			to = "nftables"
 		}
-	case to == "":
-		return usage("say which firewall: --to nftables, iptables or windows")
 	case len(args) == 0:
-		return usage("name the file to verify")
-	case to != "iptables" && len(args) > 1:
+		return usage("name the file to verify, or --live")
+	case to != "" && to != "iptables" && len(args) > 1:
 		return usage("%s is one text, and %d files are named", to, len(args))
 	}
 	for _, name := range args {
-		f, err := source.ReadFile(name)
+		named, err := textFiles(name, to)
 		if err != nil {
-			return plainError(err)
+			return err
 		}
-		files = append(files, f)
+		files = append(files, named...)
 	}
 	rules, words, err := a.ruleset(ctx, in, nil)
 	if err != nil {
@@ -116,13 +115,13 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 	if live {
 		text, err = a.liveSide(ctx, to)
 	} else {
-		text, err = readSide(args[0], to, files)
+		text, err = readSide(joinedBy(args, " and "), to, files)
 	}
 	if err != nil {
 		return err
 	}
 	answer := answerOf(policy, text)
-	answer.Firewall, answer.Policy = to, words
+	answer.Firewall, answer.Policy = text.backend, words
 	if format == "json" {
 		err = writeJSON(a.stdout, answer)
 	} else {
@@ -215,7 +214,11 @@ func (r *answer) text(w io.Writer, name, policy string) error {
 	if c := r.Counterexample; c != nil {
 		fmt.Fprintf(&b, "%s: %s: %s; %s\n", report.Printable(name), c.Packet, report.Printable(c.words[0]), report.Printable(c.words[1]))
 	} else {
-		fmt.Fprintf(&b, "%s means %s, for every packet\n", report.Printable(name), report.Printable(r.Policy))
+		verb := "means"
+		if strings.Contains(name, " and ") {
+			verb = "mean"
+		}
+		fmt.Fprintf(&b, "%s %s %s, for every packet\n", report.Printable(name), verb, report.Printable(r.Policy))
 	}
 	switch {
 	case r.Certificate == "current":

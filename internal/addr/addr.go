@@ -5,7 +5,10 @@
 package addr
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
+	mathbits "math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -146,6 +149,9 @@ func Parse(s string) (Set, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
+		if network := masked(s); network != "" {
+			return Set{}, fmt.Errorf("%q has a mask: write %s", s, network)
+		}
 		return Set{}, fmt.Errorf("%q is not a prefix such as 10.0.0.0/8", s)
 	}
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
@@ -155,6 +161,24 @@ func Parse(s string) (Set, error) {
 		return Set{}, fmt.Errorf("%q has bits set behind the prefix length: write %s for the network or %s for the one address", s, p.Masked(), p.Addr())
 	}
 	return Of(p), nil
+}
+
+// masked is the network that an address with a mask, 10.1.0.0/255.255.0.0, is written for;
+// "" for anything else.
+func masked(s string) string {
+	address, mask, _ := strings.Cut(s, "/")
+	a, err := netip.ParseAddr(address)
+	m, err2 := netip.ParseAddr(mask)
+	if err != nil || err2 != nil || !a.Is4() || !m.Is4() {
+		return ""
+	}
+	bits := m.As4()
+	n := binary.BigEndian.Uint32(bits[:])
+	ones := mathbits.LeadingZeros32(^n)
+	if n != uint32(math.MaxUint32)<<(32-ones) {
+		return ""
+	}
+	return netip.PrefixFrom(a, ones).Masked().String()
 }
 
 // IsEmpty reports whether s has no address.

@@ -97,7 +97,7 @@ func (b *builder) chain(d ruleset.Direction, byDefault ruleset.Verdict, first, r
 
 // logged is the effect of writing a line for a packet.
 func logged(rate ruleset.Rate, prefix string) ruleset.Effect {
-	return ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: rate, Burst: rate.Count, Prefix: prefix}}
+	return ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: rate.Reduced(), Burst: rate.Count, Prefix: prefix}}
 }
 
 // withoutIPv6 takes IPv6 out of every rule that lets a new packet in or out.
@@ -155,7 +155,7 @@ func (b *builder) allow(a *policy.Allow) {
 	if a.Limit.Rate.Count > 0 {
 		// A burst of one period's packets: the limit counts from a quiet start. Said
 		// outright, because every firewall has another default (nftables takes 5).
-		effect.Limit = ruleset.Limit{Rate: a.Limit.Rate, Burst: a.Limit.Rate.Count, PerSource: a.Limit.PerSource, Name: countName(b.limits, a.Name.Text)}
+		effect.Limit = ruleset.Limit{Rate: a.Limit.Rate.Reduced(), Burst: a.Limit.Rate.Count, PerSource: a.Limit.PerSource, Name: countName(b.limits, a.Name.Text)}
 	}
 	if a.Connections.Count > 0 {
 		effect.Connections = ruleset.Connections{Count: a.Connections.Count, PerSource: a.Connections.PerSource, Name: countName(b.connections, a.Name.Text)}

@@ -142,7 +142,14 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 			}
 			def = &b
 		default:
-			l.wrong(b.span, oneOf("a policy has the blocks", blockTypes, raw.Type), "there is no block %q in a policy", raw.Type)
+			help := oneOf("a policy has the blocks", blockTypes, raw.Type)
+			switch strings.ToLower(raw.Type) { // what other firewalls call them
+			case "permit", "accept", "open", "pass":
+				help = "did you mean \"allow\"?"
+			case "reject", "drop", "block":
+				help = "did you mean \"deny\"? what nothing allows is dropped anyway"
+			}
+			l.wrong(b.span, help, "there is no block %q in a policy", raw.Type)
 		}
 	}
 	// Zones first: an allow may name a zone that stands below it.
@@ -184,7 +191,14 @@ func (l *loader) known(b block, attrs []string) {
 	}
 	for _, a := range hclfile.Attributes(b.Body) {
 		if !slices.Contains(attrs, a.Name) {
-			l.wrong(l.span(a.NameRange), oneOf(intro, attrs, a.Name), "%s has no attribute %q", b.what, a.Name)
+			help := oneOf(intro, attrs, a.Name)
+			switch {
+			case a.Name == "to" && slices.Contains(attrs, "from"):
+				help = "it is about what comes in: write from, or connect instead of " + b.Type
+			case a.Name == "from" && slices.Contains(attrs, "to"):
+				help = "it is about what leaves: write to"
+			}
+			l.wrong(l.span(a.NameRange), help, "%s has no attribute %q", b.what, a.Name)
 		}
 	}
 	for _, inner := range b.Body.Blocks {
@@ -237,7 +251,7 @@ func (l *loader) limit(b block) Limit {
 	text, perSource := perSource(w.Text)
 	rate, err := ruleset.ParseRate(text)
 	if err != nil {
-		l.wrong(w.Span, "write "+example+`, or "10/minute" for all sources together`, "%q is not a limit", w.Text)
+		l.wrong(w.Span, "write "+example+`, or "10/minute" for all sources together; a period is second, minute, hour or day`, "%q is not a limit", w.Text)
 		return Limit{}
 	}
 	return Limit{rate, perSource, w.Span}

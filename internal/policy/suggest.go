@@ -14,6 +14,23 @@ func oneOf(intro string, choices []string, got string) string {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	const most = 13
+	var begin []string // "asterisk" is a family of services
+	for _, c := range choices {
+		if len(got) > 2 && len(choices) > most && strings.HasPrefix(c, strings.ToLower(got)) {
+			begin = append(begin, c)
+		}
+	}
+	if begin == nil && len(choices) > most { // "astrisk" is nearly one
+		for _, c := range choices {
+			first, _, family := strings.Cut(c, "-")
+			if family && hclfile.Closest(got, []string{first}) != "" {
+				begin = append(begin, c)
+			}
+		}
+	}
+	if begin != nil {
+		choices = begin
+	}
 	var b strings.Builder
 	for i, c := range choices {
 		switch {

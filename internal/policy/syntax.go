@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -37,7 +38,7 @@ func (l *loader) parse() *hclsyntax.Body {
 // for each of them, from running out of stack on a hostile text.
 func (l *loader) plain(tokens hclsyntax.Tokens) {
 	depth, line, quote := 0, 0, hcl.Range{}
-	for _, t := range tokens {
+	for i, t := range tokens {
 		msg, help := "", ""
 		switch t.Type {
 		case hclsyntax.TokenEqual, hclsyntax.TokenComma, hclsyntax.TokenDot, hclsyntax.TokenNewline, hclsyntax.TokenComment, hclsyntax.TokenEOF,
@@ -59,7 +60,9 @@ func (l *loader) plain(tokens hclsyntax.Tokens) {
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack:
 			depth--
 		case hclsyntax.TokenQuotedNewline:
-			msg, help = "this text does not end on its line", `close it with "`
+			// All quotes behind it would be taken the wrong way round.
+			l.wrong(l.span(t.Range), `close it with "`, "this text does not end on its line")
+			return
 		case hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 			msg, help = "a policy has no templates", "write the value itself"
 		case hclsyntax.TokenOHeredoc:
@@ -68,6 +71,14 @@ func (l *loader) plain(tokens hclsyntax.Tokens) {
 			msg, help = "text stands in double quotes", `write "..."`
 		case hclsyntax.TokenSemicolon:
 			msg, help = "attributes end with their line", "leave the semicolon out"
+		case hclsyntax.TokenColon:
+			msg, help = "a policy has no colons", `write NAME = "value", and blocks as in `+shape("allow")
+		case hclsyntax.TokenSlash:
+			msg, help = "a policy has no expressions", "write the value itself"
+			if i+1 < len(tokens) && tokens[i+1].Type == hclsyntax.TokenStar && tokens[i+1].Range.Start.Byte == t.Range.End.Byte {
+				l.wrong(l.span(hcl.RangeBetween(t.Range, tokens[i+1].Range)), "close it with */, or begin each line with #", "this comment does not end")
+				return
+			}
 		case hclsyntax.TokenBadUTF8:
 			msg, help = "this is not UTF-8 text", "save the policy as UTF-8"
 		case hclsyntax.TokenInvalid:
@@ -88,11 +99,38 @@ func (l *loader) plain(tokens hclsyntax.Tokens) {
 	}
 }
 
+// syntaxErrors are the mistakes that people make most, in words that need no knowledge of
+// the library: by the summary of its diagnostic and the beginning of the detail.
+var syntaxErrors = []struct{ summary, detail, message, help string }{
+	{"Invalid single-argument block definition", "An argument definition on the same line", "this block does not end on its line",
+		"close it with }, or write { at the end of the line, each attribute on a line of its own, and } below"},
+	{"Invalid single-argument block definition", "A single-line block definition must end", "a second attribute on the line of the block",
+		"a block on one line has one attribute: write { at the end of the line, each attribute on a line of its own, and } below"},
+	{"Invalid single-argument block definition", "Single-line block syntax", "a second attribute on the line of the block",
+		"a block on one line has one attribute: write { at the end of the line, each attribute on a line of its own, and } below"},
+	{"Missing item separator", "", "a comma is missing before this", "separate what a list holds by commas"},
+	{"Invalid block definition", "The equals sign", "a block has no equals sign", "leave the = out: " + `allow "ssh" { ports = ["22/tcp"] }`},
+	{"Unclosed configuration block", "", "this block does not end", "close it with }"},
+	{"Missing newline after argument", "", "two attributes on one line", "write each attribute on a line of its own"},
+	{"Argument or block definition required", "", "this is neither an attribute nor a block", `write NAME = "value", or a block as in ` + `allow "ssh" { ports = ["22/tcp"] }`},
+	{"Attribute redefined", "", "this attribute stands twice in its block", "keep one of them"},
+}
+
 // convert makes a finding of a diagnostic of the HCL library.
 func (l *loader) convert(d *hcl.Diagnostic) diag.Diagnostic {
 	out := diag.Diagnostic{Message: hclfile.Sentence(d.Summary), Span: l.file.Span(0, 0)}
 	if d.Subject != nil {
 		out.Span = l.span(*d.Subject)
+	}
+	if d.Summary == "Argument or block definition required" && out.Span.Text() == "}" {
+		out.Message, out.Help = "there is no block to close here", "leave the } out, or look for one too many above"
+		return out
+	}
+	for _, known := range syntaxErrors {
+		if d.Summary == known.summary && strings.HasPrefix(d.Detail, known.detail) {
+			out.Message, out.Help = known.message, known.help
+			return out
+		}
 	}
 	if detail := hclfile.Sentence(d.Detail); detail != "" {
 		out.Notes = []string{detail}

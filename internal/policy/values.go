@@ -40,8 +40,19 @@ func (l *loader) text(e hclsyntax.Expression, what, example string) (Word, bool)
 		l.wrong(l.span(e.SrcRange), fmt.Sprintf("write %q", l.span(e.SrcRange).Text()), "%s needs quotes", what)
 		return Word{}, false
 	}
-	l.wrong(l.span(e.Range()), "write "+example, "%s is text in quotes", what)
+	help := "write " + example
+	if bare := l.span(e.Range()).Text(); strings.HasSuffix(what, "ports") && isNumber(bare) {
+		help = fmt.Sprintf(`write "%s/tcp" or "%s/udp"`, bare, bare)
+	} else if strings.HasPrefix(what, "each of ") && isNumber(bare) {
+		help = fmt.Sprintf("write %q", bare)
+	}
+	l.wrong(l.span(e.Range()), help, "%s is text in quotes", what)
 	return Word{}, false
+}
+
+// isNumber reports whether s is a number without sign and fraction.
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 // word is the attribute name of b, which is one text; the zero Word when it is left out
@@ -65,7 +76,16 @@ func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsynta
 	list, ok := a.Expr.(*hclsyntax.TupleConsExpr)
 	switch {
 	case !ok:
-		l.wrong(l.span(a.Expr.Range()), "write "+example, "%s is a list", name)
+		help := "write " + example
+		switch e := a.Expr.(type) {
+		case *hclsyntax.TemplateExpr: // what was written, in brackets
+			help = fmt.Sprintf("write %s = [%s]", name, l.span(e.SrcRange).Text())
+		case *hclsyntax.ScopeTraversalExpr:
+			if _, zone := zoneName(e); zone {
+				help = fmt.Sprintf("write %s = [%s]", name, l.span(e.SrcRange).Text())
+			}
+		}
+		l.wrong(l.span(a.Expr.Range()), help, "%s is a list", name)
 	case len(list.Exprs) == 0:
 		effect := map[string]string{"ignore": "silence", "deny": "close", "connect": "let out"}[b.Type]
 		if effect == "" {
@@ -108,11 +128,13 @@ func (l *loader) ports(b block, name, example, ifEmpty string) []Port {
 		first, last, _ := strings.Cut(w.Text, "/")
 		ports, err := port.ParseRange(first)
 		if err != nil {
-			l.wrong(w.Span, "write "+example, "%s", err)
+			l.wrong(w.Span, portHelp(w.Text, example), "%s", err)
 			continue
 		}
 		proto, err := port.ParseProto(strings.TrimSpace(last))
 		switch {
+		case strings.EqualFold(strings.TrimSpace(last), "sctp"):
+			l.wrong(w.Span, `write protocols = ["sctp"], which opens the whole protocol`, "%q: ports of sctp cannot be opened one by one", w.Text)
 		case last == "":
 			l.wrong(w.Span, fmt.Sprintf(`write "%s/tcp" or "%s/udp"`, ports, ports), "%q does not say which protocol", w.Text)
 		case err != nil:
@@ -124,6 +146,29 @@ func (l *loader) ports(b block, name, example, ifEmpty string) []Port {
 		}
 	}
 	return out
+}
+
+// portHelp is advice for text that is no range of ports: what was probably meant, or the
+// example.
+func portHelp(text, example string) string {
+	first, last, _ := strings.Cut(text, "/")
+	if _, err := port.ParseProto(first); err == nil { // udp/5060
+		first, last = last, first
+	}
+	first = strings.ReplaceAll(first, ":", "-") // as iptables writes a range
+	if lo, hi, dash := strings.Cut(first, "-"); dash {
+		if _, err := port.ParseRange(first); err != nil { // swapped
+			first = hi + "-" + lo
+		}
+	}
+	meant := first + "/" + last
+	if _, err := port.ParseRange(first); err != nil {
+		return "write " + example
+	}
+	if _, err := port.ParseProto(last); err != nil {
+		return "write " + example
+	}
+	return fmt.Sprintf("write %q", meant)
 }
 
 // flag is where the attribute name of b says true; no place for false, and when it is left

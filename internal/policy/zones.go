@@ -3,12 +3,14 @@ package policy
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"portolan/internal/addr"
+	"portolan/internal/diag"
 	"portolan/internal/source"
 )
 
@@ -128,7 +130,10 @@ func (z *zoning) sources(b block, attribute, example, ifEmpty string) ([]addr.Ra
 		case !known:
 			z.wrong(w.Span, oneOf("the zones are", z.zoneNames, name), "there is no zone %q", name)
 		case z.state[name] == reading:
-			z.wrong(w.Span, "write the addresses of one of them", "zone %q holds itself", name)
+			z.add(diag.Diagnostic{
+				Span: w.Span, Message: fmt.Sprintf("zone %q holds itself", name), Help: "write the addresses of one of them",
+				Related: []diag.Related{{Span: z.unquoted(z.blocks[name].LabelRanges[0]), Message: "the zone is here"}},
+			})
 		default:
 			inner := Word{name, z.unquoted(z.blocks[name].LabelRanges[0])}
 			held := z.zone(inner)
@@ -159,10 +164,30 @@ func (l *loader) address(e hclsyntax.Expression, attribute, example string) (Wor
 	}
 	set, err := addr.Parse(w.Text)
 	if err != nil {
-		l.wrong(w.Span, "", "%s", err)
+		help := ""
+		name := strings.TrimPrefix(w.Text, "zone.")
+		switch {
+		case slices.Contains(l.zoneNames, name):
+			help = fmt.Sprintf("a zone is named without quotes: write zone.%s", name)
+		case slices.Contains([]string{"any", "all", "anywhere", "everybody", "*"}, strings.ToLower(name)) && attribute == "sources":
+			help = `write ["0.0.0.0/0", "::/0"]`
+		case slices.Contains([]string{"any", "all", "anywhere", "everybody", "*"}, strings.ToLower(name)):
+			help = fmt.Sprintf("leave %s out for anywhere", attribute)
+		case isHost(w.Text):
+			help = "names of hosts are not resolved: write their addresses"
+		}
+		l.wrong(w.Span, help, "%s", err)
 		return w, set, false
 	}
 	return w, set, true
+}
+
+// isHost reports whether s looks like the name of a host.
+func isHost(s string) bool {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	return strings.Contains(s, ".") && last != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '-')
+	}) < 0 && !('0' <= last[0] && last[0] <= '9')
 }
 
 // file reads a file of addresses: one address, prefix or range on a line, and comments

@@ -278,6 +278,19 @@ func ParseRate(s string) (Rate, error) {
 	return Rate{n, period}, nil
 }
 
+// Reduced is the same rate by the shortest period in which its count is a whole number:
+// 60/minute is 1/second. iptables-save lists it so, whatever was loaded.
+func (r Rate) Reduced() Rate {
+	steps := map[string]struct {
+		per  int
+		next string
+	}{"day": {24, "hour"}, "hour": {60, "minute"}, "minute": {60, "second"}}
+	for s := steps[r.Period]; s.per > 0 && r.Count > 0 && r.Count%s.per == 0; s = steps[r.Period] {
+		r = Rate{r.Count / s.per, s.next}
+	}
+	return r
+}
+
 // Periods are the periods of a Rate, those that nft(8) and xt_hashlimit share.
 var Periods = [...]string{"second", "minute", "hour", "day"}
 

@@ -275,6 +275,17 @@ func TestParseRate(t *testing.T) {
 			t.Errorf("ParseRate(%q) = %v, want an error", in, r)
 		}
 	}
+	for in, want := range map[string]string{
+		"60/minute": "1/second", "120/minute": "2/second", "90/minute": "90/minute", "3600/hour": "1/second", "120/hour": "2/minute",
+		"24/day": "1/hour", "86400/day": "1/second", "100/day": "100/day", "50/second": "50/second",
+	} {
+		if r, err := ParseRate(in); err != nil || r.Reduced().String() != want {
+			t.Errorf("%s reduced is %s, want %s", in, r.Reduced(), want)
+		}
+	}
+	if (Rate{}).Reduced() != (Rate{}) {
+		t.Error("no rate is reduced to one")
+	}
 	if !strings.HasSuffix((Rate{5, "day"}).String(), "/day") {
 		t.Error("String is not what ParseRate reads")
 	}

@@ -16,18 +16,24 @@ usage() {
 usage: portolan-iptables.sh COMMAND [--ipv4-only]
 
   apply [--rollback-after SECONDS]
-             load the rules below. When a step fails, what was loaded of ours before is
-             loaded again. With --rollback-after that also happens SECONDS later, unless
+             load the rules of this file. When a step fails, what was loaded of ours
+             before is loaded again. With --rollback-after that also happens SECONDS later, unless
              "confirm" was said, even when this session is lost
   confirm    keep what was applied
   rollback   go back to what was loaded before the last apply or remove
-  check      is what is loaded what this file says? exit 0 if so, 1 if not
+  check      is what is loaded what this file says? If not, where it differs
   status     what is loaded, and whether a confirm is awaited
   remove     unload everything of ours
   save       write the rules that are loaded where the boot reads them
   help       this text
 
   --ipv4-only  leave IPv6 alone, on a host without it
+
+The first time, or from far away: apply --rollback-after 60, then log in anew and confirm,
+then save.
+
+Exit codes: 0 done; 1 not done, and what is loaded is as before, or check found a
+difference; 2 the command line is wrong.
 
 Only chains that begin with PL- and sets such as pl-0123456789abcdef0123-4 are changed, and
 one rule each in INPUT, OUTPUT and the table raw that leads to them. The rules of others
@@ -184,6 +190,14 @@ destroy_others() {
 	done <"$work/gone"
 }
 
+# unlike: the first lines in which what is wanted and what is found differ.
+unlike() {
+	diff "$work/wanted" "$work/found" | grep '^[<>]' >"$work/unlike" || :
+	head -n 20 "$work/unlike"
+	more=$(($(wc -l <"$work/unlike") - 20))
+	[ "$more" -le 0 ] || echo "and $more more lines"
+}
+
 # differs: what is loaded is not what this file says; it says where.
 differs() {
 	different=1
@@ -195,6 +209,11 @@ differs() {
 				different=0
 				continue
 			}
+			if [ ! -s "$work/loaded" ] && [ -s "$work/wanted" ]; then
+				different=0
+				say "IPv$f, table $t: nothing of ours is loaded"
+				continue
+			fi
 			# Chains of an older text that nothing leads to do not matter.
 			chains <"$work/wanted" | sed -e 's/.*/^:& /' >"$work/own"
 			chains <"$work/wanted" | sed -e 's/.*/^-A & /' >>"$work/own"
@@ -202,7 +221,7 @@ differs() {
 			if ! cmp -s "$work/wanted" "$work/found"; then
 				different=0
 				say "IPv$f, table $t, < as in this file, > as it is loaded:"
-				diff "$work/wanted" "$work/found" | grep '^[<>]' | head -n 20 || :
+				unlike
 			fi
 			hooks "$t" >"$work/hooks"
 			while read -r from to; do
@@ -224,7 +243,7 @@ differs() {
 		if ! cmp -s "$work/wanted" "$work/found"; then
 			different=0
 			say 'sets, < as in this file, > as they are loaded:'
-			diff "$work/wanted" "$work/found" | grep '^[<>]' | head -n 20 || :
+			unlike
 		fi
 	fi
 	return "$different"
@@ -681,8 +700,9 @@ wrong_use() {
 }
 
 main() {
-	command=${1:-help}
-	[ $# -eq 0 ] || shift
+	[ $# -gt 0 ] || wrong_use 'say what to do'
+	command=$1
+	shift
 	if [ "$command" = watch-and-roll-back ] && [ $# -eq 2 ]; then
 		do_watch "$1" "$2"
 		exit 0
