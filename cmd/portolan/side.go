@@ -48,7 +48,7 @@ func (a *app) side(ctx context.Context, in *input, inventoryOf func() (*found, e
 		}
 		own := *in
 		own.policy = name
-		rules, words, err := a.compiled(&own, f, false, false)
+		rules, words, err := a.compiled(&own, f, toCompare, false)
 		if err != nil {
 			return nil, err
 		}
@@ -271,7 +271,7 @@ func (s *side) who(ports port.Set, rules ...*ruleset.Rule) string {
 			text += " of " + who.service
 		}
 		place := who.file
-		if list := strings.Join(lines, ", "); list != "" {
+		if list := shortened(lines, 6, "lines"); list != "" {
 			place += ":" + list
 		}
 		say("listener "+text+place, text+" ("+place+")")
