@@ -148,6 +148,8 @@ type claimRow struct {
 	Purpose  string `json:"purpose"`
 	First    uint16 `json:"first"`
 	Last     uint16 `json:"last"`
+	// Published: it leads into a container, and the rules are not asked about its packets.
+	Published bool `json:"published"`
 	placeRow
 }
 
@@ -198,7 +200,7 @@ func (a *app) explainPort(ctx context.Context, in *input, flags *packetFlags, ar
 	if err != nil {
 		return err
 	}
-	rules, words, err := a.compiled(in, found, false, false)
+	rules, words, err := a.compiled(in, found, toExplain, false)
 	if err != nil {
 		return err
 	}
@@ -287,7 +289,7 @@ func (r *portAnswer) claims(inv *inventory.Inventory, q portQuestion, direction 
 			continue
 		}
 		r.Claims = append(r.Claims, claimRow{
-			Service: c.Service, Instance: c.Instance, Listen: c.Listen, Purpose: c.Purpose, First: c.Ports.First, Last: c.Ports.Last,
+			Service: c.Service, Instance: c.Instance, Listen: c.Listen, Purpose: c.Purpose, First: c.Ports.First, Last: c.Ports.Last, Published: c.Published(),
 			placeRow: placeRow{c.Span.Name(), c.Span.Position().Line},
 		})
 	}
@@ -479,6 +481,10 @@ func (r *portAnswer) text(w io.Writer) error {
 		}
 		ports := port.Range{First: c.First, Last: c.Last}
 		say("%s is claimed by %s of %s: %s, %s (%s)", r.Port, c.Listen, service, c.Purpose, ports, place)
+	}
+	if slices.ContainsFunc(r.Claims, func(c claimRow) bool { return c.Published }) {
+		say("%s is published: its packets are translated and forwarded before the rules below are asked, which", r.Port)
+		say("neither open nor close it for other hosts; rules for it belong to what publishes it (of Docker the chain DOCKER-USER)")
 	}
 	if len(r.Claims) == 0 && !strings.HasPrefix(r.Port, "icmp") {
 		say("%s is claimed by no service that was found", r.Port)

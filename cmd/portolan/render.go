@@ -65,7 +65,7 @@ that no rule of either side can tell apart.`,
 			if err != nil {
 				return err
 			}
-			rules, words, err := a.compiled(&in, found, true, len(args) > 0)
+			rules, words, err := a.compiled(&in, found, toWrite, len(args) > 0)
 			if err != nil {
 				return err
 			}
@@ -193,27 +193,38 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 	if err != nil {
 		return nil, "", err
 	}
-	return a.compiled(in, found, false, false)
+	return a.compiled(in, found, toCompare, false)
 }
 
-// compiled is what the policy means for what was found. When it is for writing, a policy
+// What a ruleset is for, as findings say it.
+const (
+	toWrite   = "written"
+	toCompare = "compared"
+	toExplain = "explained"
+)
+
+// compiled is what the policy means for what was found. When it is to be written, a policy
 // behind which nobody could log in is refused; part says that the files are not all of a host.
-func (a *app) compiled(in *input, found *found, writing, part bool) (*ruleset.Ruleset, string, error) {
+func (a *app) compiled(in *input, found *found, purpose string, part bool) (*ruleset.Ruleset, string, error) {
 	p, words, err := a.loadPolicy(in, found.catalog)
 	if err != nil {
 		return nil, "", err
 	}
 	rules, diags := compile.Ruleset(p, found.inventory)
-	if writing {
+	if purpose == toWrite {
 		diags = append(diags, lockedOut(p, rules, found.inventory, part)...)
 	}
-	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is written while there are errors"); err != nil {
+	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is "+purpose+" while there are errors"); err != nil {
 		return nil, "", &exitError{exitFindings, err}
 	}
 	// A firewall for a part of a host's ports cuts the others off.
 	for _, f := range found.inventory.Files {
-		if f.Status != inventory.Whole {
-			return nil, "", &exitError{exitFindings, fmt.Errorf("nothing is written, because ports of %s are not known and would be closed: mend what is said about it first", f.Name)}
+		switch {
+		case f.Status == inventory.Whole:
+		case purpose == toExplain:
+			fmt.Fprintln(a.stderr, report.Printable("portolan: ports of "+f.Name+" are not known, and the answer is without them"))
+		default:
+			return nil, "", &exitError{exitFindings, fmt.Errorf("nothing is %s, because ports of %s are not known and would be closed: mend what is said about it first", purpose, f.Name)}
 		}
 	}
 	return rules, words, nil

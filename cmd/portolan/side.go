@@ -48,7 +48,7 @@ func (a *app) side(ctx context.Context, in *input, inventoryOf func() (*found, e
 		}
 		own := *in
 		own.policy = name
-		rules, words, err := a.compiled(&own, f, false, false)
+		rules, words, err := a.compiled(&own, f, toCompare, false)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +172,8 @@ func placeOf(s source.Span) string {
 }
 
 // wholeLine is the text of the line at s without blanks around it. A place of several lines
-// is one line of words, and of many its beginning.
+// is one line of words, and of many its beginning; of a line that is a whole text it is the
+// place alone.
 func wholeLine(s source.Span) string {
 	if !s.HasLine() {
 		return ""
@@ -185,7 +186,14 @@ func wholeLine(s source.Span) string {
 		}
 		return text
 	}
-	return strings.TrimSpace(string(s.File.Line(s.Position().Line)))
+	line := strings.TrimSpace(string(s.File.Line(s.Position().Line)))
+	if text := s.Text(); len(line) > 5*most && text != "" { // all of nft -j is one line
+		if len(text) > most {
+			text = text[:most] + "..."
+		}
+		return text
+	}
+	return line
 }
 
 // asker is who asked for a rule: of a policy its name and line, and of a listener its name,
@@ -271,7 +279,7 @@ func (s *side) who(ports port.Set, rules ...*ruleset.Rule) string {
 			text += " of " + who.service
 		}
 		place := who.file
-		if list := strings.Join(lines, ", "); list != "" {
+		if list := shortened(lines, 6, "lines"); list != "" {
 			place += ":" + list
 		}
 		say("listener "+text+place, text+" ("+place+")")

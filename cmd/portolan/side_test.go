@@ -112,3 +112,19 @@ func TestOurChains(t *testing.T) {
 		}
 	}
 }
+
+// TestLongLine: what nft -j lists is one line, and of it the place alone is shown.
+func TestLongLine(t *testing.T) {
+	text := strings.Repeat("x", 5000)
+	f := source.New("listing", []byte(text+`{"rule": 1}`+text))
+	if got := wholeLine(f.Span(len(text), len(text)+11)); got != `{"rule": 1}` {
+		t.Errorf("got %.60q", got)
+	}
+	if got := wholeLine(f.Span(0, len(text))); len(got) > 500 {
+		t.Errorf("%d bytes of a long place", len(got))
+	}
+	short := source.New("rules", []byte("  -A PL-IN -j DROP\n"))
+	if got := wholeLine(short.Span(5, 10)); got != "-A PL-IN -j DROP" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -31,8 +31,9 @@ the policy that decide about it.
 
 For iptables name rules.v4 and rules.v6, or the one text that render writes to
 standard output. A folder stands for the texts of one firewall in it. Which firewall a
-text is for is told by what it says; --to holds it to one. Where a text carries a certificate, verify also says whether it was
-written for the ruleset that the policy means now; that is no part of the verdict.
+text is for is told by what it says; --to holds it to one. Where a text carries a
+certificate, verify also says whether it was written for the ruleset that the policy
+means now; that is no part of the verdict.
 
 With --live it compares what the kernel has: the table inet portolan, or with
 --to iptables the chains of iptables-save and ip6tables-save. It only looks.

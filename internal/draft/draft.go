@@ -108,7 +108,10 @@ func (w *writer) head() {
 		w.say("Found:", "")
 		var rows [][]string
 		for _, f := range w.inv.Files {
-			rows = append(rows, []string{plain(f.Service), plain(f.Name)})
+			row := []string{plain(f.Service), plain(f.Name)}
+			if !slices.ContainsFunc(rows, func(r []string) bool { return slices.Equal(r, row) }) { // one for each container of a file
+				rows = append(rows, row)
+			}
 		}
 		w.table(rows)
 	}

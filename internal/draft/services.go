@@ -194,6 +194,10 @@ func (w *writer) group(g *group) {
 	if !g.byName {
 		w.say("", "Not by name, because a name would also open what has it on another address or for others.")
 	}
+	if g.claims[0].Published() {
+		w.say("", "These are published: their packets are translated and forwarded before these rules are",
+			"asked, so that an allow or a deny here neither opens nor closes them for other hosts.")
+	}
 	if off {
 		w.say("")
 	}

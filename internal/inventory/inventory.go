@@ -242,6 +242,18 @@ func bindOverlaps(wide, other string) bool {
 	return errX == nil && errY == nil && x.Unmap() == y.Unmap()
 }
 
+// Published reports whether c is a port that leads into a container or to a pod: packets for
+// it are translated and forwarded before the rules of the host's own input are asked.
+func (c *Claim) Published() bool {
+	switch c.Service {
+	case "docker-compose":
+		return c.Direction == Listen
+	case "kubernetes":
+		return c.Listen == "node-port" || c.Listen == "host-port"
+	}
+	return false
+}
+
 // OnLoopback reports whether every address of c is one of the host itself.
 func (c *Claim) OnLoopback() bool {
 	return len(c.Bind) > 0 && !slices.ContainsFunc(c.Bind, func(b string) bool {
