@@ -202,7 +202,10 @@ func (t *ipt) tables(rs *ruleset.Ruleset) {
 	for _, c := range t.chains {
 		filter.Chains = append(filter.Chains, c.name)
 		for _, line := range c.lines {
-			line.Chain, line.Comment = c.name, claims(c.users)
+			line.Chain, line.Comment = c.name, claim(c.users[0])
+			if claims(c.users) != line.Comment { // each has a rule of its own that leads here
+				line.Comment = cmp.Or(c.users[0].Name, "rule")
+			}
 			if line.HasType { // the rule that leads here says what they are for
 				line.Comment = cmp.Or(nftTypeNames[t.file.Family][line.Type], line.Comment)
 			}

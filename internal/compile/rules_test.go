@@ -447,3 +447,18 @@ func TestOutputDropTouchesNoInput(t *testing.T) {
 		}
 	})
 }
+
+// TestServiceOfRules: a rule says which service its ports are of, unless they stand in the
+// policy itself or the rule only logs.
+func TestServiceOfRules(t *testing.T) {
+	rs, _ := Ruleset(load(t, "allow \"a\" {\n  service = \"sshd\"\n  log = \"5/minute\"\n}\nallow \"b\" { ports = [\"80/tcp\"] }\ndefault { input = \"drop\" }\n"), host(t, "sshd ssh admin 22/tcp"))
+	var got []string
+	for _, r := range rs.Input.Rules {
+		if r.Name == "a" || r.Name == "b" {
+			got = append(got, r.Effect.Verdict.String()+" "+r.Service)
+		}
+	}
+	if want := []string{"continue ", "accept sshd", "accept "}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -80,17 +80,17 @@ rules_4() {
 -A PL-icmp -p icmp -m icmp --icmp-type 8 -m comment --comment echo-request -j ACCEPT
 -A PL-icmp -p icmp -m icmp --icmp-type 11 -m comment --comment time-exceeded -j ACCEPT
 -A PL-icmp -p icmp -m icmp --icmp-type 12 -m comment --comment parameter-problem -j ACCEPT
--A PL-trunks -s 192.0.2.0/24 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 198.51.100.7/32 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 198.51.100.64/26 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.5/32 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.6/31 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.8/29 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.16/28 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.32/27 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.64/29 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.72/30 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.76/31 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
+-A PL-trunks -s 192.0.2.0/24 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 198.51.100.7/32 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 198.51.100.64/26 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.5/32 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.6/31 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.8/29 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.16/28 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.32/27 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.64/29 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.72/30 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.76/31 -m comment --comment trunks -j ACCEPT
 COMMIT
 *raw
 :PL-RAW-IN - [0:0]

@@ -90,18 +90,18 @@ rules_4() {
 -A PL-icmp -p icmp -m icmp --icmp-type 8 -m comment --comment echo-request -j ACCEPT
 -A PL-icmp -p icmp -m icmp --icmp-type 11 -m comment --comment time-exceeded -j ACCEPT
 -A PL-icmp -p icmp -m icmp --icmp-type 12 -m comment --comment parameter-problem -j ACCEPT
--A PL-trunks -s 192.0.2.0/24 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 198.51.100.7/32 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 198.51.100.64/26 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.5/32 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.6/31 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.8/29 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.16/28 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.32/27 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.64/29 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.72/30 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-trunks -s 203.0.113.76/31 -m comment --comment "asterisk sip etc/asterisk/pjsip.conf:4; asterisk rtp etc/asterisk/rtp.conf:3" -j ACCEPT
--A PL-CONN-calls -m connlimit --connlimit-upto 20 --connlimit-mask 32 --connlimit-saddr -m comment --comment "asterisk sip-tls etc/asterisk/pjsip.conf:14; asterisk ws etc/asterisk/http.conf:5" -j ACCEPT
+-A PL-trunks -s 192.0.2.0/24 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 198.51.100.7/32 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 198.51.100.64/26 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.5/32 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.6/31 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.8/29 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.16/28 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.32/27 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.64/29 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.72/30 -m comment --comment trunks -j ACCEPT
+-A PL-trunks -s 203.0.113.76/31 -m comment --comment trunks -j ACCEPT
+-A PL-CONN-calls -m connlimit --connlimit-upto 20 --connlimit-mask 32 --connlimit-saddr -m comment --comment calls -j ACCEPT
 -A PL-CONN-desk -m connlimit --connlimit-upto 3 --connlimit-mask 0 --connlimit-saddr -m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 4 --hashlimit-name desk-1s-4 --hashlimit-htable-max 65536 --hashlimit-htable-expire 4000 -m comment --comment "asterisk ami etc/asterisk/manager.conf:3" -j ACCEPT
 COMMIT
 *raw
@@ -159,7 +159,7 @@ rules_6() {
 -A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m comment --comment nd-neighbor-solicit -j ACCEPT
 -A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 136 -m comment --comment nd-neighbor-advert -j ACCEPT
 -A PL-icmpv6 -p ipv6-icmp -m icmp6 --icmpv6-type 143 -m comment --comment mld2-listener-report -j ACCEPT
--A PL-CONN-calls -m connlimit --connlimit-upto 20 --connlimit-mask 128 --connlimit-saddr -m comment --comment "asterisk sip-tls etc/asterisk/pjsip.conf:14; asterisk ws etc/asterisk/http.conf:5" -j ACCEPT
+-A PL-CONN-calls -m connlimit --connlimit-upto 20 --connlimit-mask 128 --connlimit-saddr -m comment --comment calls -j ACCEPT
 COMMIT
 *raw
 :PL-RAW-IN - [0:0]
