@@ -561,8 +561,6 @@ func (p *nftParser) set(name string, at nftToken) error {
 			return p.unknown(t, "a line of a set must stand here")
 		case isHead && filled != nil:
 			return p.errorf(t, "%s must stand before the elements, which are read by it", t.text)
-		case !isHead && filled != nil:
-			return p.errorf(t, "elements are there already")
 		case !isHead:
 			filled = &t
 			err = p.elements(func(t nftToken) error {
@@ -719,8 +717,6 @@ func (p *nftParser) vmap(name string, at nftToken) error {
 			return p.unknown(t, "a line of a map must stand here")
 		case isHead && filled != nil:
 			return p.errorf(t, "%s must stand before the elements, which are read by it", t.text)
-		case !isHead && filled != nil:
-			return p.errorf(t, "elements are there already")
 		case !isHead:
 			filled = &t
 			err = p.elements(func(t nftToken) error {
