@@ -123,7 +123,8 @@ type nftParser struct {
 	at      int
 	lines   []line
 	listing bool
-	fresh   bool            // what is new has no older content
+	fresh   bool // what is new has no older content
+	rules   int
 	handled map[string]bool // base chains of which no older content is left
 }
 
@@ -871,6 +872,9 @@ func (p *nftParser) chain(name string, at nftToken) error {
 			var r *nftRule
 			if r, err = p.rule(); err == nil {
 				c.rules = append(c.rules, r)
+				if p.rules++; p.rules > maxRules {
+					err = p.errorf(t, "more than %d rules", maxRules)
+				}
 			}
 		}
 		if err == nil {
