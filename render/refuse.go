@@ -58,18 +58,6 @@ func (j *job) rules() iter.Seq[*ruleset.Rule] {
 	}
 }
 
-// inputOnly refuses what a writer does not know yet.
-func (j *job) inputOnly() {
-	if j.rs.FiltersOutput() || !j.rs.Untracked.IsEmpty() {
-		j.refuse(nil, "leave output and notrack out", "it filters what leaves, or keeps connection tracking from ports")
-	}
-	for r := range j.rules() {
-		if !r.Match.SourcePorts.IsAll() || r.Effect.Connections != (ruleset.Connections{}) {
-			j.refuse(r, "leave source ports and connections out", "it asks for source ports or for connections")
-		}
-	}
-}
-
 // check refuses what no firewall can say, and what would be read in two ways.
 func (j *job) check() {
 	if j.rs.Input.Default != ruleset.Accept && j.rs.Input.Default != ruleset.Drop {

@@ -12,7 +12,7 @@ import (
 // iptablesProgram is the SHA-256 of all lines of the shell script that are not data. A
 // shell cannot be read with a small grammar, so the program must be the one this version
 // knows to the letter, and only the data in its here-documents is read.
-const iptablesProgram = "4bcc70e1e97b290f07f3902d23061197a50db67016ba56a3d8f4b05331854920"
+const iptablesProgram = "0a3ad6a70aa7d2cc3de0ff3ea98aca483a9abaf28df1e6bc3fe9ca6c3e419044"
 
 // The here-documents of the script, by the line that ends them.
 var iptHeredocs = map[string]int{"PORTOLAN_RULES_V4": 4, "PORTOLAN_RULES_V6": 6, "PORTOLAN_SETS": 0}
