@@ -399,6 +399,7 @@ type iptTable struct {
 	chains map[string]*iptChain
 	hooks  map[string]bool // "INPUT PL-IN"
 	sets   map[string]*iptSet
+	rules  int
 }
 
 type iptChain struct {
@@ -639,6 +640,9 @@ func (t *iptTable) line(l line, saved bool) error {
 			return err
 		}
 		chain.lines = append(chain.lines, l)
+		if t.rules++; t.rules > maxRules {
+			return l.errorf("more than %d rules", maxRules)
+		}
 		return nil
 	}
 	if !saved || strings.HasPrefix(name, "PL-") || w.broken {
@@ -997,6 +1001,9 @@ func iptProto(s string) (ruleset.Bytes, bool) {
 		return only(ruleset.ICMPv6), true
 	}
 	n, ok := parseNumber(s, 255)
+	if named, known := nftProtocols[s]; known { // as iptables-save gives back other numbers
+		n, ok = int(named), true
+	}
 	return only(uint8(n)), ok && n > 0 // 0 means any
 }
 

@@ -12,7 +12,7 @@ import (
 // iptablesProgram is the SHA-256 of all lines of the shell script that are not data. A
 // shell cannot be read with a small grammar, so the program must be the one this version
 // knows to the letter, and only the data in its here-documents is read.
-const iptablesProgram = "d1e50052fed4a4ce72bd9ee6b6c83d9e47dc839089e1f3078cb56b8d0de4ca53"
+const iptablesProgram = "fbee970cc5156d53333f5d921dae03efe46bdaee8f3107797a3a5fae5aa6689b"
 
 // The here-documents of the script, by the line that ends them.
 var iptHeredocs = map[string]int{"PORTOLAN_RULES_V4": 4, "PORTOLAN_RULES_V6": 6, "PORTOLAN_SETS": 0}

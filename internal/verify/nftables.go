@@ -647,11 +647,15 @@ func (t *nftTable) usable(c *nftChain, at line) error {
 // follows sixteen.
 const maxJumps = 5
 
+// maxSteps is how many rules and elements are looked at to unfold a text.
+const maxSteps = 2 * maxRules
+
 // An nftFlattener makes one list of the rules that lead to each other.
 type nftFlattener struct {
 	table     *nftTable
 	direction ruleset.Direction
 	rules     []ruleset.Rule
+	steps     int // rules and elements looked at, whether they match anything or not
 }
 
 func (f *nftFlattener) add(m *ruleset.Match, e ruleset.Effect, l line, comment string) error {
@@ -687,6 +691,9 @@ func (f *nftFlattener) chain(m ruleset.Match, name string, at line, connections 
 }
 
 func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connections ruleset.Connections, depth int) error {
+	if f.steps++; f.steps > maxSteps {
+		return r.line.errorf("chains lead to more than %d rules", maxSteps)
+	}
 	if err := f.table.resolve(c, r); err != nil {
 		return err
 	}
@@ -728,6 +735,9 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	}
 	ports := map[target][]port.Range{}
 	var order []nftElement // the first element of each target
+	if f.steps += len(vmap.elements); f.steps > maxSteps {
+		return r.line.errorf("maps are asked for more than %d elements", maxSteps)
+	}
 	for _, e := range vmap.elements {
 		t := target{e.verdict, e.jump}
 		if ports[t] == nil {

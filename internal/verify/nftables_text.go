@@ -123,7 +123,8 @@ type nftParser struct {
 	at      int
 	lines   []line
 	listing bool
-	fresh   bool            // what is new has no older content
+	fresh   bool // what is new has no older content
+	rules   int
 	handled map[string]bool // base chains of which no older content is left
 }
 
@@ -561,8 +562,6 @@ func (p *nftParser) set(name string, at nftToken) error {
 			return p.unknown(t, "a line of a set must stand here")
 		case isHead && filled != nil:
 			return p.errorf(t, "%s must stand before the elements, which are read by it", t.text)
-		case !isHead && filled != nil:
-			return p.errorf(t, "elements are there already")
 		case !isHead:
 			filled = &t
 			err = p.elements(func(t nftToken) error {
@@ -719,8 +718,6 @@ func (p *nftParser) vmap(name string, at nftToken) error {
 			return p.unknown(t, "a line of a map must stand here")
 		case isHead && filled != nil:
 			return p.errorf(t, "%s must stand before the elements, which are read by it", t.text)
-		case !isHead && filled != nil:
-			return p.errorf(t, "elements are there already")
 		case !isHead:
 			filled = &t
 			err = p.elements(func(t nftToken) error {
@@ -875,6 +872,9 @@ func (p *nftParser) chain(name string, at nftToken) error {
 			var r *nftRule
 			if r, err = p.rule(); err == nil {
 				c.rules = append(c.rules, r)
+				if p.rules++; p.rules > maxRules {
+					err = p.errorf(t, "more than %d rules", maxRules)
+				}
 			}
 		}
 		if err == nil {

@@ -211,10 +211,21 @@ hooked() { # FAMILY TABLE FROM TO
 	ipt "$1" -t "$2" -C "$3" -j "$4" </dev/null >/dev/null 2>&1
 }
 
+# protocols: what makes numbers of the names of protocols that iptables-save lists. They are
+# its own, and those of this host; four of them are names in this file too.
+protocols() {
+	{
+		printf '%s\n' 'sctp 132' 'udplite 136' 'esp 50' 'ah 51' 'ipv6-mh 135'
+		cat /etc/protocols 2>/dev/null || :
+	} | sed -n -e '/^tcp[[:blank:]]/d' -e '/^udp[[:blank:]]/d' -e '/^icmp[[:blank:]]/d' -e '/^ipv6-icmp[[:blank:]]/d' \
+		-e 's,^\([A-Za-z0-9][A-Za-z0-9.+-]*\)[[:blank:]]\{1\,\}\([0-9]\{1\,3\}\).*,s/^\\(-A PL-[^ ]*\\( -[sdio] [^ ]*\\)* -p\\) \1 /\\1 \2 /,p'
+}
+
 # loaded FAMILY TABLE: our chains and rules that are loaded, without counters.
 loaded() {
 	ipt_save "$1" "$2" >"$work/listed" 2>/dev/null || return 1
-	sed -n -e 's/^\(:PL-[A-Za-z0-9_-]* -\) .*/\1 [0:0]/p' -e '/^-A PL-/p' "$work/listed"
+	[ -s "$work/protocols" ] || protocols >"$work/protocols"
+	sed -n -e 's/^\(:PL-[A-Za-z0-9_-]* -\) .*/\1 [0:0]/p' -e '/^-A PL-/p' "$work/listed" | sed -f "$work/protocols"
 }
 
 # wanted FAMILY TABLE: the chains and rules of this file.
