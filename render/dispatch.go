@@ -80,7 +80,7 @@ func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 		made = append(made, fresh...)
 		if len(elements) > 0 {
 			name := n.names.take(proto.String()+[...]string{ruleset.In: "_services", ruleset.Out: "_destinations"}[n.direction], "_")
-			n.file.Maps = append(n.file.Maps, &nftMap{name, elements})
+			n.file.Maps = append(n.file.Maps, newNftMap(name, elements))
 			out = append(out, nftRule{Proto: uint8(proto), Map: name})
 		}
 	}

@@ -132,13 +132,7 @@ var nftQuoting = quoting(template.FuncMap{
 	"verdict": quoteVerdict,
 	"rate":    func(r ruleset.Rate) string { return r.String() },
 	"seconds": nftSeconds,
-	"portrange": func(e nftElement, m *nftMap) string {
-		width := 0
-		for _, other := range m.Elements {
-			width = max(width, len(other.Ports.String()))
-		}
-		return nftPadded(e.Ports.String(), width)
-	},
+	"portrange": func(e nftElement, m *nftMap) string { return nftPadded(e.Ports.String(), m.Width) },
 	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
 	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
 	"addresses": quoteRange,
