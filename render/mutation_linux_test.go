@@ -151,16 +151,16 @@ func changing(i int) *ruleset.Ruleset {
 }
 
 func TestKernelMutatedNftables(t *testing.T) {
-	mutated(t, 12, nftSpeaker("script", formWriter("nftables", 0)), nftSpeaker("snippet", formWriter("nftables", 1)),
+	mutated(t, 5, nftSpeaker("script", formWriter("nftables", 0)), nftSpeaker("snippet", formWriter("nftables", 1)),
 		nftSpeaker("listing", listing()), nftSpeaker("json", listing("-j"), "-j"))
 }
 
 func TestKernelMutatedIptablesNft(t *testing.T) {
-	mutated(t, 12, iptablesSpeaker(loaders[1], 0), iptablesSpeaker(loaders[1], 1))
+	mutated(t, 5, iptablesSpeaker(loaders[1], 0), iptablesSpeaker(loaders[1], 1))
 }
 
 func TestKernelMutatedIptablesLegacy(t *testing.T) {
-	mutated(t, 12, iptablesSpeaker(loaders[2], 0), iptablesSpeaker(loaders[2], 1))
+	mutated(t, 5, iptablesSpeaker(loaders[2], 0), iptablesSpeaker(loaders[2], 1))
 }
 
 // mutated tries changes of each text.

@@ -183,8 +183,8 @@ func (p *psParser) reserved() error {
 	for _, r := range p.ranges {
 		asked[r.proto] = append(asked[r.proto], r.ports)
 	}
-	for proto, ranges := range asked {
-		closed := port.Of(ranges...).Minus(port.Of(open[proto]...))
+	for _, proto := range port.Protos {
+		closed := port.Of(asked[proto]...).Minus(port.Of(open[proto]...))
 		for _, r := range p.ranges {
 			if r.proto == proto && !closed.IsEmpty() && !closed.Intersect(port.Of(r.ports)).IsEmpty() {
 				return r.at.errorf("a range of ports that no rule lets in")
