@@ -180,7 +180,7 @@ func mutated(t *testing.T, quick int, speakers ...speaker) {
 			}
 			tried, taken, bad, n := 0, 0, 0, mutationsOf(t, quick)
 			// Few changes are read and mean something else, so what counts is those.
-			for ; taken < n && tried < 60*n; tried++ {
+			for ; taken < n && tried < 150*n; tried++ {
 				rs, out := changing(tried), slices.Clone(texts[tried%3])
 				at := random.IntN(len(out))
 				before := string(out[at].Data)

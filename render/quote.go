@@ -127,11 +127,11 @@ func quoting(own template.FuncMap) template.FuncMap {
 
 // nftQuoting are the functions of nftables.tmpl; nft(8) is the grammar.
 var nftQuoting = quoting(template.FuncMap{
-	"comment": nftComment,
-	"prefix":  nftPrefix,
-	"verdict": quoteVerdict,
-	"rate":    func(r ruleset.Rate) string { return r.String() },
-	"seconds": nftSeconds,
+	"comment":   nftComment,
+	"prefix":    nftPrefix,
+	"verdict":   quoteVerdict,
+	"rate":      func(r ruleset.Rate) string { return r.String() },
+	"seconds":   nftSeconds,
 	"portrange": func(e nftElement, m *nftMap) string { return nftPadded(e.Ports.String(), m.Width) },
 	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
 	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
