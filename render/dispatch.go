@@ -84,11 +84,7 @@ func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 		made = append(made, fresh...)
 		if len(elements) > 0 {
 			name := n.names.take(proto.String()+[...]string{ruleset.In: "_services", ruleset.Out: "_destinations"}[n.direction], "_")
-			made := &nftMap{Name: name, Elements: elements}
-			for _, e := range elements {
-				made.Width = max(made.Width, len(e.Ports.String()))
-			}
-			n.file.Maps = append(n.file.Maps, made)
+			n.file.Maps = append(n.file.Maps, newNftMap(name, elements))
 			out = append(out, nftRule{Proto: uint8(proto), Map: name})
 		}
 	}

@@ -151,16 +151,16 @@ func changing(i int) *ruleset.Ruleset {
 }
 
 func TestKernelMutatedNftables(t *testing.T) {
-	mutated(t, 12, nftSpeaker("script", formWriter("nftables", 0)), nftSpeaker("snippet", formWriter("nftables", 1)),
+	mutated(t, 5, nftSpeaker("script", formWriter("nftables", 0)), nftSpeaker("snippet", formWriter("nftables", 1)),
 		nftSpeaker("listing", listing()), nftSpeaker("json", listing("-j"), "-j"))
 }
 
 func TestKernelMutatedIptablesNft(t *testing.T) {
-	mutated(t, 12, iptablesSpeaker(loaders[1], 0), iptablesSpeaker(loaders[1], 1))
+	mutated(t, 5, iptablesSpeaker(loaders[1], 0), iptablesSpeaker(loaders[1], 1))
 }
 
 func TestKernelMutatedIptablesLegacy(t *testing.T) {
-	mutated(t, 12, iptablesSpeaker(loaders[2], 0), iptablesSpeaker(loaders[2], 1))
+	mutated(t, 5, iptablesSpeaker(loaders[2], 0), iptablesSpeaker(loaders[2], 1))
 }
 
 // mutated tries changes of each text.
@@ -180,7 +180,7 @@ func mutated(t *testing.T, quick int, speakers ...speaker) {
 			}
 			tried, taken, bad, n := 0, 0, 0, mutationsOf(t, quick)
 			// Few changes are read and mean something else, so what counts is those.
-			for ; taken < n && tried < 60*n; tried++ {
+			for ; taken < n && tried < 150*n; tried++ {
 				rs, out := changing(tried), slices.Clone(texts[tried%3])
 				at := random.IntN(len(out))
 				before := string(out[at].Data)

@@ -94,7 +94,15 @@ type nftLimit struct {
 type nftMap struct {
 	Name     string
 	Elements []nftElement
-	Width    int // of the longest range of ports
+	Width    int // of the longest ports
+}
+
+func newNftMap(name string, elements []nftElement) *nftMap {
+	m := &nftMap{Name: name, Elements: elements}
+	for _, e := range elements {
+		m.Width = max(m.Width, len(e.Ports.String()))
+	}
+	return m
 }
 
 type nftElement struct {

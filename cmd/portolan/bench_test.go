@@ -116,3 +116,38 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "hosts/s")
 }
+
+// BenchmarkForms is each form of each firewall for one host of n services: it is written, read
+// back and proved.
+func BenchmarkForms(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // as main does
+	for _, n := range []int{1000, 10000} {
+		root, descriptions := manyServices(b, n)
+		a := &app{stdout: io.Discard, stderr: io.Discard, getenv: noEnv}
+		found, err := a.read(b.Context(), &input{root: root, services: descriptions}, nil, true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		p, words, err := a.builtinPolicy(found.catalog)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rules, _ := compile.Ruleset(p, found.inventory)
+		for _, firewall := range render.Backends {
+			for _, form := range firewall.Forms {
+				job := []formJob{{backend: firewall, form: form}}
+				b.Run(fmt.Sprintf("%s/%s/%d", firewall.Name, form.Name, n), func(b *testing.B) {
+					if _, refused, err := form.Files(rules, render.Header{}); len(refused) > 0 || err != nil {
+						b.Skip(refused, err) // too long for a batch file
+					}
+					b.ReportAllocs()
+					for b.Loop() {
+						if _, err := a.write(job, rules, words); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+		}
+	}
+}

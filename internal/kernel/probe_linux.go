@@ -123,16 +123,6 @@ table inet %[1]s {
 `, recorderTable, sets.String(), chains.String())
 }
 
-// Sweep sends one packet from the given source to every TCP port and every UDP port of the
-// host, and tells which came through its rules.
-func (l *Link) Sweep(from netip.Addr) (tcp, udp *Probes, err error) {
-	seen, err := l.Try(Probe{Peer: from})
-	if err != nil {
-		return nil, nil, err
-	}
-	return &seen[0].TCP, &seen[0].UDP, nil
-}
-
 // Seen is which ports of a probe came through.
 type Seen struct{ TCP, UDP Probes }
 
@@ -233,7 +223,7 @@ func (l *Link) send(p Probe, proto uint8) error {
 // interface. They pass the rules for what leaves like any other packet.
 func outward(iface string, to netip.Addr) (int, error) {
 	family := unix.AF_INET
-	address := unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{}})
+	var address unix.Sockaddr
 	if to.Is4() {
 		address = &unix.SockaddrInet4{Addr: to.As4()}
 	} else {

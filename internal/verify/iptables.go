@@ -236,7 +236,8 @@ func (t *iptTexts) settle() error {
 			return err
 		}
 	}
-	for _, f := range left {
+	if len(left) > 0 {
+		f := left[0]
 		switch {
 		case len(left) == 1 && t.families[4] != nil && t.families[6] == nil:
 			return place(f, 6)

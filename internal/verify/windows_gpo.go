@@ -243,7 +243,7 @@ func (r *regReader) ruleOf(l line, name, value string) error {
 		}
 	}
 	for key, want := range map[string]string{"Action": "Allow", "Active": "TRUE", "EmbedCtxt": "Portolan"} {
-		if strings.ToLower(once[key]) != strings.ToLower(want) {
+		if !strings.EqualFold(once[key], want) {
 			return l.errorf("a rule without %s=%s", key, want)
 		}
 	}

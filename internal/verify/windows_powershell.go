@@ -184,9 +184,16 @@ func (p *psParser) reserved() error {
 			}
 		}
 	}
+	asked := map[port.Proto][]port.Range{}
 	for _, r := range p.ranges {
-		if port.Of(r.ports).Minus(port.Of(open[r.proto]...)).Len() > 0 {
-			return r.at.errorf("a range of ports that no rule lets in")
+		asked[r.proto] = append(asked[r.proto], r.ports)
+	}
+	for _, proto := range port.Protos {
+		closed := port.Of(asked[proto]...).Minus(port.Of(open[proto]...))
+		for _, r := range p.ranges {
+			if r.proto == proto && !closed.IsEmpty() && !closed.Intersect(port.Of(r.ports)).IsEmpty() {
+				return r.at.errorf("a range of ports that no rule lets in")
+			}
 		}
 	}
 	return nil
