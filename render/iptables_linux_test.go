@@ -230,6 +230,16 @@ func (h *scriptHost) isLoaded(rs *ruleset.Ruleset) bool {
 	return err == nil && ruleset.Equivalent(rs, back) == nil
 }
 
+// otherProtocols opens protocols that iptables-save calls by names of the host, and one
+// that has none.
+func otherProtocols() *ruleset.Ruleset {
+	rs := plainHost()
+	for _, n := range []uint8{4, 47, 89, 99, 132, 136} {
+		rs.Input.Rules = append(rs.Input.Rules, service("tunnel", "", port.Proto(n), "0-65535", sources("10.0.0.0/8", "2001:db8:7::/64")))
+	}
+	return rs
+}
+
 // hostile is voiceHost with names and comments that shells have stumbled over.
 func hostile() *ruleset.Ruleset {
 	rs := voiceHost()
@@ -278,6 +288,10 @@ func tryScript(t *testing.T, l loader, shell ...string) {
 			h.run(0, "loaded", h.write("odd", hostile()), "apply")
 			if !h.isLoaded(hostile()) {
 				t.Error("not loaded: hostile names")
+			}
+			h.run(0, "loaded", h.write("protocols", otherProtocols()), "apply")
+			if !h.isLoaded(otherProtocols()) {
+				t.Error("not loaded: other protocols")
 			}
 		}
 		h.run(0, "loaded", long, "apply")

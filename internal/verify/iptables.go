@@ -986,6 +986,10 @@ func iptProto(s string) (ruleset.Bytes, bool) {
 	case "ipv6-icmp":
 		return only(ruleset.ICMPv6), true
 	}
+	// iptables-save names others as the host does, and without such a file as iptables does.
+	if n, ok := protocolNames[s]; ok && n > 0 {
+		return only(n), true
+	}
 	n, ok := parseNumber(s, 255)
 	return only(uint8(n)), ok && n > 0 // 0 means any
 }

@@ -12,7 +12,7 @@ import (
 // iptablesProgram is the SHA-256 of all lines of the shell script that are not data. A
 // shell cannot be read with a small grammar, so the program must be the one this version
 // knows to the letter, and only the data in its here-documents is read.
-const iptablesProgram = "4bcc70e1e97b290f07f3902d23061197a50db67016ba56a3d8f4b05331854920"
+const iptablesProgram = "d619d2871b96168a09740b839d30d2c6f22d6a110f61a44ae2050fc489f76144"
 
 // The here-documents of the script, by the line that ends them.
 var iptHeredocs = map[string]int{"PORTOLAN_RULES_V4": 4, "PORTOLAN_RULES_V6": 6, "PORTOLAN_SETS": 0}

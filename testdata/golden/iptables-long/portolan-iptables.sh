@@ -488,9 +488,21 @@ wanted() {
 
 chains() { sed -n -e 's/^:\(PL-[A-Za-z0-9_-]*\) .*/\1/p'; }
 
+# numbers: makes numbers of the names of protocols, but for those that this file calls by
+# their names. A listing has the names that /etc/protocols of the host gives them, or those
+# that iptables itself knows.
+numbers() {
+	if [ -r /etc/protocols ]; then
+		cat /etc/protocols
+	fi | sed -n -e '/^tcp[^a-z]/d' -e '/^udp[^a-z]/d' -e '/^icmp[^a-z]/d' -e '/^ipv6-icmp[^a-z]/d' \
+		-e 's/^\([A-Za-z0-9][A-Za-z0-9./_+-]*\)[[:space:]][[:space:]]*\([0-9][0-9]*\).*/s= -p \1 = -p \2 =/p' >"$work/numbers"
+	sed -f "$work/numbers" -e 's/ -p icmpv6 / -p ipv6-icmp /' -e 's/ -p esp / -p 50 /' \
+		-e 's/ -p ah / -p 51 /' -e 's/ -p sctp / -p 132 /' -e 's/ -p udplite / -p 136 /' -e 's/ -p mh / -p 135 /' -e 's/ -p ipv6-mh / -p 135 /'
+}
+
 # canonical: chains by name, then rules by chain, those of a chain in their order.
 canonical() {
-	cat >"$work/unsorted"
+	numbers >"$work/unsorted"
 	grep '^:' "$work/unsorted" | sort || :
 	grep -n '^-A ' "$work/unsorted" | sort -t ' ' -k 2,2 -k 1,1n | sed -e 's/^[0-9]*://' || :
 }
