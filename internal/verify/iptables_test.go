@@ -49,6 +49,20 @@ func TestIptablesMeaning(t *testing.T) {
 	}
 }
 
+// TestIptablesProtocolNames: iptables-save prints the names of the host for whole protocols.
+func TestIptablesProtocolNames(t *testing.T) {
+	for name, want := range map[string]uint8{"gre": 47, "esp": 50, "ospf": 89, "vrrp": 112, "sctp": 132, "udplite": 136, "99": 99} {
+		if got, ok := iptProto(name); !ok || got != only(want) {
+			t.Errorf("%s: %v, %v", name, got, ok)
+		}
+	}
+	for _, name := range []string{"ip", "hopopt", "0", "256", "grE"} {
+		if _, ok := iptProto(name); ok {
+			t.Errorf("%s is understood", name)
+		}
+	}
+}
+
 func TestIptablesRefuses(t *testing.T) {
 	for _, c := range []struct{ old, new, words string }{
 		{"*filter", "*nat", "not a line"},

@@ -248,7 +248,7 @@ func (b *nftBuilder) compare(field string, items []string) error {
 		}
 	case "meta l4proto":
 		var ok bool
-		if m.Protos, ok = nftBytes(items, nftProtocols); !ok {
+		if m.Protos, ok = nftBytes(items, protocolNames); !ok {
 			return bad
 		}
 	case "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr":

@@ -1,8 +1,8 @@
 package verify
 
-// nftProtocols are the names that nft prints for protocols. It takes them from the protocols
-// file of the host, of which these are the entries of Debian 11 to 13.
-var nftProtocols = map[string]uint8{
+// protocolNames are the names that nft and iptables-save print for protocols. They take them
+// from the protocols file of the host, of which these are the entries of Debian 11 to 13.
+var protocolNames = map[string]uint8{
 	"hopopt": 0, "ip": 0, "icmp": 1, "igmp": 2, "ggp": 3, "ipencap": 4, "st": 5, "tcp": 6, "egp": 8,
 	"igp": 9, "pup": 12, "udp": 17, "hmp": 20, "xns-idp": 22, "rdp": 27, "iso-tp4": 29, "dccp": 33,
 	"xtp": 36, "ddp": 37, "idpr-cmtp": 38, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "idrp": 45,
