@@ -261,9 +261,9 @@ func iptTells(l line) int {
 			} else if strings.Contains(a, ".") {
 				return 4
 			}
-		case "-p":
+		case "-m": // not the protocol: a rule can be about that of the other family too
 			switch w.peek() {
-			case "ipv6-icmp", "icmpv6":
+			case "icmp6":
 				return 6
 			case "icmp":
 				return 4
