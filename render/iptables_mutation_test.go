@@ -169,3 +169,16 @@ func matters(a, b string) bool {
 	_, two, _ := strings.Cut(b, " -j ")
 	return one != two && !strings.Contains(a+b, "-A PL-RAW")
 }
+
+// TestICMPOfTheOtherFamily: the number of one family's ICMP can be asked of both, and that
+// does not make a text one of that family.
+func TestICMPOfTheOtherFamily(t *testing.T) {
+	for _, proto := range []uint8{ruleset.ICMP, ruleset.ICMPv6} {
+		m := ruleset.Any()
+		m.Protos = ruleset.BytesOf(proto)
+		rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Drop, Rules: []ruleset.Rule{{Name: "a", Match: m, Effect: ruleset.Effect{Verdict: ruleset.Accept}}}}}
+		if _, ok := prove(t, iptables(t), rs); !ok {
+			t.Error("refused")
+		}
+	}
+}
