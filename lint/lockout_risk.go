@@ -97,6 +97,10 @@ func (p *Pass) lockedOut() diag.List {
 			}
 		}
 		found.Help = "write the networks from which you log in into the zone"
+		if slices.ContainsFunc(nowhereOnly, func(d *door) bool { return !f.from[d.from].Intersect(laboratory).IsEmpty() }) {
+			found.Severity = diag.Warning
+			found.Message = fmt.Sprintf("nobody may be able to log in: allow %q opens %s to documentation or link-local addresses alone", a.Name.Text, sshWords(claims))
+		}
 		return diag.List{found}
 	case len(denied) > 0 && denied[0].allow >= 0:
 		a := &f.Allows[denied[0].allow]

@@ -113,7 +113,9 @@ func TestPolicyFindings(t *testing.T) {
 		{"one limit for the operators", []string{sshd}, zones + "allow \"ssh\" {\n service = \"sshd\"\n from = [zone.ops]\n limit = \"10/minute\"\n}", false, ""},
 
 		{"SSH from nowhere", []string{sshd}, zones + "allow \"ssh\" {\n service = \"sshd\"\n from = [zone.nobody]\n}", false,
-			`error[lockout-risk] zone.nobody: nobody can log in: allow "ssh" opens SSH 22/tcp to addresses from which no packet comes`},
+			`warning[lockout-risk] zone.nobody: nobody may be able to log in: allow "ssh" opens SSH 22/tcp to documentation or link-local addresses alone`},
+		{"SSH from groups", []string{sshd}, "allow \"ssh\" {\n service = \"sshd\"\n from = [\"224.0.0.0/4\", \"127.0.0.0/8\"]\n}", false,
+			`error[lockout-risk] 224.0.0.0/4: nobody can log in: allow "ssh" opens SSH 22/tcp to addresses from which no packet comes`},
 		{"SSH from the other family", []string{"sshd ssh admin 22/tcp 0.0.0.0"}, zones + "allow \"ssh\" {\n service = \"sshd\"\n from = [zone.v6]\n}", false,
 			`error[lockout-risk] : nobody can log in: no allow opens SSH 22/tcp`},
 		{"SSH on loopback alone", []string{"sshd ssh admin 22/tcp 127.0.0.1"}, `allow "web" { ports = ["80/tcp"] }`, false, ""},
@@ -176,7 +178,7 @@ func TestPolicyFindings(t *testing.T) {
 			"error[lockout-risk] ssh: nobody can log in: denies above allow \"ssh\" take from it all that it opens of SSH 22/tcp\n" +
 				"info[redundant-allow] ssh: allow \"ssh\" opens nothing: deny \"x\" above it drops the same packets"},
 		{"SSH of which a deny leaves nowhere", []string{sshd}, zones + "deny \"x\" { except = [zone.nobody] }\n" + "allow \"ssh\" { service = \"sshd\" }", false,
-			`error[lockout-risk] ssh: nobody can log in: allow "ssh" opens SSH 22/tcp to addresses from which no packet comes`},
+			`warning[lockout-risk] ssh: nobody may be able to log in: allow "ssh" opens SSH 22/tcp to documentation or link-local addresses alone`},
 		{"a deny below", []string{sshd}, opsSSH + "deny \"x\" { ports = [\"22/tcp\"] }\nallow \"y\" { ports = [\"1-99/tcp\"] }", false, ""},
 		{"SSH by one interface", []string{sshd}, "allow \"ssh\" {\n service = \"sshd\"\n interfaces = [\"eth1\"]\n}", false, ""},
 		{"SSH denied on one interface", []string{sshd}, zones + "deny \"x\" {\n service = \"sshd\"\n interfaces = [\"eth0\"]\n}\n" + "allow \"ssh\" {\n service = \"sshd\"\n from = [zone.ops]\n}", false, ""},

@@ -26,6 +26,10 @@ var nowhere = prefixes(
 	"::/127", "fe80::/10", "ff00::/8", "2001:db8::/32", "3fff::/20",
 )
 
+// laboratory are those of nowhere that a network of one link, or one that is made for tests,
+// has all the same.
+var laboratory = prefixes("169.254.0.0/16", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "fe80::/10", "2001:db8::/32", "3fff::/20")
+
 // world are the addresses that are routed everywhere: what is not nowhere, not private
 // (RFC 1918, RFC 4193), not shared (RFC 6598) and not for benchmarks (RFC 2544).
 var world = addr.V4().Union(prefixes("2000::/3")).Minus(nowhere).Minus(prefixes("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15"))
