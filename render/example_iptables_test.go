@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -103,21 +102,7 @@ func TestGoldenIptables(t *testing.T) {
 			}
 			for i, o := range out {
 				path := filepath.Join("..", "testdata", "golden", name, o.Name)
-				if *update {
-					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, o.Data, 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				data, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(data, o.Data) {
-					t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
-				}
+				data := golden(t, path, o.Data)
 				out[i].Data = data
 			}
 			back, err := readBack(b.Name, out)

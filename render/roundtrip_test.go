@@ -79,6 +79,27 @@ func proveForm(t fatalf, b Backend, f Form, rs *ruleset.Ruleset) ([]Output, bool
 	return out, true
 }
 
+// golden is the content of a golden file, held against what is written now.
+func golden(t *testing.T, path string, written []byte) []byte {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, written, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, written) {
+		t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
+	}
+	return data
+}
+
 // TestGolden holds what is written against files, and proves the files.
 func TestGolden(t *testing.T) {
 	hosts := []struct {
@@ -112,30 +133,17 @@ func TestGolden(t *testing.T) {
 				if written == slices.Contains(h.refused, b.Backend.Name) {
 					t.Fatalf("written: %v", written)
 				}
-				if !written {
+				// A program is the same for every ruleset around its data: once is enough to read.
+				if !written || out[0].Program && h.name != "plain" {
 					return
 				}
-				golden := make([]Output, len(out))
+				files := make([]Output, len(out))
 				for i, o := range out {
 					path := filepath.Join("..", "testdata", "golden", h.name, o.Name)
-					if *update {
-						if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-							t.Fatal(err)
-						}
-						if err := os.WriteFile(path, o.Data, 0o644); err != nil {
-							t.Fatal(err)
-						}
-					}
-					data, err := os.ReadFile(path)
-					if err != nil {
-						t.Fatal(err)
-					}
-					golden[i] = Output{Name: o.Name, Data: data}
-					if !bytes.Equal(data, o.Data) {
-						t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
-					}
+					data := golden(t, path, o.Data)
+					files[i] = Output{Name: o.Name, Data: data}
 				}
-				back, err := readBack(b.Backend.Name, golden)
+				back, err := readBack(b.Backend.Name, files)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,8 +1,6 @@
 package render
 
 import (
-	"bytes"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -35,32 +33,18 @@ func TestWindowsGolden(t *testing.T) {
 			if refused != "" {
 				t.Fatalf("%s: %s", f.Name, refused)
 			}
-			var golden []Output
+			var files []Output
 			for _, o := range out {
 				path := filepath.Join("..", "testdata", "golden", name, o.Name)
 				if name == "windows-plain" && o.Name == "portolan.ps1" {
 					path = filepath.Join("..", "testdata", "golden", "plain", o.Name)
 				}
-				if *update {
-					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, o.Data, 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				data, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(data, o.Data) {
-					t.Errorf("%s is not what is written now; see the difference after: go test ./render -update", path)
-				}
+				data := golden(t, path, o.Data)
 				if !o.Aside {
-					golden = append(golden, Output{Name: o.Name, Data: data})
+					files = append(files, Output{Name: o.Name, Data: data})
 				}
 			}
-			back, err := readBack("windows", golden)
+			back, err := readBack("windows", files)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -67,24 +67,6 @@ func isIptables(text []byte) bool {
 	return false
 }
 
-// ParseIptables reads the two restore files of ours, for IPv4 and IPv6, as readIptables
-// does.
-func ParseIptables(v4, v6 *source.File) (*ruleset.Ruleset, error) {
-	t := &iptTexts{sets: map[string]*iptSet{}, others: map[string]bool{}, families: map[int]*iptFamily{}}
-	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Accept}}
-	r := &iptReader{rs: rs, sets: t.sets, together: map[string]int{}}
-	for i, f := range []*source.File{v4, v6} {
-		family := &iptFamily{number: 4 + 2*i, file: f}
-		for l := range lines(f) {
-			family.lines = append(family.lines, l)
-		}
-		if err := r.family(family); err != nil {
-			return nil, err
-		}
-	}
-	return rs, nil
-}
-
 // iptTexts is what the files hold, by family.
 type iptTexts struct {
 	families map[int]*iptFamily

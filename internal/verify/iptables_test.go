@@ -28,8 +28,25 @@ COMMIT
 
 const v6Text = "*filter\n:PL-IN - [0:0]\n:PL-OUT - [0:0]\nCOMMIT\n" + rawText
 
+// parseIptables reads two restore files of ours whose families are known.
+func parseIptables(v4, v6 *source.File) (*ruleset.Ruleset, error) {
+	t := &iptTexts{sets: map[string]*iptSet{}, others: map[string]bool{}, families: map[int]*iptFamily{}}
+	rs := &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Accept}}
+	r := &iptReader{rs: rs, sets: t.sets, together: map[string]int{}}
+	for i, f := range []*source.File{v4, v6} {
+		family := &iptFamily{number: 4 + 2*i, file: f}
+		for l := range lines(f) {
+			family.lines = append(family.lines, l)
+		}
+		if err := r.family(family); err != nil {
+			return nil, err
+		}
+	}
+	return rs, nil
+}
+
 func TestIptablesMeaning(t *testing.T) {
-	rs, err := ParseIptables(source.New("v4", []byte(v4Text)), source.New("v6", []byte(v6Text)))
+	rs, err := parseIptables(source.New("v4", []byte(v4Text)), source.New("v6", []byte(v6Text)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +136,7 @@ func TestIptablesRefuses(t *testing.T) {
 		if text == v4Text {
 			t.Fatalf("%q is not in the text", c.old)
 		}
-		_, err := ParseIptables(source.New("v4", []byte(text)), source.New("v6", []byte(v6Text)))
+		_, err := parseIptables(source.New("v4", []byte(text)), source.New("v6", []byte(v6Text)))
 		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.HasPrefix(err.Error(), "v4") {
 			t.Errorf("%q for %q: %v, want words about %q", c.new, c.old, err, c.words)
 		}
@@ -133,7 +150,7 @@ func FuzzIptables(f *testing.F) {
 		f.Add(v4[i], v6[i])
 	}
 	f.Fuzz(func(t *testing.T, v4, v6 string) {
-		rs, err := ParseIptables(source.New("f4", []byte(v4)), source.New("f6", []byte(v6)))
+		rs, err := parseIptables(source.New("f4", []byte(v4)), source.New("f6", []byte(v6)))
 		checkFuzzed(t, rs, err)
 		both := "# ==== rules.v4 ====\n" + v4 + "\n# ==== rules.v6 ====\n" + v6
 		_, again := Read("iptables", []*source.File{source.New("f", []byte(both))})
@@ -159,7 +176,7 @@ const (
 // TestIptablesOfAHost: what a host lists means what our chains do, whatever stands beside
 // them, and in every form in which it is listed.
 func TestIptablesOfAHost(t *testing.T) {
-	want, err := ParseIptables(source.New("v4", []byte(v4Text)), source.New("v6", []byte(v6Text)))
+	want, err := parseIptables(source.New("v4", []byte(v4Text)), source.New("v6", []byte(v6Text)))
 	if err != nil {
 		t.Fatal(err)
 	}
