@@ -201,7 +201,7 @@ func (n *nft) output(name string) ([]Output, error) {
 		data = bytes.ReplaceAll(data, []byte("\n\n\n"), []byte("\n\n"))
 	}
 	data = bytes.ReplaceAll(data, []byte(" {\n\n\t#"), []byte(" {\n\t#"))
-	return []Output{{Name: name, Data: data}}, err
+	return []Output{{Name: name, Data: data, Program: !n.file.Snippet}}, err
 }
 
 func makeNft(j *job) *nft {

@@ -107,6 +107,10 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 		}
 		files = append(files, named...)
 	}
+	var read []string // of a folder, what was read of it
+	for _, f := range files {
+		read = append(read, f.Name)
+	}
 	rules, words, err := a.ruleset(ctx, in, nil)
 	if err != nil {
 		return err
@@ -116,7 +120,7 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 	if live {
 		text, err = a.liveSide(ctx, to)
 	} else {
-		text, err = readSide(joinedBy(args, " and "), to, files)
+		text, err = readSide(joinedBy(read, " and "), to, files)
 	}
 	if err != nil {
 		return err
