@@ -1,13 +1,17 @@
 package render
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"portolan/internal/kernel"
+	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/internal/verify"
@@ -164,4 +168,68 @@ func TestHostileShell(t *testing.T) {
 			t.Errorf("%s ran a command out of a name", shell)
 		}
 	}
+}
+
+// TestKernelRandomText is a fuzz of the real readers: what users may have written, at random,
+// in every name, comment and path, loads into the kernel by every loader and is listed as it
+// was meant. PORTOLAN_MUTATIONS says how often.
+func TestKernelRandomText(t *testing.T) {
+	kernel.InNamespace(t, append([]string{"nft"}, iptablesPrograms...), func(t *testing.T) {
+		for seed := range mutationsOf(t, 3) {
+			random := rand.New(rand.NewPCG(3, uint64(seed)))
+			texts := make([]string, 80)
+			for i := range texts {
+				texts[i] = randomText(random)
+			}
+			rs := plainHost()
+			rs.Files = texts
+			for i := range rs.Input.Rules {
+				rs.Input.Rules[i].Comment = texts[i]
+			}
+			for i, s := range texts {
+				rs.Input.Rules = append(rs.Input.Rules, service(s, texts[(i+1)%len(texts)], port.TCP, strconv.Itoa(30000+2*i), sources("10.0.0.0/8", "2001:db8::/32")))
+			}
+			for _, f := range Backends[0].Forms {
+				out, _ := proveForm(t, Backends[0], f, rs)
+				run(t, string(out[0].Data), "nft", "-f", "-")
+				same(t, rs, fmt.Sprintf("seed %d, %s", seed, f.Name))
+			}
+			run(t, "", "nft", "delete", "table", "inet", "portolan")
+			for _, l := range loaders[1:3] {
+				out, _ := proveForm(t, Backends[1], Backends[1].Forms[0], rs)
+				loadIptables(t, l, out)
+				back, err := verify.Read("iptables", savedIptables(t, l))
+				if err != nil {
+					t.Fatalf("seed %d, %s: %v", seed, l.name, err)
+				}
+				if c := ruleset.Equivalent(rs, back); c != nil {
+					t.Errorf("seed %d, %s: %s", seed, l.name, c.Words("the ruleset", "the kernel"))
+				}
+				unload(t, l, out)
+			}
+		}
+	})
+}
+
+// randomText is made of what loaders and shells give a meaning to, and of anything else.
+func randomText(random *rand.Rand) string {
+	words := []string{
+		`"`, `'`, `\`, "`", "$(id)", "$x", "${x}", "|", "&", ";", "\n", "\r", "\t", "\x00", "#", "{", "}", "*/", "@", "!", "-j ACCEPT", "-A INPUT", "COMMIT", "*filter",
+		"accept", "flush ruleset", "include ", "\u2018", "\u2019", "\u201c", "\u202e", "\u2028", "\u0085", "\ufeff", "%PATH%", "^", " ", "--", "/", "..", "e\u0301", "\xff",
+	}
+	var b strings.Builder
+	for range random.IntN(12) {
+		switch random.IntN(3) {
+		case 0:
+			b.WriteRune(rune(random.IntN(0x250)))
+		case 1:
+			b.WriteByte(byte(' ' + random.IntN(95)))
+		default:
+			b.WriteString(words[random.IntN(len(words))])
+		}
+	}
+	if random.IntN(8) == 0 {
+		return strings.Repeat(b.String(), 60)
+	}
+	return b.String()
 }
