@@ -441,7 +441,7 @@ func (j *job) checkImplied(allowed [2][]ruleset.Rule) {
 		return
 	}
 	if c.Packet.Direction == ruleset.Out && j.rs.Output.Default != ruleset.Drop {
-		help = "drop what leaves and no rule accepts, or let all of it leave: Windows has allow rules only here"
+		help = "write output = \"drop\" too, or leave it out: here Windows has allow rules only, and cannot drop a part of what leaves"
 	}
 	j.refuse(j.rs.Decider(c.Packet), help, "%s", c.Words("the ruleset", "Windows by itself"))
 }

@@ -138,7 +138,7 @@ func TestWindowsRefusals(t *testing.T) {
 			r.Effect.Verdict = ruleset.Drop
 			rs.Output = ruleset.Chain{Default: ruleset.Accept, Rules: []ruleset.Rule{r}}
 			return rs
-		}(), "the ruleset drops it", "drop what leaves and no rule accepts"},
+		}(), "the ruleset drops it", "cannot drop a part of what leaves"},
 		"no replies leave": {func() *ruleset.Ruleset {
 			rs := outboundHost()
 			rs.Output.Rules = rs.Output.Rules[1:]
