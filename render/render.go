@@ -25,8 +25,11 @@ type Backend struct {
 
 // A Form is one kind of file for a firewall. All forms of a firewall mean the same.
 type Form struct {
-	Name    string // as people type it
-	Title   string // in words
+	Name  string // as people type it
+	Title string // in words
+	// Names are the files it writes, as far as a ruleset needs them, without those that stand
+	// aside.
+	Names   []string
 	backend string
 	write   func(*job) ([]Output, error)
 }
@@ -34,17 +37,17 @@ type Form struct {
 // Backends are all firewalls we write for.
 var Backends = [...]Backend{
 	{"nftables", "nftables 0.9.8 and later", []Form{
-		{"script", "a script that loads itself and loses no packet", "nftables", writeNftables},
-		{"snippet", "a part of /etc/nftables.conf", "nftables", writeNftablesSnippet},
+		{"script", "a script that loads itself and loses no packet", []string{"portolan.nft"}, "nftables", writeNftables},
+		{"snippet", "a part of /etc/nftables.conf", []string{"portolan-snippet.nft"}, "nftables", writeNftablesSnippet},
 	}},
 	{"iptables", "iptables and ip6tables 1.8.7 and later", []Form{
-		{"restore", "files for iptables-restore and ip6tables-restore", "iptables", writeIptables},
-		{"script", "a shell script that loads them, goes back, checks and removes", "iptables", writeIptablesScript},
+		{"restore", "files for iptables-restore and ip6tables-restore", []string{"rules.v4", "rules.v6", "rules.ipset"}, "iptables", writeIptables},
+		{"script", "a shell script that loads them, goes back, checks and removes", []string{"portolan-iptables.sh"}, "iptables", writeIptablesScript},
 	}},
 	{"windows", "Windows Firewall, Windows PowerShell 5.1 and PowerShell 7", []Form{
-		{"powershell", "a PowerShell script on the NetSecurity cmdlets, and its tests for Pester", "windows", writeWindows},
-		{"netsh", "a batch file on netsh, for hosts without PowerShell", "windows", writeNetsh},
-		{"gpo", "a registry file with the rules of a Group Policy", "windows", writeGPO},
+		{"powershell", "a PowerShell script on the NetSecurity cmdlets, and its tests for Pester", []string{"portolan.ps1"}, "windows", writeWindows},
+		{"netsh", "a batch file on netsh, for hosts without PowerShell", []string{"portolan.cmd"}, "windows", writeNetsh},
+		{"gpo", "a registry file with the rules of a Group Policy", []string{"portolan.reg"}, "windows", writeGPO},
 	}},
 }
 

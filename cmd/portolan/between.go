@@ -291,7 +291,7 @@ func union(a, b []*ruleset.Rule) []*ruleset.Rule {
 
 // row is the line of one change.
 func (d *difference) row(e *entry) line {
-	before, now := d.old.who(e.Ports, e.before...), d.new.who(e.Ports, e.now...)
+	before, now := d.old.who(e.before...), d.new.who(e.now...)
 	var who []string
 	switch e.kind {
 	case "opened": // what one asks first stands first

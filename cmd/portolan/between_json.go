@@ -65,7 +65,7 @@ func (d *difference) json() differenceJSON {
 			Ports: rangesJSON(e.Ports), SourcePorts: rangesJSON(e.SourcePorts), Types: []int{},
 			Peers: peerItems(e.Peers), Interfaces: append([]string{}, e.Interfaces...), Except: []string{}, States: []string{},
 			Before: byJSON{e.A.Verdict().String(), e.A.Words()}, After: byJSON{e.B.Verdict().String(), e.B.Words()},
-			Example: e.Example.String(), Who: whoJSON{rowsOf(d.old, e.before, e.Ports), rowsOf(d.new, e.now, e.Ports)},
+			Example: e.Example.String(), Who: whoJSON{rowsOf(d.old, e.before), rowsOf(d.new, e.now)},
 		}
 		if e.Others {
 			c.Interfaces = append([]string{"*"}, c.Interfaces...)
@@ -104,10 +104,10 @@ func protocolsJSON(set ruleset.Bytes) string {
 	return strings.Join(names, ",")
 }
 
-func rowsOf(s *side, rules []*ruleset.Rule, ports port.Set) []whoRow {
+func rowsOf(s *side, rules []*ruleset.Rule) []whoRow {
 	out := []whoRow{}
 	for _, r := range rules {
-		out = append(out, s.row(r, ports))
+		out = append(out, s.row(r))
 	}
 	return out
 }

@@ -299,10 +299,9 @@ func (r *portAnswer) claims(inv *inventory.Inventory, q portQuestion, direction 
 // given to say. They all must decide alike.
 func (r *portAnswer) walk(policy *side, p ruleset.Packet, words string) error {
 	r.Packet = p.String()
-	ports := port.Of(port.Single(p.Port))
 	for _, rule := range policy.rules.Trace(p) {
 		r.Rules = append(r.Rules, ruleRow{
-			whoRow: policy.row(rule, ports), Effect: ruleset.Decision{rule.Effect}.Words(), who: policy.who(ports, rule),
+			whoRow: policy.row(rule), Effect: ruleset.Decision{rule.Effect}.Words(), who: policy.who(rule),
 		})
 	}
 	decision := policy.rules.Decide(p)
@@ -340,7 +339,7 @@ func (r *portAnswer) walk(policy *side, p ruleset.Packet, words string) error {
 		}
 		row.Verdict = theirs.Verdict().String()
 		if rule := found.back.Decider(p); rule != nil {
-			if places := linesOf(rule, ports); len(places) > 0 {
+			if places := rule.Origins; len(places) > 0 {
 				row.File, row.Line, row.Text = places[0].Name(), places[0].Position().Line, wholeLine(places[0])
 			}
 			if row.Text == "" {
@@ -400,7 +399,7 @@ func (r *portAnswer) audience(policy *side, q portQuestion, state ruleset.State,
 		}
 		row := openRow{
 			Direction: direction.String(), Verdict: verdict.String(), Words: words,
-			Peers: peerItems(peers), On: on, SourcePorts: rangesJSON(area.SourcePorts), Who: policy.row(area.Rule, q.ports()),
+			Peers: peerItems(peers), On: on, SourcePorts: rangesJSON(area.SourcePorts), Who: policy.row(area.Rule),
 		}
 		row.text = r.line(q, direction, &area, peerWords(peers, 6), row.On, policy)
 		if area.Rule == nil {
@@ -450,7 +449,7 @@ func (r *portAnswer) line(q portQuestion, direction ruleset.Direction, area *rul
 	if area.Rule == nil {
 		return words + ": by default"
 	}
-	words += ": " + policy.who(q.ports(), area.Rule)
+	words += ": " + policy.who(area.Rule)
 	if e := area.Rule.Effect; e.Limited() {
 		words += ", " + e.Bounds()
 	}

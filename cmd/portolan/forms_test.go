@@ -127,3 +127,20 @@ func TestSaveModes(t *testing.T) {
 		t.Errorf("got %q", talk.String())
 	}
 }
+
+// TestFormsNameTheirFiles: a folder is searched for the files that a form says it writes.
+func TestFormsNameTheirFiles(t *testing.T) {
+	for _, b := range render.Backends {
+		for _, f := range b.Forms {
+			out, refused, err := f.Files(opened(false), render.Header{Program: "portolan", Policy: "portolan.hcl"})
+			if err != nil || len(refused) > 0 {
+				t.Fatalf("%s %s: %v %v", b.Name, f.Name, refused, err)
+			}
+			for _, o := range out {
+				if slices.Contains(f.Names, o.Name) == o.Aside {
+					t.Errorf("%s %s writes %s, and says %q", b.Name, f.Name, o.Name, f.Names)
+				}
+			}
+		}
+	}
+}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,11 +132,16 @@ func folderFiles(dir, backend string) ([]*source.File, error) {
 		}
 		return nil, fmt.Errorf("%s: this folder has several firewalls: choose one with --to, or name its files", dir)
 	}
-	first := []string{"portolan.nft", "rules.v4", "rules.v6", "portolan.ps1"}
-	for _, files := range byBackend {
-		plain := slices.DeleteFunc(slices.Clone(files), func(f *source.File) bool { return !slices.Contains(first, filepath.Base(f.Name)) })
-		if len(plain) > 0 {
-			return plain, nil
+	for kind, files := range byBackend { // the one there is
+		b, err := render.Find(kind)
+		if err != nil {
+			return nil, err
+		}
+		first := slices.DeleteFunc(slices.Clone(files), func(f *source.File) bool {
+			return !slices.Contains(b.Forms[0].Names, filepath.Base(f.Name))
+		})
+		if len(first) > 0 {
+			return first, nil
 		}
 		return files, nil
 	}
@@ -229,10 +232,10 @@ func askerOf(r *ruleset.Rule) asker {
 	return out
 }
 
-// who says who asked for rules that decide about the given ports: of a policy as in "speech
+// who says who asked for rules: of a policy as in "speech
 // (portolan.hcl:5), sip and rtp of lumenvox-media-server (etc/media_server.conf:9, 24)", of
 // a text its lines and what their comments say. Of many it names the first few.
-func (s *side) who(ports port.Set, rules ...*ruleset.Rule) string {
+func (s *side) who(rules ...*ruleset.Rule) string {
 	var words []string
 	said := map[string]bool{}
 	say := func(key, text string) {
@@ -248,9 +251,8 @@ func (s *side) who(ports port.Set, rules ...*ruleset.Rule) string {
 			continue
 		}
 		if s.text {
-			for _, at := range linesOf(r, ports) {
-				comment := commentOf(at, r)
-				say(at.Name()+"\x00"+comment, strings.TrimSuffix(placeOf(at)+": "+comment, ": "))
+			for _, at := range r.Origins {
+				say(at.Name()+"\x00"+r.Comment, strings.TrimSuffix(placeOf(at)+": "+r.Comment, ": "))
 			}
 			continue
 		}
@@ -323,58 +325,6 @@ func (s *side) isDefault(r *ruleset.Rule) bool {
 	m := r.Match
 	family := m.Peers.IsAll() || m.Peers.Equal(addr.V4()) || m.Peers.Equal(addr.V6())
 	return family && m.Interfaces.IsAll() && m.States == ruleset.AllStates && m.Protos.IsAll() && m.Ports.IsAll() && m.SourcePorts.IsAll() && m.Types.IsAll()
-}
-
-// element is a line of a map of nftables: ports, and what happens to them.
-var element = regexp.MustCompile(`^([0-9]+(?:-[0-9]+)?) (?:comment "([^"]*)" )?: ([a-z0-9_ ]+),?$`)
-
-// linesOf are the lines of a text that say what r does to the given ports. The elements of
-// a map that do the same are one rule, whose place is the first of them; each of them has a
-// line.
-func linesOf(r *ruleset.Rule, ports port.Set) []source.Span {
-	if len(r.Origins) == 0 {
-		return nil
-	}
-	place := r.Origins[0]
-	if len(r.Origins) > 1 || !place.HasLine() {
-		return r.Origins
-	}
-	first := element.FindStringSubmatch(wholeLine(place))
-	if first == nil {
-		return r.Origins
-	}
-	var out []source.Span
-	start := place.Start
-	for n := place.Position().Line; ; n++ {
-		line := place.File.Line(n)
-		text := strings.TrimSpace(string(line))
-		m := element.FindStringSubmatch(text)
-		if m == nil {
-			break
-		}
-		if set, err := port.Parse(m[1]); err == nil && m[3] == first[3] && !set.Intersect(ports).IsEmpty() {
-			out = append(out, place.File.Span(start, start+len(text)))
-		}
-		next := bytes.IndexByte(place.File.Text[start:], '\n')
-		if next < 0 {
-			break
-		}
-		start += next + 1
-		rest := place.File.Text[start:]
-		start += len(rest) - len(bytes.TrimLeft(rest, " \t"))
-	}
-	if len(out) == 0 {
-		return r.Origins
-	}
-	return out
-}
-
-// commentOf is the comment of the element of a map at a place of r, or that of r.
-func commentOf(at source.Span, r *ruleset.Rule) string {
-	if m := element.FindStringSubmatch(wholeLine(at)); m != nil && m[2] != "" {
-		return m[2]
-	}
-	return r.Comment
 }
 
 // deciding is the rule of each side that makes the difference for p: the ones that decide

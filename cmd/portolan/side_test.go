@@ -70,26 +70,6 @@ func TestPortAndTypeWords(t *testing.T) {
 	}
 }
 
-// TestLinesOf: elements of a map that do the same are one rule, and each has a line.
-func TestLinesOf(t *testing.T) {
-	f := source.New("x.nft", []byte("\telements = {\n\t\t22 comment \"ssh\" : jump a,\n\t\t80 comment \"web\" : accept,\n\t\t443-444 : accept,\n\t}\n"))
-	at := strings.Index(string(f.Text), "80")
-	rule := &ruleset.Rule{Comment: "tcp_services", Origins: []source.Span{f.Span(at, at+len(`80 comment "web" : accept,`))}}
-	for in, want := range map[string]string{"80": "x.nft:3 web", "443": "x.nft:4 tcp_services", "0-65535": "x.nft:3 web,x.nft:4 tcp_services", "22": "x.nft:3 web"} {
-		ports, err := port.Parse(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, place := range linesOf(rule, ports) {
-			got = append(got, placeOf(place)+" "+commentOf(place, rule))
-		}
-		if strings.Join(got, ",") != want {
-			t.Errorf("%s: got %q, want %q", in, got, want)
-		}
-	}
-}
-
 // TestOurChains: of a saved table only what is ours is left, at its line, and a chain that
 // nothing leads into is said.
 func TestOurChains(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
@@ -185,13 +184,12 @@ func answerOf(policy, text *side) *answer {
 	if c == nil {
 		return out
 	}
-	ports := port.Of(port.Single(c.Packet.Port))
 	x, y := deciding(c.Packet, policy.rules, text.rules)
 	first, second := c.Sides()
 	out.Counterexample = &counterexample{
 		Packet:   c.Packet.String(),
-		ByPolicy: byASide{c.A.Verdict().String(), first, policy.row(x, ports)},
-		ByText:   byASide{c.B.Verdict().String(), second, text.row(y, ports)},
+		ByPolicy: byASide{c.A.Verdict().String(), first, policy.row(x)},
+		ByText:   byASide{c.B.Verdict().String(), second, text.row(y)},
 		words:    [2]string{policy.name + " " + first, text.name + " " + second},
 	}
 	if c.Tracking() {
@@ -199,11 +197,11 @@ func answerOf(policy, text *side) *answer {
 	}
 	out.Counterexample.words[0] += " by default"
 	if x != nil {
-		out.Counterexample.words[0] = fmt.Sprintf("%s %s: %s", policy.name, first, policy.who(ports, x))
+		out.Counterexample.words[0] = fmt.Sprintf("%s %s: %s", policy.name, first, policy.who(x))
 	}
 	out.Counterexample.words[1] += " by default"
 	if y != nil && len(y.Origins) > 0 {
-		place := linesOf(y, ports)[0]
+		place := y.Origins[0]
 		name, at := place.Name(), " ("+y.Comment+")"
 		if place.HasLine() {
 			at = fmt.Sprintf(" at line %d (%s)", place.Position().Line, wholeLine(place))
@@ -252,8 +250,8 @@ type placeRow struct {
 	Line int    `json:"line"` // 0 where there is no line
 }
 
-// row is a rule of s as far as it is about the given ports, or the default for nil.
-func (s *side) row(r *ruleset.Rule, ports port.Set) whoRow {
+// row is a rule of s, or the default for nil.
+func (s *side) row(r *ruleset.Rule) whoRow {
 	out := whoRow{Rule: "default", Origins: []placeRow{}}
 	if r == nil {
 		return out
@@ -261,8 +259,8 @@ func (s *side) row(r *ruleset.Rule, ports port.Set) whoRow {
 	out.Rule, out.Comment = r.Name, r.Comment
 	places := r.Origins
 	if s.text {
-		if places = linesOf(r, ports); len(places) > 0 {
-			out.Comment, out.Text = commentOf(places[0], r), wholeLine(places[0])
+		if len(places) > 0 {
+			out.Text = wholeLine(places[0])
 		}
 		if s.isDefault(r) {
 			out.Rule = "default"

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,6 +85,7 @@ type nftElement struct {
 	ports   port.Range
 	verdict ruleset.Verdict // unless jump is set
 	jump    string
+	comment string
 	line    line
 }
 
@@ -720,7 +722,7 @@ func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connection
 }
 
 // lookup adds what the map of r leads to. A port has one element, so the order of elements
-// has no meaning and those with the same target are one.
+// has no meaning, and those that jump to the same chain are one.
 func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	vmap := f.table.maps[r.vmap]
 	if vmap == nil {
@@ -729,32 +731,29 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	if !vmap.fresh {
 		return r.line.errorf("map %s may have older elements: it was not flushed", r.vmap)
 	}
-	type target struct {
-		verdict ruleset.Verdict
-		jump    string
-	}
-	ports := map[target][]port.Range{}
-	var order []nftElement // the first element of each target
+	ports := map[string][]port.Range{} // by chain
+	var order []nftElement             // the first element of each chain
 	if f.steps += len(vmap.elements); f.steps > maxSteps {
 		return r.line.errorf("maps are asked for more than %d elements", maxSteps)
 	}
 	for _, e := range vmap.elements {
-		t := target{e.verdict, e.jump}
-		if ports[t] == nil {
+		if e.jump == "" {
+			own := m
+			own.Ports = own.Ports.Intersect(port.Of(e.ports))
+			if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, e.line, cmp.Or(e.comment, r.vmap)); err != nil {
+				return err
+			}
+			continue
+		}
+		if ports[e.jump] == nil {
 			order = append(order, e)
 		}
-		ports[t] = append(ports[t], e.ports)
+		ports[e.jump] = append(ports[e.jump], e.ports)
 	}
 	for _, e := range order {
 		own := m
-		own.Ports = own.Ports.Intersect(port.Of(ports[target{e.verdict, e.jump}]...))
-		var err error
-		if e.jump != "" {
-			err = f.chain(own, e.jump, e.line, ruleset.Connections{}, depth+1)
-		} else {
-			err = f.add(&own, ruleset.Effect{Verdict: e.verdict}, e.line, r.vmap)
-		}
-		if err != nil {
+		own.Ports = own.Ports.Intersect(port.Of(ports[e.jump]...))
+		if err := f.chain(own, e.jump, e.line, ruleset.Connections{}, depth+1); err != nil {
 			return err
 		}
 	}

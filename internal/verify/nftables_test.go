@@ -92,6 +92,23 @@ func TestNftablesMeaning(t *testing.T) {
 	}
 }
 
+// TestNftablesElements: an element with a verdict is a rule with its own line and comment, or
+// with the name of its map.
+func TestNftablesElements(t *testing.T) {
+	text := strings.Replace(nftText, "80-90 comment \"b\" : accept,", "80-90 comment \"b\" : accept,\n\t\t\t443-444 : accept,", 1)
+	rs, err := ParseNftables(source.New("x.nft", []byte(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.Count(text[:strings.Index(text, "80-90")], "\n") + 1
+	for n, want := range map[uint16]string{80: fmt.Sprintf("x.nft:%d:4 b", line), 90: fmt.Sprintf("x.nft:%d:4 b", line), 443: fmt.Sprintf("x.nft:%d:4 tcp_services", line+1)} {
+		rule := rs.Decider(packet("11.1.1.1", port.TCP, n))
+		if got := rule.Origins[0].String() + " " + rule.Comment; got != want {
+			t.Errorf("port %d: %s, want %s", n, got, want)
+		}
+	}
+}
+
 // TestNftablesRefuses changes one place of a text that is read, so that the kernel would
 // do something else with it than the words seem to say.
 func TestNftablesRefuses(t *testing.T) {

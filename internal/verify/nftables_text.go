@@ -756,9 +756,11 @@ func (p *nftParser) mapElement(t nftToken) (nftElement, error) {
 		return e, err
 	}
 	if p.accept("comment") {
-		if s := p.next(); s.kind != 's' {
+		s := p.next()
+		if s.kind != 's' {
 			return e, p.unknown(s, "a comment in quotes must stand here")
 		}
+		e.comment = s.text
 	}
 	if err := p.expect(":"); err != nil {
 		return e, err
