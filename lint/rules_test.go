@@ -147,7 +147,7 @@ func lookAtPolicy(t *testing.T, cat *catalog.Catalog, inv *inventory.Inventory, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, found, err := backend.Files(rules, render.Header{Program: "portolan", Policy: "portolan.hcl"})
+		_, found, err := backend.Forms[0].Files(rules, render.Header{Program: "portolan", Policy: "portolan.hcl"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(one.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := one.Files(rs, testHeader); err != nil {
+				if _, _, err := one.Forms[0].Files(rs, testHeader); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -46,7 +46,7 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	rs := many(100)
 	for _, one := range Backends {
-		out, _, err := one.Files(rs, testHeader)
+		out, _, err := one.Forms[0].Files(rs, testHeader)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func first(b *testing.B, rs *ruleset.Ruleset) Output {
-	out, _, err := Backends[0].Files(rs, testHeader)
+	out, _, err := Backends[0].Forms[0].Files(rs, testHeader)
 	if err != nil {
 		b.Fatal(err)
 	}

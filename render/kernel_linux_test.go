@@ -56,7 +56,7 @@ func (l loader) load(t *testing.T, rs *ruleset.Ruleset) []Output {
 	}
 	out, ok := prove(t, b, rs)
 	if !ok {
-		_, findings, _ := b.Files(rs, testHeader)
+		_, findings, _ := b.Forms[0].Files(rs, testHeader)
 		t.Fatalf("%s refused the ruleset: %s", l.name, findings[0].Message)
 	}
 	if l.name == snippet.name {

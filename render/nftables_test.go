@@ -116,7 +116,7 @@ func TestNftablesRefuses(t *testing.T) {
 		if c.out {
 			rs.Output = ruleset.Chain{Default: ruleset.Drop, Rules: []ruleset.Rule{one, two}}
 		}
-		_, findings, err := Backends[0].Files(rs, testHeader)
+		_, findings, err := Backends[0].Forms[0].Files(rs, testHeader)
 		if err != nil {
 			t.Fatal(err)
 		}

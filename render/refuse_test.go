@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			for _, b := range Backends {
-				out, findings, err := b.Files(c.rs, testHeader)
+				out, findings, err := b.Forms[0].Files(c.rs, testHeader)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -76,11 +76,6 @@ func (b Backend) Form(name string) (Form, error) {
 	return Form{}, fmt.Errorf("%s has no form %q: use one of %s", b.Name, name, strings.Join(names, ", "))
 }
 
-// Files writes rs in the first form of b; see [Form.Files].
-func (b Backend) Files(rs *ruleset.Ruleset, h Header) ([]Output, diag.List, error) {
-	return b.Forms[0].Files(rs, h)
-}
-
 // Header is what the first lines of every output say besides the files.
 type Header struct {
 	Program string // name and version of the program, "portolan 0.1.0"

@@ -306,7 +306,7 @@ func TestReadBack(t *testing.T) {
 				continue
 			}
 			written[b.Name]++
-			again, _, err := b.Files(rs, testHeader)
+			again, _, err := b.Forms[0].Files(rs, testHeader)
 			again = slices.DeleteFunc(again, func(o Output) bool { return o.Aside })
 			if err != nil || !slices.EqualFunc(out, again, func(x, y Output) bool { return x.Name == y.Name && bytes.Equal(x.Data, y.Data) }) {
 				t.Fatalf("%s: not the same the second time: %v", b.Name, err)

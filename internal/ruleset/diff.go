@@ -77,38 +77,19 @@ func (d *differ) decide(side int, o outcome, p Packet) Decision {
 }
 
 func (d *differ) run(sides [2][]Rule) {
-	names, from := interfaceAtoms(sides[0], sides[1]), sourcePortAtoms(sides[0], sides[1])
-	for _, protos := range protoAtoms(sides[0], sides[1]) {
-		own := from
-		if kindOf(protos.one) != withPorts {
-			own = from[:1]
-		}
-		for _, state := range AllStates.Each() {
-			for i, name := range names {
-				for k, sourcePort := range own {
-					at := Packet{Direction: d.direction, Interface: name, State: state, Proto: protos.one, SourcePort: sourcePort}
-					for _, found := range d.areas(at) {
-						c := Change{Peers: found.peers, Ports: found.ports, Types: found.types, named: names[1:]}
-						c.Direction, c.States, c.Protos, c.SourcePorts = d.direction, state, protos.all, port.All()
-						if len(own) > 1 {
-							last := uint16(port.Max)
-							if k+1 < len(own) {
-								last = own[k+1] - 1
-							}
-							c.SourcePorts = port.Of(port.Range{First: sourcePort, Last: last})
-						}
-						if i == 0 { // the name that no rule has
-							c.Others = true
-						} else {
-							c.Interfaces = []string{name}
-						}
-						c.Example = at.cell(found.peers.Ranges()[0].First, found.column)
-						c.outcome = found.outcome
-						c.A, c.B = d.decide(0, c.outcome, c.Example), d.decide(1, c.outcome, c.Example)
-						d.changes = append(d.changes, c)
-					}
-				}
+	for s := range settings(d.direction, sides) {
+		for _, found := range d.areas(s.at) {
+			c := Change{
+				Direction: d.direction, Others: s.other, States: s.at.State, Protos: s.protos, SourcePorts: s.sourcePorts,
+				Peers: found.peers, Ports: found.ports, Types: found.types,
+				Example: s.at.cell(found.peers.Ranges()[0].First, found.column),
+				named:   s.named, outcome: found.outcome,
 			}
+			if !s.other {
+				c.Interfaces = []string{s.at.Interface}
+			}
+			c.A, c.B = d.decide(0, c.outcome, c.Example), d.decide(1, c.outcome, c.Example)
+			d.changes = append(d.changes, c)
 		}
 	}
 }

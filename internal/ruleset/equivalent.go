@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"encoding/binary"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -31,14 +32,17 @@ func Equivalent(a, b *Ruleset) *Counterexample { return Prove(a, b).Counterexamp
 // apart are painted with the effects of one rule after the other.
 func Prove(a, b *Ruleset) Proof {
 	var proof Proof
-	for at, p := range contexts(a, b) {
-		if c := p.compare(at); c != nil {
-			c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
-			proof.Counterexample = c
+	for _, d := range []Direction{In, Out} {
+		sides := [2][]Rule{a.Chain(d).Rules, b.Chain(d).Rules}
+		p := newPainter(sides, a.byDefault(d), b.byDefault(d))
+		for s := range settings(d, sides) {
+			if proof.Counterexample = p.compare(s.at); proof.Counterexample != nil {
+				break
+			}
 		}
 		proof.Cells += p.cells
-		p.cells = 0
-		if proof.Counterexample != nil {
+		if c := proof.Counterexample; c != nil {
+			c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
 			return proof
 		}
 	}
@@ -56,26 +60,42 @@ func Prove(a, b *Ruleset) Proof {
 // xor is what is in one of two sets.
 func xor(a, b port.Set) port.Set { return a.Minus(b).Union(b.Minus(a)) }
 
-// contexts are packets of all directions, protocols, states, interfaces and source ports that
-// a rule of one of the sides tells apart, without peer, port and type, each with a painter for
-// its direction.
-func contexts(a, b *Ruleset) func(func(Packet, *painter) bool) {
-	return func(yield func(Packet, *painter) bool) {
-		for _, direction := range []Direction{In, Out} {
-			sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
-			p := newPainter(sides, a.byDefault(direction), b.byDefault(direction))
-			names, from := interfaceAtoms(sides[0], sides[1]), sourcePortAtoms(sides[0], sides[1])
-			for _, protos := range protoAtoms(sides[0], sides[1]) {
-				proto, own := protos.one, from
-				if kindOf(proto) != withPorts {
-					own = from[:1]
-				}
-				for _, state := range AllStates.Each() {
-					for _, name := range names {
-						for _, sourcePort := range own {
-							if !yield(Packet{Direction: direction, Interface: name, State: state, Proto: proto, SourcePort: sourcePort}, p) {
-								return
+// A setting is one packet out of those that differ in peer, port and type alone, and the sets
+// that the packet stands for in the other fields.
+type setting struct {
+	at          Packet
+	protos      Bytes
+	sourcePorts port.Set
+	other       bool     // the interface stands for every name that no rule has
+	named       []string // the interfaces that a rule has, and Loopback
+}
+
+// settings are all packets of one direction, as far as a rule of one of the sides tells them
+// apart by anything but peer, port and type.
+func settings(d Direction, sides [2][]Rule) iter.Seq[setting] {
+	return func(yield func(setting) bool) {
+		names, from := interfaceAtoms(sides[0], sides[1]), sourcePortAtoms(sides[0], sides[1])
+		for _, protos := range protoAtoms(sides[0], sides[1]) {
+			own := from
+			if kindOf(protos.one) != withPorts {
+				own = from[:1]
+			}
+			for _, state := range AllStates.Each() {
+				for i, name := range names {
+					for k, first := range own {
+						s := setting{
+							at:     Packet{Direction: d, Interface: name, State: state, Proto: protos.one, SourcePort: first},
+							protos: protos.all, sourcePorts: port.All(), other: i == 0, named: names[1:],
+						}
+						if len(own) > 1 {
+							last := uint16(port.Max)
+							if k+1 < len(own) {
+								last = own[k+1] - 1
 							}
+							s.sourcePorts = port.Of(port.Range{First: first, Last: last})
+						}
+						if !yield(s) {
+							return
 						}
 					}
 				}
