@@ -96,7 +96,7 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 		}
 	case len(args) == 0:
 		return usage("name the file to verify, or --live")
-	case to != "" && to != "iptables" && len(args) > 1:
+	case len(args) > 1 && oneText(to):
 		return usage("%s is one text, and %d files are named", to, len(args))
 	}
 	for _, name := range args {
@@ -135,6 +135,12 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 		err = &exitError{code: exitFindings}
 	}
 	return err
+}
+
+// oneText reports whether a firewall of that name comes in one file.
+func oneText(name string) bool {
+	b, err := render.Find(name)
+	return err == nil && len(b.Forms[0].Names) == 1
 }
 
 // An answer is the outcome of a comparison with the policy, as JSON writes it. Fields are
