@@ -20,6 +20,7 @@ import (
 const imports = `
 floor 0: values
 internal/addr
+internal/netlink
 internal/parallel
 internal/port
 internal/source
@@ -37,6 +38,7 @@ internal/conf:       diag source
 internal/report:     diag source
 internal/edit:       diag source
 internal/solve:      port
+internal/nft:        addr port ruleset
 
 floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
@@ -53,8 +55,9 @@ internal/draft:      host inventory policy port report source
 internal/ignore:     diag hclfile inventory policy source
 
 floor 6: firewalls
-render:              addr diag port ruleset templates
+render:              addr diag nft port ruleset templates
 internal/verify:     addr port ruleset source
+internal/apply:      netlink nft ruleset
 
 floor 7: the front door
 cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 )
@@ -43,7 +44,7 @@ type rest struct {
 // the same rules of the policy for the same services, so that its counters are about one
 // service. It becomes a chain, which all ports with the same audience share.
 type audience struct {
-	chain *nftChain
+	chain *nft.Chain
 	proto port.Proto      // of the source ports that are asked, if any are
 	asks  []*ruleset.Rule // the first rule that leaves each rest
 }
@@ -57,7 +58,7 @@ type portRule struct {
 }
 
 // dispatch are the lines of consecutive rules about ports: one map for each protocol.
-func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
+func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
 	var asked []portRule
 	for i := range rules {
 		r := &rules[i]
@@ -78,14 +79,14 @@ func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 		asked = append(asked, portRule{r, n.rest(left), decides})
 	}
 	var made []*audience
-	var out []nftRule
+	var out []nft.Rule
 	for _, proto := range port.Protos {
 		elements, fresh := n.elements(proto, asked)
 		made = append(made, fresh...)
 		if len(elements) > 0 {
 			name := n.names.take(proto.String()+[...]string{ruleset.In: "_services", ruleset.Out: "_destinations"}[n.direction], "_")
-			n.file.Maps = append(n.file.Maps, newNftMap(name, elements))
-			out = append(out, nftRule{Proto: uint8(proto), Map: name})
+			n.table.Maps = append(n.table.Maps, &nft.Map{Name: name, Elements: elements})
+			out = append(out, nft.Rule{Proto: uint8(proto), Map: name})
 		}
 	}
 	asks := map[*ruleset.Rule]int{}
@@ -108,7 +109,7 @@ func (n *nft) dispatch(rules []ruleset.Rule) []nftRule {
 			}
 			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r, asks[r] > 1, comment)...)
 		}
-		n.file.Chains = append(n.file.Chains, a.chain)
+		n.table.Chains = append(n.table.Chains, a.chain)
 	}
 	return out
 }
@@ -120,7 +121,7 @@ func plainEnd(e ruleset.Effect) bool {
 // elements are the map of one protocol, and the audiences that are new in it. The bounds
 // of all ranges cut the ports into runs that no rule tells apart; each run gets the rules
 // that speak of it, in their order, up to the first that takes everything.
-func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*audience) {
+func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, []*audience) {
 	ranges := make([][]port.Range, len(rules)) // by rule; none for another protocol
 	var starts []int
 	for i, r := range rules {
@@ -144,7 +145,7 @@ func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*aud
 			}
 		}
 	}
-	var out []nftElement
+	var out []nft.Element
 	var fresh []*audience
 	for k, cover := range covers {
 		switch {
@@ -159,7 +160,7 @@ func (n *nft) elements(proto port.Proto, rules []portRule) ([]nftElement, []*aud
 		if isNew {
 			fresh = append(fresh, a)
 		}
-		out = append(out, nftElement{port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, a.chain.Name, claims(speakers)})
+		out = append(out, nft.Element{Ports: port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, Jump: a.chain.Name, Comment: claims(speakers)})
 	}
 	return out, fresh
 }
@@ -181,7 +182,7 @@ func speakers(cover []portRule) []*ruleset.Rule {
 }
 
 // rest are the numbers of a rest in TCP and in UDP. Only source ports tell the two apart.
-func (n *nft) rest(left rest) [2]int {
+func (n *nftMaker) rest(left rest) [2]int {
 	if left.from == "" {
 		number := n.number(left)
 		return [2]int{number, number}
@@ -195,7 +196,7 @@ func (n *nft) rest(left rest) [2]int {
 }
 
 // number is the number of a rest; equal rests have the same.
-func (n *nft) number(left rest) int {
+func (n *nftMaker) number(left rest) int {
 	number, ok := n.numbers[left]
 	if !ok {
 		number = len(n.rests)
@@ -208,7 +209,7 @@ func (n *nft) number(left rest) int {
 // audience is the audience of the given rules, and whether nobody has had it before. It is
 // called after one of them. Rules about source ports do not share one with those of the
 // other protocol.
-func (n *nft) audience(proto port.Proto, cover []portRule, after *ruleset.Rule) (*audience, bool) {
+func (n *nftMaker) audience(proto port.Proto, cover []portRule, after *ruleset.Rule) (*audience, bool) {
 	var numbers []int
 	var asks []*ruleset.Rule
 	var who strings.Builder
@@ -235,7 +236,7 @@ func (n *nft) audience(proto port.Proto, cover []portRule, after *ruleset.Rule) 
 	if after.Service != "" {
 		name += slug(after.Service, 40) + "_"
 	}
-	a := &audience{&nftChain{Name: n.names.take(name+hex.EncodeToString(content.Sum(nil)[:4]), "_")}, proto, asks}
+	a := &audience{&nft.Chain{Name: n.names.take(name+hex.EncodeToString(content.Sum(nil)[:4]), "_")}, proto, asks}
 	n.audiences[key] = a
 	return a, true
 }

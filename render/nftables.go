@@ -6,7 +6,8 @@ import (
 	"sync"
 	"text/template"
 
-	"portolan/internal/addr"
+	"portolan/internal/diag"
+	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 )
@@ -53,115 +54,21 @@ type nftFile struct {
 	head
 	// Snippet says that the table is defined in one piece, after the older one was deleted.
 	Snippet bool
-	Sets    []*nftPeers
-	Meters  []nftMeter
-	Limits  []nftLimit
-	Maps    []*nftMap
-	Chains  []*nftChain
-	Bases   []*nftBase
+	*nft.Table
 	// Forgets says that loading the text forgets how many connections are open.
 	Forgets bool
 }
 
-// nftPeers is a named set of addresses of one family.
-type nftPeers struct {
-	Name     string
-	Family   int
-	Elements []addr.Range
-}
-
-// nftMeter is a set that counts each source of one family by itself: packets, or open
-// connections when Connections is set. Timeout is how many seconds an idle source is
-// remembered: long enough to have all of its burst again, so forgetting it changes
-// nothing. A source without connections is forgotten by the kernel.
-type nftMeter struct {
-	Name        string
-	Family      int
-	Rate        ruleset.Rate
-	Burst       int
-	Timeout     int
-	Connections int
-}
-
-// nftLimit is a count that several lines share.
-type nftLimit struct {
-	Name  string
-	Rate  ruleset.Rate
-	Burst int
-}
-
-// nftMap leads from a port to what happens to it.
-type nftMap struct {
-	Name     string
-	Elements []nftElement
-	Width    int // of the longest ports
-}
-
-func newNftMap(name string, elements []nftElement) *nftMap {
-	m := &nftMap{Name: name, Elements: elements}
-	for _, e := range elements {
-		m.Width = max(m.Width, len(e.Ports.String()))
-	}
-	return m
-}
-
-type nftElement struct {
-	Ports   port.Range
-	Jump    string
-	Comment string
-}
-
-type nftChain struct {
-	Name  string
-	Rules []nftRule
-}
-
-// nftBase is a chain that the kernel itself asks. Without rules, it is to be deleted.
-type nftBase struct {
-	Name     string
-	Title    string // in words
-	Hook     string
-	Priority string
-	Policy   ruleset.Verdict
-	Rules    []nftRule
-}
-
-// nftRule is one line. Fields that are not set are not printed.
-type nftRule struct {
-	Map string // looks up the port of Proto; nothing else is set then
-
-	Out         bool // about what leaves, so of its interface and destination
-	Interfaces  []string
-	Proto       uint8 // of Ports, SourcePorts and Map
-	SourcePorts []port.Range
-	Ports       []port.Range
-	Protos      []uint8
-	States      ruleset.States
-	Family      int
-	Peer        *addr.Range // one range, or
-	Set         string      // the name of a set
-	Types       []uint8
-	Count       int       // of connections, all together
-	Connections *nftMeter // of connections, for each source
-	Meter       *nftMeter
-	Limit       *nftLimit
-	Log         *ruleset.Log
-	Notrack     bool
-	Verdict     ruleset.Verdict
-	Jump        string
-	Comment     string
-}
-
-// nft is a file in the making.
-type nft struct {
-	file   nftFile
+// nftMaker is a table in the making.
+type nftMaker struct {
+	table  nft.Table
 	names  names
 	sets   map[string]string // from the ranges of a set of addresses to its name
-	limits map[ruleset.Limit]*nftLimit
-	meters map[ruleset.Limit][2]*nftMeter       // IPv4, IPv6
-	counts map[ruleset.Connections][2]*nftMeter // the same
-	shared map[string]ruleset.Effect            // chains that count connections, by name
-	logs   map[*ruleset.Rule]string             // chains that log, by their rule
+	limits map[ruleset.Limit]*nft.Limit
+	meters map[ruleset.Limit][2]*nft.Meter       // IPv4, IPv6
+	counts map[ruleset.Connections][2]*nft.Meter // the same
+	shared map[string]ruleset.Effect             // chains that count connections, by name
+	logs   map[*ruleset.Rule]string              // chains that log, by their rule
 
 	direction ruleset.Direction    // of the chain in the making
 	rests     []rest               // as they are met
@@ -169,18 +76,30 @@ type nft struct {
 	audiences map[string]*audience // by the numbers of its rests and the names of its rules
 }
 
+// Nftables is the table of nftables that means rs, for whoever puts it into the kernel
+// without a text. Its comments are printable ASCII of at most 128 bytes and the names in it
+// are plain. As with Files, a rule that nftables cannot say is a finding, and then there is
+// no table.
+func Nftables(rs *ruleset.Ruleset) (*nft.Table, diag.List) {
+	j := &job{backend: "nftables", rs: rs}
+	j.check()
+	t := nftTable(j)
+	if len(j.findings) > 0 {
+		return nil, j.findings
+	}
+	return t, nil
+}
+
 // writeNftables writes a script that replaces what is in force.
 func writeNftables(j *job) ([]Output, error) {
-	n := makeNft(j)
-	return n.output("portolan.nft")
+	return writeNftText(&nftFile{head: j.head, Table: nftTable(j)}, "portolan.nft")
 }
 
 // writeNftablesSnippet writes a part of a larger configuration.
 func writeNftablesSnippet(j *job) ([]Output, error) {
-	n := makeNft(j)
-	n.file.Snippet = true
-	var used []*nftBase
-	for _, b := range n.file.Bases {
+	f := &nftFile{head: j.head, Table: nftTable(j), Snippet: true}
+	var used []*nft.Base
+	for _, b := range f.Bases {
 		if b.Name == "output" && j.rs.Output.Default == ruleset.Drop {
 			b.Policy = ruleset.Drop
 		}
@@ -188,49 +107,60 @@ func writeNftablesSnippet(j *job) ([]Output, error) {
 			used = append(used, b)
 		}
 	}
-	n.file.Bases = used
-	return n.output("portolan-snippet.nft")
+	f.Bases = used
+	return writeNftText(f, "portolan-snippet.nft")
 }
 
-// output fills the template. Its sections stand apart by one blank line each, whichever of
+// writeNftText fills the template. Its sections stand apart by one blank line each, whichever of
 // them there are.
-func (n *nft) output(name string) ([]Output, error) {
-	data, err := execute(nftTemplate(), &n.file)
+func writeNftText(f *nftFile, name string) ([]Output, error) {
+	for _, r := range f.Rules() {
+		f.Forgets = f.Forgets || r.Count > 0
+	}
+	data, err := execute(nftTemplate(), f)
 	for old := -1; old != len(data); {
 		old = len(data)
 		data = bytes.ReplaceAll(data, []byte("\n\n\n"), []byte("\n\n"))
 	}
 	data = bytes.ReplaceAll(data, []byte(" {\n\n\t#"), []byte(" {\n\t#"))
-	return []Output{{Name: name, Data: data, Program: !n.file.Snippet}}, err
+	return []Output{{Name: name, Data: data, Program: !f.Snippet}}, err
 }
 
-func makeNft(j *job) *nft {
+// nftTable makes the table of a job.
+func nftTable(j *job) *nft.Table {
 	j.checkNftables()
-	n := &nft{
-		file:  nftFile{head: j.head},
+	n := &nftMaker{
 		names: names{"input": true, "output": true, "raw_prerouting": true, "raw_output": true},
 		sets:  map[string]string{}, numbers: map[rest]int{}, audiences: map[string]*audience{},
-		limits: map[ruleset.Limit]*nftLimit{}, meters: map[ruleset.Limit][2]*nftMeter{},
-		counts: map[ruleset.Connections][2]*nftMeter{}, shared: map[string]ruleset.Effect{}, logs: map[*ruleset.Rule]string{},
+		limits: map[ruleset.Limit]*nft.Limit{}, meters: map[ruleset.Limit][2]*nft.Meter{},
+		counts: map[ruleset.Connections][2]*nft.Meter{}, shared: map[string]ruleset.Effect{}, logs: map[*ruleset.Rule]string{},
 	}
-	arriving := &nftBase{Name: "raw_prerouting", Title: "What arrives, before connection tracking.", Hook: "prerouting", Priority: "raw", Policy: ruleset.Accept}
-	leaving := &nftBase{Name: "raw_output", Title: "What leaves, before connection tracking.", Hook: "output", Priority: "raw", Policy: ruleset.Accept}
+	arriving := &nft.Base{Name: "raw_prerouting", Title: "What arrives, before connection tracking.", Hook: "prerouting", Priority: nft.Raw, Policy: ruleset.Accept}
+	leaving := &nft.Base{Name: "raw_output", Title: "What leaves, before connection tracking.", Hook: "output", Priority: nft.Raw, Policy: ruleset.Accept}
 	for _, r := range j.rs.Untracked.Ranges() {
-		line := nftRule{Proto: uint8(port.UDP), Notrack: true, Comment: "no connection tracking"}
+		line := nft.Rule{Proto: uint8(port.UDP), Notrack: true, Comment: "no connection tracking"}
 		line.Ports = []port.Range{r}
 		arriving.Rules = append(arriving.Rules, line)
 		line.Ports, line.SourcePorts = nil, line.Ports
 		leaving.Rules = append(leaving.Rules, line)
 	}
-	input := &nftBase{Name: "input", Title: "What arrives.", Hook: "input", Priority: "filter - 10", Policy: j.rs.Input.Default}
+	input := &nft.Base{Name: "input", Title: "What arrives.", Hook: "input", Priority: nft.Filter, Policy: j.rs.Input.Default}
 	input.Rules = n.chain(ruleset.In, j.rs)
 	// Policy: see above. The snippet deletes the whole table, so there the chain can say what it is.
-	output := &nftBase{Name: "output", Title: "What leaves.", Hook: "output", Priority: "filter - 10", Policy: ruleset.Accept}
+	output := &nft.Base{Name: "output", Title: "What leaves.", Hook: "output", Priority: nft.Filter, Policy: ruleset.Accept}
 	if j.rs.FiltersOutput() {
 		output.Rules = n.chain(ruleset.Out, j.rs)
 	}
-	n.file.Bases = []*nftBase{arriving, leaving, input, output}
-	return n
+	n.table.Bases = []*nft.Base{arriving, leaving, input, output}
+	for _, r := range n.table.Rules() {
+		r.Comment = nftPlain(r.Comment)
+	}
+	for _, m := range n.table.Maps {
+		for i := range m.Elements {
+			m.Elements[i].Comment = nftPlain(m.Elements[i].Comment)
+		}
+	}
+	return &n.table
 }
 
 // checkNftables refuses what nftables in particular cannot say.
@@ -256,10 +186,10 @@ func (j *job) checkNftables() {
 }
 
 // chain are the lines of a base chain that say the rules of one direction and its default.
-func (n *nft) chain(d ruleset.Direction, rs *ruleset.Ruleset) []nftRule {
+func (n *nftMaker) chain(d ruleset.Direction, rs *ruleset.Ruleset) []nft.Rule {
 	n.direction = d
 	rules, byDefault := rs.Chain(d).Rules, rs.Chain(d).Default
-	var out []nftRule
+	var out []nft.Rule
 	tracked := firstOfState(rules)
 	for i := 0; i < len(rules); {
 		end, ranges := i, 0
@@ -283,9 +213,9 @@ func (n *nft) chain(d ruleset.Direction, rs *ruleset.Ruleset) []nftRule {
 	}
 	// The policy of the chain would do; a rule has a counter, and stays right while
 	// the chain itself is being made and when the policy is another.
-	last := nftRule{Verdict: ruleset.Accept, Comment: "default: leave to others what no rule decides"}
+	last := nft.Rule{Verdict: ruleset.Accept, Comment: "default: leave to others what no rule decides"}
 	if byDefault == ruleset.Drop {
-		last = nftRule{Verdict: ruleset.Drop, Comment: "default: drop what no rule allows"}
+		last = nft.Rule{Verdict: ruleset.Drop, Comment: "default: drop what no rule allows"}
 	}
 	return append(out, last)
 }
@@ -303,11 +233,11 @@ func firstOfState(rules []ruleset.Rule) int {
 
 // lines are the ordinary rules that say r. Each range of ports is compared by itself: a
 // set without a name would be searched like one with a name.
-func (n *nft) lines(r *ruleset.Rule) []nftRule {
+func (n *nftMaker) lines(r *ruleset.Rule) []nft.Rule {
 	if impossible(r.Match) {
 		return nil
 	}
-	var out []nftRule
+	var out []nft.Rule
 	for _, p := range nftProtocols(r.Match) {
 		for _, line := range n.peers(r.Name, r.Match, perSource(r.Effect) || p.types != nil) {
 			line.Protos, line.Proto, line.Types, line.SourcePorts = p.protos, p.proto, p.types, p.sourcePorts
@@ -364,10 +294,10 @@ func perSource(e ruleset.Effect) bool {
 }
 
 // peers are unfinished lines for all of m but its protocols.
-func (n *nft) peers(name string, m ruleset.Match, split bool) []nftRule {
-	var out []nftRule
+func (n *nftMaker) peers(name string, m ruleset.Match, split bool) []nft.Rule {
+	var out []nft.Rule
 	for _, f := range families(m.Peers, split) {
-		line := nftRule{Out: n.direction == ruleset.Out, Interfaces: m.Interfaces.Names(), Family: f.family}
+		line := nft.Rule{Out: n.direction == ruleset.Out, Interfaces: m.Interfaces.Names(), Family: f.family}
 		if m.States&ruleset.AllStates != ruleset.AllStates {
 			line.States = m.States
 		}
@@ -385,21 +315,21 @@ func (n *nft) peers(name string, m ruleset.Match, split bool) []nftRule {
 
 // set is the name of the set with the addresses of f. Sets of one direction with the same
 // content are one.
-func (n *nft) set(rule string, f familyPart) string {
+func (n *nftMaker) set(rule string, f familyPart) string {
 	prefix := [...]string{ruleset.In: "src_", ruleset.Out: "dst_"}[n.direction]
 	key := prefix + rangesKey(f.sources)
 	name, ok := n.sets[key]
 	if !ok {
 		name = n.names.take(prefix+slug(rule, 40)+map[int]string{4: "_v4", 6: "_v6"}[f.family], "_")
 		n.sets[key] = name
-		n.file.Sets = append(n.file.Sets, &nftPeers{name, f.family, f.sources})
+		n.table.Sets = append(n.table.Sets, &nft.Set{Name: name, Family: f.family, Elements: f.sources})
 	}
 	return name
 }
 
 // finish gives unfinished lines the effect of their rule. There are others of the same rule
 // when it is shared.
-func (n *nft) finish(lines []nftRule, r *ruleset.Rule, shared bool, comment string) []nftRule {
+func (n *nftMaker) finish(lines []nft.Rule, r *ruleset.Rule, shared bool, comment string) []nft.Rule {
 	e, jump := r.Effect, ""
 	switch {
 	case len(lines) == 0:
@@ -408,7 +338,7 @@ func (n *nft) finish(lines []nftRule, r *ruleset.Rule, shared bool, comment stri
 		if jump = n.logs[r]; jump == "" {
 			jump = n.names.take("log_"+slug(r.Name, 40), "_")
 			n.logs[r] = jump
-			n.file.Chains = append(n.file.Chains, &nftChain{jump, []nftRule{{Log: &e.Log, Comment: comment}}})
+			n.table.Chains = append(n.table.Chains, &nft.Chain{Name: jump, Rules: []nft.Rule{{Log: &e.Log, Comment: comment}}})
 		}
 	case e.Connections != ruleset.Connections{} && !e.Connections.PerSource:
 		jump = n.together(e)
@@ -433,7 +363,7 @@ func (n *nft) finish(lines []nftRule, r *ruleset.Rule, shared bool, comment stri
 }
 
 // limited gives a line its limit.
-func (n *nft) limited(line *nftRule, l ruleset.Limit) {
+func (n *nftMaker) limited(line *nft.Rule, l ruleset.Limit) {
 	if l.PerSource {
 		line.Meter = n.meter(l, line.Family)
 	} else if l != (ruleset.Limit{}) {
@@ -443,26 +373,25 @@ func (n *nft) limited(line *nftRule, l ruleset.Limit) {
 
 // together is the chain that counts the connections of e, whatever their source. All rules
 // that share the count lead to it. The limit of e stands behind the count.
-func (n *nft) together(e ruleset.Effect) string {
+func (n *nftMaker) together(e ruleset.Effect) string {
 	name := "connections_" + connectionsName(e.Connections)
 	if _, ok := n.shared[name]; ok {
 		return name
 	}
 	n.shared[name] = e
-	n.file.Forgets = true
-	line := nftRule{Count: e.Connections.Count, Comment: "connections " + e.Connections.Name}
+	line := nft.Rule{Count: e.Connections.Count, Comment: "connections " + e.Connections.Name}
 	if e.Limit.PerSource {
-		limits := &nftChain{Name: name + "_limit"}
+		limits := &nft.Chain{Name: name + "_limit"}
 		for _, family := range []int{4, 6} {
-			limits.Rules = append(limits.Rules, nftRule{Meter: n.meter(e.Limit, family), Verdict: ruleset.Accept, Comment: "limit " + e.Limit.Name})
+			limits.Rules = append(limits.Rules, nft.Rule{Meter: n.meter(e.Limit, family), Verdict: ruleset.Accept, Comment: "limit " + e.Limit.Name})
 		}
-		n.file.Chains = append(n.file.Chains, limits)
+		n.table.Chains = append(n.table.Chains, limits)
 		line.Jump = limits.Name
 	} else {
 		line.Verdict = ruleset.Accept
 		n.limited(&line, e.Limit)
 	}
-	n.file.Chains = append(n.file.Chains, &nftChain{name, []nftRule{line}})
+	n.table.Chains = append(n.table.Chains, &nft.Chain{Name: name, Rules: []nft.Rule{line}})
 	return name
 }
 
@@ -470,36 +399,36 @@ func (n *nft) together(e ruleset.Effect) string {
 // because an object that is there already stays as it is.
 func connectionsName(c ruleset.Connections) string { return c.Name + "_" + strconv.Itoa(c.Count) }
 
-func (n *nft) count(c ruleset.Connections, family int) *nftMeter {
+func (n *nftMaker) count(c ruleset.Connections, family int) *nft.Meter {
 	pair := n.counts[c]
 	i := map[int]int{4: 0, 6: 1}[family]
 	if pair[i] == nil {
-		pair[i] = &nftMeter{Name: "connections_" + connectionsName(c) + [...]string{"_v4", "_v6"}[i], Family: family, Connections: c.Count}
+		pair[i] = &nft.Meter{Name: "connections_" + connectionsName(c) + [...]string{"_v4", "_v6"}[i], Family: family, Connections: c.Count}
 		n.counts[c] = pair
-		n.file.Meters = append(n.file.Meters, *pair[i])
+		n.table.Meters = append(n.table.Meters, *pair[i])
 	}
 	return pair[i]
 }
 
-func (n *nft) limit(l ruleset.Limit) *nftLimit {
+func (n *nftMaker) limit(l ruleset.Limit) *nft.Limit {
 	if n.limits[l] == nil {
-		made := nftLimit{"limit_" + limitName(l, "_"), l.Rate, l.Burst}
+		made := nft.Limit{Name: "limit_" + limitName(l, "_"), Rate: l.Rate, Burst: l.Burst}
 		n.limits[l] = &made
-		n.file.Limits = append(n.file.Limits, made)
+		n.table.Limits = append(n.table.Limits, made)
 	}
 	return n.limits[l]
 }
 
-func (n *nft) meter(l ruleset.Limit, family int) *nftMeter {
+func (n *nftMaker) meter(l ruleset.Limit, family int) *nft.Meter {
 	pair := n.meters[l]
 	i := map[int]int{4: 0, 6: 1}[family]
 	if pair[i] == nil {
-		pair[i] = &nftMeter{
+		pair[i] = &nft.Meter{
 			Name: "limit_" + limitName(l, "_") + [...]string{"_v4", "_v6"}[i], Family: family,
 			Rate: l.Rate, Burst: l.Burst, Timeout: max(refill(l.Rate, l.Burst), periodSeconds(l.Rate.Period)),
 		}
 		n.meters[l] = pair
-		n.file.Meters = append(n.file.Meters, *pair[i])
+		n.table.Meters = append(n.table.Meters, *pair[i])
 	}
 	return pair[i]
 }

@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"portolan/internal/addr"
+	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/templates"
@@ -127,12 +128,18 @@ func quoting(own template.FuncMap) template.FuncMap {
 
 // nftQuoting are the functions of nftables.tmpl; nft(8) is the grammar.
 var nftQuoting = quoting(template.FuncMap{
-	"comment":   nftComment,
-	"prefix":    nftPrefix,
-	"verdict":   quoteVerdict,
-	"rate":      func(r ruleset.Rate) string { return r.String() },
-	"seconds":   nftSeconds,
-	"portrange": func(e nftElement, m *nftMap) string { return nftPadded(e.Ports.String(), m.Width) },
+	"comment": nftComment,
+	"prefix":  nftPrefix,
+	"verdict": quoteVerdict,
+	"rate":    func(r ruleset.Rate) string { return r.String() },
+	"seconds": nftSeconds,
+	"width": func(m *nft.Map) (n int) {
+		for _, e := range m.Elements {
+			n = max(n, len(e.Ports.String()))
+		}
+		return n
+	},
+	"portrange": func(e nft.Element, width int) string { return nftPadded(e.Ports.String(), width) },
 	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
 	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
 	"addresses": quoteRange,
@@ -196,9 +203,10 @@ func nftSet(list string, n int) string {
 
 // nftComment quotes a comment. nft's strings have no escape, so '"' becomes "'", and
 // more than 128 bytes are an error there (NFTNL_UDATA_COMMENT_MAXLEN).
-func nftComment(s string) string {
-	return `"` + printable(strings.ReplaceAll(s, `"`, "'"), "", 128) + `"`
-}
+func nftComment(s string) string { return `"` + nftPlain(s) + `"` }
+
+// nftPlain is what a comment can say.
+func nftPlain(s string) string { return printable(strings.ReplaceAll(s, `"`, "'"), "", 128) }
 
 // nftPrefix quotes a log prefix. nft expands $name in it and has no escape.
 func nftPrefix(s string) (string, error) {
@@ -209,12 +217,12 @@ func nftPrefix(s string) (string, error) {
 }
 
 // nftHook writes where in the kernel a base chain stands.
-func nftHook(hook, priority string) (string, error) {
-	if priority != "raw" && priority != "filter - 10" {
+func nftHook(hook string, priority nft.Priority) (string, error) {
+	if priority != nft.Raw && priority != nft.Filter {
 		return "", fmt.Errorf("%q is not a priority of ours", priority)
 	}
 	name, err := quoteName(hook)
-	return "type filter hook " + name + " priority " + priority, err
+	return "type filter hook " + name + " priority " + string(priority), err
 }
 
 // nftPadded is the text and as many blanks as make it as long as the longest of its column.

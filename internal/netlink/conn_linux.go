@@ -1,0 +1,253 @@
+package netlink
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrChanging says that the tables changed as often as they were read.
+var ErrChanging = errors.New("the tables of the kernel do not stand still for long enough to be read")
+
+// ErrNone says that the kernel has no nftables.
+var ErrNone = errors.New("the kernel has no nf_tables, or its module cannot be loaded")
+
+// attempts bounds how often something is read that changes meanwhile, and pause is how long is
+// waited before the next time.
+const (
+	attempts = 50
+	pause    = 2 * time.Millisecond
+)
+
+// answerSize is how much the kernel can answer at a time. It walks a set anew for each
+// piece, so small pieces make large sets slow.
+const answerSize = 1 << 18
+
+// inet is NFPROTO_INET.
+const inet = 1
+
+// A Conn asks the kernel of one network namespace.
+type Conn struct {
+	socket int
+	seq    uint32
+	buffer []byte
+}
+
+// Open makes a connection to the kernel of the namespace of the calling thread. An error
+// wraps ErrNone where there is no nftables, and os.ErrPermission for who is not root there.
+func Open() (*Conn, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		if errors.Is(err, unix.EPROTONOSUPPORT) {
+			err = ErrNone
+		}
+		return nil, fmt.Errorf("asking the kernel for its tables: %w", err)
+	}
+	c := &Conn{socket: socket, buffer: make([]byte, answerSize)}
+	err = unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30})
+	if err == nil {
+		err = unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("asking the kernel for its tables: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// Close ends the connection.
+func (c *Conn) Close() error { return unix.Close(c.socket) }
+
+// attr appends a text attribute.
+func attr(b []byte, kind uint16, text string) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(text)+1))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(append(b, text...), 0)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// A message is one answer.
+type message struct {
+	kind   uint8
+	family byte
+	attrs  []byte
+}
+
+// errTorn says that what was read changed meanwhile.
+var errTorn = errors.New("torn")
+
+// ask sends a question and hands out the answers. What is handed out is not used again. An
+// answer to a dump that changed meanwhile is errTorn.
+func (c *Conn) ask(kind uint8, flags uint16, family byte, attrs []byte, each func(message)) error {
+	c.seq++
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+4+len(attrs)))
+	b = binary.NativeEndian.AppendUint16(b, unix.NFNL_SUBSYS_NFTABLES<<8|uint16(kind))
+	b = binary.NativeEndian.AppendUint16(b, flags|unix.NLM_F_REQUEST)
+	b = binary.NativeEndian.AppendUint32(b, c.seq)
+	b = append(b, 0, 0, 0, 0, family, unix.NFNETLINK_V0, 0, 0)
+	b = append(b, attrs...)
+	if err := unix.Sendto(c.socket, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	torn := false
+	for {
+		n, _, err := unix.Recvfrom(c.socket, c.buffer, unix.MSG_TRUNC)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return err
+		case n > len(c.buffer):
+			return fmt.Errorf("an answer of %d bytes, which is too long", n)
+		}
+		answer := append([]byte(nil), c.buffer[:n]...)
+		for len(answer) > 0 {
+			if len(answer) < unix.SizeofNlMsghdr {
+				return errors.New("an answer that is cut off")
+			}
+			size := int(binary.NativeEndian.Uint32(answer))
+			if size < unix.SizeofNlMsghdr+4 || size > len(answer) {
+				return errors.New("an answer that is cut off")
+			}
+			header, body := answer[:unix.SizeofNlMsghdr], answer[unix.SizeofNlMsghdr:size]
+			answer = answer[min((size+3)&^3, len(answer)):]
+			if binary.NativeEndian.Uint32(header[8:]) != c.seq { // of a question that was given up
+				continue
+			}
+			torn = torn || binary.NativeEndian.Uint16(header[6:])&unix.NLM_F_DUMP_INTR != 0
+			switch kind := binary.NativeEndian.Uint16(header[4:]); {
+			case kind == unix.NLMSG_DONE || kind == unix.NLMSG_ERROR:
+				if code := int32(binary.NativeEndian.Uint32(body)); code != 0 {
+					return unix.Errno(-code)
+				}
+				if torn {
+					return errTorn
+				}
+				return nil
+			case kind>>8 == unix.NFNL_SUBSYS_NFTABLES:
+				each(message{uint8(kind), body[0], body[4:]})
+				if flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) == 0 {
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// Generation is the number of the last change to the tables of the namespace, whoever made
+// it. It is never 0.
+func (c *Conn) Generation() (uint32, error) {
+	var id uint32
+	err := c.ask(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil, func(m message) { id = uint32(Number(Attr(m.attrs, 1))) })
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		err = ErrNone
+	}
+	if err == nil && id == 0 {
+		err = errors.New("it does not say which change was the last")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("asking the kernel for its tables: %w", err)
+	}
+	return id, nil
+}
+
+// still reads between two equal generations, again and again if need be.
+func (c *Conn) still(read func(generation uint32) error) error {
+	for i := range attempts {
+		if i > 0 {
+			time.Sleep(pause)
+		}
+		before, err := c.Generation()
+		if err != nil {
+			return err
+		}
+		if err = read(before); err != nil && !errors.Is(err, errTorn) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("reading the tables of the kernel: %w", err)
+		}
+		after, errAfter := c.Generation()
+		if errAfter != nil {
+			return errAfter
+		}
+		if before == after && err == nil {
+			return nil
+		}
+	}
+	return ErrChanging
+}
+
+// Read is all of the table of the family inet that has the name, at one moment.
+func (c *Conn) Read(name string) (*Table, error) {
+	var t *Table
+	err := c.still(func(generation uint32) error {
+		t = &Table{Generation: generation, Elements: map[string][][]byte{}}
+		named := attr(nil, 1, name)
+		switch err := c.ask(unix.NFT_MSG_GETTABLE, 0, inet, named, func(message) { t.Exists = true }); {
+		case errors.Is(err, unix.ENOENT):
+			return nil
+		case err != nil:
+			return err
+		}
+		ours := func(list *[][]byte) func(message) {
+			return func(m message) {
+				if m.family == inet && Text(Attr(m.attrs, 1)) == name {
+					*list = append(*list, m.attrs)
+				}
+			}
+		}
+		for _, part := range []struct {
+			kind uint8
+			into *[][]byte
+		}{{unix.NFT_MSG_GETCHAIN, &t.Chains}, {unix.NFT_MSG_GETRULE, &t.Rules}, {unix.NFT_MSG_GETSET, &t.Sets}, {unix.NFT_MSG_GETOBJ, &t.Objects}} {
+			if err := c.ask(part.kind, unix.NLM_F_DUMP, inet, named, ours(part.into)); err != nil {
+				return err
+			}
+		}
+		for _, s := range t.Sets {
+			set := Text(Attr(s, SetName))
+			var elements [][]byte
+			err := c.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, inet, attr(named[:len(named):len(named)], ElementListSet, set), func(m message) {
+				for _, e := range Attrs(Attr(m.attrs, ElementListElements)) {
+					elements = append(elements, e)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			t.Elements[set] = elements
+		}
+		return nil
+	})
+	return t, err
+}
+
+// Chains are the chains of all tables, with their rules, at one moment.
+func (c *Conn) Chains() ([]Chain, error) {
+	var chains []Chain
+	err := c.still(func(uint32) error {
+		chains = nil
+		type place struct {
+			family      byte
+			table, name string
+		}
+		at := map[place]int{}
+		err := c.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
+			p := place{m.family, Text(Attr(m.attrs, ChainTable)), Text(Attr(m.attrs, ChainName))}
+			at[p] = len(chains)
+			chains = append(chains, Chain{Family: p.family, Table: p.table, Name: p.name, Attrs: m.attrs})
+		})
+		if err != nil {
+			return err
+		}
+		return c.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
+			if i, ok := at[place{m.family, Text(Attr(m.attrs, RuleTable)), Text(Attr(m.attrs, RuleChain))}]; ok {
+				chains[i].Rules = append(chains[i].Rules, m.attrs)
+			}
+		})
+	})
+	return chains, err
+}
