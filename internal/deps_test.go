@@ -42,6 +42,7 @@ internal/nft:        addr port ruleset
 
 floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
+internal/history:    addr nft port ruleset
 internal/host:       diag hclfile port source
 internal/policy:     addr diag hclfile port ruleset source
 

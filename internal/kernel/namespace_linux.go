@@ -18,6 +18,13 @@ const inside = "PORTOLAN_KERNEL_INSIDE"
 // unavailable begins the line by which the inner process says that it cannot go on.
 const unavailable = "kernel tests are not possible here: "
 
+// Cannot is for a body of InNamespace that needs more than it finds there: the test is skipped
+// with the reason, or fails under PORTOLAN_KERNEL=require.
+func Cannot(t *testing.T, reason string) {
+	t.Helper()
+	t.Skip(unavailable + reason)
+}
+
 // Inside reports whether this process is the one in the namespace. Tests that mostly wait
 // may run beside others where it is not.
 func Inside() bool { return os.Getenv(inside) != "" }
@@ -56,7 +63,7 @@ func Need(t *testing.T, programs ...string) (missing func(reason string)) {
 func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
 	if os.Getenv(inside) == t.Name() {
 		if err := up("lo"); err != nil {
-			t.Skip(unavailable + "the loopback interface of the new namespace: " + err.Error())
+			Cannot(t, "the loopback interface of the new namespace: "+err.Error())
 		}
 		t.Setenv("XTABLES_LOCKFILE", filepath.Join(t.TempDir(), "lock")) // the usual one belongs to root
 		body(t)

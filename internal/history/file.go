@@ -1,0 +1,139 @@
+package history
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"portolan/internal/nft"
+)
+
+// A Record is what people want to know of a state. Its text comes from whoever applied it and
+// is untrusted. Text that is not UTF-8 comes back with marks where it is not, and a text of
+// more than 4 KiB comes back cut.
+type Record struct {
+	// Number is from 1 on; a later state has a higher one, whatever the clock said, and no
+	// number is used again. It is the name of the file. What waits to be confirmed has 0.
+	Number int `json:"-"`
+	// Firewall says that there is a table; without one, the state is that of a host without
+	// the table "inet portolan". It is set by whoever writes the file.
+	Firewall bool `json:"firewall"`
+
+	Time        time.Time `json:"time"` // of applying
+	By          string    `json:"by"`   // who applied it
+	Confirmed   time.Time `json:"confirmed,omitzero"`
+	ConfirmedBy string    `json:"confirmed_by,omitempty"`
+	Until       time.Time `json:"until,omitzero"` // when the kernel gives it up unless it is confirmed
+	Command     string    `json:"command,omitempty"`
+	Program     string    `json:"program,omitempty"`       // the version that applied it
+	Policy      string    `json:"policy,omitempty"`        // where the policy was, or what it was in words
+	PolicySum   string    `json:"policy_sha256,omitempty"` // of its text, in hex
+	Ruleset     string    `json:"ruleset,omitempty"`       // hash of what the policy meant
+	State       string    `json:"state,omitempty"`         // hash of what the kernel had after it was applied
+	Services    int       `json:"services,omitempty"`      // how many the policy opens
+	Note        string    `json:"note,omitempty"`          // such as "rollback to 3"
+}
+
+// longest is how many bytes of a text of a record are kept, so that a long command line keeps
+// nobody from applying.
+const longest = 4096
+
+// format is the number of the form of files. A form with another number must still begin with
+// a line of JSON that has "format", and a line with the SHA-256 of the first in hex.
+const format = 1
+
+// A header is the first line of a file, for people as well: head -n 1 FILE | jq.
+type header struct {
+	Format int `json:"format"`
+	Record
+	TableBytes int    `json:"table_bytes"`  // how many there are behind the second line
+	TableSum   string `json:"table_sha256"` // their SHA-256 in hex
+}
+
+// Why a file cannot be used.
+var (
+	// ErrDamaged says that the file is not what was written.
+	ErrDamaged = errors.New("the file is damaged")
+	// ErrFormat says that another version of the program wrote it.
+	ErrFormat = errors.New("the file is of another version of portolan")
+)
+
+// encodeFile is a file with the bytes of a table, which are none without a firewall.
+func encodeFile(r Record, table []byte) ([]byte, error) {
+	r.Time, r.Confirmed, r.Until = r.Time.UTC(), r.Confirmed.UTC(), r.Until.UTC()
+	for _, s := range []*string{&r.By, &r.ConfirmedBy, &r.Command, &r.Program, &r.Policy, &r.PolicySum, &r.Ruleset, &r.State, &r.Note} {
+		*s = cut(*s)
+	}
+	b := &bytes.Buffer{}
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false) // people read it
+	if err := e.Encode(header{format, r, len(table), sum(table)}); err != nil {
+		return nil, fmt.Errorf("what is known of the state: %w", err)
+	}
+	return append(fmt.Appendln(b.Bytes(), sum(b.Bytes())), table...), nil
+}
+
+// decodeFile checks a file and is its record, which has no number yet, and the bytes of its
+// table.
+func decodeFile(data []byte) (Record, []byte, error) {
+	end := bytes.IndexByte(data, '\n') + 1
+	line, rest := data[:end], data[end:]
+	check, table, _ := bytes.Cut(rest, []byte("\n"))
+	if end == 0 || string(check) != sum(line) {
+		return Record{}, nil, fmt.Errorf("%w: its first two lines do not fit each other", ErrDamaged)
+	}
+	// The format first: what else the line has depends on it.
+	var h header
+	var f struct{ Format int }
+	if err := json.Unmarshal(line, &f); err != nil {
+		return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
+	}
+	if f.Format != format {
+		return Record{}, nil, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrFormat, f.Format, format)
+	}
+	if err := json.Unmarshal(line, &h); err != nil {
+		return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
+	}
+	if h.TableBytes != len(table) {
+		return Record{}, nil, fmt.Errorf("%w: its table has %d bytes instead of %d", ErrDamaged, len(table), h.TableBytes)
+	}
+	if h.TableSum != sum(table) || !h.Firewall && len(table) > 0 {
+		return Record{}, nil, fmt.Errorf("%w: its table is not what was written", ErrDamaged)
+	}
+	return h.Record, table, nil
+}
+
+// tableOf is the table of a file that decodeFile has checked; nil without a firewall.
+func tableOf(r Record, table []byte) (*nft.Table, error) {
+	if !r.Firewall {
+		return nil, nil
+	}
+	t, err := decodeTable(table)
+	if err != nil {
+		return nil, fmt.Errorf("%w: its table: %w", ErrDamaged, err)
+	}
+	return t, nil
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}
+
+// cut is at most the longest text, of whole characters.
+func cut(s string) string {
+	if s = strings.ToValidUTF8(s, "\uFFFD"); len(s) <= longest {
+		return s
+	}
+	n := longest - len("…")
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

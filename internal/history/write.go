@@ -1,0 +1,317 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portolan/internal/nft"
+)
+
+// A Writer may change the states, and nobody else can until it is closed. Its methods are not
+// for several goroutines.
+type Writer struct {
+	*folder
+	lock *os.File
+}
+
+// pause is how long to wait before the lock is tried again.
+const pause = 50 * time.Millisecond
+
+// Lock makes this process the only one that writes, and takes away what a crash has left. While
+// somebody else has the lock it waits until ctx ends; a free lock is taken also when ctx has
+// ended already. Before it waits it calls waiting, if that is not nil, with words for who has
+// the lock, such as "process 1234". The kernel gives a lock back when its process ends, however
+// it does. The folder is made when there is none, for its owner alone.
+func (s *Store) Lock(ctx context.Context, waiting func(holder string)) (*Writer, error) {
+	d, err := s.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		d, err = s.make()
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.take(ctx, waiting)
+	if err == nil {
+		// As wide as any number: on a full disk it is still written over the last one. It
+		// is only told to others, so nothing depends on it.
+		_, _ = fmt.Fprintf(f, "%-20d\n", os.Getpid())
+		err = d.remove(freshName)
+	}
+	if err != nil {
+		if f != nil {
+			f.Close()
+		}
+		d.root.Close()
+		return nil, err
+	}
+	return &Writer{d, f}, nil
+}
+
+// make makes the folder.
+func (s *Store) make() (*folder, error) {
+	if err := os.Mkdir(s.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, explain(s.dir, err)
+	}
+	up, err := os.OpenRoot(filepath.Dir(s.dir))
+	if err != nil {
+		return nil, explain(s.dir, err)
+	}
+	defer up.Close()
+	if err := syncFolder(up); err != nil {
+		return nil, explain(s.dir, err)
+	}
+	return s.open()
+}
+
+// take waits for the lock.
+func (d *folder) take(ctx context.Context, waiting func(string)) (*os.File, error) {
+	for told := false; ; {
+		f, err := d.lockFile()
+		if err != nil {
+			return nil, err
+		}
+		locked, err := tryLock(f)
+		if err == nil && locked {
+			// Somebody may have taken the file away since: then another one is the lock.
+			is, err := f.Stat()
+			if now, err2 := d.root.Lstat(lockName); err == nil && err2 == nil && os.SameFile(is, now) {
+				return f, nil
+			}
+		}
+		holder := holderOf(f)
+		f.Close()
+		if err != nil {
+			return nil, explain(d.file(lockName), err)
+		}
+		if !told && waiting != nil && !locked {
+			told = true
+			waiting(holder)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: %s changes the firewall at this moment: try again when it is done: %w", d.file(lockName), holder, context.Cause(ctx))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// lockFile opens the file of the lock, and makes it where there is none.
+func (d *folder) lockFile() (*os.File, error) {
+	for range 10 {
+		f, err := d.openSame(lockName, os.O_RDWR)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+		f, err = d.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) { // else somebody was faster
+			return f, explain(d.file(lockName), err)
+		}
+	}
+	return nil, explain(d.file(lockName), errMoved)
+}
+
+// holderOf is who says in the file of the lock that he has it.
+func holderOf(f *os.File) string {
+	text, err := io.ReadAll(io.LimitReader(f, 64))
+	if n, bad := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && bad == nil && n > 0 {
+		return "process " + strconv.Itoa(n)
+	}
+	return "another process"
+}
+
+// Close lets others write.
+func (w *Writer) Close() error {
+	w.root.Close()
+	return w.lock.Close()
+}
+
+// SetPending remembers what is about to wait for its confirmation, in the place of what has
+// waited before. A nil table is a host without one.
+func (w *Writer) SetPending(r Record, t *nft.Table) error {
+	if err := w.put(pendingName, r, t); err != nil {
+		return err
+	}
+	return w.sync()
+}
+
+// DropPending forgets what waits. There need not be anything.
+func (w *Writer) DropPending() error {
+	if err := w.remove(pendingName); err != nil {
+		return err
+	}
+	return w.sync()
+}
+
+// Keep makes a state the newest one and that for the boot, and is its record with its number.
+// What waits goes on waiting. After an error, a number other than 0 says that the state is
+// there all the same: then a crash of the machine may still lose it, or what is too old could
+// not be taken away.
+func (w *Writer) Keep(r Record, t *nft.Table) (Record, error) {
+	n, err := w.next()
+	if err != nil {
+		return Record{}, err
+	}
+	if err := w.put(stateName(n), r, t); err != nil {
+		return Record{}, err
+	}
+	r.Number, r.Firewall = n, t != nil
+	return r, w.settle()
+}
+
+// Confirm makes what waits the newest state and that for the boot, and is its record with its
+// number; ErrNone when nothing waits. What change makes of the record, if it is not nil, is
+// kept with it. After an error, a number other than 0 says that the state is there all the
+// same, as with Keep, or with the record as it was because there is no room for another one.
+func (w *Writer) Confirm(change func(*Record)) (Record, error) {
+	r, table, err := w.read(pendingName)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w: nothing waits to be confirmed", w.path, ErrNone)
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	n, err := w.next()
+	if err != nil {
+		return Record{}, err
+	}
+	var amended error
+	if change != nil {
+		was := r
+		change(&r)
+		r.Firewall = was.Firewall
+		if amended = w.replace(pendingName, r, table); amended != nil {
+			r = was
+		}
+	}
+	if err := w.rename(pendingName, stateName(n)); err != nil {
+		return Record{}, errors.Join(amended, err)
+	}
+	r.Number = n
+	return r, errors.Join(amended, w.settle())
+}
+
+// next is the number of the next state. States are taken away from the other end, so the
+// highest number that was used is there.
+func (w *Writer) next() (int, error) {
+	numbers, err := w.numbers()
+	if err != nil {
+		return 0, err
+	}
+	n := append(numbers, 0)[0] + 1
+	if n > maxNumber {
+		return 0, fmt.Errorf("%s: no number is left behind it: move it away", w.file(stateName(n-1)))
+	}
+	return n, nil
+}
+
+// settle makes sure that a new state stays, and only then takes the oldest ones away.
+func (w *Writer) settle() error {
+	if err := w.sync(); err != nil {
+		return err
+	}
+	numbers, err := w.numbers()
+	if err != nil {
+		return err
+	}
+	var bad []error
+	for _, n := range slices.Backward(numbers[min(Keeps, len(numbers)):]) { // so that no gap stays
+		bad = append(bad, w.remove(stateName(n)))
+	}
+	return errors.Join(bad...)
+}
+
+// put writes a state. Its name is on the disk after sync.
+func (w *Writer) put(name string, r Record, t *nft.Table) error {
+	var table []byte
+	if r.Firewall = t != nil; r.Firewall {
+		table = encodeTable(t)
+	}
+	return w.replace(name, r, table)
+}
+
+// replace writes a file under another name, puts it on the disk and gives it its own name. After
+// an error, what had the name is as it was.
+func (w *Writer) replace(name string, r Record, table []byte) error {
+	data, err := encodeFile(r, table)
+	if err != nil {
+		return err
+	}
+	if len(data) > maxFile {
+		return fmt.Errorf("%s: a table of %d MiB is more than can be kept", w.file(name), len(data)>>20)
+	}
+	var f *os.File
+	err = w.do("create", freshName, name, func() (err error) {
+		f, err = w.root.OpenFile(freshName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = w.do("write", freshName, name, func() error { _, err := f.Write(data); return err })
+	if err == nil {
+		err = w.do("sync", freshName, name, f.Sync)
+	}
+	if closed := f.Close(); err == nil {
+		err = explain(w.file(name), closed)
+	}
+	if err == nil {
+		err = w.rename(freshName, name)
+	}
+	if err != nil {
+		_ = w.remove(freshName) // the next writer tries again
+	}
+	return err
+}
+
+// do is one step with a file that has a name, or will have the name to: that is the one that
+// says something to people.
+func (d *folder) do(step, name, to string, act func() error) error {
+	var err error
+	if d.before != nil {
+		err = d.before(step, name, to)
+	}
+	if err == nil {
+		err = act()
+	}
+	return explain(d.file(cmp.Or(to, name)), err)
+}
+
+func (d *folder) rename(from, to string) error {
+	return d.do("rename", from, to, func() error { return d.root.Rename(from, to) })
+}
+
+// remove takes a file away, if there is one.
+func (d *folder) remove(name string) error {
+	err := d.do("remove", name, "", func() error { return d.root.Remove(name) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// sync puts the names of the folder on the disk.
+func (d *folder) sync() error {
+	return d.do("sync", ".", "", func() error { return syncFolder(d.root) })
+}
+
+func syncFolder(root *os.Root) error {
+	f, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
