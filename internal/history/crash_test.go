@@ -69,7 +69,7 @@ func (d *disk) before(step, name, to string) error {
 			return err
 		}
 		d.fresh.data, d.fresh.sure = data, data
-	case "write":
+	case "lock", "write":
 	default:
 		return fmt.Errorf("unknown step %s", step)
 	}
@@ -496,7 +496,13 @@ func TestReadersAndWriters(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					err = w.SetPending(note("x"), many(2))
+					var n int
+					n, err = w.next()
+					if err == nil {
+						r := note("x")
+						r.Services = n // the number that it will have
+						err = w.SetPending(r, many(2))
+					}
 					if err == nil {
 						var r Record
 						r, err = w.Confirm(nil)
@@ -521,11 +527,14 @@ func TestReadersAndWriters(t *testing.T) {
 			writing--
 		default:
 		}
-		_, _, err := s.Pending()
+		waits, _, err := s.Pending()
 		if err != nil && !errors.Is(err, ErrNone) {
 			t.Fatal(err)
 		}
 		l := listOf(t, s)
+		if l.Kept[0].Number < waits.Services && (l.Pending == nil || l.Pending.Services < waits.Services) {
+			t.Fatalf("state %d has waited and is gone: %v, %+v", waits.Services, l.numbers(), l.Pending)
+		}
 		for _, one := range l.Kept {
 			if one.Err != nil {
 				t.Fatal(one.Err)

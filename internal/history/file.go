@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"portolan/internal/nft"
@@ -76,7 +79,24 @@ func encodeFile(r Record, table []byte) ([]byte, error) {
 	if err := e.Encode(header{format, r, len(table), sum(table)}); err != nil {
 		return nil, fmt.Errorf("what is known of the state: %w", err)
 	}
-	return append(fmt.Appendln(b.Bytes(), sum(b.Bytes())), table...), nil
+	line := plain(b.Bytes())
+	return slices.Concat(line, []byte(sum(line)+"\n"), table), nil
+}
+
+// plain is a line of JSON whose texts do nothing to a terminal. JSON itself escapes the controls
+// of ASCII, but neither those above it nor what turns the direction of writing.
+func plain(line []byte) []byte {
+	var out []byte
+	for _, r := range string(line) {
+		if r < 0x7f || unicode.IsPrint(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
 }
 
 // decodeFile checks a file and is its record, which has no number yet, and the bytes of its

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -238,7 +239,8 @@ func TestRotation(t *testing.T) {
 func TestFileForPeople(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	r := note("a\nb \x1b[2J <&> ü " + strings.Repeat("ä", 5000) + "\xff")
+	const hidden = "a\nb \x1b[2J \u009b31m \u202e \x7f \U000e0001 <&> ü "
+	r := note(hidden + strings.Repeat("ä", 5000) + "\xff")
 	write(t, s, func(w *Writer) {
 		if _, err := w.Keep(r, many(2)); err != nil {
 			t.Fatal(err)
@@ -256,10 +258,10 @@ func TestFileForPeople(t *testing.T) {
 	if got["format"] != 1.0 || got["by"] != "root (uid 0)" || got["time"] != "2026-03-01T12:00:00.000000005Z" || got["services"] != 3.0 || got["firewall"] != true {
 		t.Errorf("%s", line)
 	}
-	if bytes.Contains(line, []byte("\x1b")) || !bytes.Contains(line, []byte("<&> ü")) {
+	if bytes.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) || !bytes.Contains(line, []byte("<&> ü")) {
 		t.Errorf("%s", line)
 	}
-	if text := got["note"].(string); len(text) > longest || !strings.HasPrefix(text, "a\nb \x1b[2J <&> ü ää") || !strings.HasSuffix(text, "ä…") {
+	if text := got["note"].(string); len(text) > longest || !strings.HasPrefix(text, hidden+"ää") || !strings.HasSuffix(text, "ä…") {
 		t.Errorf("%q", text)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "1.state")); err != nil || info.Mode().Perm() != 0o600 {
@@ -570,6 +572,37 @@ func TestLockWaits(t *testing.T) {
 		} else {
 			w.Close()
 		}
+	})
+}
+
+// TestLockTakenAway removes the file of the lock between opening and locking it, and somebody
+// else locks the next one: who has locked the old file has nothing.
+func TestLockTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s, other := open(t, dir), open(t, dir)
+		var theirs *Writer
+		s.before = func(step, name, to string) error {
+			if step != "lock" || theirs != nil {
+				return nil
+			}
+			err := os.Remove(filepath.Join(dir, lockName))
+			if err == nil {
+				theirs, err = other.Lock(t.Context(), nil)
+			}
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if w, err := s.Lock(ctx, nil); w != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("two have the lock: %v", err)
+		}
+		theirs.Close()
+		w, err := s.Lock(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
 	})
 }
 

@@ -80,8 +80,12 @@ func (d *folder) take(ctx context.Context, waiting func(string)) (*os.File, erro
 		if err != nil {
 			return nil, err
 		}
-		locked, err := tryLock(f)
-		if err == nil && locked {
+		locked := false
+		err = d.do("lock", lockName, "", func() (err error) {
+			locked, err = tryLock(f)
+			return err
+		})
+		if locked {
 			// Somebody may have taken the file away since: then another one is the lock.
 			is, err := f.Stat()
 			if now, err2 := d.root.Lstat(lockName); err == nil && err2 == nil && os.SameFile(is, now) {
@@ -91,7 +95,7 @@ func (d *folder) take(ctx context.Context, waiting func(string)) (*os.File, erro
 		holder := holderOf(f)
 		f.Close()
 		if err != nil {
-			return nil, explain(d.file(lockName), err)
+			return nil, err
 		}
 		if !told && waiting != nil && !locked {
 			told = true
@@ -136,7 +140,8 @@ func (w *Writer) Close() error {
 }
 
 // SetPending remembers what is about to wait for its confirmation, in the place of what has
-// waited before. A nil table is a host without one.
+// waited before. A nil table is a host without one. After an error, what waited before waits, or
+// the new one does and a crash of the machine may still lose it.
 func (w *Writer) SetPending(r Record, t *nft.Table) error {
 	if err := w.put(pendingName, r, t); err != nil {
 		return err
