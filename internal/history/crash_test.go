@@ -5,6 +5,7 @@ package history
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -452,6 +453,49 @@ func TestKilled(t *testing.T) {
 	if l := listOf(t, open(t, dir)); len(l.Kept) != Keeps {
 		t.Errorf("%v are kept", l.numbers())
 	}
+}
+
+// TestLockOfAnotherProcess: who waits is told the number of the process that has the lock, and
+// the lock is free when that process is killed.
+func TestLockOfAnotherProcess(t *testing.T) {
+	if dir := os.Getenv(writerVariable); dir != "" {
+		write(t, open(t, dir), func(*Writer) {
+			fmt.Println("locked")
+			_, _ = io.Copy(io.Discard, os.Stdin) // until the other end is gone
+		})
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "states")
+	cmd := exec.Command(self, "-test.run=^TestLockOfAnotherProcess$", "-test.count=1")
+	cmd.Env = append(os.Environ(), writerVariable+"="+dir)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	w, err := open(t, dir).Lock(ended, nil)
+	if want := fmt.Sprintf("%s: process %d changes the firewall at this moment: ", filepath.Join(dir, lockName), cmd.Process.Pid); w != nil || !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	cmd.Process.Kill()
+	_ = cmd.Wait()
+	write(t, open(t, dir), func(*Writer) {})
 }
 
 // writeForEver lets states wait, confirms them, and says so each time it is done.
