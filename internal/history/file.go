@@ -40,7 +40,11 @@ type Record struct {
 	Ruleset     string    `json:"ruleset,omitempty"`       // hash of what the policy meant
 	State       string    `json:"state,omitempty"`         // hash of what the kernel had after it was applied
 	Services    int       `json:"services,omitempty"`      // how many the policy opens
-	Note        string    `json:"note,omitempty"`          // such as "rollback to 3"
+	// Opens is what the policy opens, closes and connects, each "ALLOW: SERVICE", in order.
+	Opens []string `json:"opens,omitempty"`
+	// Zones are the addresses of each zone, as ranges in order.
+	Zones map[string][]string `json:"zones,omitempty"`
+	Note  string              `json:"note,omitempty"` // such as "rollback to 3"
 }
 
 // longest is how many bytes of a text of a record are kept, so that a long command line keeps

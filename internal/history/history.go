@@ -148,13 +148,23 @@ func (s *Store) Load(number int) (Record, *nft.Table, error) {
 // file is damaged, that is the error: an older state may close what is in use by now, so it is
 // for the caller to take one.
 func (s *Store) Latest() (Record, *nft.Table, error) {
-	return s.load(func(d *folder) (string, error) {
-		numbers, err := d.numbers()
-		if err != nil || len(numbers) > 0 {
-			return stateName(append(numbers, 0)[0]), err
-		}
-		return "", fmt.Errorf("%s: %w: nothing was applied and kept yet", d.path, ErrNone)
-	})
+	return s.load(newest)
+}
+
+// newest is the name of the newest state that is kept.
+func newest(d *folder) (string, error) {
+	numbers, err := d.numbers()
+	if err != nil || len(numbers) > 0 {
+		return stateName(append(numbers, 0)[0]), err
+	}
+	return "", fmt.Errorf("%s: %w: nothing was applied and kept yet", d.path, ErrNone)
+}
+
+// LatestRecord is what is known of the state of Latest, without its table. The file is checked
+// all the same.
+func (s *Store) LatestRecord() (Record, error) {
+	r, _, err := s.file(newest)
+	return r, err
 }
 
 // Pending is what waits to be confirmed, and ErrNone when nothing does. It is only what was
@@ -164,8 +174,21 @@ func (s *Store) Pending() (Record, *nft.Table, error) {
 	return s.load(func(*folder) (string, error) { return pendingName, nil })
 }
 
-// load reads the file that which names.
+// load reads the file that which names, with its table.
 func (s *Store) load(which func(*folder) (string, error)) (Record, *nft.Table, error) {
+	r, data, err := s.file(which)
+	if err != nil {
+		return Record{}, nil, err
+	}
+	t, err := tableOf(r, data)
+	if err != nil {
+		return Record{}, nil, fmt.Errorf("%s: %w", filepath.Join(s.dir, stateName(r.Number)), err)
+	}
+	return r, t, nil
+}
+
+// file reads and checks the file that which names.
+func (s *Store) file(which func(*folder) (string, error)) (Record, []byte, error) {
 	d, err := s.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return Record{}, nil, fmt.Errorf("%s: %w: nothing was applied yet", s.dir, ErrNone)
@@ -185,12 +208,8 @@ func (s *Store) load(which func(*folder) (string, error)) (Record, *nft.Table, e
 	if err != nil {
 		return Record{}, nil, err
 	}
-	t, err := tableOf(r, data)
-	if err != nil {
-		return Record{}, nil, fmt.Errorf("%s: %w", d.file(name), err)
-	}
 	r.Number, _ = numberOf(name)
-	return r, t, nil
+	return r, data, nil
 }
 
 // A folder is the folder, open. Nothing that happens in it can lead out of it.
@@ -246,7 +265,13 @@ func (d *folder) numbers() ([]int, error) {
 	return out, nil
 }
 
-func stateName(number int) string { return strconv.Itoa(number) + ".state" }
+// stateName is the name of the file of a state; 0 is what waits.
+func stateName(number int) string {
+	if number == 0 {
+		return pendingName
+	}
+	return strconv.Itoa(number) + ".state"
+}
 
 func numberOf(name string) (int, bool) {
 	n, err := strconv.Atoi(strings.TrimSuffix(name, ".state"))

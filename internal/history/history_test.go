@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -79,7 +80,7 @@ func TestNothingYet(t *testing.T) {
 	for name, load := range map[string]func() (Record, *nft.Table, error){
 		"latest": s.Latest, "pending": s.Pending, "by number": func() (Record, *nft.Table, error) { return s.Load(1) },
 	} {
-		if r, table, err := load(); !errors.Is(err, ErrNone) || table != nil || r != (Record{}) {
+		if r, table, err := load(); !errors.Is(err, ErrNone) || table != nil || !reflect.DeepEqual(r, Record{}) {
 			t.Errorf("%s: %v, %v, %v", name, r, table, err)
 		}
 	}
@@ -112,7 +113,7 @@ func TestLifeOfAState(t *testing.T) {
 	table := many(3)
 	full := Record{
 		Time: time.Date(2026, 3, 1, 13, 0, 0, 7, time.FixedZone("CET", 3600)), By: "anna (uid 1000) from 10.1.0.5", Until: time.Date(2026, 3, 1, 12, 1, 0, 0, time.UTC),
-		Command: "portolan apply <x> & y", Program: "1.2", Policy: "/etc/portolan.hcl", PolicySum: "ab", Ruleset: "cd", State: "ef", Services: 3, Note: "rollback to 3",
+		Command: "portolan apply <x> & y", Program: "1.2", Policy: "/etc/portolan.hcl", PolicySum: "ab", Ruleset: "cd", State: "ef", Services: 3, Note: "rollback to 3", Opens: []string{"ssh: sshd", "web <&>"}, Zones: map[string][]string{"ops": {"10.0.0.0-10.0.0.255"}},
 	}
 	want := full
 	want.Time, want.Firewall = full.Time.UTC(), true
@@ -292,7 +293,7 @@ func TestDamage(t *testing.T) {
 	}
 	hold := func(what string, damaged []byte) {
 		t.Helper()
-		if r, table, err := decodeFile(damaged); !errors.Is(err, ErrDamaged) || table != nil || r != (Record{}) {
+		if r, table, err := decodeFile(damaged); !errors.Is(err, ErrDamaged) || table != nil || !reflect.DeepEqual(r, Record{}) {
 			t.Fatalf("%s: %+v, %v", what, r, err)
 		}
 	}
@@ -621,7 +622,7 @@ func FuzzFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, table, err := decodeFile(data)
 		if err != nil {
-			if r != (Record{}) || table != nil {
+			if !reflect.DeepEqual(r, Record{}) || table != nil {
 				t.Fatalf("half of a file: %+v", r)
 			}
 			return
@@ -631,7 +632,7 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		r2, table2, err := decodeFile(again)
-		if err != nil || r2 != r || !bytes.Equal(table, table2) {
+		if err != nil || !reflect.DeepEqual(r2, r) || !bytes.Equal(table, table2) {
 			t.Fatalf("%v\n%+v\n%+v", err, r, r2)
 		}
 	})
