@@ -144,13 +144,10 @@ func settings(t *testing.T, unit string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text2, ok := strings.Cut(string(text), "\n[Service]\n")
-	if !ok {
-		t.Fatalf("%s has no service", unit)
-	}
-	text2, _, _ = strings.Cut(text2, "\n[")
+	_, section, _ := strings.Cut(string(text), "\n[Service]\n") // a timer has none
+	section, _, _ = strings.Cut(section, "\n[")
 	out := map[string][]string{}
-	for line := range strings.SplitSeq(text2, "\n") {
+	for line := range strings.SplitSeq(section, "\n") {
 		if key, value, ok := strings.Cut(line, "="); ok && line[0] != '#' {
 			out[key] = append(out[key], value)
 		}
@@ -158,11 +155,34 @@ func settings(t *testing.T, unit string) map[string][]string {
 	return out
 }
 
+// TestReadmeKnowsTheUnits: each timer and the service for the boot are explained, and the
+// exposure is the one that is held.
+func TestReadmeKnowsTheUnits(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"`portolan.service`", fmt.Sprintf("an exposure of %d.%d;", exposure/10, exposure%10)}
+	for _, name := range units(t) {
+		if strings.HasSuffix(name, ".timer") {
+			want = append(want, "`"+name+"`")
+		}
+		if start := settings(t, name)["ExecStart"]; strings.HasSuffix(name, ".service") {
+			want = append(want, "`"+strings.TrimPrefix(start[0], "/usr/local/bin/")+"`")
+		}
+	}
+	for _, words := range want {
+		if !strings.Contains(string(page), words) {
+			t.Errorf("README.md does not say %s", words)
+		}
+	}
+}
+
 // TestBoot boots systemd in namespaces of its own with the units, and a stand-in for the
 // program that says what it can do.
 func TestBoot(t *testing.T) {
 	missing := kernel.Need(t, "systemd-analyze", "systemctl", "unshare", "nft")
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 { // also where kernel tests are required: those run as anybody
 		t.Skip("only root can make a control group for systemd to boot in")
 	}
 	self, err := os.Executable()

@@ -15,6 +15,7 @@ systemctl show --property=ActiveEnterTimestampMonotonic --value nftables.service
 say 'state'
 systemctl is-active portolan.service
 say 'journal'
+journalctl --sync
 journalctl --no-pager --output=cat --unit=portolan.service
 say 'tables after nftables was loaded anew'
 nft add table inet somebody
@@ -36,6 +37,7 @@ nft delete table inet portolan
 systemctl start portolan-drift.service 2>/dev/null
 systemctl --failed --plain --no-legend
 say 'journal of drift'
+journalctl --sync
 journalctl --no-pager --output=cat --unit=portolan-drift.service
 say 'numbers'
 systemctl start portolan-metrics.service

@@ -22,7 +22,7 @@ if [ "$5" = outside ]; then
 	unshare --pid --fork --kill-child --mount --uts --ipc --net --cgroup sh "$0" "$units" "$program" "$script" "$out" inside &
 	child=$!
 	tenths=0
-	while [ ! -e "$out/done" ] && kill -0 "$child" 2>/dev/null && [ "$tenths" -lt 300 ]; do
+	while [ ! -e "$out/done" ] && kill -0 "$child" 2>/dev/null && [ "$tenths" -lt 900 ]; do
 		sleep 0.1
 		tenths=$((tenths + 1))
 	done
