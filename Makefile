@@ -6,15 +6,45 @@
 # make fuzz   each fuzz target for FUZZTIME
 # make docs   the pages that are made from the program: docs/rules and docs/cli.md
 # make build  the program as ./portolan
+# make install  the program that was built, its units and its completions below PREFIX, in the
+#             tree DESTDIR; nothing is enabled or started. make uninstall takes them away again
 
 GO       ?= go
 FUZZTIME ?= 20s
 SYSTEMS  := linux windows freebsd darwin openbsd
 
-.PHONY: build docs test truth compat vet bench fuzz
+PROGRAM  ?= ./portolan
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+SHAREDIR ?= $(PREFIX)/share
+INITDIR  ?= $(SHAREDIR)/portolan
+
+.PHONY: build install uninstall docs test truth compat vet bench fuzz
 
 build:
 	$(GO) build -trimpath -o portolan ./cmd/portolan
+
+# Root installs what somebody else has built: install needs no Go.
+install:
+	@test -x $(PROGRAM) || { echo "there is no $(PROGRAM) to install: run make build first"; exit 1; }
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(INITDIR)/openrc" "$(DESTDIR)$(INITDIR)/ifupdown" \
+		"$(DESTDIR)$(SHAREDIR)/bash-completion/completions" "$(DESTDIR)$(SHAREDIR)/zsh/site-functions" "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d"
+	install -m 755 $(PROGRAM) "$(DESTDIR)$(BINDIR)/portolan"
+	@set -e; umask 022; \
+	place() { sed 's|/usr/local/bin/|$(BINDIR)/|g' "$$1" >"$$2"; chmod "$$3" "$$2"; }; \
+	for unit in packaging/systemd/*; do place "$$unit" "$(DESTDIR)$(UNITDIR)/$${unit##*/}" 644; done; \
+	for script in openrc ifupdown; do place "packaging/$$script/portolan" "$(DESTDIR)$(INITDIR)/$$script/portolan" 755; done; \
+	$(PROGRAM) completion bash >"$(DESTDIR)$(SHAREDIR)/bash-completion/completions/portolan"; \
+	$(PROGRAM) completion zsh >"$(DESTDIR)$(SHAREDIR)/zsh/site-functions/_portolan"; \
+	$(PROGRAM) completion fish >"$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/portolan.fish"
+
+# What was kept in /var/lib/portolan stays, and so does the firewall that is in force.
+uninstall:
+	rm -f "$(DESTDIR)$(BINDIR)/portolan" "$(DESTDIR)$(SHAREDIR)/bash-completion/completions/portolan" \
+		"$(DESTDIR)$(SHAREDIR)/zsh/site-functions/_portolan" "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/portolan.fish"
+	@for unit in packaging/systemd/*; do rm -f "$(DESTDIR)$(UNITDIR)/$${unit##*/}"; done
+	rm -rf "$(DESTDIR)$(INITDIR)"
 
 docs:
 	$(GO) test ./lint -run '^TestRulePages$$' -update
@@ -32,7 +62,7 @@ compat:
 	@GO="$(GO)" .ci/compat
 
 vet:
-	@test -z "$$(gofmt -l cmd internal lint policies render services templates)" || { gofmt -l cmd internal lint policies render services templates; echo "run gofmt -w on these files"; exit 1; }
+	@test -z "$$(gofmt -l cmd internal lint packaging policies render services templates)" || { gofmt -l cmd internal lint packaging policies render services templates; echo "run gofmt -w on these files"; exit 1; }
 	@for system in $(SYSTEMS); do echo "vet for $$system"; GOOS=$$system CGO_ENABLED=0 $(GO) vet ./... || exit 1; done
 
 bench:

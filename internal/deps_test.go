@@ -36,6 +36,7 @@ floor 2: languages
 internal/hclfile:    diag source
 internal/conf:       diag source
 internal/report:     diag source
+internal/metrics
 internal/edit:       diag source
 internal/solve:      port
 internal/nft:        addr port ruleset
