@@ -44,6 +44,7 @@ floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
 internal/host:       diag hclfile port source
 internal/policy:     addr diag hclfile port ruleset source
+internal/neighbour:  netlink port ruleset
 
 floor 4: what is claimed
 internal/inventory:  catalog conf diag hclfile parallel port source
