@@ -42,9 +42,10 @@ internal/nft:        addr port ruleset
 
 floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
-internal/host:       diag hclfile port source
+internal/host:       addr diag hclfile port source
 internal/policy:     addr diag hclfile port ruleset source
 internal/neighbour:  netlink port ruleset
+internal/session:    addr netlink port ruleset
 
 floor 4: what is claimed
 internal/inventory:  catalog conf diag hclfile parallel port source

@@ -202,11 +202,12 @@ func (f field) special(q *question, data []byte) (truth, bool) {
 		if f.six != q.six {
 			return no, true
 		}
+		some, all := false, true
 		for _, a := range q.local {
-			if a.Is6() != f.six {
+			if a.Is6() != f.six || a.IsLoopback() { // which nothing from the network is for
 				continue
 			}
-			b := a.AsSlice()
+			b := a.WithZone("").AsSlice()
 			if len(data) > len(b) || f.mask != nil && len(f.mask) != len(data) {
 				return maybe, false
 			}
@@ -215,10 +216,15 @@ func (f field) special(q *question, data []byte) (truth, bool) {
 				b[i] = b[i]&f.mask[i] ^ f.xor[i]
 			}
 			if bytes.Equal(b, data) {
-				return maybe, false
+				some = true
+			} else {
+				all = false
 			}
 		}
-		return no, true
+		if some && !all {
+			break
+		}
+		return truthOf(some), true
 	}
 	return maybe, false
 }

@@ -203,6 +203,17 @@ table ip filter {
 	chain i { type filter hook input priority 0; policy drop; tcp dport vmap @services; }
 }`, []neighbour.Ask{in("0-65535")},
 			"table inet t, chain i drops what it does not accept, because its policy is drop: it accepts tcp 22,100-149,151-200,65000-65535, it drops tcp 0-21,23-99,150,201-64999; open them there too"},
+		{"addresses of this host", `table inet t {
+	chain i {
+		type filter hook input priority 0; policy accept;
+		ip daddr != 198.18.0.1 drop
+		ip6 daddr != 2001:db8::/32 drop
+		ip daddr 198.18.0.0/24 tcp dport 1-9 accept
+		ip6 daddr 2001:db8:ffff::1 tcp dport 1-8 accept
+		meta nfproto { ipv4, ipv6 } drop
+	}
+}`, []neighbour.Ask{in("8-10")},
+			"table inet t, chain i drops what it does not accept, because its last rule drops or rejects everything that came so far: it accepts tcp 8, it drops tcp 10, it may drop tcp 9; open them there too"},
 		{"at an interface", `table netdev t { chain i { type filter hook ingress device lo priority 0; policy drop; meta protocol { ip, arp } accept; }; }`, []neighbour.Ask{in("1")},
 			"table netdev t, chain i at lo drops what it does not accept of IPv6, because its policy is drop: it may drop tcp 1; open them there too"},
 		{"neighbours", `table arp t { chain i { type filter hook input priority 0; policy drop; }; }`, nil,

@@ -90,7 +90,8 @@ type Answer struct {
 func (a Answer) May() port.Set { return a.Ports.Minus(a.Opens).Minus(a.Drops) }
 
 // Sets are the sets of nf_tables: the attributes and the elements of one, as the method Set of
-// netlink.Conn gives them.
+// netlink.Conn gives them. What is in a set that it cannot give is unknown, so rules that ask
+// for it may hold.
 type Sets func(family byte, table, name string) (attrs []byte, elements [][]byte, err error)
 
 // Find is what can drop, in the order of hooks and priorities. sets may be nil: then
@@ -461,7 +462,7 @@ func Mixed(chains []netlink.Chain, legacy []Legacy) (string, error) {
 	for _, c := range chains {
 		name := familyNames[c.Family] + " " + c.Table
 		drops := netlink.Attr(c.Attrs, netlink.ChainPolicy) != nil && netlink.Number(netlink.Attr(c.Attrs, netlink.ChainPolicy)) == 0
-		if ofIptables(familyNames[c.Family], c.Table, c.Name) && (len(c.Rules) > 0 || drops) && !slices.Contains(young, name) {
+		if !c.Dormant && ofIptables(familyNames[c.Family], c.Table, c.Name) && (len(c.Rules) > 0 || drops) && !slices.Contains(young, name) {
 			young = append(young, name)
 		}
 	}
