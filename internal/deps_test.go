@@ -44,8 +44,10 @@ internal/nft:        addr port ruleset
 floor 3: what is known
 internal/catalog:    conf diag hclfile parallel port source
 internal/history:    addr nft port ruleset
-internal/host:       diag hclfile port source
+internal/host:       addr diag hclfile port source
+internal/neighbour:  netlink port ruleset
 internal/policy:     addr diag hclfile port ruleset source
+internal/session:    addr netlink port ruleset
 
 floor 4: what is claimed
 internal/inventory:  catalog conf diag hclfile parallel port source

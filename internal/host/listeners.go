@@ -3,7 +3,6 @@ package host
 import (
 	"cmp"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portolan/internal/addr"
 	"portolan/internal/port"
 	"portolan/internal/source"
 )
@@ -71,8 +71,8 @@ func parseProcNet(f *source.File, proto port.Proto, order binary.ByteOrder) []pr
 		if len(row) < 10 || row[3] != state || len(out) == maxListeners {
 			continue
 		}
-		local, ok := hexAddress(row[1], order)
-		peer, hasPeer := hexAddress(row[2], order)
+		local, ok := addr.FromProc(row[1], order)
+		peer, hasPeer := addr.FromProc(row[2], order)
 		inode, err := strconv.ParseUint(row[9], 10, 64)
 		if !ok || !hasPeer || err != nil || local.Port() == 0 || peer.Port() != 0 || !peer.Addr().IsUnspecified() {
 			continue
@@ -80,22 +80,6 @@ func parseProcNet(f *source.File, proto port.Proto, order binary.ByteOrder) []pr
 		out = append(out, procSocket{Listener{Proto: proto, Addr: local.Addr(), Port: local.Port(), From: f.Name}, inode})
 	}
 	return out
-}
-
-// hexAddress reads "0100007F:0035", or the same with four words. An IPv4 address that is
-// written as an IPv6 one stays that: the socket is one of IPv6.
-func hexAddress(s string, order binary.ByteOrder) (netip.AddrPort, bool) {
-	address, digits, ok := strings.Cut(s, ":")
-	raw, err := hex.DecodeString(address)
-	number, errPort := strconv.ParseUint(digits, 16, 16)
-	if !ok || err != nil || errPort != nil || len(raw) != 4 && len(raw) != 16 {
-		return netip.AddrPort{}, false
-	}
-	for at := 0; at < len(raw); at += 4 { // the text has the number that the word is
-		order.PutUint32(raw[at:], binary.BigEndian.Uint32(raw[at:]))
-	}
-	a, _ := netip.AddrFromSlice(raw)
-	return netip.AddrPortFrom(a.Unmap(), uint16(number)), true
 }
 
 // procTables are the tables of each protocol, that of IPv4 first.

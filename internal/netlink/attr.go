@@ -14,7 +14,8 @@ import (
 // The kinds of attributes that are asked for, by the objects that have them, as in
 // include/uapi/linux/netfilter/nf_tables.h of Linux.
 const (
-	TableName = 1 // NFTA_TABLE_NAME
+	TableName  = 1 // NFTA_TABLE_NAME
+	TableFlags = 2 // NFTA_TABLE_FLAGS: 1 is dormant
 
 	ChainTable    = 1 // NFTA_CHAIN_*
 	ChainHandle   = 2 // 8 bytes
@@ -27,6 +28,7 @@ const (
 	HookNumber    = 1 // NFTA_HOOK_*
 	HookPriority  = 2
 	HookDevice    = 3
+	HookDevices   = 4 // nested list of names
 
 	RuleTable       = 1 // NFTA_RULE_*
 	RuleChain       = 2
@@ -156,6 +158,8 @@ type Chain struct {
 	Family byte // NFPROTO_*: 1 inet, 2 ip, 3 arp, 5 netdev, 7 bridge, 10 ip6
 	Table  string
 	Name   string
-	Attrs  []byte
-	Rules  [][]byte
+	// Dormant says that the table is switched off: no packet is asked about.
+	Dormant bool
+	Attrs   []byte
+	Rules   [][]byte
 }

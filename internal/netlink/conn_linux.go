@@ -234,11 +234,17 @@ func (c *Conn) Chains() ([]Chain, error) {
 			family      byte
 			table, name string
 		}
-		at := map[place]int{}
-		err := c.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
+		at, dormant := map[place]int{}, map[place]bool{}
+		err := c.ask(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
+			dormant[place{m.family, Text(Attr(m.attrs, TableName)), ""}] = Number(Attr(m.attrs, TableFlags))&1 != 0
+		})
+		if err != nil {
+			return err
+		}
+		err = c.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
 			p := place{m.family, Text(Attr(m.attrs, ChainTable)), Text(Attr(m.attrs, ChainName))}
 			at[p] = len(chains)
-			chains = append(chains, Chain{Family: p.family, Table: p.table, Name: p.name, Attrs: m.attrs})
+			chains = append(chains, Chain{Family: p.family, Table: p.table, Name: p.name, Dormant: dormant[place{p.family, p.table, ""}], Attrs: m.attrs})
 		})
 		if err != nil {
 			return err
@@ -250,4 +256,26 @@ func (c *Conn) Chains() ([]Chain, error) {
 		})
 	})
 	return chains, err
+}
+
+// Set is a set or map of any table with its elements, at one moment. attrs is nil when there
+// is none.
+func (c *Conn) Set(family byte, table, name string) (attrs []byte, elements [][]byte, err error) {
+	named := attr(attr(nil, SetTable, table), SetName, name)
+	err = c.still(func(uint32) error {
+		attrs, elements = nil, nil
+		switch err := c.ask(unix.NFT_MSG_GETSET, 0, family, named, func(m message) { attrs = m.attrs }); {
+		case errors.Is(err, unix.ENOENT):
+			return nil
+		case err != nil:
+			return err
+		}
+		// NFTA_SET_ELEM_LIST_TABLE and _SET have the numbers of NFTA_SET_TABLE and _NAME.
+		return c.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, family, named, func(m message) {
+			for _, e := range Attrs(Attr(m.attrs, ElementListElements)) {
+				elements = append(elements, e)
+			}
+		})
+	})
+	return attrs, elements, err
 }

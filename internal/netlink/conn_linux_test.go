@@ -70,5 +70,20 @@ table inet other { chain input { accept; }; }
 		if want := "portolan go r|portolan input rr|portolan input r|other input r"; strings.Join(names, "|") != want {
 			t.Errorf("chains %q, want %q", strings.Join(names, "|"), want)
 		}
+		for _, x := range []struct {
+			family          byte
+			table, name     string
+			flags, elements int
+		}{{1, "portolan", "s", 4, 4}, {1, "portolan", "m", 4 | 8, 4}, {2, "portolan", "s", -1, 0}, {1, "nothing", "s", -1, 0}} {
+			attrs, elements, err := c.Set(x.family, x.table, x.name)
+			if flags := int(netlink.Number(netlink.Attr(attrs, netlink.SetFlags))); err != nil || (attrs == nil) != (x.flags < 0) || attrs != nil && flags != x.flags ||
+				len(elements) < x.elements || len(elements) > x.elements+1 {
+				t.Errorf("set %s of %s: %d elements, %v, flags %d", x.name, x.table, len(elements), err, flags)
+			}
+		}
+		load(t, "delete table inet other; table inet other { flags dormant; chain input { type filter hook input priority 0; drop; }; }")
+		if chains, err = c.Chains(); err != nil || !chains[len(chains)-1].Dormant || chains[0].Dormant {
+			t.Errorf("chains %+v, %v", chains, err)
+		}
 	})
 }

@@ -27,3 +27,6 @@ func (*Conn) Read(string) (*Table, error) { return nil, ErrNone }
 
 // Chains is ErrNone here.
 func (*Conn) Chains() ([]Chain, error) { return nil, ErrNone }
+
+// Set is ErrNone here.
+func (*Conn) Set(byte, string, string) ([]byte, [][]byte, error) { return nil, nil, ErrNone }
