@@ -2,9 +2,9 @@ package apply
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,12 +24,17 @@ func Decode(raw *netlink.Table) *State {
 			s.Strange = append(s.Strange, fmt.Sprintf("object %s of type %d", name, kind))
 			continue
 		}
-		s.Limits[name] = &Limit{name, canonical(netlink.Attr(o, netlink.ObjectData))}
+		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
 	}
+	code := coder{anonymous: map[string]string{}}
 	for _, m := range raw.Sets {
 		set := decodeSet(m)
 		if !set.Kind.dynamic() {
 			set.Elements = decodeElements(set.Kind, raw.Elements[set.Name])
+		}
+		if set.Kind.Flags&flagAnonymous != 0 {
+			code.anonymous[set.Name] = content(set.Kind, set.Elements)
+			continue
 		}
 		s.Sets[set.Name] = set
 	}
@@ -39,7 +44,7 @@ func Decode(raw *netlink.Table) *State {
 	}
 	for _, m := range raw.Rules {
 		if c := s.Chains[netlink.Text(netlink.Attr(m, netlink.RuleChain))]; c != nil {
-			c.Rules = append(c.Rules, decodeRule(m))
+			c.Rules = append(c.Rules, code.decode(m))
 		}
 	}
 	slices.Sort(s.Strange)
@@ -48,32 +53,6 @@ func Decode(raw *netlink.Table) *State {
 
 // objectLimit is NFT_OBJECT_LIMIT.
 const objectLimit = 4
-
-// canonical are attributes in one form whoever wrote them: without their flags, in the order
-// of their kinds, lists in their own order.
-func canonical(b []byte) string {
-	type attr struct {
-		kind uint16
-		data string
-	}
-	var attrs []attr
-	for kind, data := range netlink.Attrs(b) {
-		attrs = append(attrs, attr{kind, string(data)})
-	}
-	slices.SortStableFunc(attrs, func(a, b attr) int { return cmp.Compare(a.kind, b.kind) })
-	var out []byte
-	for _, a := range attrs {
-		out = appendAttr(out, a.kind, a.data)
-	}
-	return string(out)
-}
-
-// appendAttr appends one attribute in canonical form: kind, length, data.
-func appendAttr(b []byte, kind uint16, data string) []byte {
-	b = binary.BigEndian.AppendUint16(b, kind)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(data)))
-	return append(b, data...)
-}
 
 func decodeSet(m []byte) *Set {
 	number := func(kind uint16) uint32 { return uint32(netlink.Number(netlink.Attr(m, kind))) }
@@ -128,7 +107,7 @@ func decodeElements(k Kind, list [][]byte) []Element {
 		}
 		out = append(out, e)
 	}
-	slices.SortFunc(out, func(a, b Element) int { return cmp.Compare(a.First, b.First) })
+	sortElements(out)
 	if k.Flags&flagInterval == 0 {
 		return out
 	}
@@ -150,14 +129,25 @@ func decodeElements(k Kind, list [][]byte) []Element {
 	return out
 }
 
+func sortElements(list []Element) {
+	slices.SortFunc(list, func(a, b Element) int { return cmp.Compare(a.First, b.First) })
+}
+
 // elementData is what an element leads to: its verdict with the chain, or its value.
 func elementData(data, verdict []byte) string {
 	if verdict == nil {
 		return "value " + string(netlink.Attr(data, netlink.DataValue))
 	}
 	code := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
-	return fmt.Sprintf("verdict %d %s", code, netlink.Text(netlink.Attr(verdict, netlink.VerdictChain)))
+	return verdictData(int(code), netlink.Text(netlink.Attr(verdict, netlink.VerdictChain)))
 }
+
+// verdictData is what an element of a map leads to when that is a verdict, NFT_JUMP and the
+// like, with its chain.
+func verdictData(code int, chain string) string { return "verdict " + strconv.Itoa(code) + " " + chain }
+
+// verdictJump is NFT_JUMP.
+const verdictJump = -3
 
 // before is the key before another one of the same length.
 func before(key string) string {
@@ -189,9 +179,16 @@ func decodeChain(m []byte) *Chain {
 	return c
 }
 
-func decodeRule(m []byte) Rule {
-	r := codeOf(netlink.Attr(m, netlink.RuleExpressions))
+// decode is a rule as a message says it.
+func (c *coder) decode(m []byte) Rule {
+	r := c.rule(netlink.Attr(m, netlink.RuleExpressions))
 	r.Handle = netlink.Number(netlink.Attr(m, netlink.RuleHandle))
 	r.Comment = netlink.Comment(netlink.Attr(m, netlink.RuleUserData), 0)
 	return r
+}
+
+// limitOf is a limit in canonical form, without what fills it up.
+func limitOf(data []byte) string {
+	var c coder
+	return string(c.attributes(&Rule{}, nil, shapes["limit"], data))
 }

@@ -1,0 +1,616 @@
+package apply
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
+	wire "github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"portolan/internal/netlink"
+	"portolan/internal/nft"
+	"portolan/internal/ruleset"
+)
+
+// Kernel is the kernel of one network namespace, that in which it was opened. One goroutine
+// at a time may use it.
+type Kernel struct {
+	reader *netlink.Conn
+	socket int // for batches; it stays open, because closing it after a deletion waits for the kernel
+	seq    uint32
+	answer []byte
+}
+
+// OpenKernel makes a connection to the kernel of the namespace of the calling thread. An
+// error wraps netlink.ErrNone where there is no nftables, and fs.ErrPermission where the
+// process may not ask.
+func OpenKernel() (*Kernel, error) {
+	reader, err := netlink.Open()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := reader.Generation(); err != nil { // a kernel may have netlink and no nf_tables
+		return nil, errors.Join(err, reader.Close())
+	}
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("a connection to the kernel for changes: %w", err), reader.Close())
+	}
+	k := &Kernel{reader: reader, socket: socket, answer: make([]byte, 1<<16)}
+	err = unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK} {
+		// Without them the kernel still says which change it refuses.
+		_ = unix.SetsockoptInt(socket, unix.SOL_NETLINK, option, 1)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("a connection to the kernel for changes: %w", err), k.Close())
+	}
+	return k, nil
+}
+
+// Close ends the connections.
+func (k *Kernel) Close() error { return errors.Join(k.reader.Close(), unix.Close(k.socket)) }
+
+// Read is the table "inet portolan" at one moment.
+func (k *Kernel) Read() (*State, error) {
+	raw, err := k.reader.Read(nft.Name)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(raw), nil
+}
+
+// Unsupported says that the kernel lacks something that the table needs.
+type Unsupported struct {
+	Feature string // in words, with the module or option that has it
+}
+
+func (e *Unsupported) Error() string { return "the kernel does not have " + e.Feature }
+
+// Commit makes the changes of a batch, all at once and only when the generation is still the
+// given one; 0 is any. What the kernel refuses is an error that says which change it was and
+// wraps the kernel's syscall.Errno; it is an *Unsupported when the kernel lacks a feature.
+func (k *Kernel) Commit(generation uint32, b Batch) error {
+	if len(b) == 0 {
+		return nil
+	}
+	messages, of, err := messagesOf(generation, b)
+	if err != nil {
+		return err
+	}
+	f, err := k.send(messages)
+	if err != nil {
+		return fmt.Errorf("sending changes to the kernel: %w", err)
+	}
+	if f == nil {
+		return nil
+	}
+	var change Change // of the batch as a whole when nil
+	if f.message > 0 && f.message <= len(of) {
+		change = b[of[f.message-1]]
+	}
+	var message []byte
+	if f.message >= 0 && f.message < len(messages) {
+		message = messages[f.message].Data
+	}
+	return f.explain(change, message)
+}
+
+// elementsAtOnce is how many elements one message has. An attribute holds 64 KiB, and an
+// element takes 500 bytes at most.
+const elementsAtOnce = 128
+
+// messagesOf are the messages that say a batch, with the begin and end of the transaction,
+// and the change that each of those between is for.
+//
+// The library encodes them and does not send them: it would have the kernel send each rule
+// back, which makes a commit three times as long, it would write over a chain or set that is
+// there already, and it does not ask the kernel where in a message an error is. The function
+// that stands for a connection in the library's tests gets the messages as they would go out.
+func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
+	var out []wire.Message
+	library, err := nftables.New(nftables.WithTestDial(func(messages []wire.Message) ([]wire.Message, error) {
+		if messages != nil {
+			out = messages
+		}
+		return nil, io.EOF
+	}))
+	if err != nil {
+		return nil, nil, err
+	}
+	var of []int
+	for i, change := range b {
+		n, err := encodeChange(library, change)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", words(change), err)
+		}
+		for range n {
+			of = append(of, i)
+		}
+	}
+	if err := library.FlushWithGenID(generation); err != nil {
+		return nil, nil, fmt.Errorf("encoding a batch: %w", err)
+	}
+	if len(out) != len(of)+2 {
+		return nil, nil, fmt.Errorf("encoding a batch: %d changes became %d messages instead of %d", len(b), len(out)-2, len(of))
+	}
+	for i := range of {
+		m := &out[i+1]
+		m.Header.Flags &^= wire.Echo
+		switch b[of[i]].(type) {
+		case AddLimit, AddSet, AddChain:
+			m.Header.Flags |= wire.Excl
+		case AddRule:
+			nameOrder(*m)
+		}
+	}
+	return out, of, nil
+}
+
+// nameOrder says of a set of interfaces that its keys are in the order of the host, for nft,
+// which lists empty names otherwise. The library says the order of the network of all sets
+// without a name.
+func nameOrder(m wire.Message) {
+	if m.Header.Type&0xff != unix.NFT_MSG_NEWSET {
+		return
+	}
+	attrs := m.Data[nfgenmsg:]
+	if netlink.Number(netlink.Attr(attrs, netlink.SetKeyType)) != uint64(nftables.TypeIFName.GetNFTMagic()) {
+		return
+	}
+	order := userdata.AppendUint32(nil, userdata.NFTNL_UDATA_SET_KEYBYTEORDER, hostOrder)
+	copy(netlink.Attr(attrs, netlink.SetUserData), order)
+}
+
+// nfgenmsg is the size of struct nfgenmsg, before the attributes, and hostOrder is nft's
+// BYTEORDER_HOST_ENDIAN.
+const (
+	nfgenmsg  = 4
+	hostOrder = 1
+)
+
+// encodeChange gives one change to the library, and says how many messages that makes.
+func encodeChange(c *nftables.Conn, change Change) (int, error) {
+	switch x := change.(type) {
+	case AddTable:
+		c.AddTable(table)
+	case DeleteTable:
+		c.DelTable(table)
+	case AddLimit:
+		e, err := limitExpr(x.Limit.Rate, x.Limit.Burst)
+		if err == nil {
+			err = checkName(x.Limit.Name)
+		}
+		if err != nil {
+			return 0, err
+		}
+		c.AddObj(&nftables.NamedObj{Table: table, Name: x.Limit.Name, Type: nftables.ObjTypeLimit, Obj: e})
+	case DeleteLimit:
+		c.DeleteObject(&nftables.NamedObj{Table: table, Name: x.Name, Type: nftables.ObjTypeLimit})
+	case AddSet:
+		set, err := setOf(x.Set)
+		if err != nil {
+			return 0, err
+		}
+		return 1, c.AddSet(set, nil)
+	case DeleteSet:
+		c.DelSet(&nftables.Set{Table: table, Name: x.Name})
+	case AddElements:
+		return encodeElements(x.Set, x.Elements, c.SetAddElements)
+	case DeleteElements:
+		return encodeElements(x.Set, x.Elements, c.SetDeleteElements)
+	case AddChain:
+		if err := checkName(x.Name); err != nil {
+			return 0, err
+		}
+		chain := &nftables.Chain{Table: table, Name: x.Name}
+		if h := x.Hook; h != nil {
+			policy, err := policyOf(x.Policy)
+			if err != nil {
+				return 0, err
+			}
+			hook, priority := nftables.ChainHook(h.Number), nftables.ChainPriority(h.Priority)
+			chain.Type, chain.Hooknum, chain.Priority, chain.Policy = nftables.ChainType(h.Type), &hook, &priority, policy
+		}
+		c.AddChain(chain)
+	case SetPolicy:
+		policy, err := policyOf(x.Policy)
+		if err != nil {
+			return 0, err
+		}
+		c.AddChain(&nftables.Chain{Table: table, Name: x.Name, Policy: policy})
+	case DeleteChain:
+		c.DelChain(&nftables.Chain{Table: table, Name: x.Name})
+	case FlushChain:
+		c.FlushChain(&nftables.Chain{Table: table, Name: x.Name})
+	case AddRule:
+		return encodeRule(c, x)
+	case DeleteRule:
+		return 1, c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Handle: x.Handle})
+	default:
+		return 0, fmt.Errorf("a change %T that nobody knows", change)
+	}
+	return 1, nil
+}
+
+func policyOf(v ruleset.Verdict) (*nftables.ChainPolicy, error) {
+	policy, ok := map[ruleset.Verdict]nftables.ChainPolicy{ruleset.Accept: nftables.ChainPolicyAccept, ruleset.Drop: nftables.ChainPolicyDrop}[v]
+	if !ok {
+		return nil, fmt.Errorf("%s is no policy", v)
+	}
+	return &policy, nil
+}
+
+func encodeElements(s SetSpec, list []Element, encode func(*nftables.Set, []nftables.SetElement) error) (int, error) {
+	set, err := setOf(s)
+	if err != nil {
+		return 0, err
+	}
+	kind, err := kindOf(s)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var part []nftables.SetElement
+	for i, e := range list {
+		if err := checkElement(kind, e); err != nil {
+			return 0, err
+		}
+		part = appendElement(part, kind, e)
+		if i == len(list)-1 || len(part) >= elementsAtOnce-1 {
+			if err := encode(set, part); err != nil {
+				return 0, err
+			}
+			part = part[:0]
+			n++
+		}
+	}
+	return n, nil
+}
+
+func encodeRule(c *nftables.Conn, x AddRule) (int, error) {
+	w := write(x.Line)
+	if w.err != nil {
+		return 0, w.err
+	}
+	for _, a := range w.anonymous {
+		a.set.Table = table
+		if err := c.AddSet(&a.set, a.elements); err != nil {
+			return 0, err
+		}
+		a.lookup.SetName, a.lookup.SetID = a.set.Name, a.set.ID
+	}
+	if w.counter >= 0 && (x.Packets != 0 || x.Bytes != 0) {
+		w.exprs[w.counter] = &expr.Counter{Packets: x.Packets, Bytes: x.Bytes}
+	}
+	r := &nftables.Rule{
+		Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Position: x.Before,
+		Exprs: w.exprs, UserData: userData(x.Line.Comment),
+	}
+	if x.Before != 0 {
+		c.InsertRule(r)
+	} else {
+		c.AddRule(r)
+	}
+	return 1 + 2*len(w.anonymous), nil
+}
+
+// A failure is the first thing that the kernel refuses.
+type failure struct {
+	message int // index; 0 is the begin of the transaction, -1 is unknown
+	errno   unix.Errno
+	text    string // what the kernel says to it; "" for nothing
+	offset  int    // of the attribute that it is about, from the message's header on; 0 for unknown
+}
+
+// send sends messages as one batch. Without a failure and an error, the batch is in force:
+// the kernel has worked it off when the call is back, and answers only what it refuses.
+func (k *Kernel) send(messages []wire.Message) (*failure, error) {
+	size := 0
+	for _, m := range messages {
+		size += unix.SizeofNlMsghdr + align(len(m.Data))
+	}
+	if err := k.enlarge(size); err != nil {
+		return nil, err
+	}
+	first := k.seq + 1
+	b := make([]byte, 0, size)
+	for _, m := range messages {
+		k.seq++
+		b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(m.Data)))
+		b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Type))
+		b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Flags))
+		b = binary.NativeEndian.AppendUint32(b, k.seq)
+		b = append(append(b, 0, 0, 0, 0), m.Data...)
+		b = b[:align(len(b))]
+	}
+	if err := unix.Sendto(k.socket, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		if errors.Is(err, unix.EMSGSIZE) {
+			err = fmt.Errorf("%w: the batch has %d bytes; it must go at once, so run as root of the machine or raise net.core.wmem_max", err, size)
+		}
+		return nil, err
+	}
+	var failed *failure
+	lost := false
+	for {
+		n, _, err := unix.Recvfrom(k.socket, k.answer, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOBUFS): // more was refused than there is room to say
+			lost = true
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			if failed == nil && lost {
+				return nil, errors.New("the kernel's answer is lost")
+			}
+			return failed, nil
+		case err != nil:
+			return failed, err
+		}
+		for _, f := range failures(k.answer[:n], first, len(messages)) {
+			if failed == nil {
+				failed = &f
+			}
+		}
+	}
+}
+
+func align(n int) int { return (n + 3) &^ 3 }
+
+// enlarge makes room for a batch of some bytes, all of which the kernel takes at once. The
+// first call works for root of the machine, the second within what is allowed to everybody.
+func (k *Kernel) enlarge(size int) error {
+	const overhead = 4096
+	if have, err := unix.GetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUF); err != nil || have >= size+overhead {
+		return err
+	}
+	if unix.SetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, size+overhead) == nil {
+		return nil
+	}
+	return unix.SetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUF, size+overhead)
+}
+
+// The attributes of an error message: NLMSGERR_ATTR_*.
+const (
+	errorText   = 1
+	errorOffset = 2
+	headerError = unix.SizeofNlMsghdr + 4 // struct nlmsgerr: the number and the header of the message
+)
+
+// failures are what an answer refuses of the messages whose numbers begin with first.
+func failures(b []byte, first uint32, messages int) []failure {
+	var out []failure
+	for len(b) >= unix.SizeofNlMsghdr {
+		size := int(binary.NativeEndian.Uint32(b))
+		if size < unix.SizeofNlMsghdr || size > len(b) {
+			break
+		}
+		header, body := b[:unix.SizeofNlMsghdr], b[unix.SizeofNlMsghdr:size]
+		b = b[min(align(size), len(b)):]
+		if binary.NativeEndian.Uint16(header[4:]) != unix.NLMSG_ERROR || len(body) < headerError {
+			continue
+		}
+		errno := -int32(binary.NativeEndian.Uint32(body))
+		at := int64(binary.NativeEndian.Uint32(header[8:])) - int64(first)
+		if errno <= 0 || at < -1 {
+			continue
+		}
+		f := failure{message: int(at), errno: unix.Errno(errno)}
+		if at >= int64(messages) || at < 0 {
+			f.message = -1
+		}
+		flags, rest := binary.NativeEndian.Uint16(header[6:]), body[headerError:]
+		if flags&unix.NLM_F_CAPPED == 0 { // the message itself comes first
+			rest = rest[min(align(int(max(binary.NativeEndian.Uint32(body[4:]), unix.SizeofNlMsghdr)-unix.SizeofNlMsghdr)), len(rest)):]
+		}
+		if flags&unix.NLM_F_ACK_TLVS != 0 {
+			f.text = netlink.Text(netlink.Attr(rest, errorText))
+			if v := netlink.Attr(rest, errorOffset); len(v) == 4 {
+				f.offset = int(binary.NativeEndian.Uint32(v))
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// features are the expressions that a kernel may lack, with what has them. The others came
+// with nf_tables itself.
+var features = map[string]string{
+	"ct":        "connection tracking in rules (nft_ct)",
+	"notrack":   "exceptions from connection tracking (nft_ct)",
+	"limit":     "limits (nft_limit)",
+	"log":       "logging (nft_log)",
+	"connlimit": "limits of connections (nft_connlimit)",
+	"objref":    "limits that rules share (nft_objref)",
+	"dynset":    "sets that packets fill (nft_dynset)",
+	"range":     "comparing ranges (nft_range)",
+	"lookup":    "sets (nft_lookup)",
+}
+
+// optional are those of features that fail for nothing but being absent when the kernel says
+// ENOENT: they name nothing that could be missing.
+var optional = map[string]bool{"ct": true, "notrack": true, "limit": true, "log": true, "connlimit": true}
+
+// explain says in words what the kernel refuses, and why. It takes the change that the
+// failure is about, nil for the transaction as a whole, and its message.
+func (f *failure) explain(change Change, message []byte) error {
+	var err error = f.errno
+	if f.errno == unix.EOPNOTSUPP && change == nil || f.errno == unix.EPROTONOSUPPORT {
+		return fmt.Errorf("changing the tables of the kernel: %w", netlink.ErrNone)
+	}
+	if f.errno == unix.ERESTART {
+		return ErrChanged
+	}
+	if feature := f.feature(change, message); feature != "" {
+		err = &Unsupported{feature}
+	} else if why := reasons[f.errno]; why != "" {
+		err = fmt.Errorf("%s (%w)", why, err)
+	}
+	if f.text != "" {
+		err = fmt.Errorf("%w: %s", err, f.text)
+	}
+	if change == nil {
+		return fmt.Errorf("changing the tables of the kernel: %w", err)
+	}
+	return fmt.Errorf("%s: %w", words(change), err)
+}
+
+// reasons are what the kernel means by its numbers when it refuses a change to a table.
+var reasons = map[unix.Errno]string{
+	unix.EEXIST:    "it is there already, or meets what is there",
+	unix.ENOENT:    "it or what it names is not there",
+	unix.EBUSY:     "something else still needs it, or it is of another kind already",
+	unix.EPERM:     "only an administrator of this network namespace may do that, and no other program may own the table",
+	unix.ENFILE:    "the set is full",
+	unix.ENOSPC:    "the set is full",
+	unix.ELOOP:     "chains lead in a circle",
+	unix.EMLINK:    "chains lead to chains too deep",
+	unix.ENOMEM:    "the kernel has no memory for it",
+	unix.EINVAL:    "the kernel does not understand it",
+	unix.ERANGE:    "a number in it is out of range",
+	unix.EOVERFLOW: "a number in it is out of range",
+}
+
+// feature is what the kernel lacks when that is why it refuses a change, and "" otherwise. A
+// kind of expression, object or chain that it does not know is ENOENT, as is a set that is
+// not there; sets that it cannot keep are EOPNOTSUPP.
+func (f *failure) feature(change Change, message []byte) string {
+	switch f.errno {
+	case unix.EAFNOSUPPORT:
+		return "tables for IPv4 and IPv6 together (NF_TABLES_INET)"
+	case unix.EOPNOTSUPP:
+		switch x := change.(type) {
+		case AddSet:
+			return map[SetWhat]string{
+				Addresses: "sets of ranges (nft_set_rbtree)", Ports: "maps of ranges (nft_set_rbtree)", PacketMeter: "sets that packets fill (nft_set_hash)",
+				ConnectionsMeter: "sets that packets fill (nft_set_hash)", Unconfirmed: "sets that forget (nft_set_hash)",
+			}[x.Set.What]
+		case AddChain:
+			return "chains of the type " + fmt.Sprintf("%q", chainType(x)) + " (nft_chain_filter)"
+		case AddRule:
+			if len(f.expressions(message)) == 0 {
+				return "sets without a name"
+			}
+		}
+	case unix.ENOENT:
+		switch x := change.(type) {
+		case AddLimit:
+			return features["objref"]
+		case AddChain:
+			if x.Hook != nil {
+				return "chains of the type " + fmt.Sprintf("%q", x.Hook.Type) + " (nft_chain_filter)"
+			}
+		case AddRule:
+			for _, name := range f.expressions(message) {
+				if optional[name] {
+					return features[name]
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func chainType(c AddChain) string {
+	if c.Hook == nil {
+		return ""
+	}
+	return c.Hook.Type
+}
+
+// expressions are the names of the expressions that a failed rule may have failed for: the
+// one that the kernel points at, with what is inside it, or all of them when it points at none.
+func (f *failure) expressions(message []byte) []string {
+	if len(message) < nfgenmsg {
+		return nil
+	}
+	var all []string
+	for kind, at := range places(message, nfgenmsg) {
+		if kind != netlink.RuleExpressions {
+			continue
+		}
+		for _, inside := range places(message[:at.end], at.begin+4) {
+			names := expressionNames(message[inside.begin+4 : inside.end])
+			if unix.SizeofNlMsghdr+inside.begin == f.offset {
+				return names
+			}
+			all = append(all, names...)
+		}
+	}
+	return all
+}
+
+// A place is where an attribute begins, with its header, and where its data end.
+type place struct{ begin, end int }
+
+// places are the attributes in b from a place on, by their kinds.
+func places(b []byte, at int) iter.Seq2[uint16, place] {
+	return func(yield func(uint16, place) bool) {
+		for kind, data := range netlink.Attrs(b[at:]) {
+			end := at + 4 + len(data)
+			if !yield(kind, place{at, end}) {
+				return
+			}
+			at = align(end)
+		}
+	}
+}
+
+// expressionNames are the name of an expression and of those inside it.
+func expressionNames(e []byte) []string {
+	name := netlink.Text(netlink.Attr(e, netlink.ExpressionName))
+	out := []string{name}
+	if name == "dynset" {
+		data := netlink.Attr(e, netlink.ExpressionData)
+		if one := netlink.Attr(data, unix.NFTA_DYNSET_EXPR); one != nil {
+			out = append(out, expressionNames(one)...)
+		}
+	}
+	return out
+}
+
+// words say a change.
+func words(c Change) string {
+	switch x := c.(type) {
+	case AddTable:
+		return "adding the table"
+	case DeleteTable:
+		return "deleting the table"
+	case AddLimit:
+		return "adding limit " + x.Limit.Name
+	case DeleteLimit:
+		return "deleting limit " + x.Name
+	case AddSet:
+		return "adding set " + x.Set.Name
+	case DeleteSet:
+		return "deleting set " + x.Name
+	case AddElements:
+		return "adding elements to set " + x.Set.Name
+	case DeleteElements:
+		return "deleting elements of set " + x.Set.Name
+	case AddChain:
+		return "adding chain " + x.Name
+	case SetPolicy:
+		return "setting the policy of chain " + x.Name
+	case DeleteChain:
+		return "deleting chain " + x.Name
+	case FlushChain:
+		return "emptying chain " + x.Name
+	case AddRule:
+		if x.Line.Comment != "" {
+			return fmt.Sprintf("adding rule %q to chain %s", x.Line.Comment, x.Chain)
+		}
+		return "adding a rule to chain " + x.Chain
+	case DeleteRule:
+		return fmt.Sprintf("deleting the rule with handle %d of chain %s", x.Handle, x.Chain)
+	}
+	return fmt.Sprintf("%T", c)
+}
