@@ -12,10 +12,10 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
 	"portolan/internal/addr"
+	"portolan/internal/netlink"
 	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
@@ -44,8 +44,9 @@ var (
 		}
 		return list
 	}()
-	// The address of a peer: source and destination in the header of each family.
-	loadAddress = map[int][2]expr.Any{4: {network(12, 4), network(16, 4)}, 6: {network(8, 16), network(24, 16)}}
+	// The address of a peer: source and destination in the header of each family, by the
+	// number of bytes from its beginning.
+	loadAddress = map[int][2][]expr.Any{4: {network(12, 4), network(16, 4)}, 6: {network(8, 16), network(24, 16)}}
 	notZero     = &expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: make([]byte, 4)}
 	count       = &expr.Counter{}
 	notrack     = &expr.Notrack{}
@@ -56,82 +57,65 @@ func transport(offset, length uint32) expr.Any {
 	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: length}
 }
 
-func network(offset, length uint32) expr.Any {
-	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length}
+func network(offset, length uint32) (list []expr.Any) {
+	for n := range length + 1 {
+		list = append(list, &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: n})
+	}
+	return list
 }
 
 func is(data ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: data} }
 
-// A coded is an expression in canonical form, with what it names.
-type coded struct {
-	code string
-	rule Rule
-}
-
-// code is an expression in canonical form.
-func code(e expr.Any) (coded, error) {
-	raw, err := expr.Marshal(unix.NFPROTO_INET, e)
-	if err != nil {
-		return coded{}, err
-	}
-	var c coder
-	var r Rule
-	text := string(c.expression(&r, nil, raw))
-	return coded{text, r}, nil
-}
+// A coded is an expression as the kernel takes it and in canonical form.
+type coded struct{ raw, code []byte }
 
 // constants are the codes of what rules have in common.
 var constants = sync.OnceValue(func() map[expr.Any]coded {
 	list := []expr.Any{loadProtocol, loadFamily, loadState, loadType, notZero, count, notrack, loadName[0], loadName[1], loadPort[0], loadPort[1]}
 	list = append(list, isProtocol[:]...)
-	for _, family := range []int{4, 6} {
-		list = append(list, isFamily[family], loadAddress[family][0], loadAddress[family][1])
+	for family, sides := range loadAddress {
+		list = append(append(append(list, isFamily[family]), sides[0]...), sides[1]...)
 	}
 	list = append(list, verdicts[ruleset.Accept], verdicts[ruleset.Drop])
 	out := map[expr.Any]coded{}
 	for _, e := range list {
-		c, err := code(e)
+		raw, err := expr.Marshal(unix.NFPROTO_INET, e)
 		if err != nil {
 			panic(err) // no input has a part in it
 		}
-		out[e] = c
+		var c coder
+		out[e] = coded{raw, c.expression(&Rule{}, nil, raw)}
 	}
 	return out
 })
 
 // A written is a rule on the way to the kernel.
 type written struct {
-	Rule      // as Decode will read it
-	exprs     []expr.Any
-	anonymous []*anonymous
-	counter   int // index of the counter in exprs, -1 for none
+	Rule         // as Decode will read it
+	raw   []byte // the list of expressions, as the kernel takes it
+	sets  []*nftables.Set
+	elems [][]nftables.SetElement // of sets
 
-	raw    []byte // the code in the making
-	family int    // that is known of the packet already; 0 for none
-	proto  int    // likewise; -1 for none
+	coder  coder
+	ids    *uint32 // the number of the last set without a name, which a batch counts
+	family int     // that is known of the packet already; 0 for none
+	proto  int     // likewise; -1 for none
 	err    error
-}
-
-// An anonymous is a set that a rule brings along.
-type anonymous struct {
-	lookup   *expr.Lookup // that names it
-	set      nftables.Set
-	elements []nftables.SetElement
 }
 
 // encode is the rule as Decode will read it, without a handle.
 func encode(l Line) (Rule, error) {
-	w := write(l)
+	w := write(AddRule{Line: l}, new(uint32))
 	return w.Rule, w.err
 }
 
 // write says a line in expressions.
-func write(l Line) *written {
-	w := &written{counter: -1, proto: -1}
+func write(x AddRule, ids *uint32) *written {
+	l := x.Line
+	w := &written{proto: -1, ids: ids, raw: make([]byte, 0, 512)}
+	w.coder.code = make([]byte, 0, 512)
 	w.Comment = l.Comment
-	if err := checkComment(l.Comment); err != nil {
-		w.fail(err)
-	}
+	w.fail(checkComment(l.Comment))
 	switch {
 	case l.Gate != "":
 		w.add(loadFamily)
@@ -143,53 +127,68 @@ func write(l Line) *written {
 		w.find(&expr.Lookup{SourceRegister: register, IsDestRegSet: true, SetName: l.Map})
 	default:
 		w.match(&l.Rule)
-		w.act(&l.Rule)
+		w.act(&x)
 	}
-	w.Code = string(w.raw)
+	if len(w.raw) > 1<<16-8 {
+		w.fail(fmt.Errorf("it has %d bytes, and the kernel takes 64 KiB", len(w.raw)))
+	}
+	w.Code = string(w.coder.code)
 	return w
 }
 
+// fail keeps the first error.
 func (w *written) fail(err error) {
 	if w.err == nil {
 		w.err = err
 	}
 }
 
-// add appends an expression.
+// add appends an expression, unless something was wrong before it.
 func (w *written) add(e expr.Any) {
-	c, ok := constants()[e]
-	if !ok {
-		var err error
-		if c, err = code(e); err != nil {
-			w.fail(err)
-			return
-		}
+	if w.err != nil { // then it may have no sense
+		return
 	}
-	w.exprs = append(w.exprs, e)
-	w.raw = append(w.raw, c.code...)
-	w.Sets = append(w.Sets, c.rule.Sets...)
-	w.Chains = append(w.Chains, c.rule.Chains...)
-	w.Limits = append(w.Limits, c.rule.Limits...)
-	w.Counts = w.Counts || c.rule.Counts
+	if c, ok := constants()[e]; ok {
+		w.raw = appendElementOfList(w.raw, c.raw)
+		w.coder.code = append(w.coder.code, c.code...)
+		w.Counts = w.Counts || e == count
+		return
+	}
+	raw, err := expr.Marshal(unix.NFPROTO_INET, e)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	w.raw = appendElementOfList(w.raw, raw)
+	w.coder.code = w.coder.expression(&w.Rule, w.coder.code, raw)
+}
+
+// appendElementOfList appends an expression to a list of them.
+func appendElementOfList(b, raw []byte) []byte {
+	return appendRaw(b, netlink.ListElement|unix.NLA_F_NESTED, raw)
+}
+
+// appendRaw appends an attribute as the kernel takes it.
+func appendRaw[T string | []byte](b []byte, kind uint16, data T) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(data)))
+	b = append(binary.NativeEndian.AppendUint16(b, kind), data...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
 }
 
 // find appends a search in a set or map that has a name.
 func (w *written) find(e *expr.Lookup) {
-	w.fails(checkName(e.SetName))
+	w.fail(checkName(e.SetName))
 	w.add(e)
-}
-
-func (w *written) fails(err error) {
-	if err != nil {
-		w.fail(err)
-	}
 }
 
 func (w *written) lookup(set string) { w.find(&expr.Lookup{SourceRegister: register, SetName: set}) }
 
 // leave appends the way to another chain.
 func (w *written) leave(kind expr.VerdictKind, chain string) {
-	w.fails(checkName(chain))
+	w.fail(checkName(chain))
 	w.add(&expr.Verdict{Kind: kind, Chain: chain})
 }
 
@@ -205,6 +204,13 @@ func (w *written) ofFamily(family int) {
 	w.family = family
 	w.add(loadFamily)
 	w.add(isFamily[family])
+}
+
+// address loads an address, source (0) or destination (1).
+func (w *written) address(family, side int) {
+	if list := loadAddress[family][side]; list != nil { // ofFamily has said what else it is
+		w.add(list[len(list)-1])
+	}
 }
 
 // protocol makes sure that the packet is of a protocol, unless that is known.
@@ -261,7 +267,7 @@ func (w *written) match(r *nft.Rule) {
 	}
 	if r.Set != "" {
 		w.ofFamily(r.Family)
-		w.add(loadAddress[r.Family][side])
+		w.address(r.Family, side)
 		w.lookup(r.Set)
 	}
 	if len(r.Types) > 0 {
@@ -277,7 +283,8 @@ func (w *written) match(r *nft.Rule) {
 }
 
 // act appends what a rule counts and does.
-func (w *written) act(r *nft.Rule) {
+func (w *written) act(x *AddRule) {
+	r := &x.Line.Rule
 	if r.Count > 0 {
 		w.add(&expr.Connlimit{Count: uint32(r.Count)})
 	}
@@ -286,20 +293,24 @@ func (w *written) act(r *nft.Rule) {
 	}
 	if m := r.Meter; m != nil {
 		limit, err := limitExpr(m.Rate, m.Burst)
-		w.fails(err)
+		w.fail(err)
 		w.each(unix.NFT_DYNSET_OP_UPDATE, m, limit)
 	}
 	if r.Limit != nil {
-		w.fails(checkName(r.Limit.Name))
+		w.fail(checkName(r.Limit.Name))
 		w.add(&expr.Objref{Type: objectLimit, Name: r.Limit.Name})
 	}
 	if r.Log != nil {
 		limit, err := limitExpr(r.Log.Rate, r.Log.Burst)
-		w.fails(err)
+		w.fail(err)
 		w.add(limit)
 	}
-	w.counter = len(w.exprs)
-	w.add(count)
+	if x.Packets == 0 && x.Bytes == 0 {
+		w.add(count)
+	} else {
+		w.add(&expr.Counter{Packets: x.Packets, Bytes: x.Bytes})
+		w.Packets, w.Bytes = x.Packets, x.Bytes
+	}
 	if r.Log != nil {
 		// The kernel says the level when nobody has said it: LOGLEVEL_WARNING.
 		log := &expr.Log{Key: 1 << unix.NFTA_LOG_LEVEL, Level: expr.LogLevelWarning}
@@ -329,11 +340,8 @@ func (w *written) act(r *nft.Rule) {
 // each has a meter count the source of the packet.
 func (w *written) each(operation uint32, m *nft.Meter, what expr.Any) {
 	w.ofFamily(m.Family)
-	if w.err != nil {
-		return
-	}
-	w.fails(checkName(m.Name))
-	w.add(loadAddress[m.Family][0])
+	w.fail(checkName(m.Name))
+	w.address(m.Family, 0)
 	w.add(&expr.Dynset{SrcRegKey: register, SetName: m.Name, Operation: operation, Exprs: []expr.Any{what}})
 }
 
@@ -373,29 +381,26 @@ func (w *written) among(kind nftables.SetDatatype, list []span) {
 		w.between(list[0])
 		return
 	}
-	a := &anonymous{
-		lookup: &expr.Lookup{SourceRegister: register},
-		set:    nftables.Set{Anonymous: true, Constant: true, KeyType: kind},
-	}
-	for _, s := range list {
-		a.set.Interval = a.set.Interval || !bytes.Equal(s.first, s.last)
-	}
+	*w.ids++
+	// The name has the kernel number the sets as they come.
+	set := &nftables.Set{Table: table, Name: "__set%d", ID: *w.ids, Anonymous: true, Constant: true, KeyType: kind}
 	k := Kind{KeyType: kind.GetNFTMagic(), KeyLength: kind.Bytes, Flags: flagAnonymous | flagConstant}
-	if a.set.Interval {
-		k.Flags |= flagInterval
+	for _, s := range list {
+		if !bytes.Equal(s.first, s.last) {
+			set.Interval = true
+			k.Flags |= flagInterval
+		}
 	}
 	var elements []Element
+	var raw []nftables.SetElement
 	for _, s := range list {
 		e := Element{First: string(s.first), Last: string(s.last)}
-		elements = append(elements, e)
-		a.elements = appendElement(a.elements, k, e)
+		elements, raw = append(elements, e), appendElement(raw, k, e)
 	}
 	sortElements(elements)
-	w.anonymous = append(w.anonymous, a)
-	w.exprs = append(w.exprs, a.lookup)
-	w.raw = appendAttr(w.raw, 0, "lookup")
-	w.raw = appendAttr(w.raw, unix.NFTA_LOOKUP_SET, content(k, elements))
-	w.raw = appendAttr(w.raw, unix.NFTA_LOOKUP_SREG, binaryutil.BigEndian.PutUint32(register))
+	w.sets, w.elems = append(w.sets, set), append(w.elems, raw)
+	w.coder.anonymous = map[string]string{set.Name: content(k, elements)}
+	w.add(&expr.Lookup{SourceRegister: register, SetName: set.Name, SetID: set.ID})
 }
 
 // between compares what is in the register.
@@ -416,16 +421,17 @@ func (w *written) peer(r *nft.Rule, side int) {
 		return
 	}
 	w.ofFamily(family)
-	load := loadAddress[family][side].(*expr.Payload)
+	loads := loadAddress[family][side]
+	load := loads[len(loads)-1]
 	length, isPrefix := prefix(s)
 	switch {
 	case isPrefix && length == 0: // nft compares nothing with nothing
 		mask := make([]byte, len(s.first))
 		w.add(load)
-		w.add(&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: load.Len, Mask: mask, Xor: mask})
+		w.add(&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: uint32(len(mask)), Mask: mask, Xor: mask})
 		w.add(is(mask...))
 	case isPrefix && length%8 == 0:
-		w.add(network(load.Offset, uint32(length/8)))
+		w.add(loads[length/8])
 		w.add(is(s.first[:length/8]...))
 	case isPrefix:
 		mask := make([]byte, len(s.first))
@@ -433,7 +439,7 @@ func (w *written) peer(r *nft.Rule, side int) {
 			mask[i/8] |= 0x80 >> (i % 8)
 		}
 		w.add(load)
-		w.add(&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: load.Len, Mask: mask, Xor: make([]byte, len(mask))})
+		w.add(&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))})
 		w.add(is(s.first...))
 	default:
 		w.add(load)
@@ -632,14 +638,6 @@ func checkName(s string) error {
 		return fmt.Errorf("%q is no name", s)
 	}
 	return nil
-}
-
-// userData is a comment as nft has it in a rule.
-func userData(comment string) []byte {
-	if comment == "" {
-		return nil
-	}
-	return userdata.AppendString(nil, userdata.TypeComment, comment)
 }
 
 var table = &nftables.Table{Name: nft.Name, Family: nftables.TableFamilyINet}

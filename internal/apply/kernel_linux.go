@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
 	wire "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -69,9 +69,13 @@ func (k *Kernel) Read() (*State, error) {
 // Unsupported says that the kernel lacks something that the table needs.
 type Unsupported struct {
 	Feature string // in words, with the module or option that has it
+	errno   error  // how the kernel says it
 }
 
 func (e *Unsupported) Error() string { return "the kernel does not have " + e.Feature }
+
+// Unwrap is the kernel's syscall.Errno.
+func (e *Unsupported) Unwrap() error { return e.errno }
 
 // Commit makes the changes of a batch, all at once and only when the generation is still the
 // given one; 0 is any. What the kernel refuses is an error that says which change it was and
@@ -114,10 +118,12 @@ const elementsAtOnce = 128
 // there already, and it does not ask the kernel where in a message an error is. The function
 // that stands for a connection in the library's tests gets the messages as they would go out.
 func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
-	var out []wire.Message
+	var out []wire.Message // without the begin and the end
+	var begin, end wire.Message
 	library, err := nftables.New(nftables.WithTestDial(func(messages []wire.Message) ([]wire.Message, error) {
-		if messages != nil {
-			out = messages
+		if n := len(messages); n > 0 {
+			begin, end = messages[0], messages[n-1]
+			out = append(out, messages[1:n-1]...)
 		}
 		return nil, io.EOF
 	}))
@@ -125,7 +131,45 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 		return nil, nil, err
 	}
 	var of []int
+	var ids uint32
+	flush := func() error {
+		if err := library.FlushWithGenID(generation); err != nil {
+			return fmt.Errorf("encoding a batch: %w", err)
+		}
+		if len(out) != len(of) {
+			return fmt.Errorf("encoding a batch: its changes became %d messages instead of %d", len(out), len(of))
+		}
+		return nil
+	}
 	for i, change := range b {
+		if x, ok := change.(AddRule); ok {
+			w := write(x, &ids)
+			w.fail(checkName(x.Chain))
+			if w.err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", words(change), w.err)
+			}
+			if len(w.sets) > 0 {
+				if err := flush(); err != nil {
+					return nil, nil, err
+				}
+				for k, set := range w.sets {
+					if err := library.AddSet(set, w.elems[k]); err != nil {
+						return nil, nil, fmt.Errorf("%s: %w", words(change), err)
+					}
+				}
+				if err := library.FlushWithGenID(generation); err != nil {
+					return nil, nil, fmt.Errorf("%s: %w", words(change), err)
+				}
+				for len(of) < len(out) { // a large set is several messages
+					nameOrder(out[len(of)])
+					of = append(of, i)
+				}
+			} else if err := flush(); err != nil {
+				return nil, nil, err
+			}
+			out, of = append(out, ruleMessage(x, w)), append(of, i)
+			continue
+		}
 		n, err := encodeChange(library, change)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", words(change), err)
@@ -134,23 +178,44 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 			of = append(of, i)
 		}
 	}
-	if err := library.FlushWithGenID(generation); err != nil {
-		return nil, nil, fmt.Errorf("encoding a batch: %w", err)
+	// One more message, so that there is a begin and an end in any case.
+	library.AddTable(table)
+	of = append(of, len(b))
+	if err := flush(); err != nil {
+		return nil, nil, err
 	}
-	if len(out) != len(of)+2 {
-		return nil, nil, fmt.Errorf("encoding a batch: %d changes became %d messages instead of %d", len(b), len(out)-2, len(of))
-	}
-	for i := range of {
-		m := &out[i+1]
-		m.Header.Flags &^= wire.Echo
+	out, of = out[:len(out)-1], of[:len(of)-1]
+	for i := range out {
 		switch b[of[i]].(type) {
 		case AddLimit, AddSet, AddChain:
-			m.Header.Flags |= wire.Excl
-		case AddRule:
-			nameOrder(*m)
+			out[i].Header.Flags |= wire.Excl
 		}
 	}
-	return out, of, nil
+	return slices.Concat([]wire.Message{begin}, out, []wire.Message{end}), of, nil
+}
+
+// ruleMessage is the message that adds a rule, around the expressions that the library
+// encodes. It is the one message of which there are many, and the library takes four times
+// as long to put it together.
+func ruleMessage(x AddRule, w *written) wire.Message {
+	m := wire.Message{Header: wire.Header{
+		Type:  wire.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWRULE),
+		Flags: wire.Request | wire.Create | wire.Append,
+	}}
+	b := make([]byte, 0, 64+len(x.Chain)+len(w.raw)+len(x.Line.Comment))
+	b = append(b, unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0) // struct nfgenmsg
+	b = appendRaw(b, netlink.RuleTable, nft.Name+"\x00")
+	b = appendRaw(b, netlink.RuleChain, x.Chain+"\x00")
+	b = appendRaw(b, netlink.RuleExpressions|unix.NLA_F_NESTED, w.raw)
+	if x.Line.Comment != "" {
+		b = appendRaw(b, netlink.RuleUserData, userdata.AppendString(nil, userdata.TypeComment, x.Line.Comment))
+	}
+	if x.Before != 0 {
+		m.Header.Flags &^= wire.Append
+		b = appendRaw(b, unix.NFTA_RULE_POSITION, binary.BigEndian.AppendUint64(nil, x.Before))
+	}
+	m.Data = b
+	return m
 }
 
 // nameOrder says of a set of interfaces that its keys are in the order of the host, for nft,
@@ -229,12 +294,10 @@ func encodeChange(c *nftables.Conn, change Change) (int, error) {
 		c.DelChain(&nftables.Chain{Table: table, Name: x.Name})
 	case FlushChain:
 		c.FlushChain(&nftables.Chain{Table: table, Name: x.Name})
-	case AddRule:
-		return encodeRule(c, x)
 	case DeleteRule:
 		return 1, c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Handle: x.Handle})
 	default:
-		return 0, fmt.Errorf("a change %T that nobody knows", change)
+		return 0, errors.New("nobody knows that change")
 	}
 	return 1, nil
 }
@@ -272,33 +335,6 @@ func encodeElements(s SetSpec, list []Element, encode func(*nftables.Set, []nfta
 		}
 	}
 	return n, nil
-}
-
-func encodeRule(c *nftables.Conn, x AddRule) (int, error) {
-	w := write(x.Line)
-	if w.err != nil {
-		return 0, w.err
-	}
-	for _, a := range w.anonymous {
-		a.set.Table = table
-		if err := c.AddSet(&a.set, a.elements); err != nil {
-			return 0, err
-		}
-		a.lookup.SetName, a.lookup.SetID = a.set.Name, a.set.ID
-	}
-	if w.counter >= 0 && (x.Packets != 0 || x.Bytes != 0) {
-		w.exprs[w.counter] = &expr.Counter{Packets: x.Packets, Bytes: x.Bytes}
-	}
-	r := &nftables.Rule{
-		Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Position: x.Before,
-		Exprs: w.exprs, UserData: userData(x.Line.Comment),
-	}
-	if x.Before != 0 {
-		c.InsertRule(r)
-	} else {
-		c.AddRule(r)
-	}
-	return 1 + 2*len(w.anonymous), nil
 }
 
 // A failure is the first thing that the kernel refuses.
@@ -430,14 +466,7 @@ var features = map[string]string{
 	"log":       "logging (nft_log)",
 	"connlimit": "limits of connections (nft_connlimit)",
 	"objref":    "limits that rules share (nft_objref)",
-	"dynset":    "sets that packets fill (nft_dynset)",
-	"range":     "comparing ranges (nft_range)",
-	"lookup":    "sets (nft_lookup)",
 }
-
-// optional are those of features that fail for nothing but being absent when the kernel says
-// ENOENT: they name nothing that could be missing.
-var optional = map[string]bool{"ct": true, "notrack": true, "limit": true, "log": true, "connlimit": true}
 
 // explain says in words what the kernel refuses, and why. It takes the change that the
 // failure is about, nil for the transaction as a whole, and its message.
@@ -450,7 +479,7 @@ func (f *failure) explain(change Change, message []byte) error {
 		return ErrChanged
 	}
 	if feature := f.feature(change, message); feature != "" {
-		err = &Unsupported{feature}
+		err = &Unsupported{feature, err}
 	} else if why := reasons[f.errno]; why != "" {
 		err = fmt.Errorf("%s (%w)", why, err)
 	}
@@ -472,7 +501,7 @@ var reasons = map[unix.Errno]string{
 	unix.ENFILE:    "the set is full",
 	unix.ENOSPC:    "the set is full",
 	unix.ELOOP:     "chains lead in a circle",
-	unix.EMLINK:    "chains lead to chains too deep",
+	unix.EMLINK:    "chains lead in a circle, or too deep",
 	unix.ENOMEM:    "the kernel has no memory for it",
 	unix.EINVAL:    "the kernel does not understand it",
 	unix.ERANGE:    "a number in it is out of range",
@@ -480,8 +509,9 @@ var reasons = map[unix.Errno]string{
 }
 
 // feature is what the kernel lacks when that is why it refuses a change, and "" otherwise. A
-// kind of expression, object or chain that it does not know is ENOENT, as is a set that is
-// not there; sets that it cannot keep are EOPNOTSUPP.
+// kind of expression, object or chain that it does not know is ENOENT, as is an object that
+// an expression names and that is not there, so then both are said. Sets that it cannot keep
+// are EOPNOTSUPP.
 func (f *failure) feature(change Change, message []byte) string {
 	switch f.errno {
 	case unix.EAFNOSUPPORT:
@@ -495,23 +525,32 @@ func (f *failure) feature(change Change, message []byte) string {
 			}[x.Set.What]
 		case AddChain:
 			return "chains of the type " + fmt.Sprintf("%q", chainType(x)) + " (nft_chain_filter)"
-		case AddRule:
+		case AddRule: // of a set that it brings along
 			if len(f.expressions(message)) == 0 {
-				return "sets without a name"
+				return "sets of rules (nft_set_hash, nft_set_rbtree)"
 			}
 		}
 	case unix.ENOENT:
 		switch x := change.(type) {
 		case AddLimit:
-			return features["objref"]
+			return features["limit"]
 		case AddChain:
 			if x.Hook != nil {
 				return "chains of the type " + fmt.Sprintf("%q", x.Hook.Type) + " (nft_chain_filter)"
 			}
 		case AddRule:
 			for _, name := range f.expressions(message) {
-				if optional[name] {
-					return features[name]
+				feature := features[name]
+				switch {
+				case feature == "":
+				case name == "objref":
+					return feature + ", or limit " + x.Line.Limit.Name
+				case x.Line.Meter != nil && name == "limit":
+					return feature + ", or set " + x.Line.Meter.Name
+				case x.Line.Connections != nil && name == "connlimit":
+					return feature + ", or set " + x.Line.Connections.Name
+				default:
+					return feature
 				}
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -396,11 +395,642 @@ func genRule(t *rapid.T, d ruleset.Direction) ruleset.Rule {
 	return r
 }
 
-var _ = errors.Is
-var _ = fs.ErrPermission
-var _ netip.Addr
-var _ = reflect.DeepEqual
-var _ = runtime.NumGoroutine
-var _ = time.Now
-var _ unix.Errno
-var _ netlink.Table
+// genLine is any rule that a table may have.
+func genLine(t *rapid.T) Line {
+	if rapid.IntRange(0, 19).Draw(t, "gate") == 0 {
+		return Line{Gate: "chain", Rule: nft.Rule{Comment: "gate"}}
+	}
+	comment := rapid.SampledFrom([]string{"", "x", strings.Repeat("c", 128)}).Draw(t, "comment")
+	if rapid.IntRange(0, 9).Draw(t, "map") == 0 {
+		return Line{Rule: nft.Rule{Proto: 17, Map: "places", Comment: comment}}
+	}
+	maybe := func(what string) bool { return rapid.IntRange(0, 3).Draw(t, what) == 0 }
+	r := nft.Rule{Out: rapid.Bool().Draw(t, "out"), Family: rapid.SampledFrom([]int{0, 4, 6}).Draw(t, "family"), Comment: comment}
+	if maybe("interfaces") {
+		r.Interfaces = rapid.SliceOfNDistinct(rapid.SampledFrom(genInterfaces), 1, 3, rapid.ID).Draw(t, "names")
+	}
+	if r.Family != 0 && maybe("peer") {
+		from := []string{"0.0.0.0", "10.0.0.0", "10.1.2.3", "10.1.255.255", "255.255.255.255"}
+		if r.Family == 6 {
+			from = []string{"::", "2001:db8::", "2001:db8::ff", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
+		}
+		first := rapid.IntRange(0, len(from)-1).Draw(t, "from")
+		r.Peer = &addr.Range{First: netip.MustParseAddr(from[first]), Last: netip.MustParseAddr(from[rapid.IntRange(first, len(from)-1).Draw(t, "to")])}
+	} else if r.Family != 0 && maybe("set") {
+		r.Set = fmt.Sprint("set", r.Family)
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "what") {
+	case 0:
+		r.Proto = rapid.SampledFrom([]uint8{6, 17}).Draw(t, "proto")
+		r.Ports = port.Of(genRanges(t)...).Ranges()
+		if maybe("source ports") {
+			r.SourcePorts = port.Of(genRanges(t)...).Ranges()
+		}
+	case 1:
+		r.Protos = rapid.SliceOfNDistinct(rapid.Uint8(), 1, 4, rapid.ID).Draw(t, "protocols")
+	case 2:
+		if r.Family != 0 {
+			r.Types = rapid.SliceOfNDistinct(rapid.Uint8(), 1, 4, rapid.ID).Draw(t, "types")
+		}
+	}
+	if maybe("states") {
+		r.States = ruleset.States(rapid.IntRange(1, int(ruleset.AllStates)).Draw(t, "which"))
+	}
+	rate := ruleset.Rate{Count: rapid.IntRange(1, 1000).Draw(t, "count"), Period: rapid.SampledFrom([]string{"second", "minute", "hour", "day"}).Draw(t, "period")}
+	if maybe("count") {
+		r.Count = rate.Count
+	}
+	if r.Family != 0 && maybe("connections") {
+		r.Connections = &nft.Meter{Name: fmt.Sprint("open", r.Family), Family: r.Family, Connections: rate.Count}
+	}
+	if r.Family != 0 && maybe("meter") {
+		r.Meter = &nft.Meter{Name: fmt.Sprint("rates", r.Family), Family: r.Family, Rate: rate, Burst: 5, Timeout: 60}
+	}
+	if maybe("limit") {
+		r.Limit = &nft.Limit{Name: "limit", Rate: rate, Burst: 5}
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "end") {
+	case 0:
+		r.Log = &ruleset.Log{Rate: rate, Burst: 1, Prefix: rapid.SampledFrom([]string{"", "p", strings.Repeat("p", 29)}).Draw(t, "prefix")}
+	case 1:
+		r.Verdict = rapid.SampledFrom([]ruleset.Verdict{ruleset.Accept, ruleset.Drop}).Draw(t, "verdict")
+	case 2:
+		r.Jump = "chain"
+	}
+	return Line{Rule: r}
+}
+
+// frame is what the rules of genLine name.
+var frame = Batch{
+	AddTable{}, AddChain{Name: "chain"}, AddChain{Name: "rules"},
+	AddChain{Name: "raw", Hook: &Hook{"filter", hookNumbers["prerouting"], nft.Raw.Number()}, Policy: ruleset.Accept},
+	AddLimit{nft.Limit{Name: "limit", Rate: ruleset.Rate{Count: 1, Period: "second"}, Burst: 1}},
+	AddSet{SetSpec{Name: Pending, What: Unconfirmed, Comment: "until confirmed"}},
+	AddSet{SetSpec{Name: "places", What: Ports}},
+	AddSet{SetSpec{Name: "set4", What: Addresses, Family: 4}}, AddSet{SetSpec{Name: "set6", What: Addresses, Family: 6}},
+	AddSet{SetSpec{Name: "open4", What: ConnectionsMeter, Family: 4}}, AddSet{SetSpec{Name: "open6", What: ConnectionsMeter, Family: 6}},
+	AddSet{SetSpec{Name: "rates4", What: PacketMeter, Family: 4, Timeout: 60}}, AddSet{SetSpec{Name: "rates6", What: PacketMeter, Family: 6, Timeout: 60}},
+}
+
+// TestRulesComeBack: what encode says of a rule is what the kernel says of it.
+func TestRulesComeBack(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		commit(t, k, frame)
+		random := rapid.Custom(genLine)
+		var lines []Line
+		b := Batch{}
+		for seed := range 1500 {
+			l := random.Example(seed)
+			lines = append(lines, l)
+			b = append(b, AddRule{Chain: "rules", Line: l, Packets: uint64(seed), Bytes: uint64(seed) << 20})
+		}
+		b = append(b, AddRule{Chain: "raw", Line: Line{Rule: nft.Rule{Proto: 17, Ports: []port.Range{{First: 9, Last: 9}}, Notrack: true}}})
+		s := commit(t, k, b)
+		if c := s.Chains["raw"]; len(c.Rules) != 1 || *c.Hook != (Hook{"filter", 0, -300}) || c.Policy != ruleset.Accept {
+			t.Errorf("raw: %+v", c)
+		}
+		if got := len(s.Chains["rules"].Rules); got != len(lines) {
+			t.Fatalf("%d rules became %d", len(lines), got)
+		}
+		codes := map[string]bool{}
+		for i, got := range s.Chains["rules"].Rules {
+			want, err := encode(lines[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sayRule(want) != sayRule(got) {
+				t.Fatalf("%+v\n  encoded %s\n  decoded %s", lines[i], sayRule(want), sayRule(got))
+			}
+			if got.Counts && (got.Packets != uint64(i) || got.Bytes != uint64(i)<<20) {
+				t.Errorf("rule %d counts from %d packets and %d bytes on", i, got.Packets, got.Bytes)
+			}
+			codes[got.Code] = true
+		}
+		if len(codes) < 1000 {
+			t.Errorf("only %d different rules", len(codes))
+		}
+		if set := s.Sets[Pending]; set.Comment != "until confirmed" {
+			t.Errorf("comment %q", set.Comment)
+		}
+		for name := range s.Sets {
+			if strings.HasPrefix(name, "__") {
+				t.Errorf("%s is a set of its own", name)
+			}
+		}
+		nftRun(t, "", "list", "ruleset")
+		nftRun(t, "", "-j", "list", "ruleset")
+	})
+}
+
+// TestElements changes sets of ranges again and again, also one that nft has made, and reads
+// each time exactly what should be there.
+func TestElements(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		nftRun(t, `table inet portolan {
+	chain a { }
+	chain b { }
+	map places { type inet_service : verdict; flags interval; elements = { 22 comment "x" : jump a, 80-90 : jump b }; }
+	set set4 { type ipv4_addr; flags interval; }
+}
+`, "-f", "-")
+		k := open(t)
+		commit(t, k, Batch{AddSet{SetSpec{Name: "set6", What: Addresses, Family: 6}}})
+		specs := []SetSpec{{Name: "places", What: Ports}, {Name: "set4", What: Addresses, Family: 4}, {Name: "set6", What: Addresses, Family: 6}}
+		random := rapid.Custom(func(t *rapid.T) []Element {
+			size := rapid.SampledFrom([]int{2, 4, 16}).Draw(t, "size")
+			// Few keys, so that ranges touch each other and both ends of all keys.
+			n := rapid.IntRange(0, 12).Draw(t, "keys")
+			bounds := rapid.SliceOfNDistinct(rapid.IntRange(0, 31), n, n, rapid.ID).Draw(t, "bounds")
+			slices.Sort(bounds)
+			key := func(i int) string {
+				b := make([]byte, size)
+				if i >= 16 {
+					for k := range b {
+						b[k] = 0xff
+					}
+				}
+				b[size-1] = byte(i%16) | b[size-1]&0xf0
+				return string(b)
+			}
+			var out []Element
+			for i := 0; i < len(bounds); i++ {
+				e := Element{First: key(bounds[i]), Last: key(bounds[i]), Comment: rapid.SampledFrom([]string{"", "c"}).Draw(t, "comment")}
+				switch {
+				case i+1 < len(bounds) && rapid.Bool().Draw(t, "range"):
+					i++
+					e.Last = key(bounds[i])
+				}
+				if size == 2 {
+					e.Jump = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "chain")
+					e.Data = verdictData(verdictJump, e.Jump)
+				}
+				out = append(out, e)
+			}
+			return out
+		})
+		wanted := map[int][]Element{}
+		for seed := 0; len(wanted[2])+len(wanted[4])+len(wanted[16]) < 900; seed++ {
+			if seed == 2000 {
+				t.Fatal("no elements")
+			}
+			want := random.Example(seed)
+			if len(want) == 0 {
+				continue
+			}
+			size := len(want[0].First)
+			wanted[size] = append(wanted[size], want...)
+			spec := specs[map[int]int{2: 0, 4: 1, 16: 2}[size]]
+			have := read(t, k).Sets[spec.Name].Elements
+			var gone, come []Element
+			for _, e := range have {
+				if !slices.Contains(want, e) {
+					gone = append(gone, e)
+				}
+			}
+			for _, e := range want {
+				if !slices.Contains(have, e) {
+					come = append(come, e)
+				}
+			}
+			s := commit(t, k, Batch{DeleteElements{spec, gone}, AddElements{spec, come}})
+			if got := s.Sets[spec.Name].Elements; !slices.Equal(got, want) {
+				t.Fatalf("seed %d: %s had %+v\nshould have %+v\nand has %+v\n%s", seed, spec.Name, have, want, got, nftRun(t, "", "list", "ruleset"))
+			}
+		}
+	})
+}
+
+// TestPendingElements: the set of what is pending forgets.
+func TestPendingElements(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		spec := SetSpec{Name: Pending, What: Unconfirmed}
+		elements := []Element{{First: "\x02", Last: "\x02", Timeout: time.Hour}, {First: "\x0a", Last: "\x0a", Timeout: time.Hour}}
+		s := commit(t, k, Batch{AddTable{}, AddSet{spec}, AddElements{spec, elements}})
+		got := s.Sets[Pending].Elements
+		if len(got) != 2 || got[0].First != "\x02" || got[1].First != "\x0a" || got[0].Timeout != time.Hour || got[0].Expires <= 0 || got[0].Expires > time.Hour {
+			t.Fatalf("%+v", got)
+		}
+		if text := nftRun(t, "", "list", "set", "inet", "portolan", Pending); !strings.Contains(text, "ipv4 timeout 1h") || !strings.Contains(text, "ipv6 timeout 1h") {
+			t.Errorf("nft lists it as\n%s", text)
+		}
+		if s = commit(t, k, Batch{DeleteElements{spec, elements[:1]}}); len(s.Sets[Pending].Elements) != 1 {
+			t.Errorf("%+v", s.Sets[Pending].Elements)
+		}
+	})
+}
+
+// TestRefusals: a batch that is refused changes nothing, and the error says what and why.
+func TestRefusals(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		ports := SetSpec{Name: "places", What: Ports}
+		element := func(first, last, jump string) Element { return Element{First: first, Last: last, Jump: jump} }
+		ours := commit(t, k, append(slices.Clone(frame),
+			AddElements{ports, []Element{element("\x00\x10", "\x00\x20", "chain")}},
+			AddRule{Chain: "raw", Line: Line{Rule: nft.Rule{Jump: "chain", Comment: "first"}}},
+		))
+		accept := Line{Rule: nft.Rule{Verdict: ruleset.Accept, Comment: "new"}}
+		for _, c := range []struct {
+			name   string
+			change Change
+			is     error
+			words  string
+		}{
+			{"chain twice", AddChain{Name: "chain"}, unix.EEXIST, "adding chain chain: it is there already"},
+			{"limit twice", AddLimit{nft.Limit{Name: "limit", Rate: ruleset.Rate{Count: 2, Period: "day"}}}, unix.EEXIST, "adding limit limit: it is there already"},
+			{"set twice", AddSet{SetSpec{Name: "set4", What: Addresses, Family: 4}}, unix.EEXIST, "adding set set4: it is there already"},
+			{"chain in use", DeleteChain{Name: "chain"}, unix.EBUSY, "deleting chain chain: something else still needs it"},
+			{"no chain", DeleteChain{Name: "nothing"}, unix.ENOENT, "deleting chain nothing: it or what it names is not there"},
+			{"no rule", DeleteRule{Chain: "raw", Handle: 999999}, unix.ENOENT, "deleting the rule with handle 999999 of chain raw"},
+			{"no place", AddRule{Chain: "raw", Before: 999999, Line: accept}, unix.ENOENT, `adding rule "new" to chain raw`},
+			{"no set", AddRule{Chain: "raw", Line: Line{Rule: nft.Rule{Family: 4, Set: "nothing", Verdict: ruleset.Drop}}}, unix.ENOENT, "adding a rule to chain raw: it or what it names is not there"},
+			{"no target", AddRule{Chain: "raw", Line: Line{Rule: nft.Rule{Jump: "nothing"}}}, unix.ENOENT, "not there"},
+			{"no limit", AddRule{Chain: "raw", Line: Line{Rule: nft.Rule{Limit: &nft.Limit{Name: "nothing"}}}}, unix.ENOENT, "or limit nothing"},
+			{"circle", AddRule{Chain: "chain", Line: Line{Rule: nft.Rule{Jump: "chain"}}}, unix.EMLINK, "circle"},
+			{"ranges that meet", AddElements{ports, []Element{element("\x00\x18", "\x00\x30", "chain")}}, unix.EEXIST, "adding elements to set places: it is there already"},
+			{"no element", DeleteElements{ports, []Element{element("\x01\x00", "\x01\x00", "chain")}}, unix.ENOENT, "deleting elements of set places"},
+			{"element without a chain", AddElements{ports, []Element{element("\x01\x00", "\x01\x00", "nothing")}}, unix.ENOENT, "adding elements to set places"},
+			{"set in use", DeleteSet{Name: "rates4"}, nil, ""}, // nothing uses it: this one goes through
+		} {
+			// What stands before and behind the change must not stay.
+			b := Batch{AddChain{Name: "before"}, c.change, AddChain{Name: "behind"}, AddRule{Chain: "raw", Line: accept}}
+			before := read(t, k)
+			err := k.Commit(before.Generation, b)
+			if c.is == nil {
+				if err != nil {
+					t.Errorf("%s: %v", c.name, err)
+				}
+				continue
+			}
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			after := read(t, k)
+			differ(t, c.name, ours, after)
+			if before.Generation != after.Generation {
+				t.Errorf("%s: generation %d became %d", c.name, before.Generation, after.Generation)
+			}
+		}
+	})
+}
+
+// TestGeneration: a batch is for one generation.
+func TestGeneration(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		first := read(t, k)
+		nftRun(t, "table ip other { chain x { }; }\n", "-f", "-")
+		if err := k.Commit(first.Generation, Batch{AddTable{}}); !errors.Is(err, ErrChanged) {
+			t.Fatalf("after a change to another table: %v", err)
+		}
+		second := read(t, k)
+		if second.Exists {
+			t.Fatal("the table was made")
+		}
+		if err := k.Commit(second.Generation, nil); err != nil {
+			t.Errorf("nothing to do: %v", err)
+		}
+		if err := k.Commit(second.Generation, Batch{AddTable{}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Commit(second.Generation, Batch{DeleteTable{}}); !errors.Is(err, ErrChanged) {
+			t.Errorf("once more: %v", err)
+		}
+		if s := read(t, k); !s.Exists || s.Generation == second.Generation {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestOrder puts rules at places, changes policies, and takes rules away.
+func TestOrder(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		rule := func(comment string, before uint64) AddRule {
+			return AddRule{Chain: "raw", Before: before, Line: Line{Rule: nft.Rule{Comment: comment, Protos: []uint8{6, 17}}}}
+		}
+		order := func(s *State) string {
+			var out []string
+			for _, r := range s.Chains["raw"].Rules {
+				out = append(out, r.Comment)
+			}
+			return strings.Join(out, " ")
+		}
+		s := commit(t, k, append(slices.Clone(frame), rule("b", 0), rule("d", 0)))
+		rules := s.Chains["raw"].Rules
+		s = commit(t, k, Batch{
+			rule("a", rules[0].Handle), rule("c1", rules[1].Handle), rule("c2", rules[1].Handle), rule("e", 0),
+			SetPolicy{"raw", ruleset.Drop}, DeleteRule{"raw", rules[0].Handle},
+		})
+		if got := order(s); got != "a c1 c2 d e" || s.Chains["raw"].Policy != ruleset.Drop {
+			t.Errorf("%s, policy %s", got, s.Chains["raw"].Policy)
+		}
+		s = commit(t, k, Batch{FlushChain{"raw"}, rule("z", 0), SetPolicy{"raw", ruleset.Accept}})
+		if got := order(s); got != "z" || s.Chains["raw"].Policy != ruleset.Accept {
+			t.Errorf("%s, policy %s", got, s.Chains["raw"].Policy)
+		}
+		s = commit(t, k, Batch{FlushChain{"raw"}, DeleteChain{"raw"}, DeleteSet{"set4"}, DeleteLimit{"limit"}})
+		if s.Chains["raw"] != nil || s.Sets["set4"] != nil || s.Limits["limit"] != nil || s.Sets["set6"] == nil {
+			t.Errorf("%v", describe(s))
+		}
+	})
+}
+
+// TestLimitsOfNames: what the kernel has room for goes through, and what it would cut is
+// refused before.
+func TestLimitsOfNames(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		long, comment := strings.Repeat("n", 255), strings.Repeat("c", 128)
+		ports := SetSpec{Name: long, What: Ports, Comment: comment}
+		s := commit(t, k, Batch{
+			AddTable{}, AddChain{Name: long}, AddSet{ports}, AddChain{Name: "other"},
+			AddElements{ports, []Element{{First: "\xff\xff", Last: "\xff\xff", Jump: long, Comment: comment}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Proto: 6, Map: long, Comment: comment}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Interfaces: []string{"a23456789012345", "lo"}, Jump: long}}},
+		})
+		set, r := s.Sets[long], s.Chains["other"].Rules
+		if set.Comment != comment || set.Elements[0].Comment != comment || set.Elements[0].Jump != long || r[0].Comment != comment || r[0].Sets[0] != long || r[1].Chains[0] != long || r[1].Comment != "" {
+			t.Errorf("%v", describe(s))
+		}
+		nftRun(t, "", "list", "ruleset")
+		ports.Comment = ""
+		for _, c := range []Change{
+			AddChain{Name: long + "n"}, AddChain{Name: ""}, AddChain{Name: "x\x00y"},
+			AddSet{SetSpec{Name: long + "n", What: Ports}}, AddSet{SetSpec{Name: "s", What: Ports, Comment: comment + "c"}}, AddSet{SetSpec{Name: "s", What: Addresses, Family: 5}},
+			AddSet{SetSpec{Name: "s", What: PacketMeter, Family: 4}}, AddSet{SetSpec{Name: "s"}},
+			AddLimit{nft.Limit{Name: "l"}}, AddLimit{nft.Limit{Name: "", Rate: ruleset.Rate{Count: 1, Period: "day"}}},
+			AddElements{ports, []Element{{First: "\x00", Last: "\x00", Jump: long}}}, AddElements{ports, []Element{{First: "\x00\x01", Last: "\x00\x00", Jump: long}}},
+			AddElements{ports, []Element{{First: "\x00\x01", Last: "\x00\x01"}}}, AddElements{ports, []Element{{First: "\x00\x01", Last: "\x00\x01", Jump: "a", Data: "verdict 1 "}}},
+			AddElements{ports, []Element{{First: "\x00\x01", Last: "\x00\x01", Jump: "a", Comment: comment + "c"}}},
+			AddElements{SetSpec{Name: "s", What: Unconfirmed}, []Element{{First: "\x02", Last: "\x0a"}}},
+			AddElements{SetSpec{Name: "s", What: Unconfirmed}, []Element{{First: "\x02", Last: "\x02", Jump: "x"}}},
+			AddRule{Chain: "", Line: Line{}}, AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Comment: comment + "c"}}}, AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Comment: "a\x00"}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Interfaces: []string{"a234567890123456"}}}}, AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Interfaces: []string{""}}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Interfaces: []string{"eth*"}}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Jump: long + "n"}}}, AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Set: "s"}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Family: 4, Peer: &addr.Range{}}}}, AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Meter: &nft.Meter{Name: "m"}}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Log: &ruleset.Log{Rate: ruleset.Rate{Count: 1, Period: "day"}, Prefix: comment}}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Log: &ruleset.Log{}}}}, AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Verdict: ruleset.Continue}}},
+			AddRule{Chain: "other", Line: Line{Rule: nft.Rule{Proto: 6, Ports: []port.Range{{First: 2, Last: 1}}}}}, AddRule{Chain: "other", Line: Line{Gate: long + "n"}},
+			SetPolicy{Name: "other"}, AddChain{Name: "b", Hook: &Hook{Type: "filter"}}, nil,
+		} {
+			if err := k.Commit(0, Batch{c}); err == nil {
+				t.Errorf("%+v was taken", c)
+			} else if errno := unix.Errno(0); errors.As(err, &errno) {
+				t.Errorf("%+v was sent: %v", c, err)
+			}
+		}
+		differ(t, "afterwards", s, read(t, k))
+	})
+}
+
+// TestKernelPointsAtExpressions: a kind of expression that the kernel does not know is
+// ENOENT, with the place in the message where it stands.
+func TestKernelPointsAtExpressions(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		commit(t, k, frame)
+		w := write(AddRule{Line: Line{Rule: nft.Rule{Protos: []uint8{6}}}}, new(uint32))
+		for _, name := range []string{"nothing", "loging"} {
+			raw := appendElementOfList(slices.Clone(w.raw), appendRaw(nil, netlink.ExpressionName, name+"\x00"))
+			messages, _, err := messagesOf(0, Batch{AddChain{Name: "fresh"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			bad := ruleMessage(AddRule{Chain: "raw"}, &written{raw: raw})
+			f, err := k.send(slices.Insert(messages, 2, bad))
+			if err != nil || f == nil || f.errno != unix.ENOENT || f.message != 2 || !slices.Equal(f.expressions(bad.Data), []string{name}) {
+				t.Errorf("%s: %+v, %v", name, f, err)
+			}
+		}
+		if s := read(t, k); s.Chains["fresh"] != nil {
+			t.Error("the chain beside was made")
+		}
+	})
+}
+
+// TestUnsupported: errors as kernels give them that lack something are said by its name.
+func TestUnsupported(t *testing.T) {
+	rule := func(r nft.Rule) AddRule { return AddRule{Chain: "c", Line: Line{Rule: r}} }
+	log := &ruleset.Log{Rate: ruleset.Rate{Count: 1, Period: "day"}, Burst: 5}
+	for _, c := range []struct {
+		name   string
+		change Change
+		at     string // the expression that the kernel points at
+		errno  unix.Errno
+		want   string
+	}{
+		{"ct", rule(nft.Rule{States: ruleset.States(ruleset.New)}), "ct", unix.ENOENT, "nft_ct"},
+		{"notrack", rule(nft.Rule{Notrack: true}), "notrack", unix.ENOENT, "nft_ct"},
+		{"limit", rule(nft.Rule{Log: log}), "limit", unix.ENOENT, "nft_limit"},
+		{"log", rule(nft.Rule{Log: log}), "log", unix.ENOENT, "nft_log"},
+		{"count", rule(nft.Rule{Count: 3}), "connlimit", unix.ENOENT, "nft_connlimit"},
+		{"count, no place", rule(nft.Rule{Count: 3}), "", unix.ENOENT, "nft_connlimit"},
+		{"connections", rule(nft.Rule{Family: 4, Connections: &nft.Meter{Name: "m", Family: 4, Connections: 3}}), "dynset", unix.ENOENT, "(nft_connlimit), or set m"},
+		{"meter", rule(nft.Rule{Meter: &nft.Meter{Name: "m", Family: 6, Rate: log.Rate}}), "dynset", unix.ENOENT, "(nft_limit), or set m"},
+		{"objref", rule(nft.Rule{Limit: &nft.Limit{Name: "l"}}), "objref", unix.ENOENT, "(nft_objref), or limit l"},
+		{"no set", rule(nft.Rule{Family: 4, Set: "s", States: ruleset.States(ruleset.New)}), "lookup", unix.ENOENT, ""},
+		{"limit object", AddLimit{nft.Limit{Name: "l", Rate: log.Rate}}, "", unix.ENOENT, "nft_limit"},
+		{"set of ranges", AddSet{SetSpec{Name: "s", What: Addresses, Family: 4}}, "", unix.EOPNOTSUPP, "nft_set_rbtree"},
+		{"map", AddSet{SetSpec{Name: "s", What: Ports}}, "", unix.EOPNOTSUPP, "maps of ranges"},
+		{"meter set", AddSet{SetSpec{Name: "s", What: PacketMeter, Family: 4, Timeout: 1}}, "", unix.EOPNOTSUPP, "nft_set_hash"},
+		{"pending", AddSet{SetSpec{Name: "s", What: Unconfirmed}}, "", unix.EOPNOTSUPP, "sets that forget"},
+		{"base chain", AddChain{Name: "c", Hook: &Hook{Type: "filter"}, Policy: ruleset.Drop}, "", unix.ENOENT, "nft_chain_filter"},
+		{"inet", AddTable{}, "", unix.EAFNOSUPPORT, "NF_TABLES_INET"},
+		{"exists", AddChain{Name: "c"}, "", unix.EEXIST, ""},
+	} {
+		messages, of, err := messagesOf(7, Batch{c.change})
+		if err != nil || len(of) != 1 || len(messages) != 3 {
+			t.Fatalf("%s: %d messages, %v", c.name, len(messages), err)
+		}
+		f := &failure{message: 1, errno: c.errno, text: "the kernel's word"}
+		message := messages[1].Data
+		for kind, at := range places(message, nfgenmsg) {
+			if kind != netlink.RuleExpressions || c.at == "" {
+				continue
+			}
+			for _, e := range places(message[:at.end], at.begin+4) {
+				if expressionNames(message[e.begin+4 : e.end])[0] == c.at {
+					f.offset = unix.SizeofNlMsghdr + e.begin
+				}
+			}
+		}
+		if (f.offset != 0) != (c.at != "") {
+			t.Fatalf("%s: %q is not in the rule", c.name, c.at)
+		}
+		err = f.explain(c.change, message)
+		var unsupported *Unsupported
+		switch {
+		case !strings.HasPrefix(err.Error(), words(c.change)+": ") || !strings.Contains(err.Error(), "the kernel's word"):
+			t.Errorf("%s: %v", c.name, err)
+		case c.want == "":
+			if errors.As(err, &unsupported) || !errors.Is(err, c.errno) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		case !errors.As(err, &unsupported) || !errors.Is(err, c.errno) || !strings.Contains(unsupported.Feature, c.want):
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+	}
+	for errno, want := range map[unix.Errno]error{unix.ERESTART: ErrChanged, unix.EOPNOTSUPP: netlink.ErrNone, unix.EPERM: fs.ErrPermission} {
+		if err := (&failure{message: 0, errno: errno}).explain(nil, nil); !errors.Is(err, want) {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+}
+
+// TestNotPermitted: who is no administrator is told so.
+func TestNotPermitted(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends without its rights
+			header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			if err := unix.Capset(header, &make([]unix.CapUserData, 2)[0]); err != nil {
+				done <- err
+				return
+			}
+			if _, err := OpenKernel(); !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("opening: %v", err)
+			}
+			done <- k.Commit(0, Batch{AddTable{}})
+		}()
+		if err := <-done; !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "administrator") {
+			t.Errorf("committing: %v", err)
+		}
+		if s := read(t, k); s.Exists {
+			t.Error("the table was made")
+		}
+	})
+}
+
+// TestNamespaceStays: a kernel is that of the namespace where it was opened, whatever thread
+// uses it, and leaves nothing open.
+func TestNamespaceStays(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		here := open(t)
+		opened := make(chan *Kernel)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				t.Error(err)
+			}
+			k, err := OpenKernel()
+			if err != nil {
+				t.Error(err)
+			}
+			opened <- k
+		}()
+		there := <-opened
+		if t.Failed() {
+			return
+		}
+		if s := commit(t, there, frame); !s.Exists {
+			t.Error("no table there")
+		}
+		if s := read(t, here); s.Exists {
+			t.Error("a table here")
+		}
+		if err := there.Close(); err != nil {
+			t.Error(err)
+		}
+		files := func() int {
+			list, err := os.ReadDir("/proc/self/fd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		before, goroutines := files(), runtime.NumGoroutine()
+		for range 50 {
+			k, err := OpenKernel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit(t, k, frame)
+			commit(t, k, Batch{DeleteTable{}})
+			if err := k.Commit(0, Batch{DeleteTable{}}); !errors.Is(err, unix.ENOENT) {
+				t.Error(err)
+			}
+			if err := k.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := files(); got != before {
+			t.Errorf("%d open files became %d", before, got)
+		}
+		if got := runtime.NumGoroutine(); got > goroutines {
+			t.Errorf("%d goroutines became %d", goroutines, got)
+		}
+	})
+}
+
+// TestLarge: 65,536 elements, 10,000 networks and 10,000 chains with rules and elements of a
+// map go in one batch. The kernel takes so much at once from root of the machine only.
+func TestLarge(t *testing.T) {
+	kernel.Need(t)
+	ownNamespace(t)
+	k := open(t)
+	table, _ := texts(t, manyServices(10000))
+	var nets []addr.Range
+	for i := range 10000 {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(16 + i>>14), byte(i >> 6), byte(i << 2)}), 30)
+		nets = append(nets, addr.Of(p).Ranges()...)
+	}
+	elements, _ := texts(t, manyElements(65536))
+	table.Sets = append(table.Sets, elements.Sets...)
+	table.Sets = append(table.Sets, &nft.Set{Name: "networks", Family: 4, Elements: nets})
+	s := commit(t, k, whole(table))
+	if got := len(s.Sets["networks"].Elements); got != 10000 {
+		t.Errorf("%d networks", got)
+	}
+	if got := len(s.Sets[elements.Sets[0].Name].Elements); got != 65536 {
+		t.Errorf("%d elements", got)
+	}
+	if got := len(s.Chains); got != len(table.Chains)+1 || got < 10000 {
+		t.Errorf("%d chains of %d", got, len(table.Chains))
+	}
+	for _, c := range table.Chains {
+		if len(s.Chains[c.Name].Rules) != len(c.Rules) {
+			t.Fatalf("chain %s: %d rules", c.Name, len(s.Chains[c.Name].Rules))
+		}
+	}
+	if s = commit(t, k, Batch{DeleteTable{}}); s.Exists {
+		t.Error("still there")
+	}
+}
+
+// TestTooLarge: a batch for which there is no room says what to do, and changes nothing.
+func TestTooLarge(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		if unix.SetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 1<<20) == nil {
+			t.Log("root of the machine has room for everything")
+			return
+		}
+		if err := unix.SetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<30); err != nil {
+			t.Fatal(err)
+		}
+		room, err := unix.GetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUF)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := SetSpec{Name: "set6", What: Addresses, Family: 6}
+		var list []Element
+		for i := range room/150 + 1000 {
+			key := string([]byte{0x20, 1, 0xd, 0xb8, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i), 15: 0})
+			list = append(list, Element{First: key, Last: key, Comment: strings.Repeat("c", 128)})
+		}
+		err = k.Commit(0, Batch{AddTable{}, AddSet{spec}, AddElements{spec, list}})
+		if !errors.Is(err, unix.EMSGSIZE) || !strings.Contains(err.Error(), "net.core.wmem_max") {
+			t.Errorf("%v", err)
+		}
+		if s := read(t, k); s.Exists {
+			t.Error("the table was made")
+		}
+		commit(t, k, frame)
+	})
+}
