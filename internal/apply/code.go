@@ -2,7 +2,9 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"portolan/internal/netlink"
 )
@@ -182,28 +184,23 @@ func isZero(b []byte) bool {
 	return true
 }
 
-// canonical are attributes in one form whoever wrote them: without their flags, in the order
-// of their kinds, lists in their own order.
-func canonical(b []byte) string { return string(appendSorted(nil, b)) }
-
+// appendSorted appends attributes in one form whoever wrote them: without their flags, in the
+// order of their kinds, lists in their own order.
 func appendSorted(out, b []byte) []byte {
-	for next := -1; ; {
-		lowest := -1
-		for kind := range netlink.Attrs(b) {
-			if int(kind) > next && (lowest < 0 || int(kind) < lowest) {
-				lowest = int(kind)
-			}
-		}
-		if lowest < 0 {
-			return out
-		}
-		for kind, data := range netlink.Attrs(b) {
-			if int(kind) == lowest {
-				out = appendAttr(out, kind, data)
-			}
-		}
-		next = lowest
+	type attr struct {
+		kind uint16
+		data []byte
 	}
+	var few [8]attr // values and verdicts have two
+	attrs := few[:0]
+	for kind, data := range netlink.Attrs(b) {
+		attrs = append(attrs, attr{kind, data})
+	}
+	slices.SortStableFunc(attrs, func(a, b attr) int { return cmp.Compare(a.kind, b.kind) })
+	for _, a := range attrs {
+		out = appendAttr(out, a.kind, a.data)
+	}
+	return out
 }
 
 // appendAttr appends one attribute in canonical form: kind, length, data. The length has

@@ -66,17 +66,6 @@ func (k *Kernel) Read() (*State, error) {
 	return Decode(raw), nil
 }
 
-// Unsupported says that the kernel lacks something that the table needs.
-type Unsupported struct {
-	Feature string // in words, with the module or option that has it
-	errno   error  // how the kernel says it
-}
-
-func (e *Unsupported) Error() string { return "the kernel does not have " + e.Feature }
-
-// Unwrap is the kernel's syscall.Errno.
-func (e *Unsupported) Unwrap() error { return e.errno }
-
 // Commit makes the changes of a batch, all at once and only when the generation is still the
 // given one; 0 is any. What the kernel refuses is an error that says which change it was and
 // wraps the kernel's syscall.Errno; it is an *Unsupported when the kernel lacks a feature.
@@ -543,7 +532,7 @@ func (f *failure) feature(change Change, message []byte) string {
 				feature := features[name]
 				switch {
 				case feature == "":
-				case name == "objref":
+				case name == "objref" && x.Line.Limit != nil:
 					return feature + ", or limit " + x.Line.Limit.Name
 				case x.Line.Meter != nil && name == "limit":
 					return feature + ", or set " + x.Line.Meter.Name

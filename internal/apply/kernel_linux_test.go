@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -1032,5 +1033,50 @@ func TestTooLarge(t *testing.T) {
 			t.Error("the table was made")
 		}
 		commit(t, k, frame)
+	})
+}
+
+// TestEncodeIsWhatIsSent: what encode says of a rule is what its expressions say, as they go
+// out to the kernel.
+func TestEncodeIsWhatIsSent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := genLine(t)
+		w := write(AddRule{Line: l}, new(uint32))
+		if w.err != nil {
+			t.Fatal(w.err)
+		}
+		c := coder{anonymous: w.coder.anonymous}
+		got := c.rule(w.raw)
+		got.Comment = l.Comment
+		// Sets without a name all have one name here, so only the last is known by it.
+		if len(w.sets) < 2 && sayRule(got) != sayRule(w.Rule) {
+			t.Fatalf("%+v\n  encoded %s\n  sent    %s", l, sayRule(w.Rule), sayRule(got))
+		}
+	})
+}
+
+// FuzzFailures: whatever is answered, reading it ends.
+func FuzzFailures(f *testing.F) {
+	// An error of ENOENT to message 3, capped, with a text and an offset.
+	native := func(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+	body := native(^uint32(unix.ENOENT)+1) + strings.Repeat("\x00", unix.SizeofNlMsghdr) + nla(errorText, "no\x00") + nla(errorOffset, native(0x24))
+	whole := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+	whole = binary.NativeEndian.AppendUint16(whole, unix.NLMSG_ERROR)
+	whole = binary.NativeEndian.AppendUint16(whole, unix.NLM_F_CAPPED|unix.NLM_F_ACK_TLVS)
+	whole = append(whole, native(3)+native(0)+body...)
+	f.Add(whole, []byte(nla(0)+nla(netlink.RuleExpressions, expression("log"))))
+	f.Add([]byte{}, []byte{})
+	if list := failures(whole, 1, 5); len(list) != 1 || list[0] != (failure{message: 2, errno: unix.ENOENT, text: "no", offset: 0x24}) {
+		f.Fatalf("%+v", list)
+	}
+	f.Fuzz(func(t *testing.T, answer, message []byte) {
+		for _, x := range failures(answer, 1, 5) {
+			if x.message < -1 || x.message >= 5 || x.errno <= 0 {
+				t.Errorf("%+v", x)
+			}
+			if err := x.explain(AddRule{Chain: "c"}, message); err == nil {
+				t.Error("no error")
+			}
+		}
 	})
 }

@@ -25,13 +25,6 @@ func (*Kernel) Read() (*State, error) { return nil, errHere() }
 // Commit is an error here.
 func (*Kernel) Commit(uint32, Batch) error { return errHere() }
 
-// Unsupported says that the kernel lacks something that the table needs.
-type Unsupported struct {
-	Feature string // in words
-}
-
-func (e *Unsupported) Error() string { return "the kernel does not have " + e.Feature }
-
 func encode(Line) (Rule, error)           { return Rule{}, errHere() }
 func kindOf(SetSpec) (Kind, error)        { return Kind{}, errHere() }
 func limitCode(nft.Limit) (string, error) { return "", errHere() }
