@@ -12,6 +12,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
 	"portolan/internal/addr"
@@ -91,16 +92,22 @@ var constants = sync.OnceValue(func() map[expr.Any]coded {
 
 // A written is a rule on the way to the kernel.
 type written struct {
-	Rule         // as Decode will read it
-	raw   []byte // the list of expressions, as the kernel takes it
-	sets  []*nftables.Set
-	elems [][]nftables.SetElement // of sets
+	Rule        // as Decode will read it
+	raw  []byte // the list of expressions, as the kernel takes it
+	sets []ownSet
 
 	coder  coder
 	ids    *uint32 // the number of the last set without a name, which a batch counts
 	family int     // that is known of the packet already; 0 for none
 	proto  int     // likewise; -1 for none
 	err    error
+}
+
+// An ownSet is a set without a name that a rule brings along.
+type ownSet struct {
+	set      *nftables.Set
+	kind     Kind
+	elements []Element
 }
 
 // encode is the rule as Decode will read it, without a handle.
@@ -345,6 +352,22 @@ func (w *written) each(operation uint32, m *nft.Meter, what expr.Any) {
 	w.add(&expr.Dynset{SrcRegKey: register, SetName: m.Name, Operation: operation, Exprs: []expr.Any{what}})
 }
 
+// appendText appends a text as the kernel takes it.
+func appendText(b []byte, kind uint16, text string) []byte {
+	at := len(b)
+	b = append(append(appendRaw(b, kind, ""), text...), 0)
+	return closeRaw(b, at)
+}
+
+// closeRaw says how long the attribute is that begins at a place, and fills it up.
+func closeRaw(b []byte, at int) []byte {
+	binary.NativeEndian.PutUint16(b[at:], uint16(len(b)-at))
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
 // A span is a range of values in the order of the network, both ends included.
 type span struct{ first, last []byte }
 
@@ -383,7 +406,7 @@ func (w *written) among(kind nftables.SetDatatype, list []span) {
 	}
 	*w.ids++
 	// The name has the kernel number the sets as they come.
-	set := &nftables.Set{Table: table, Name: "__set%d", ID: *w.ids, Anonymous: true, Constant: true, KeyType: kind}
+	set := &nftables.Set{Table: table, Name: "__set%d", ID: *w.ids, Anonymous: true, Constant: true, KeyType: kind, Size: uint32(len(list))}
 	k := Kind{KeyType: kind.GetNFTMagic(), KeyLength: kind.Bytes, Flags: flagAnonymous | flagConstant}
 	for _, s := range list {
 		if !bytes.Equal(s.first, s.last) {
@@ -391,14 +414,15 @@ func (w *written) among(kind nftables.SetDatatype, list []span) {
 			k.Flags |= flagInterval
 		}
 	}
+	if set.Interval { // some kernels count the ends as well
+		set.Size *= 2
+	}
 	var elements []Element
-	var raw []nftables.SetElement
 	for _, s := range list {
-		e := Element{First: string(s.first), Last: string(s.last)}
-		elements, raw = append(elements, e), appendElement(raw, k, e)
+		elements = append(elements, Element{First: string(s.first), Last: string(s.last)})
 	}
 	sortElements(elements)
-	w.sets, w.elems = append(w.sets, set), append(w.elems, raw)
+	w.sets = append(w.sets, ownSet{set, k, elements})
 	w.coder.anonymous = map[string]string{set.Name: content(k, elements)}
 	w.add(&expr.Lookup{SourceRegister: register, SetName: set.Name, SetID: set.ID})
 }
@@ -572,21 +596,66 @@ func kindOf(s SetSpec) (Kind, error) {
 	return k, nil
 }
 
-// appendElement appends an element of a set. A range of a set of ranges is two: where it
-// begins, and the first key behind it, which the last of all ranges may not have.
-func appendElement(out []nftables.SetElement, k Kind, e Element) []nftables.SetElement {
-	first := nftables.SetElement{Key: []byte(e.First), Comment: e.Comment, Timeout: e.Timeout}
+// appendElement appends an element of a set as the kernel takes it. A range of a set of ranges
+// is two: where it begins, and the first key behind it, which the last of all ranges may not
+// have.
+func appendElement(b []byte, k Kind, e Element) []byte {
+	begin := len(b)
+	b = appendRaw(b, netlink.ListElement|unix.NLA_F_NESTED, "")
+	b = appendKey(b, e.First)
+	if e.Timeout > 0 {
+		b = appendRaw(b, netlink.ElementTimeout, binaryutil.BigEndian.PutUint64(uint64(e.Timeout.Milliseconds())))
+	}
 	if e.Jump != "" {
-		first.VerdictData = &expr.Verdict{Kind: expr.VerdictJump, Chain: e.Jump}
+		data := len(b)
+		b = appendRaw(b, netlink.ElementData|unix.NLA_F_NESTED, "")
+		verdict := len(b)
+		b = appendRaw(b, netlink.DataVerdict|unix.NLA_F_NESTED, "")
+		b = appendRaw(b, netlink.VerdictCode, jumpCode)
+		b = appendText(b, netlink.VerdictChain, e.Jump)
+		closeRaw(b, verdict)
+		closeRaw(b, data)
 	}
-	if k.Flags&flagInterval == 0 {
-		return append(out, first)
+	var end []byte
+	ranges := k.Flags&flagInterval != 0
+	if ranges {
+		end = after(e.Last)
 	}
-	end := after(e.Last)
-	if first.IntervalOpen = end == nil; end == nil {
-		return append(out, first)
+	if open := ranges && end == nil; open || e.Comment != "" {
+		data := len(b)
+		b = appendRaw(b, netlink.ElementUserData, "")
+		if e.Comment != "" {
+			b = append(append(b, byte(userdata.NFTNL_UDATA_SET_ELEM_COMMENT), byte(len(e.Comment)+1)), e.Comment...)
+			b = append(b, 0)
+		}
+		if open {
+			b = userdata.AppendUint32(b, userdata.NFTNL_UDATA_SET_ELEM_FLAGS, userdata.NFTNL_UDATA_SET_ELEM_F_INTERVAL_OPEN)
+		}
+		b = closeRaw(b, data)
 	}
-	return append(out, first, nftables.SetElement{Key: end, IntervalEnd: true})
+	closeRaw(b, begin)
+	if end != nil {
+		begin := len(b)
+		b = appendRaw(b, netlink.ListElement|unix.NLA_F_NESTED, "")
+		b = appendRaw(b, netlink.ElementFlags, isEnd)
+		b = appendKey(b, string(end))
+		closeRaw(b, begin)
+	}
+	return b
+}
+
+// jumpCode is the code of a verdict to jump, and isEnd the flag of the key behind a range.
+var (
+	jump     = int32(verdictJump)
+	jumpCode = binaryutil.BigEndian.PutUint32(uint32(jump))
+	isEnd    = binaryutil.BigEndian.PutUint32(intervalEnd)
+)
+
+func appendKey(b []byte, key string) []byte {
+	at := len(b)
+	b = appendRaw(appendRaw(b, netlink.ElementKey|unix.NLA_F_NESTED, ""), netlink.DataValue, key)
+	closeRaw(b, at)
+	return b
 }
 
 // after is the key behind another one of the same length, nil behind the last.

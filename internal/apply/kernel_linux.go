@@ -95,10 +95,6 @@ func (k *Kernel) Commit(generation uint32, b Batch) error {
 	return f.explain(change, message)
 }
 
-// elementsAtOnce is how many elements one message has. An attribute holds 64 KiB, and an
-// element takes 500 bytes at most.
-const elementsAtOnce = 128
-
 // messagesOf are the messages that say a batch, with the begin and end of the transaction,
 // and the change that each of those between is for.
 //
@@ -123,48 +119,57 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	var ids uint32
 	flush := func() error {
 		if err := library.FlushWithGenID(generation); err != nil {
-			return fmt.Errorf("encoding a batch: %w", err)
+			return fmt.Errorf("the library: %w", err)
 		}
 		if len(out) != len(of) {
-			return fmt.Errorf("encoding a batch: its changes became %d messages instead of %d", len(out), len(of))
+			return fmt.Errorf("the library: changes became %d messages instead of %d", len(out), len(of))
 		}
 		return nil
 	}
+	// own adds messages that the library has no part in, behind those that it has.
+	own := func(i int, messages ...wire.Message) error {
+		err := flush()
+		for _, m := range messages {
+			out, of = append(out, m), append(of, i)
+		}
+		return err
+	}
 	for i, change := range b {
-		if x, ok := change.(AddRule); ok {
+		var err error
+		switch x := change.(type) {
+		case AddElements:
+			var kind Kind
+			if kind, err = checkElements(x.Set, x.Elements); err == nil {
+				err = own(i, elementMessages(unix.NFT_MSG_NEWSETELEM, x.Set.Name, 0, kind, x.Elements)...)
+			}
+		case DeleteElements:
+			var kind Kind
+			if kind, err = checkElements(x.Set, x.Elements); err == nil {
+				err = own(i, elementMessages(unix.NFT_MSG_DELSETELEM, x.Set.Name, 0, kind, x.Elements)...)
+			}
+		case AddRule:
 			w := write(x, &ids)
 			w.fail(checkName(x.Chain))
-			if w.err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", words(change), w.err)
-			}
-			if len(w.sets) > 0 {
-				if err := flush(); err != nil {
-					return nil, nil, err
+			err = w.err
+			for _, s := range w.sets {
+				if err != nil {
+					break
 				}
-				for k, set := range w.sets {
-					if err := library.AddSet(set, w.elems[k]); err != nil {
-						return nil, nil, fmt.Errorf("%s: %w", words(change), err)
-					}
-				}
-				if err := library.FlushWithGenID(generation); err != nil {
-					return nil, nil, fmt.Errorf("%s: %w", words(change), err)
-				}
-				for len(of) < len(out) { // a large set is several messages
-					nameOrder(out[len(of)])
+				if err = library.AddSet(s.set, nil); err == nil {
 					of = append(of, i)
+					err = own(i, elementMessages(unix.NFT_MSG_NEWSETELEM, s.set.Name, s.set.ID, s.kind, s.elements)...)
 				}
-			} else if err := flush(); err != nil {
-				return nil, nil, err
 			}
-			out, of = append(out, ruleMessage(x, w)), append(of, i)
-			continue
+			if err == nil {
+				err = own(i, ruleMessage(x, w))
+			}
+		default:
+			if err = encodeChange(library, change); err == nil {
+				of = append(of, i)
+			}
 		}
-		n, err := encodeChange(library, change)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", words(change), err)
-		}
-		for range n {
-			of = append(of, i)
 		}
 	}
 	// One more message, so that there is a begin and an end in any case.
@@ -178,33 +183,66 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 		switch b[of[i]].(type) {
 		case AddLimit, AddSet, AddChain:
 			out[i].Header.Flags |= wire.Excl
+		case AddRule:
+			nameOrder(out[i])
 		}
 	}
 	return slices.Concat([]wire.Message{begin}, out, []wire.Message{end}), of, nil
 }
 
-// ruleMessage is the message that adds a rule, around the expressions that the library
-// encodes. It is the one message of which there are many, and the library takes four times
-// as long to put it together.
+// Messages of rules and elements are put together here, those of rules around the expressions
+// that the library encodes: there are many of them, and the library takes several times as
+// long for each.
+
+// message is one of ours.
+func message(kind uint16, flags wire.HeaderFlags, data []byte) wire.Message {
+	return wire.Message{Header: wire.Header{Type: wire.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: wire.Request | wire.Create | flags}, Data: data}
+}
+
+// start begins the data of a message: struct nfgenmsg.
+func start(size int) []byte {
+	return append(make([]byte, 0, size), unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0)
+}
+
+// ruleMessage is the message that adds a rule.
 func ruleMessage(x AddRule, w *written) wire.Message {
-	m := wire.Message{Header: wire.Header{
-		Type:  wire.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWRULE),
-		Flags: wire.Request | wire.Create | wire.Append,
-	}}
-	b := make([]byte, 0, 64+len(x.Chain)+len(w.raw)+len(x.Line.Comment))
-	b = append(b, unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0) // struct nfgenmsg
-	b = appendRaw(b, netlink.RuleTable, nft.Name+"\x00")
-	b = appendRaw(b, netlink.RuleChain, x.Chain+"\x00")
+	b := start(64 + len(x.Chain) + len(w.raw) + len(x.Line.Comment))
+	b = appendText(b, netlink.RuleTable, nft.Name)
+	b = appendText(b, netlink.RuleChain, x.Chain)
 	b = appendRaw(b, netlink.RuleExpressions|unix.NLA_F_NESTED, w.raw)
 	if x.Line.Comment != "" {
 		b = appendRaw(b, netlink.RuleUserData, userdata.AppendString(nil, userdata.TypeComment, x.Line.Comment))
 	}
+	flags := wire.Append
 	if x.Before != 0 {
-		m.Header.Flags &^= wire.Append
+		flags = 0
 		b = appendRaw(b, unix.NFTA_RULE_POSITION, binary.BigEndian.AppendUint64(nil, x.Before))
 	}
-	m.Data = b
-	return m
+	return message(unix.NFT_MSG_NEWRULE, flags, b)
+}
+
+// listSize is about how long a list of elements becomes in one message: a length has 16 bits.
+const listSize = 1 << 15
+
+// elementMessages are the messages that add or delete elements of a set, which has a number
+// when it has no name yet.
+func elementMessages(kind uint16, set string, id uint32, k Kind, list []Element) []wire.Message {
+	var out []wire.Message
+	for i := 0; i < len(list); {
+		b := start(listSize + 1024 + len(set))
+		b = appendText(b, netlink.ElementListTable, nft.Name)
+		b = appendText(b, netlink.ElementListSet, set)
+		if id != 0 {
+			b = appendRaw(b, unix.NFTA_SET_ELEM_LIST_SET_ID, binary.BigEndian.AppendUint32(nil, id))
+		}
+		at := len(b)
+		b = appendRaw(b, netlink.ElementListElements|unix.NLA_F_NESTED, "")
+		for ; i < len(list) && len(b)-at < listSize; i++ {
+			b = appendElement(b, k, list[i])
+		}
+		out = append(out, message(kind, 0, closeRaw(b, at)))
+	}
+	return out
 }
 
 // nameOrder says of a set of interfaces that its keys are in the order of the host, for nft,
@@ -229,8 +267,8 @@ const (
 	hostOrder = 1
 )
 
-// encodeChange gives one change to the library, and says how many messages that makes.
-func encodeChange(c *nftables.Conn, change Change) (int, error) {
+// encodeChange gives one change to the library, which makes it one message.
+func encodeChange(c *nftables.Conn, change Change) error {
 	switch x := change.(type) {
 	case AddTable:
 		c.AddTable(table)
@@ -242,7 +280,7 @@ func encodeChange(c *nftables.Conn, change Change) (int, error) {
 			err = checkName(x.Limit.Name)
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 		c.AddObj(&nftables.NamedObj{Table: table, Name: x.Limit.Name, Type: nftables.ObjTypeLimit, Obj: e})
 	case DeleteLimit:
@@ -250,24 +288,20 @@ func encodeChange(c *nftables.Conn, change Change) (int, error) {
 	case AddSet:
 		set, err := setOf(x.Set)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		return 1, c.AddSet(set, nil)
+		return c.AddSet(set, nil)
 	case DeleteSet:
 		c.DelSet(&nftables.Set{Table: table, Name: x.Name})
-	case AddElements:
-		return encodeElements(x.Set, x.Elements, c.SetAddElements)
-	case DeleteElements:
-		return encodeElements(x.Set, x.Elements, c.SetDeleteElements)
 	case AddChain:
 		if err := checkName(x.Name); err != nil {
-			return 0, err
+			return err
 		}
 		chain := &nftables.Chain{Table: table, Name: x.Name}
 		if h := x.Hook; h != nil {
 			policy, err := policyOf(x.Policy)
 			if err != nil {
-				return 0, err
+				return err
 			}
 			hook, priority := nftables.ChainHook(h.Number), nftables.ChainPriority(h.Priority)
 			chain.Type, chain.Hooknum, chain.Priority, chain.Policy = nftables.ChainType(h.Type), &hook, &priority, policy
@@ -276,7 +310,7 @@ func encodeChange(c *nftables.Conn, change Change) (int, error) {
 	case SetPolicy:
 		policy, err := policyOf(x.Policy)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		c.AddChain(&nftables.Chain{Table: table, Name: x.Name, Policy: policy})
 	case DeleteChain:
@@ -284,11 +318,11 @@ func encodeChange(c *nftables.Conn, change Change) (int, error) {
 	case FlushChain:
 		c.FlushChain(&nftables.Chain{Table: table, Name: x.Name})
 	case DeleteRule:
-		return 1, c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Handle: x.Handle})
+		return c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Handle: x.Handle})
 	default:
-		return 0, errors.New("nobody knows that change")
+		return errors.New("nobody knows that change")
 	}
-	return 1, nil
+	return nil
 }
 
 func policyOf(v ruleset.Verdict) (*nftables.ChainPolicy, error) {
@@ -299,31 +333,13 @@ func policyOf(v ruleset.Verdict) (*nftables.ChainPolicy, error) {
 	return &policy, nil
 }
 
-func encodeElements(s SetSpec, list []Element, encode func(*nftables.Set, []nftables.SetElement) error) (int, error) {
-	set, err := setOf(s)
-	if err != nil {
-		return 0, err
-	}
+// checkElements finds what a set cannot have, and says its kind.
+func checkElements(s SetSpec, list []Element) (Kind, error) {
 	kind, err := kindOf(s)
-	if err != nil {
-		return 0, err
+	for i := 0; i < len(list) && err == nil; i++ {
+		err = checkElement(kind, list[i])
 	}
-	n := 0
-	var part []nftables.SetElement
-	for i, e := range list {
-		if err := checkElement(kind, e); err != nil {
-			return 0, err
-		}
-		part = appendElement(part, kind, e)
-		if i == len(list)-1 || len(part) >= elementsAtOnce-1 {
-			if err := encode(set, part); err != nil {
-				return 0, err
-			}
-			part = part[:0]
-			n++
-		}
-	}
-	return n, nil
+	return kind, err
 }
 
 // A failure is the first thing that the kernel refuses.
