@@ -16,7 +16,7 @@ import (
 func Decode(raw *netlink.Table) *State {
 	s := &State{
 		Generation: raw.Generation, Exists: raw.Exists, Raw: raw,
-		Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{},
+		Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: make(map[string]*Chain, len(raw.Chains)),
 	}
 	for _, o := range raw.Objects {
 		name := netlink.Text(netlink.Attr(o, netlink.ObjectName))
@@ -42,6 +42,7 @@ func Decode(raw *netlink.Table) *State {
 		c := decodeChain(m)
 		s.Chains[c.Name] = c
 	}
+	code.known = make(map[string]string, len(raw.Rules))
 	for _, m := range raw.Rules {
 		if c := s.Chains[netlink.Text(netlink.Attr(m, netlink.RuleChain))]; c != nil {
 			c.Rules = append(c.Rules, code.decode(m))
@@ -61,7 +62,7 @@ func decodeSet(m []byte) *Set {
 		Comment: netlink.Comment(netlink.Attr(m, netlink.SetUserData), setComment),
 		Kind: Kind{
 			KeyType: number(netlink.SetKeyType), KeyLength: number(netlink.SetKeyLength), DataType: number(netlink.SetDataType), Flags: number(netlink.SetFlags),
-			Timeout: time.Duration(netlink.Number(netlink.Attr(m, netlink.SetTimeout))) * time.Millisecond,
+			Timeout: milliseconds(netlink.Attr(m, netlink.SetTimeout)),
 		},
 	}
 	if s.Kind.dynamic() {
@@ -82,28 +83,39 @@ const intervalEnd = 1
 // decodeElements puts the elements of a set together. Those of an interval set come as the
 // starts of ranges and, as elements of their own, the first keys behind them.
 func decodeElements(k Kind, list [][]byte) []Element {
-	var out []Element
+	out := make([]Element, 0, len(list))
 	var ends []string
 	for _, b := range list {
-		key := string(netlink.Attr(netlink.Attr(b, netlink.ElementKey), netlink.DataValue))
-		if netlink.Number(netlink.Attr(b, netlink.ElementFlags))&intervalEnd != 0 {
-			ends = append(ends, key)
+		var e Element
+		var last, data []byte
+		end := false
+		for kind, v := range netlink.Attrs(b) {
+			switch kind {
+			case netlink.ElementKey:
+				e.First = string(netlink.Attr(v, netlink.DataValue))
+			case netlink.ElementKeyEnd:
+				last = netlink.Attr(v, netlink.DataValue)
+			case netlink.ElementData:
+				data = v
+			case netlink.ElementFlags:
+				end = netlink.Number(v)&intervalEnd != 0
+			case netlink.ElementTimeout:
+				e.Timeout = milliseconds(v)
+			case netlink.ElementExpiration:
+				e.Expires = milliseconds(v)
+			case netlink.ElementUserData:
+				e.Comment = netlink.Comment(v, 0)
+			}
+		}
+		if end {
+			ends = append(ends, e.First)
 			continue
 		}
-		milliseconds := func(kind uint16) time.Duration {
-			return time.Duration(netlink.Number(netlink.Attr(b, kind))) * time.Millisecond
+		if e.Last = e.First; last != nil {
+			e.Last = string(last)
 		}
-		e := Element{
-			First: key, Last: key, Comment: netlink.Comment(netlink.Attr(b, netlink.ElementUserData), 0),
-			Timeout: milliseconds(netlink.ElementTimeout), Expires: milliseconds(netlink.ElementExpiration),
-		}
-		if end := netlink.Attr(b, netlink.ElementKeyEnd); end != nil {
-			e.Last = string(netlink.Attr(end, netlink.DataValue))
-		}
-		if data := netlink.Attr(b, netlink.ElementData); data != nil {
-			verdict := netlink.Attr(data, netlink.DataVerdict)
-			e.Jump = netlink.Text(netlink.Attr(verdict, netlink.VerdictChain))
-			e.Data = elementData(data, verdict)
+		if data != nil {
+			e.Data, e.Jump = elementData(data)
 		}
 		out = append(out, e)
 	}
@@ -133,13 +145,20 @@ func sortElements(list []Element) {
 	slices.SortFunc(list, func(a, b Element) int { return cmp.Compare(a.First, b.First) })
 }
 
+func milliseconds(b []byte) time.Duration {
+	return time.Duration(netlink.Number(b)) * time.Millisecond
+}
+
 // elementData is what an element leads to: its verdict with the chain, or its value.
-func elementData(data, verdict []byte) string {
+func elementData(data []byte) (code, chain string) {
+	verdict := netlink.Attr(data, netlink.DataVerdict)
 	if verdict == nil {
-		return "value " + string(netlink.Attr(data, netlink.DataValue))
+		return "value " + string(netlink.Attr(data, netlink.DataValue)), ""
 	}
-	code := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
-	return verdictData(int(code), netlink.Text(netlink.Attr(verdict, netlink.VerdictChain)))
+	number := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
+	chain = netlink.Text(netlink.Attr(verdict, netlink.VerdictChain))
+	code = verdictData(int(number), chain)
+	return code, code[len(code)-len(chain):] // one piece of memory
 }
 
 // verdictData is what an element of a map leads to when that is a verdict, NFT_JUMP and the
