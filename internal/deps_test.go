@@ -61,7 +61,7 @@ internal/ignore:     diag hclfile inventory policy source
 floor 6: firewalls
 render:              addr diag nft port ruleset templates
 internal/verify:     addr port ruleset source
-internal/apply:      netlink nft ruleset
+internal/apply:      addr netlink nft port ruleset
 
 floor 7: the front door
 cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify

@@ -1,95 +1,178 @@
 package apply
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+
 	"portolan/internal/netlink"
 )
 
-// What an expression's attributes are, where that is more than a value. Numbers are those of
+// A role is what an attribute of an expression is, where that is more than data.
+type role byte
+
+const (
+	plain    role = iota
+	drop          // what the kernel counts, numbers or fills up by itself
+	unless        // left out when it is 0, which is what leaving it out means
+	value         // attributes with a value or a verdict
+	theSet        // the name of a set
+	theLimit      // the name of a limit
+	inner         // an expression
+	inners        // a list of expressions
+)
+
+// roles are those of the attributes of an expression, by their kinds.
+type roles [32]role
+
+// The expressions that we write, and what is special in them. Numbers are those of
 // include/uapi/linux/netfilter/nf_tables.h.
-type shape struct {
-	nested  map[uint16]bool // attributes that hold attributes
-	drop    map[uint16]bool // what the kernel counts or numbers by itself
-	zero    map[uint16]bool // left out when it is 0, which is what leaving it out means
-	set     uint16          // the attribute that names a set
-	inner   uint16          // the attribute that is an expression
-	inners  uint16          // the attribute that is a list of expressions
-	limit   uint16          // the attribute that names a limit
-	verdict uint16          // the attribute that holds a verdict
+var shapes = map[string]*roles{
+	"counter":   counter,
+	"lookup":    {1: theSet, 4: drop, 5: unless},
+	"dynset":    {1: theSet, 2: drop, 6: unless, 7: inner, 8: drop, 9: unless, 10: inners},
+	"cmp":       {3: value},
+	"range":     {3: value, 4: value},
+	"bitwise":   {4: value, 5: value, 6: unless, 7: value},
+	"immediate": {2: value},
+	"objref":    {2: theLimit},
+	"limit":     {4: unless, 5: unless, 6: drop},
+	"connlimit": {2: unless},
+	"log":       {5: unless, 6: unless},
 }
 
-var shapes = map[string]shape{
-	"counter":   {drop: map[uint16]bool{1: true, 2: true}},
-	"lookup":    {set: 1, drop: map[uint16]bool{4: true}, zero: map[uint16]bool{5: true}},
-	"dynset":    {set: 1, drop: map[uint16]bool{2: true}, zero: map[uint16]bool{6: true, 9: true}, inner: 7, inners: 10},
-	"cmp":       {nested: map[uint16]bool{3: true}},
-	"range":     {nested: map[uint16]bool{3: true, 4: true}},
-	"bitwise":   {nested: map[uint16]bool{4: true, 5: true, 7: true}, zero: map[uint16]bool{6: true}},
-	"immediate": {nested: map[uint16]bool{2: true}, verdict: 2},
-	"objref":    {limit: 2},
-	"limit":     {zero: map[uint16]bool{4: true, 5: true}},
-	"connlimit": {zero: map[uint16]bool{2: true}},
-	"log":       {zero: map[uint16]bool{5: true, 6: true}},
+var counter = &roles{1: drop, 2: drop, 3: drop}
+
+// others is what is special in an expression that we do not know: nothing.
+var others = &roles{}
+
+// A coder brings the expressions of rules into canonical form.
+type coder struct {
+	// anonymous are the contents of sets without a name of their own. The kernel numbers
+	// them as they come, so a rule with such a set says the content in place of the name.
+	anonymous map[string]string
+	// known are the codes that rules had before: most rules of a large table say one of few
+	// things.
+	known map[string]string
+	code  []byte // of the rule at hand
 }
 
-// codeOf is a rule with what its expressions say; the rest of it is not set.
-func codeOf(list []byte) Rule {
+// rule is a rule with what its expressions say; the rest of it is not set.
+func (c *coder) rule(list []byte) Rule {
 	var r Rule
-	r.Code = string(r.expressions(nil, list))
+	c.code = c.expressions(&r, c.code[:0], list)
+	code, ok := c.known[string(c.code)]
+	if !ok {
+		code = string(c.code)
+		if c.known == nil {
+			c.known = map[string]string{}
+		}
+		c.known[code] = code
+	}
+	r.Code = code
 	return r
 }
 
-func (r *Rule) expressions(out []byte, list []byte) []byte {
+func (c *coder) expressions(r *Rule, out, list []byte) []byte {
 	for _, e := range netlink.Attrs(list) {
-		out = r.expression(out, e)
+		out = c.expression(r, out, e)
 	}
 	return out
 }
 
-// expression appends one expression in canonical form.
-func (r *Rule) expression(out []byte, e []byte) []byte {
-	name, data := netlink.Text(netlink.Attr(e, netlink.ExpressionName)), netlink.Attr(e, netlink.ExpressionData)
-	s := shapes[name]
-	if name == "counter" && !r.Counts {
-		r.Counts = true
-		r.Bytes, r.Packets = netlink.Number(netlink.Attr(data, 1)), netlink.Number(netlink.Attr(data, 2))
-	}
-	var body []byte
-	for kind := range uint16(32) {
-		value := netlink.Attr(data, kind)
-		if value == nil || s.drop[kind] || s.zero[kind] && isZero(value) {
-			continue
-		}
-		text := string(value)
+// expression appends one expression in canonical form: its name, then its attributes in the
+// order of their kinds.
+func (c *coder) expression(r *Rule, out, e []byte) []byte {
+	var name, data []byte
+	for kind, b := range netlink.Attrs(e) {
 		switch {
-		case kind == s.inner && kind != 0:
-			text = string(r.expression(nil, value))
-		case kind == s.inners && kind != 0:
-			text = string(r.expressions(nil, value))
-		case s.nested[kind]:
-			text = nested(value)
+		case kind == netlink.ExpressionName && name == nil:
+			name, _, _ = bytes.Cut(b, []byte{0})
+		case kind == netlink.ExpressionData && data == nil:
+			data = b
 		}
-		switch kind {
-		case 0:
-		case s.set:
-			r.Sets = append(r.Sets, netlink.Text(value))
-		case s.limit:
-			r.Limits = append(r.Limits, netlink.Text(value))
-		case s.verdict:
-			if chain := netlink.Text(netlink.Attr(netlink.Attr(value, netlink.DataVerdict), netlink.VerdictChain)); chain != "" {
-				r.Chains = append(r.Chains, chain)
-			}
-		}
-		body = appendAttr(body, kind, text)
 	}
-	return append(appendAttr(out, 0, name), body...)
+	s := shapes[string(name)]
+	if s == nil {
+		s = others
+	}
+	return c.attributes(r, appendAttr(out, 0, name), s, data)
 }
 
-// nested is the canonical form of data: a value, or a verdict.
-func nested(b []byte) string {
-	if verdict := netlink.Attr(b, netlink.DataVerdict); verdict != nil {
-		return string(appendAttr(nil, netlink.DataVerdict, canonical(verdict)))
+// attributes appends the attributes of an expression.
+func (c *coder) attributes(r *Rule, out []byte, s *roles, data []byte) []byte {
+	var at [len(roles{})][]byte // by kind
+	highest := -1
+	for kind, b := range netlink.Attrs(data) {
+		if int(kind) < len(at) && at[kind] == nil {
+			at[kind], highest = b, max(highest, int(kind))
+		}
 	}
-	return canonical(b)
+	if s == counter && !r.Counts {
+		r.Counts = true
+		r.Bytes, r.Packets = netlink.Number(at[1]), netlink.Number(at[2])
+	}
+	for kind, b := range at[:highest+1] {
+		if b == nil {
+			continue
+		}
+		kind := uint16(kind)
+		switch s[kind] {
+		case plain:
+			out = appendAttr(out, kind, b)
+		case unless:
+			if !isZero(b) {
+				out = appendAttr(out, kind, b)
+			}
+		case value:
+			out = c.value(r, out, kind, b)
+		case theSet:
+			set := netlink.Text(b)
+			if content, ok := c.anonymous[set]; ok {
+				set = content
+			} else {
+				r.Sets = append(r.Sets, set)
+			}
+			out = appendAttr(out, kind, set)
+		case theLimit:
+			limit := netlink.Text(b)
+			r.Limits = append(r.Limits, limit)
+			out = appendAttr(out, kind, limit)
+		case inner:
+			at := len(out)
+			out = c.expression(r, appendAttr(out, kind, ""), b)
+			setLength(out, at)
+		case inners:
+			at := len(out)
+			out = c.expressions(r, appendAttr(out, kind, ""), b)
+			setLength(out, at)
+		}
+	}
+	for kind, b := range netlink.Attrs(data) { // that nobody has made up yet
+		if int(kind) >= len(at) {
+			out = appendAttr(out, kind, b)
+		}
+	}
+	return out
+}
+
+// value appends an attribute that holds a value, or a verdict.
+func (c *coder) value(r *Rule, out []byte, kind uint16, b []byte) []byte {
+	at := len(out)
+	out = appendAttr(out, kind, "")
+	if verdict := netlink.Attr(b, netlink.DataVerdict); verdict != nil {
+		if chain := netlink.Text(netlink.Attr(verdict, netlink.VerdictChain)); chain != "" {
+			r.Chains = append(r.Chains, chain)
+		}
+		inside := len(out)
+		out = appendSorted(appendAttr(out, netlink.DataVerdict, ""), verdict)
+		setLength(out, inside)
+	} else {
+		out = appendSorted(out, b)
+	}
+	setLength(out, at)
+	return out
 }
 
 func isZero(b []byte) bool {
@@ -99,4 +182,48 @@ func isZero(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// appendSorted appends attributes in one form whoever wrote them: without their flags, in the
+// order of their kinds, lists in their own order.
+func appendSorted(out, b []byte) []byte {
+	type attr struct {
+		kind uint16
+		data []byte
+	}
+	var few [8]attr // values and verdicts have two
+	attrs := few[:0]
+	for kind, data := range netlink.Attrs(b) {
+		attrs = append(attrs, attr{kind, data})
+	}
+	slices.SortStableFunc(attrs, func(a, b attr) int { return cmp.Compare(a.kind, b.kind) })
+	for _, a := range attrs {
+		out = appendAttr(out, a.kind, a.data)
+	}
+	return out
+}
+
+// appendAttr appends one attribute in canonical form: kind, length, data. The length has
+// four bytes, because the content of a set without a name can be long.
+func appendAttr[T string | []byte](b []byte, kind uint16, data T) []byte {
+	b = binary.BigEndian.AppendUint16(b, kind)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(data)))
+	return append(b, data...)
+}
+
+// setLength says how long the attribute that begins at a place is: it ends where b does.
+func setLength(b []byte, at int) {
+	binary.BigEndian.PutUint32(b[at+2:], uint32(len(b)-at-6))
+}
+
+// content is a set without a name in canonical form. It begins as no name does.
+func content(k Kind, elements []Element) string {
+	out := append([]byte{0}, "set"...)
+	for _, n := range []uint32{k.KeyType, k.KeyLength, k.DataType, k.Flags} {
+		out = binary.BigEndian.AppendUint32(out, n)
+	}
+	for _, e := range elements {
+		out = appendAttr(appendAttr(appendAttr(out, 1, e.First), 2, e.Last), 3, e.Data)
+	}
+	return string(out)
 }

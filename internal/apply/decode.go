@@ -2,9 +2,9 @@ package apply
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +16,7 @@ import (
 func Decode(raw *netlink.Table) *State {
 	s := &State{
 		Generation: raw.Generation, Exists: raw.Exists, Raw: raw,
-		Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{},
+		Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: make(map[string]*Chain, len(raw.Chains)),
 	}
 	for _, o := range raw.Objects {
 		name := netlink.Text(netlink.Attr(o, netlink.ObjectName))
@@ -24,12 +24,17 @@ func Decode(raw *netlink.Table) *State {
 			s.Strange = append(s.Strange, fmt.Sprintf("object %s of type %d", name, kind))
 			continue
 		}
-		s.Limits[name] = &Limit{name, canonical(netlink.Attr(o, netlink.ObjectData))}
+		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
 	}
+	code := coder{anonymous: map[string]string{}}
 	for _, m := range raw.Sets {
 		set := decodeSet(m)
 		if !set.Kind.dynamic() {
 			set.Elements = decodeElements(set.Kind, raw.Elements[set.Name])
+		}
+		if set.Kind.Flags&flagAnonymous != 0 {
+			code.anonymous[set.Name] = content(set.Kind, set.Elements)
+			continue
 		}
 		s.Sets[set.Name] = set
 	}
@@ -37,9 +42,10 @@ func Decode(raw *netlink.Table) *State {
 		c := decodeChain(m)
 		s.Chains[c.Name] = c
 	}
+	code.known = make(map[string]string, len(raw.Rules))
 	for _, m := range raw.Rules {
 		if c := s.Chains[netlink.Text(netlink.Attr(m, netlink.RuleChain))]; c != nil {
-			c.Rules = append(c.Rules, decodeRule(m))
+			c.Rules = append(c.Rules, code.decode(m))
 		}
 	}
 	slices.Sort(s.Strange)
@@ -49,32 +55,6 @@ func Decode(raw *netlink.Table) *State {
 // objectLimit is NFT_OBJECT_LIMIT.
 const objectLimit = 4
 
-// canonical are attributes in one form whoever wrote them: without their flags, in the order
-// of their kinds, lists in their own order.
-func canonical(b []byte) string {
-	type attr struct {
-		kind uint16
-		data string
-	}
-	var attrs []attr
-	for kind, data := range netlink.Attrs(b) {
-		attrs = append(attrs, attr{kind, string(data)})
-	}
-	slices.SortStableFunc(attrs, func(a, b attr) int { return cmp.Compare(a.kind, b.kind) })
-	var out []byte
-	for _, a := range attrs {
-		out = appendAttr(out, a.kind, a.data)
-	}
-	return string(out)
-}
-
-// appendAttr appends one attribute in canonical form: kind, length, data.
-func appendAttr(b []byte, kind uint16, data string) []byte {
-	b = binary.BigEndian.AppendUint16(b, kind)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(data)))
-	return append(b, data...)
-}
-
 func decodeSet(m []byte) *Set {
 	number := func(kind uint16) uint32 { return uint32(netlink.Number(netlink.Attr(m, kind))) }
 	s := &Set{
@@ -82,7 +62,7 @@ func decodeSet(m []byte) *Set {
 		Comment: netlink.Comment(netlink.Attr(m, netlink.SetUserData), setComment),
 		Kind: Kind{
 			KeyType: number(netlink.SetKeyType), KeyLength: number(netlink.SetKeyLength), DataType: number(netlink.SetDataType), Flags: number(netlink.SetFlags),
-			Timeout: time.Duration(netlink.Number(netlink.Attr(m, netlink.SetTimeout))) * time.Millisecond,
+			Timeout: milliseconds(netlink.Attr(m, netlink.SetTimeout)),
 		},
 	}
 	if s.Kind.dynamic() {
@@ -103,32 +83,43 @@ const intervalEnd = 1
 // decodeElements puts the elements of a set together. Those of an interval set come as the
 // starts of ranges and, as elements of their own, the first keys behind them.
 func decodeElements(k Kind, list [][]byte) []Element {
-	var out []Element
+	out := make([]Element, 0, len(list))
 	var ends []string
 	for _, b := range list {
-		key := string(netlink.Attr(netlink.Attr(b, netlink.ElementKey), netlink.DataValue))
-		if netlink.Number(netlink.Attr(b, netlink.ElementFlags))&intervalEnd != 0 {
-			ends = append(ends, key)
+		var e Element
+		var last, data []byte
+		end := false
+		for kind, v := range netlink.Attrs(b) {
+			switch kind {
+			case netlink.ElementKey:
+				e.First = string(netlink.Attr(v, netlink.DataValue))
+			case netlink.ElementKeyEnd:
+				last = netlink.Attr(v, netlink.DataValue)
+			case netlink.ElementData:
+				data = v
+			case netlink.ElementFlags:
+				end = netlink.Number(v)&intervalEnd != 0
+			case netlink.ElementTimeout:
+				e.Timeout = milliseconds(v)
+			case netlink.ElementExpiration:
+				e.Expires = milliseconds(v)
+			case netlink.ElementUserData:
+				e.Comment = netlink.Comment(v, 0)
+			}
+		}
+		if end {
+			ends = append(ends, e.First)
 			continue
 		}
-		milliseconds := func(kind uint16) time.Duration {
-			return time.Duration(netlink.Number(netlink.Attr(b, kind))) * time.Millisecond
+		if e.Last = e.First; last != nil {
+			e.Last = string(last)
 		}
-		e := Element{
-			First: key, Last: key, Comment: netlink.Comment(netlink.Attr(b, netlink.ElementUserData), 0),
-			Timeout: milliseconds(netlink.ElementTimeout), Expires: milliseconds(netlink.ElementExpiration),
-		}
-		if end := netlink.Attr(b, netlink.ElementKeyEnd); end != nil {
-			e.Last = string(netlink.Attr(end, netlink.DataValue))
-		}
-		if data := netlink.Attr(b, netlink.ElementData); data != nil {
-			verdict := netlink.Attr(data, netlink.DataVerdict)
-			e.Jump = netlink.Text(netlink.Attr(verdict, netlink.VerdictChain))
-			e.Data = elementData(data, verdict)
+		if data != nil {
+			e.Data, e.Jump = elementData(data)
 		}
 		out = append(out, e)
 	}
-	slices.SortFunc(out, func(a, b Element) int { return cmp.Compare(a.First, b.First) })
+	sortElements(out)
 	if k.Flags&flagInterval == 0 {
 		return out
 	}
@@ -150,14 +141,32 @@ func decodeElements(k Kind, list [][]byte) []Element {
 	return out
 }
 
-// elementData is what an element leads to: its verdict with the chain, or its value.
-func elementData(data, verdict []byte) string {
-	if verdict == nil {
-		return "value " + string(netlink.Attr(data, netlink.DataValue))
-	}
-	code := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
-	return fmt.Sprintf("verdict %d %s", code, netlink.Text(netlink.Attr(verdict, netlink.VerdictChain)))
+func sortElements(list []Element) {
+	slices.SortFunc(list, func(a, b Element) int { return cmp.Compare(a.First, b.First) })
 }
+
+func milliseconds(b []byte) time.Duration {
+	return time.Duration(netlink.Number(b)) * time.Millisecond
+}
+
+// elementData is what an element leads to: its verdict with the chain, or its value.
+func elementData(data []byte) (code, chain string) {
+	verdict := netlink.Attr(data, netlink.DataVerdict)
+	if verdict == nil {
+		return "value " + string(netlink.Attr(data, netlink.DataValue)), ""
+	}
+	number := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
+	chain = netlink.Text(netlink.Attr(verdict, netlink.VerdictChain))
+	code = verdictData(int(number), chain)
+	return code, code[len(code)-len(chain):] // one piece of memory
+}
+
+// verdictData is what an element of a map leads to when that is a verdict, NFT_JUMP and the
+// like, with its chain.
+func verdictData(code int, chain string) string { return "verdict " + strconv.Itoa(code) + " " + chain }
+
+// verdictJump is NFT_JUMP.
+const verdictJump = -3
 
 // before is the key before another one of the same length.
 func before(key string) string {
@@ -189,9 +198,16 @@ func decodeChain(m []byte) *Chain {
 	return c
 }
 
-func decodeRule(m []byte) Rule {
-	r := codeOf(netlink.Attr(m, netlink.RuleExpressions))
+// decode is a rule as a message says it.
+func (c *coder) decode(m []byte) Rule {
+	r := c.rule(netlink.Attr(m, netlink.RuleExpressions))
 	r.Handle = netlink.Number(netlink.Attr(m, netlink.RuleHandle))
 	r.Comment = netlink.Comment(netlink.Attr(m, netlink.RuleUserData), 0)
 	return r
+}
+
+// limitOf is a limit in canonical form, without what fills it up.
+func limitOf(data []byte) string {
+	var c coder
+	return string(c.attributes(&Rule{}, nil, shapes["limit"], data))
 }

@@ -22,6 +22,17 @@ type Firewall interface {
 // ErrChanged says that somebody else changed the tables of the kernel meanwhile.
 var ErrChanged = errors.New("somebody else changes the tables of the kernel at the same time")
 
+// Unsupported says that the kernel lacks something that the table needs.
+type Unsupported struct {
+	Feature string // in words, with the module or option that has it
+	errno   error  // how the kernel says it
+}
+
+func (e *Unsupported) Error() string { return "the kernel does not have " + e.Feature }
+
+// Unwrap is the kernel's syscall.Errno.
+func (e *Unsupported) Unwrap() error { return e.errno }
+
 // A Batch is a list of changes that are made in their order and all at once.
 type Batch []Change
 

@@ -24,8 +24,10 @@ type State struct {
 	Generation uint32 // of all tables of the network namespace
 	Exists     bool
 	Limits     map[string]*Limit
-	Sets       map[string]*Set // maps, meters and the set of what is pending as well
-	Chains     map[string]*Chain
+	// Sets are maps, meters and the set of what is pending as well, but not sets without a
+	// name of their own: they are a part of the rule that they come and go with.
+	Sets   map[string]*Set
+	Chains map[string]*Chain
 	// Strange are objects that we never make, each in words such as "quota x", in order.
 	Strange []string
 	// Raw is what the kernel said, for a second reader; nil for a firewall that is none.
@@ -58,10 +60,12 @@ type Kind struct {
 
 // Flags of sets, NFT_SET_* in include/uapi/linux/netfilter/nf_tables.h.
 const (
-	flagInterval = 0x4
-	flagMap      = 0x8
-	flagTimeout  = 0x10
-	flagEval     = 0x20 // packets add elements
+	flagAnonymous = 0x1 // belongs to the rule that names it
+	flagConstant  = 0x2
+	flagInterval  = 0x4
+	flagMap       = 0x8
+	flagTimeout   = 0x10
+	flagEval      = 0x20 // packets add elements
 )
 
 // dynamic reports whether packets make the elements.
@@ -99,7 +103,8 @@ var hookNumbers = map[string]uint32{"prerouting": 0, "input": 1, "output": 3}
 type Rule struct {
 	Handle uint64
 	// Code are the rule's expressions in canonical form: the attributes in the order of
-	// their kinds, without what the kernel counts and numbers by itself.
+	// their kinds, without what the kernel counts and numbers by itself. A set without a
+	// name stands there with its content.
 	Code           string
 	Comment        string
 	Packets, Bytes uint64 // of its first counter
