@@ -67,5 +67,5 @@ func (d *Disk) ReadOnly(yes bool) error {
 	return nil
 }
 
-// Close takes the disk away, with all that is on it.
+// Close takes the disk away, with all that is on it. A folder with a disk cannot be removed.
 func (d *Disk) Close() error { return unix.Unmount(d.Dir, unix.MNT_DETACH) }

@@ -23,10 +23,26 @@ func Generation() (uint32, error) {
 			id = binary.BigEndian.Uint32(v)
 		}
 	})
-	if err != nil || id == 0 {
-		return 0, fmt.Errorf("the number of the kernel's rules: %w", errors.Join(err, errors.New("no answer that is understood")))
+	if err == nil && id == 0 {
+		err = errors.New("an answer that is not understood")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("the number of the kernel's rules: %w", err)
 	}
 	return id, nil
+}
+
+// news is a socket that hears of each change of the kernel's rules in this namespace, at the
+// end of the change.
+func news() (int, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err == nil {
+		err = unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
+	}
+	if err != nil {
+		return -1, fmt.Errorf("news of the kernel's rules: %w", err)
+	}
+	return socket, nil
 }
 
 // Kills is a command that is started again and again, and ended by SIGKILL at some moment.
@@ -44,12 +60,12 @@ type Kills struct {
 	Judge func(turn int, killed bool) (state string, err error)
 }
 
-// warmup is how many turns end by themselves, for the usual time.
+// warmup is how many turns end by themselves at first, for the usual time.
 const warmup = 5
 
 // Killed is what has become of the turns.
 type Killed struct {
-	Usual  time.Duration  // from the start to the end, when nobody kills it
+	Usual  time.Duration  // from the start to the end, of the last few that nobody killed
 	First  time.Duration  // from the start to the first change of the kernel's rules; 0 when it changes none
 	Turns  int            // without those for the usual time
 	Ended  int            // that had ended by themselves before the signal
@@ -68,12 +84,12 @@ func (k Kills) Run() (*Killed, error) {
 		var wait func(*victim) <-chan time.Time
 		switch {
 		case turn < warmup:
-			wait = func(v *victim) <-chan time.Time { v.changed(time.Minute); return nil }
+			wait = func(v *victim) <-chan time.Time { v.changed(); return nil }
 		case turn%2 == 0 || out.First == 0:
-			wait = func(*victim) <-chan time.Time { return time.After(k.upTo(out.Usual)) }
+			wait = func(v *victim) <-chan time.Time { return time.After(time.Until(v.start.Add(k.upTo(out.Usual)))) }
 		default:
 			wait = func(v *victim) <-chan time.Time {
-				v.changed(time.Minute)
+				v.changed()
 				return time.After(k.upTo(out.Usual - out.First))
 			}
 		}
@@ -87,25 +103,29 @@ func (k Kills) Run() (*Killed, error) {
 		}
 		if turn < warmup {
 			usual, first = append(usual, v.took), append(first, v.first)
-			if turn == warmup-1 {
-				slices.Sort(usual)
-				slices.Sort(first)
-				out.Usual, out.First = usual[warmup/2], first[warmup/2]
-			}
+			out.Usual, out.First = middle(usual), middle(first)
 			continue
 		}
 		if out.Turns++; v.killed {
 			out.States[state]++
-		} else {
-			out.Ended++
+			continue
 		}
+		// The machine may have become faster, and a signal that always comes too late is none.
+		out.Ended++
+		usual = append(usual[1:], v.took)
+		out.Usual = middle(usual)
 	}
 	return out, nil
 }
 
-// upTo is a random time up to a bit more than d.
+// middle is the one in the middle by size.
+func middle(times []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(times))[len(times)/2]
+}
+
+// upTo is a random time up to a bit more than d, which may be very short.
 func (k Kills) upTo(d time.Duration) time.Duration {
-	return time.Duration(k.Random.Int64N(int64(max(d, 0)+d/10) + int64(time.Millisecond)))
+	return time.Duration(k.Random.Int64N(int64(max(d, 0)+max(d, 0)/10) + int64(100*time.Microsecond)))
 }
 
 // A victim is a command that runs.
@@ -113,7 +133,7 @@ type victim struct {
 	cmd         *exec.Cmd
 	ended       chan error
 	over        chan struct{} // closed with ended
-	before      uint32        // the number of the rules at its start
+	news        int           // a socket
 	start       time.Time
 	took, first time.Duration
 	killed      bool
@@ -129,11 +149,12 @@ func run(cmd *exec.Cmd, wait func(*victim) <-chan time.Time) (*victim, error) {
 		cmd.Stderr = &talk
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all that it starts
-	before, err := Generation()
+	socket, err := news()
 	if err != nil {
 		return nil, err
 	}
-	v := &victim{cmd: cmd, ended: make(chan error, 1), over: make(chan struct{}), before: before, start: time.Now()}
+	defer unix.Close(socket)
+	v := &victim{cmd: cmd, ended: make(chan error, 1), over: make(chan struct{}), news: socket, start: time.Now()}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -163,18 +184,19 @@ func run(cmd *exec.Cmd, wait func(*victim) <-chan time.Time) (*victim, error) {
 	return v, nil
 }
 
-// changed waits until the rules of the kernel are others than at the start, the command has
-// ended, or the time is over.
-func (v *victim) changed(limit time.Duration) {
-	for time.Since(v.start) < limit {
-		if id, err := Generation(); err == nil && id != v.before {
+// changed waits until the kernel's rules have changed or the command has ended, for a minute
+// at most.
+func (v *victim) changed() {
+	for time.Since(v.start) < time.Minute {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(v.news), Events: unix.POLLIN}}, 2) // milliseconds
+		if n > 0 && err == nil {
 			v.first = time.Since(v.start)
 			return
 		}
 		select {
 		case <-v.over:
 			return
-		case <-time.After(50 * time.Microsecond):
+		default:
 		}
 	}
 }

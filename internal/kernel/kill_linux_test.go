@@ -18,9 +18,9 @@ func TestKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := Kills{
-			Times: 60, Limit: 20 * time.Second, Random: rand.New(rand.NewPCG(1, 2)),
+			Times: 30, Limit: 20 * time.Second, Random: rand.New(rand.NewPCG(1, 2)),
 			Command: func(int) *exec.Cmd {
-				return exec.Command("sh", "-ec", "nft add chain inet t a; sleep 0.01; nft add chain inet t b; sleep 0.005")
+				return exec.Command("sh", "-ec", "sleep 0.01; nft add chain inet t a; sleep 0.01; nft add chain inet t b; sleep 0.005")
 			},
 			Judge: func(_ int, killed bool) (string, error) {
 				list, err := Run("", "nft", "list", "table", "inet", "t")

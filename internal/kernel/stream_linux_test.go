@@ -94,8 +94,8 @@ func TestStream(t *testing.T) {
 			}
 			sent, missing, lost, leaked := tally.Sum()
 			t.Logf("%s: %d packets in %v, %d did not arrive, %d lost, %d leaked: %v", name, sent, tally.Took.Round(time.Millisecond), missing, lost, leaked, tally.Err())
-			if missing != 0 {
-				t.Errorf("%s: %d packets did not arrive", name, missing)
+			if missing > sent/100 {
+				t.Errorf("%s: %d of %d packets did not arrive", name, missing, sent)
 			}
 			return sent, lost, leaked, tally
 		}
