@@ -71,6 +71,7 @@ internal/kernel:     port ruleset
 
 beside the house, above all that
 internal/truth:      inventory kernel port
+internal/pilot
 `
 
 // house reads the plan: what each package may import, and the floor it is on.

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // inside names the test that the process was started for, in its namespace.
@@ -56,11 +58,32 @@ func Need(t *testing.T, programs ...string) (missing func(reason string)) {
 }
 
 // InNamespace runs body in a fresh user and network namespace, in which it is root and
-// only the loopback interface exists. It does so by starting the test binary again for
-// this one test, which must be a top-level test. The programs must be installed. When
-// something is missing the test is skipped with the reason, or fails under
-// PORTOLAN_KERNEL=require.
+// only the loopback interface exists; its mounts are its own too (NewDisk). It does so by
+// starting the test binary again for this one test, which must be a top-level test. The
+// programs must be installed. When something is missing the test is skipped with the
+// reason, or fails under PORTOLAN_KERNEL=require.
 func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
+	enter(t, programs, 0, body)
+}
+
+// AsRoot is InNamespace with the users of this machine, for programs that become another
+// user, and with process numbers of its own, so that nothing stays that body has started.
+// It needs root.
+func AsRoot(t *testing.T, programs []string, body func(t *testing.T)) {
+	enter(t, programs, syscall.CLONE_NEWPID, func(t *testing.T) {
+		err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+		if err == nil {
+			err = unix.Mount("proc", "/proc", "proc", 0, "")
+		}
+		if err != nil {
+			t.Skip(unavailable + "the processes of the new namespace: " + err.Error())
+		}
+		body(t)
+	})
+}
+
+// enter is InNamespace, and with more namespaces than its own AsRoot.
+func enter(t *testing.T, programs []string, more uintptr, body func(t *testing.T)) {
 	if os.Getenv(inside) == t.Name() {
 		if err := up("lo"); err != nil {
 			Cannot(t, "the loopback interface of the new namespace: "+err.Error())
@@ -74,9 +97,16 @@ func InNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
 	if deadline, ok := t.Deadline(); ok {
 		limit = time.Until(deadline) - time.Second // so that it is the inner process that says where it hangs
 	}
-	out, err := runInside(t.Name(), syscall.CLONE_NEWUSER|syscall.CLONE_NEWNET, limit)
-	if errors.Is(err, syscall.EPERM) && os.Geteuid() == 0 {
-		out, err = runInside(t.Name(), syscall.CLONE_NEWNET, limit) // a container without user namespaces
+	const own = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS
+	var out []byte
+	var err error
+	if more == 0 {
+		out, err = runInside(t.Name(), syscall.CLONE_NEWUSER|own, limit)
+	} else if os.Geteuid() != 0 {
+		missing("only root can run daemons that become other users")
+	}
+	if more != 0 || errors.Is(err, syscall.EPERM) && os.Geteuid() == 0 { // a container without user namespaces
+		out, err = runInside(t.Name(), own|more, limit)
 	}
 	_, reason, cannot := strings.Cut(string(out), unavailable)
 	var exit *exec.ExitError
