@@ -98,10 +98,10 @@ func (k *Kernel) Commit(generation uint32, b Batch) error {
 // messagesOf are the messages that say a batch, with the begin and end of the transaction,
 // and the change that each of those between is for.
 //
-// The library encodes them and does not send them: it would have the kernel send each rule
-// back, which makes a commit three times as long, it would write over a chain or set that is
-// there already, and it does not ask the kernel where in a message an error is. The function
-// that stands for a connection in the library's tests gets the messages as they would go out.
+// The library encodes them, all but those of rules and elements, and does not send them: it
+// would write over a chain or set that is there already, have the kernel send each rule back,
+// which makes a commit three times as long, and not ask where in a message an error is. The
+// function that stands for a connection in the library's tests gets what would go out.
 func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	var out []wire.Message // without the begin and the end
 	var begin, end wire.Message
