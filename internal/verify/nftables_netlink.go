@@ -1190,19 +1190,28 @@ func prefixOf(family int, v []byte, bits int) (netip.Prefix, error) {
 	return p, nil
 }
 
+// comparisons are NFT_CMP_* in the order of their numbers.
+var comparisons = []string{"eq", "neq", "lt", "lte", "gt", "gte"}
+
 // compare narrows a rule by a comparison of what is in a register.
 func (d *kernelRule) compare(v *loaded, op uint64, value []byte) error {
-	bad := wrong("comparison %d with %s is not understood here", op, hex.EncodeToString(value))
+	bad := func() error {
+		name := strconv.FormatUint(op, 10)
+		if op < uint64(len(comparisons)) {
+			name = comparisons[op]
+		}
+		return wrong("comparison %s with %s is not understood here", name, hex.EncodeToString(value))
+	}
 	full := len(value) == v.size
 	m := ruleset.Any()
 	switch {
 	case v.field == fieldState && v.masked:
 		if op != cmpNeq || !full || keyOf(value) != (nlKey{}) {
-			return bad
+			return bad()
 		}
 		m.States = v.states
 	case op != cmpEq && !(op == cmpGte || op == cmpLte) || op != cmpEq && v.field != fieldPort && v.field != fieldPeer:
-		return bad
+		return bad()
 	case v.field == fieldPeer:
 		peers, err := v.peers(op, value)
 		if err != nil {
@@ -1211,7 +1220,7 @@ func (d *kernelRule) compare(v *loaded, op uint64, value []byte) error {
 		d.b.r.in, d.b.r.out = d.b.r.in || v.sources, d.b.r.out || !v.sources
 		m.Peers = peers
 	case !full:
-		return bad
+		return bad()
 	case v.field == fieldPort:
 		ports := port.Single(binary.BigEndian.Uint16(value))
 		switch op {
