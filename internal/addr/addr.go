@@ -7,6 +7,7 @@ package addr
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	mathbits "math/bits"
 	"net/netip"
@@ -185,7 +186,9 @@ func masked(s string) string {
 func (s Set) IsEmpty() bool { return len(s.ranges) == 0 }
 
 // IsAll reports whether s has every address of both families.
-func (s Set) IsAll() bool { return s.Equal(All()) }
+func (s Set) IsAll() bool {
+	return len(s.ranges) == 2 && s.ranges[0] == allV4 && s.ranges[1] == allV6
+}
 
 // Equal reports whether s and o hold the same addresses.
 func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
@@ -193,6 +196,9 @@ func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
 // Ranges are the maximal runs of s, IPv4 first, ascending. The caller may keep and
 // change the slice.
 func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
+
+// Each are the same runs one by one, for who only looks at them.
+func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
 
 // Contains reports whether a is in s. The invalid address is in no set.
 func (s Set) Contains(a netip.Addr) bool {
@@ -211,6 +217,12 @@ func (s Set) Union(o Set) Set {
 
 // Intersect is the set of addresses in both s and o.
 func (s Set) Intersect(o Set) Set {
+	switch { // rules mostly narrow what is all of a family, or are not narrowed
+	case s.covers(o):
+		return o
+	case o.covers(s):
+		return s
+	}
 	var out []Range
 	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
 		a, b := s.ranges[i], o.ranges[j]
@@ -225,6 +237,21 @@ func (s Set) Intersect(o Set) Set {
 		}
 	}
 	return Set{out}
+}
+
+// covers reports whether one or two runs of s hold all of o, as far as that is quickly seen.
+func (s Set) covers(o Set) bool {
+	if len(o.ranges) == 0 {
+		return true
+	}
+	first, last := o.ranges[0].First, o.ranges[len(o.ranges)-1].Last
+	switch len(s.ranges) {
+	case 1:
+		return s.ranges[0].contains(first) && s.ranges[0].contains(last)
+	case 2:
+		return s.ranges[0] == allV4 && s.ranges[1] == allV6
+	}
+	return false
 }
 
 // Minus is the set of addresses in s that are not in o.

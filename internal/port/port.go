@@ -6,6 +6,7 @@ package port
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,6 +178,9 @@ func Parse(s string) (Set, error) {
 // change the slice.
 func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
 
+// Each are the same runs one by one, for who only looks at them.
+func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
+
 // Len is the number of ports in s, 0 to 65536.
 func (s Set) Len() int {
 	n := 0
@@ -219,6 +223,12 @@ func (s Set) Union(o Set) Set {
 
 // Intersect is the set of ports in both s and o.
 func (s Set) Intersect(o Set) Set {
+	switch { // rules mostly narrow all ports, or are not narrowed
+	case s.IsAll():
+		return o
+	case o.IsAll():
+		return s
+	}
 	var out []Range
 	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
 		a, b := s.ranges[i], o.ranges[j]

@@ -28,7 +28,9 @@ func nlAttr(kind uint16, data ...[]byte) []byte {
 
 func nlText(kind uint16, text string) []byte { return nlAttr(kind, []byte(text), []byte{0}) }
 
-func nlNumber(kind uint16, n uint32) []byte { return nlAttr(kind, binary.BigEndian.AppendUint32(nil, n)) }
+func nlNumber(kind uint16, n uint32) []byte {
+	return nlAttr(kind, binary.BigEndian.AppendUint32(nil, n))
+}
 
 func nlExpression(name string, attrs ...[]byte) []byte {
 	return nlAttr(netlink.ListElement, nlText(netlink.ExpressionName, name), nlAttr(netlink.ExpressionData, attrs...))
