@@ -191,6 +191,7 @@ type painter struct {
 	ended   []bool          // by what happened so far
 	done    map[string]bool // contexts already compared, by the rules that matter there
 	cells   int             // looked at so far, on both sides
+	sides   [2][]stroke     // of the context that is looked at
 }
 
 // nothing is what has happened to a cell before the first rule.
@@ -265,10 +266,9 @@ type stroke struct {
 }
 
 // strokes are the rules of one side that can match in the context of at. The default is
-// the last of them unless a rule decides everything before it.
-func strokes(rules []candidate, at Packet) []stroke {
+// the last of them unless a rule decides everything before it. They are appended to out.
+func strokes(out []stroke, rules []candidate, at Packet) []stroke {
 	kind := kindOf(at.Proto)
-	var out []stroke
 	for i := range rules {
 		c := &rules[i]
 		if c.States&at.State == 0 || !c.Protos.Has(at.Proto) || !c.Interfaces.Has(at.Interface) ||
@@ -324,10 +324,13 @@ func (p Packet) cell(peer netip.Addr, column int) Packet {
 }
 
 // context is what matters of both sides in the context of at, and a key that is the same for
-// contexts in which the same rules matter in the same way.
+// contexts in which the same rules matter in the same way. The slices are used again for the
+// next context.
 func (p *painter) context(at Packet) ([2][]stroke, string) {
-	sides := [2][]stroke{strokes(p.rules[0], at), strokes(p.rules[1], at)}
-	return sides, contextKey(at.Proto, sides)
+	for side, rules := range p.rules {
+		p.sides[side] = strokes(p.sides[side][:0], rules, at)
+	}
+	return p.sides, contextKey(at.Proto, p.sides)
 }
 
 // A paintedRow is what happens to the packets of one cell of peers, column by column. Two
@@ -456,7 +459,8 @@ func (p *painter) hits(side int, list []stroke, rows []netip.Addr) [][]int32 {
 // contextKey is the same for two contexts in which the same rules of both sides matter
 // in the same way.
 func contextKey(proto uint8, sides [2][]stroke) string {
-	key := []byte{byte(kindOf(proto))}
+	key := make([]byte, 0, 3*(len(sides[0])+len(sides[1])+1))
+	key = append(key, byte(kindOf(proto)))
 	for _, list := range sides {
 		for _, s := range list {
 			key = binary.AppendUvarint(key, uint64(s.rule)+1)

@@ -642,13 +642,16 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 		return nil, err
 	}
 	rs := &ruleset.Ruleset{}
-	counts := map[string]string{}
+	counts, size := map[string]string{}, 0
+	for _, c := range t.chains {
+		size += len(c.rules)
+	}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
 		if c == nil {
 			continue
 		}
-		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts}
+		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, min(size, maxRules))}
 		if err := f.chain(ruleset.Any(), name, c.line, ruleset.Connections{}, 0); err != nil {
 			return nil, err
 		}

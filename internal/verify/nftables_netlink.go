@@ -59,8 +59,9 @@ func (l *Live) InForce() *ruleset.Ruleset {
 func Kernel(t *netlink.Table) (*Live, error) {
 	k := &kernelReader{
 		raw: t, table: newNftTable(nil),
-		chains: map[string]uint64{}, rules: map[string][][]byte{}, sets: map[string]*kernelSet{}, limits: map[string][]byte{}, used: map[string]bool{},
+		chains: make(map[string]uint64, len(t.Chains)), rules: make(map[string][][]byte, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
 	}
+	k.table.chains = make(map[string]*nftChain, len(t.Chains))
 	live, err := k.read()
 	if err != nil {
 		return nil, fmt.Errorf("the kernel's table inet portolan: %w", err)
@@ -77,9 +78,8 @@ type kernelReader struct {
 	rules  map[string][][]byte // by chain
 	sets   map[string]*kernelSet
 	limits map[string][]byte
-	todo   []string        // chains that something leads to and that are not read yet
-	used   map[string]bool // what something leads to: "chain x"
-	gate   string          // the set of what waits for its confirmation
+	todo   []*nftChain // that something leads to and that are not read yet
+	gate   string      // the set of what waits for its confirmation
 }
 
 // read is the table.
@@ -99,9 +99,9 @@ func (k *kernelReader) read() (*Live, error) {
 		return nil, err
 	}
 	for len(k.todo) > 0 {
-		name := k.todo[len(k.todo)-1]
+		c := k.todo[len(k.todo)-1]
 		k.todo = k.todo[:len(k.todo)-1]
-		if err := k.fill(k.table.chains[name]); err != nil {
+		if err := k.fill(c); err != nil {
 			return nil, err
 		}
 	}
@@ -143,9 +143,16 @@ func (k *kernelReader) index() error {
 			k.limits[name] = a.of[netlink.ObjectData]
 		}
 	}
-	for _, m := range k.raw.Rules {
-		name := netlink.Text(netlink.Attr(m, netlink.RuleChain))
-		k.rules[name] = append(k.rules[name], m)
+	chainOf := func(m []byte) []byte { return bytes.TrimSuffix(netlink.Attr(m, netlink.RuleChain), []byte{0}) }
+	for list := k.raw.Rules; len(list) > 0; { // those of a chain stand together
+		name, n := chainOf(list[0]), 1
+		for n < len(list) && bytes.Equal(chainOf(list[n]), name) {
+			n++
+		}
+		if k.rules[string(name)] != nil {
+			return wrong("rules of chain %q are between others", name)
+		}
+		k.rules[string(name)], list = list[:n], list[n:]
 	}
 	for _, m := range k.raw.Chains {
 		var a nlAttrs
@@ -195,10 +202,9 @@ func (k *kernelReader) chain(name string) *nftChain {
 	if _, there := k.chains[name]; c != nil || !there {
 		return c
 	}
-	c = &nftChain{name: name, fresh: true, line: placeOf("", "chain ", name)}
+	c = &nftChain{name: name, fresh: true, line: placeOf("", "chain "+name)}
 	k.table.chains[name] = c
-	k.used["chain "+name] = true
-	k.todo = append(k.todo, name)
+	k.todo = append(k.todo, c)
 	return c
 }
 
@@ -222,15 +228,11 @@ func (k *kernelReader) fill(c *nftChain) error {
 		if k.chain(r.jump); r.gate != "" && k.chain(r.gate) == nil {
 			return r.line.errorf("there is no chain %q to go to", r.gate)
 		}
-		for _, ref := range append([]nftSetRef{r.counting, r.meter}, r.sets...) {
-			if err := k.addresses(ref.name); err != nil {
-				return err
-			}
+		err = cmp.Or(k.addresses(r.counting.name), k.addresses(r.meter.name), k.limit(r.limit), k.vmap(r.vmap))
+		for _, ref := range r.sets {
+			err = cmp.Or(err, k.addresses(ref.name))
 		}
-		if err := k.limit(r.limit); err != nil {
-			return err
-		}
-		if err := k.vmap(r.vmap); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -240,25 +242,23 @@ func (k *kernelReader) fill(c *nftChain) error {
 // unused are the objects that nothing leads to. A set without a name goes with its rule.
 func (k *kernelReader) unused() []string {
 	var out []string
-	add := func(what, name string) {
-		if !k.used[what+name] {
-			out = append(out, what+name)
+	for name := range k.chains {
+		if k.table.chains[name] == nil {
+			out = append(out, "chain "+name)
 		}
 	}
-	for name := range k.chains {
-		add("chain ", name)
-	}
 	for name, s := range k.sets {
-		if s.flags&setAnonymous == 0 {
-			add(s.what(), name)
+		if s.flags&setAnonymous == 0 && k.table.sets[name] == nil && k.table.maps[name] == nil && (k.gate == "" || k.gate != name) {
+			out = append(out, s.what()+name)
 		}
 	}
 	for _, m := range k.raw.Objects {
-		name := netlink.Text(netlink.Attr(m, netlink.ObjectName))
+		name, what := netlink.Text(netlink.Attr(m, netlink.ObjectName)), "object "
 		if netlink.Number(netlink.Attr(m, netlink.ObjectType)) == objectLimit {
-			add("limit ", name)
-		} else {
-			add("object ", name)
+			what = "limit "
+		}
+		if what == "object " || k.table.limits[name] == (nftRate{}) {
+			out = append(out, what+name)
 		}
 	}
 	slices.Sort(out)
@@ -271,7 +271,6 @@ func (k *kernelReader) waiting() (bool, time.Duration, error) {
 	if s == nil || s.flags != setTimeout || s.keyType != 2 || s.keyLength != 1 || s.dataType != 0 || s.timeout != 0 || s.expressions != nil {
 		return false, 0, wrong("set %q is not one of families that are forgotten after a time", k.gate)
 	}
-	k.used["set "+s.name] = true
 	var families [2]bool
 	left := time.Duration(math.MaxInt64)
 	for _, b := range k.raw.Elements[s.name] {
@@ -302,8 +301,8 @@ func (k *kernelReader) waiting() (bool, time.Duration, error) {
 }
 
 // placeOf is a place in the kernel in words, with the comment that stands there.
-func placeOf(comment string, words ...string) line {
-	return line{file: &source.File{Name: strings.Join(words, "")}, text: comment}
+func placeOf(comment, words string) line {
+	return line{file: &source.File{Name: words}, text: comment}
 }
 
 // Numbers of the kernel.
@@ -607,7 +606,6 @@ func (k *kernelReader) addresses(name string) error {
 	if s == nil || k.table.sets[name] != nil {
 		return nil
 	}
-	k.used[s.what()+name] = true
 	own := &nftSet{name: name, fresh: true}
 	k.table.sets[name] = own
 	switch {
@@ -656,7 +654,6 @@ func (k *kernelReader) vmap(name string) error {
 	if s == nil || k.table.maps[name] != nil {
 		return nil
 	}
-	k.used[s.what()+name] = true
 	own := &nftMap{name: name, fresh: true}
 	k.table.maps[name] = own
 	if !nftName(name) || s.flags&^setExpr != setInterval|setMap || s.keyType != typeService || s.keyLength != 2 || s.dataType != typeVerdict || s.timeout != 0 || s.object != nil || !onlyCounters(s.expressions) {
@@ -670,7 +667,7 @@ func (k *kernelReader) vmap(name string) error {
 	for i := range elements {
 		e := &elements[i]
 		ports := port.Range{First: uint16(e.first.lo), Last: uint16(e.last.lo)}
-		to := nftElement{ports: ports, comment: e.comment, line: placeOf(e.comment, "map ", name, ", element ", ports.String())}
+		to := nftElement{ports: ports, comment: e.comment, line: placeOf(e.comment, "map "+name+", element "+ports.String())}
 		code, chain, err := verdict(e.data)
 		switch {
 		case err != nil:
@@ -698,7 +695,6 @@ func (k *kernelReader) limit(name string) error {
 	if !there || k.table.limits[name] != (nftRate{}) {
 		return nil
 	}
-	k.used["limit "+name] = true
 	given, err := limitOf(data)
 	if err != nil {
 		return wrong("limit %q: %v", name, err)
@@ -841,7 +837,7 @@ func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	a.read(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
 	handle := a.number(netlink.RuleHandle, 8)
 	comment := netlink.Comment(a.of[netlink.RuleUserData], 0)
-	at := placeOf(comment, "chain ", c.name, ", rule ", strconv.FormatUint(handle, 10))
+	at := placeOf(comment, "chain "+c.name+", rule "+strconv.FormatUint(handle, 10))
 	if a.err != nil {
 		return nil, at.errorf("%v", a.err)
 	}
@@ -1367,7 +1363,6 @@ func (d *kernelRule) lookup(a *nlAttrs) error {
 			return wrong("two sets of what waits for its confirmation")
 		}
 		d.gated, d.reader.gate = true, name
-		d.reader.used["set "+name] = true
 		return nil
 	case s.flags&setAnonymous == 0:
 		if v.field != fieldPeer || v.size != v.addressSize() {
