@@ -123,7 +123,10 @@ type Set struct {
 }
 
 // All is the set of every port, 0 to 65535.
-func All() Set { return Set{[]Range{{0, Max}}} }
+func All() Set { return Set{every} }
+
+// every are the runs of All. Nothing writes into the runs of a set.
+var every = []Range{{0, Max}}
 
 // Of is the union of the given ranges, which may overlap, touch, come in any
 // order or be empty.

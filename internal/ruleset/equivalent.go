@@ -360,12 +360,15 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 		for side, list := range sides {
 			hits[side] = p.hits(side, list, rows)
 			runs[side] = make([][][2]int, len(list))
+			var room [][2]int
 			for i, s := range list {
+				begin := len(room)
 				for r := range s.columns.Each() {
 					first, _ := slices.BinarySearch(all, int(r.First))
 					end, _ := slices.BinarySearch(all, int(r.Last)+1)
-					runs[side][i] = append(runs[side][i], [2]int{first, end})
+					room = append(room, [2]int{first, end})
 				}
+				runs[side][i] = room[begin:len(room):len(room)]
 			}
 		}
 		seen := map[string]bool{}
@@ -440,18 +443,27 @@ func columnOf(own []int, all, column int) int {
 
 // hits are, by row, the strokes of one side that touch it, up to one that ends all of it.
 func (p *painter) hits(side int, list []stroke, rows []netip.Addr) [][]int32 {
-	out := make([][]int32, len(rows))
-	ended := make([]bool, len(rows))
+	type hit struct{ row, stroke int32 }
+	var all []hit
+	ended, counts := make([]bool, len(rows)), make([]int, len(rows))
 	for i, s := range list {
 		ends := p.rules[side][s.rule].ends && s.columns.IsAll()
 		for r := range s.peers.Each() {
 			for row := rowOf(rows, r.First); row < len(rows) && !r.Last.Less(rows[row]); row++ {
 				if !ended[row] {
-					out[row] = append(out[row], int32(i))
+					all = append(all, hit{int32(row), int32(i)})
+					counts[row]++
 					ended[row] = ends
 				}
 			}
 		}
+	}
+	out, room := make([][]int32, len(rows)), make([]int32, len(all))
+	for row, n := range counts {
+		out[row], room = room[:0:n], room[n:]
+	}
+	for _, h := range all {
+		out[h.row] = append(out[h.row], h.stroke)
 	}
 	return out
 }

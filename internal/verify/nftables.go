@@ -842,12 +842,13 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	if !vmap.fresh {
 		return r.line.errorf("map %s may have older elements: it was not flushed", r.vmap)
 	}
-	ports := map[string][]port.Range{} // by chain
-	var order []nftElement             // the first element of each chain
+	ports := make(map[string][]port.Range, len(vmap.elements)) // by chain
+	var order []*nftElement                                    // the first element of each chain
 	if f.steps += len(vmap.elements); f.steps > maxSteps {
 		return r.line.errorf("maps are asked for more than %d elements", maxSteps)
 	}
-	for _, e := range vmap.elements {
+	for i := range vmap.elements {
+		e := &vmap.elements[i]
 		if e.jump == "" {
 			own := m
 			own.Ports = own.Ports.Intersect(port.Of(e.ports))

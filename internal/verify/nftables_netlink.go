@@ -1276,11 +1276,12 @@ func (d *kernelRule) ports(v *loaded, ranges []port.Range) error {
 // among narrows a rule by a list of single values.
 func (d *kernelRule) among(v *loaded, keys []nlKey) error {
 	m := ruleset.Any()
-	var numbers []uint8
-	for _, k := range keys {
-		numbers = append(numbers, uint8(k.lo))
+	numbers := func() (b ruleset.Bytes) {
+		for _, k := range keys {
+			b[uint8(k.lo)/64] |= 1 << (uint8(k.lo) % 64)
+		}
+		return b
 	}
-	one := len(keys) == 1
 	switch v.field {
 	case fieldIn, fieldOut:
 		var names []string
@@ -1297,27 +1298,28 @@ func (d *kernelRule) among(v *loaded, keys []nlKey) error {
 		m.Interfaces = ruleset.InterfacesOf(names...)
 		d.b.r.in, d.b.r.out = d.b.r.in || v.field == fieldIn, d.b.r.out || v.field == fieldOut
 	case fieldFamily:
-		m.Peers = addr.Set{}
-		for _, n := range numbers {
-			switch n {
-			case familyV4:
-				m.Peers = m.Peers.Union(addr.V4())
-			case familyV6:
-				m.Peers = m.Peers.Union(addr.V6())
-			default:
-				return wrong("family %d is not understood", n)
+		var v4, v6 bool
+		for _, k := range keys {
+			v4, v6 = v4 || k.lo == familyV4, v6 || k.lo == familyV6
+			if k.lo != familyV4 && k.lo != familyV6 {
+				return wrong("family %d is not understood", k.lo)
 			}
 		}
-		if one {
-			d.family = map[uint8]int{familyV4: 4, familyV6: 6}[numbers[0]]
+		switch {
+		case v4 && !v6:
+			m.Peers, d.family = addr.V4(), 4
+		case v6 && !v4:
+			m.Peers, d.family = addr.V6(), 6
+		case !v4:
+			m.Peers = addr.Set{}
 		}
 	case fieldProtocol:
-		m.Protos = ruleset.BytesOf(numbers...)
-		if one {
-			d.proto = numbers[0]
+		m.Protos = numbers()
+		if len(keys) == 1 {
+			d.proto = uint8(keys[0].lo)
 		}
 	case fieldType:
-		m.Protos, m.Types = only(v.proto), ruleset.BytesOf(numbers...)
+		m.Protos, m.Types = only(v.proto), numbers()
 	case fieldState:
 		m.States = 0
 		for _, k := range keys {
