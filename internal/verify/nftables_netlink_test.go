@@ -1,12 +1,14 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"portolan/internal/addr"
 	"portolan/internal/netlink"
@@ -139,4 +141,140 @@ func BenchmarkKernel(b *testing.B) {
 			}
 		}
 	})
+}
+
+// nlPack writes a table as bytes, and nlUnpack reads one out of any bytes: a kind, a length of
+// two bytes, and a message. Elements begin with the name of their set.
+func nlPack(t *netlink.Table) []byte {
+	var out []byte
+	add := func(kind byte, list [][]byte, name string) {
+		for _, m := range list {
+			m = slices.Concat([]byte(name), m)
+			out = append(binary.BigEndian.AppendUint16(append(out, kind), uint16(len(m))), m...)
+		}
+	}
+	for i, list := range [][][]byte{t.Chains, t.Rules, t.Sets, t.Objects} {
+		add(byte(i), list, "")
+	}
+	for name, list := range t.Elements {
+		add(4, list, name+"\x00")
+	}
+	return out
+}
+
+func nlUnpack(b []byte) *netlink.Table {
+	t := &netlink.Table{Generation: 1, Exists: true, Elements: map[string][][]byte{}}
+	for len(b) >= 3 {
+		n := min(int(binary.BigEndian.Uint16(b[1:])), len(b)-3)
+		kind, m := b[0], b[3:3+n]
+		b = b[3+n:]
+		switch kind % 5 {
+		case 0:
+			t.Chains = append(t.Chains, m)
+		case 1:
+			t.Rules = append(t.Rules, m)
+		case 2:
+			t.Sets = append(t.Sets, m)
+		case 3:
+			t.Objects = append(t.Objects, m)
+		case 4:
+			if name, rest, ok := bytes.Cut(m, []byte{0}); ok {
+				t.Elements[string(name)] = append(t.Elements[string(name)], rest)
+			}
+		}
+	}
+	return t
+}
+
+func TestKernelPacks(t *testing.T) {
+	table, rs := nlServices(3)
+	live, err := Kernel(nlUnpack(nlPack(table)))
+	if err != nil || ruleset.Equivalent(rs, live.Rules) != nil {
+		t.Errorf("%v, %v", live, err)
+	}
+}
+
+// FuzzKernel: whatever the kernel says, the reader ends, and what it takes can be compared.
+func FuzzKernel(f *testing.F) {
+	for _, n := range []int{0, 1, 3} {
+		table, _ := nlServices(n)
+		f.Add(nlPack(table))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<15 {
+			return
+		}
+		start := time.Now()
+		live, err := Kernel(nlUnpack(data))
+		if (live == nil) == (err == nil) {
+			t.Fatalf("%v, %v", live, err)
+		}
+		if err != nil {
+			if text := err.Error(); !strings.HasPrefix(text, "the kernel's table inet portolan: ") || len(text) > 3000 {
+				t.Errorf("%d bytes: %.200s", len(text), text)
+			}
+		} else if live.InForce() == nil || ruleset.Equivalent(live.Rules, live.Rules) != nil {
+			t.Error("a ruleset that is not the same as itself")
+		}
+		if spent := time.Since(start); spent > 5*time.Second {
+			t.Errorf("%v for %d bytes", spent, len(data))
+		}
+	})
+}
+
+// TestKernelCutOff: of what is cut off anywhere nothing is taken that means something else.
+func TestKernelCutOff(t *testing.T) {
+	table, rs := nlServices(2)
+	messages := []*[]byte{}
+	for _, list := range [][][]byte{table.Chains, table.Rules, table.Sets, table.Elements["tcp_services"]} {
+		for i := range list {
+			messages = append(messages, &list[i])
+		}
+	}
+	taken, refused := 0, 0
+	for _, m := range messages {
+		whole := *m
+		for n := range whole {
+			*m = whole[:n]
+			live, err := Kernel(table)
+			switch {
+			case err != nil:
+				refused++
+			case ruleset.Equivalent(rs, live.Rules) == nil:
+				taken++ // only the comment is gone
+			default:
+				t.Errorf("%x is taken as %x and means something else", *m, whole)
+			}
+			// A bit that is another one may say something else, and it must be said in words.
+			*m = flipped(whole, n)
+			if live, err := Kernel(table); err == nil {
+				ruleset.Equivalent(rs, live.Rules)
+			}
+		}
+		*m = whole
+	}
+	if taken == 0 || refused < 10*taken {
+		t.Errorf("%d are taken and %d refused", taken, refused)
+	}
+}
+
+func flipped(b []byte, i int) []byte {
+	b = slices.Clone(b)
+	b[i] ^= 1 << (i % 8)
+	return b
+}
+
+// TestNftLogical: only a number from 2 on behind a dot is a version.
+func TestNftLogical(t *testing.T) {
+	for name, want := range map[string]string{
+		"a": "a", "a.2": "a", "a.17": "a", "connections_ssh_5_v4.3": "connections_ssh_5_v4",
+		"a.1": "a.1", "a.0": "a.0", "a.": "a.", "a.02": "a.02", "a.2.3": "a.2.3", "a.x": "a.x", "a.-2": "a.-2", "a.99999999999": "a.99999999999", ".2": "",
+	} {
+		if got := nftLogical(name); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+		if ok := nftName(name); ok != (want != "" && !strings.Contains(want, ".")) {
+			t.Errorf("%q can be a name: %v", name, ok)
+		}
+	}
 }
