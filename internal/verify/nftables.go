@@ -638,8 +638,10 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 			return nil, c.line.errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
 		}
 	}
-	if err := t.dangling(); err != nil {
-		return nil, err
+	if t.file != nil { // of the kernel nothing is read but what is asked below
+		if err := t.dangling(); err != nil {
+			return nil, err
+		}
 	}
 	rs := &ruleset.Ruleset{}
 	counts, size := map[string]string{}, 0
