@@ -60,11 +60,11 @@ internal/ignore:     diag hclfile inventory policy source
 
 floor 6: firewalls
 render:              addr diag nft port ruleset templates
-internal/verify:     addr port ruleset source
+internal/verify:     addr netlink port ruleset source
 internal/apply:      addr netlink nft port ruleset
 
 floor 7: the front door
-cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint parallel policies policy port render report ruleset services source verify
+cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint netlink parallel policies policy port render report ruleset services source verify
 
 beside the house, for tests
 internal/kernel:     port ruleset

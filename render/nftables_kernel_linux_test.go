@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,13 +18,37 @@ import (
 
 	"portolan/internal/addr"
 	"portolan/internal/kernel"
+	"portolan/internal/netlink"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/internal/verify"
 )
 
-// listed is what the kernel has of the table, read from both listings of nft.
+// asked is what the kernel has of the table, by its own word.
+func asked(t *testing.T) *ruleset.Ruleset {
+	t.Helper()
+	c, err := netlink.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	table, err := c.Read("portolan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := verify.Kernel(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if live.Pending != nil {
+		t.Error("something waits for its confirmation")
+	}
+	return live.Rules
+}
+
+// listed is what the kernel has of the table, read from both listings of nft and from the
+// kernel itself. All three are the same to the letter.
 func listed(t *testing.T) (text, json *ruleset.Ruleset) {
 	t.Helper()
 	text, err := verify.ParseNftables(source.New("list", []byte(run(t, "", "nft", "-a", "list", "ruleset"))))
@@ -33,6 +58,13 @@ func listed(t *testing.T) (text, json *ruleset.Ruleset) {
 	json, err = verify.ParseNftablesJSON(source.New("list.json", []byte(run(t, "", "nft", "-j", "list", "ruleset"))))
 	if err != nil {
 		t.Fatal(err)
+	}
+	own := asked(t)
+	if text.Hash() != own.Hash() || json.Hash() != own.Hash() {
+		if c := cmp.Or(ruleset.Equivalent(text, own), ruleset.Equivalent(json, own)); c != nil {
+			t.Fatal(c.Words("a listing", "the kernel"))
+		}
+		t.Fatal("the kernel and the listings decide alike and are not the same")
 	}
 	return text, json
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,12 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"portolan/internal/netlink"
 	"portolan/internal/report"
 	"portolan/internal/source"
+	"portolan/internal/verify"
 )
 
-// Bounds on looking at the kernel. A table of the most rules that were measured takes a
-// second to list and has some megabytes.
+// Bounds on asking a program what the kernel has. The most rules that were measured take a
+// second to list and some megabytes.
 const (
 	liveTime = 60 * time.Second
 	liveSize = 64 << 20
@@ -28,20 +31,52 @@ func (a *app) liveSide(ctx context.Context, backend string) (*side, error) {
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("--live reads the kernel of Linux, and this is %s", runtime.GOOS)
 	}
+	if backend == "nftables" {
+		return a.liveNftables()
+	}
 	ctx, cancel := context.WithTimeout(ctx, liveTime)
 	defer cancel()
-	if backend == "iptables" {
-		return a.liveIptables(ctx)
-	}
-	out, err := a.look(ctx, "nft", "-j", "list", "table", "inet", "portolan")
+	return a.liveIptables(ctx)
+}
+
+// liveNftables is our table as the kernel itself says it, without nft. While a change waits
+// for its confirmation it is what is in force now.
+func (a *app) liveNftables() (*side, error) {
+	live, err := readKernel()
 	if err != nil {
-		if strings.Contains(err.Error(), "No such file or directory") {
-			return nil, errors.New("the kernel has no table inet portolan: load portolan.nft first, with nft -f portolan.nft")
-		}
 		return nil, err
 	}
-	return readSide("the kernel's table inet portolan", "nftables", []*source.File{source.New("nft -j list table inet portolan", out)})
+	switch {
+	case live.Waiting:
+		fmt.Fprintf(a.stderr, "portolan: a change of the kernel's table is in force and waits for its confirmation, for %s yet: that is what is looked at\n", live.Left.Round(time.Second))
+	case live.Pending != nil:
+		fmt.Fprintf(a.stderr, "portolan: a change of the kernel's table was not confirmed in time: it is not in force any more, and what is looked at is what was before\n")
+	}
+	const name = "the kernel's table inet portolan"
+	return &side{name: name, backend: "nftables", rules: live.InForce(), text: true, files: []*source.File{source.New(name, nil)}}, nil
 }
+
+// readKernel is what the kernel has of our table.
+func readKernel() (live *verify.Live, err error) {
+	c, err := netlink.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	t, err := c.Read(nftablesTable)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("%w: only root may read the kernel's tables", err)
+	case err != nil:
+		return nil, err
+	case !t.Exists:
+		return nil, errors.New("the kernel has no table inet portolan: load portolan.nft first, with nft -f portolan.nft")
+	}
+	return verify.Kernel(t)
+}
+
+// nftablesTable is the name of our table.
+const nftablesTable = "portolan"
 
 // liveIptables is our chains of both families.
 func (a *app) liveIptables(ctx context.Context) (*side, error) {

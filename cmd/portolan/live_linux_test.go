@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"portolan/internal/kernel"
-	"portolan/internal/ruleset"
-	"portolan/render"
 )
 
 // TestLiveIptables loads rules into a kernel of our own and has verify look at them, also
@@ -103,34 +101,9 @@ func TestLiveRates(t *testing.T) {
 	})
 }
 
-// TestLiveNftables is the same for nftables.
-func TestLiveNftables(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
-		a := &app{stdout: io.Discard, stderr: io.Discard, getenv: noEnv}
-		if _, err := a.liveSide(context.Background(), "nftables"); err == nil || err.Error() != "the kernel has no table inet portolan: load portolan.nft first, with nft -f portolan.nft" {
-			t.Errorf("got %v", err)
-		}
-		rules := opened(true)
-		nft := backend(t, "nftables")
-		out, err := a.write([]formJob{{backend: nft, form: nft.Forms[0]}}, rules, "p.hcl")
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "portolan.nft")
-		if err := os.WriteFile(file, render.Text(out), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := kernel.Run("", "nft", "-f", file); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		live, err := a.liveSide(context.Background(), "nftables")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c := ruleset.Equivalent(rules, live.rules); c != nil {
-			t.Error(c.Words("the policy", "the kernel"))
-		}
-	})
+// TestScriptKernel runs the stories that need a kernel's tables of their own.
+func TestScriptKernel(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft", "unshare"}, func(t *testing.T) { stories(t, "../../testdata/script_kernel") })
 }
 
 func TestLook(t *testing.T) {

@@ -30,8 +30,9 @@ func TestKernelRandomPoliciesIptablesNft(t *testing.T) { sweepPolicies(t, "iptab
 func TestKernelRandomPoliciesIptablesLegacy(t *testing.T) { sweepPolicies(t, "iptables", "-legacy") }
 
 // sweepPolicies goes the whole way, from the text of a policy to packets: the policy is
-// compiled for a host, written, loaded over the one before, and all ports are tried from the
-// edges of its zones, as far as the kernel lets such a packet come at all.
+// compiled for a host, written, loaded over the one before, read back from the kernel, and all
+// ports are tried from the edges of its zones, as far as the kernel lets such a packet come at
+// all.
 func sweepPolicies(t *testing.T, firewall, suffix string) {
 	programs := []string{"nft"}
 	if suffix != "" {
@@ -85,6 +86,15 @@ func sweepPolicies(t *testing.T, firewall, suffix string) {
 			}
 			if loaded++; loaded == n {
 				whole = 1
+			}
+			if firewall == "nftables" {
+				live, err := readKernel()
+				if err != nil {
+					t.Fatalf("seed %d: %v\n%s", seed, err, text)
+				}
+				if c := ruleset.Equivalent(rules, live.Rules); c != nil {
+					t.Fatalf("seed %d: %s\n%s", seed, c.Words("the policy", "the kernel"), text)
+				}
 			}
 			bad, opened, err := link.Differences(rules, kernel.ProbesOf(rules, seed, whole, part)...)
 			if err != nil {

@@ -20,13 +20,16 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the stories in testdata/script. A story is a host in an archive and
 // what the program says about it, with exact exit codes: "code 2 portolan lint x".
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { stories(t, "../../testdata/script") }
+
+// stories runs the stories in a folder.
+func stories(t *testing.T, dir string) {
 	hosts, err := filepath.Abs("../../testdata/hosts")
 	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:           "../../testdata/script",
+		Dir:           dir,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOSTS", hosts)

@@ -7,6 +7,7 @@ package addr
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	mathbits "math/bits"
 	"net/netip"
@@ -40,14 +41,17 @@ var (
 	allV6 = Range{netip.IPv6Unspecified(), netip.AddrFrom16([16]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255})}
 )
 
+// Runs of the sets that are asked for most. Nothing writes into the runs of a set.
+var both = []Range{allV4, allV6}
+
 // All is every IPv4 and every IPv6 address.
-func All() Set { return Set{[]Range{allV4, allV6}} }
+func All() Set { return Set{both} }
 
 // V4 is every IPv4 address.
-func V4() Set { return Set{[]Range{allV4}} }
+func V4() Set { return Set{both[:1:1]} }
 
 // V6 is every IPv6 address.
-func V6() Set { return Set{[]Range{allV6}} }
+func V6() Set { return Set{both[1:]} }
 
 // Of is the union of the given prefixes, whose host bits are ignored. An invalid
 // prefix is skipped; Parse is the one that reads what people write.
@@ -185,7 +189,9 @@ func masked(s string) string {
 func (s Set) IsEmpty() bool { return len(s.ranges) == 0 }
 
 // IsAll reports whether s has every address of both families.
-func (s Set) IsAll() bool { return s.Equal(All()) }
+func (s Set) IsAll() bool {
+	return len(s.ranges) == 2 && s.ranges[0] == allV4 && s.ranges[1] == allV6
+}
 
 // Equal reports whether s and o hold the same addresses.
 func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
@@ -193,6 +199,9 @@ func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
 // Ranges are the maximal runs of s, IPv4 first, ascending. The caller may keep and
 // change the slice.
 func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
+
+// Each are the same runs one by one, for who only looks at them.
+func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
 
 // Contains reports whether a is in s. The invalid address is in no set.
 func (s Set) Contains(a netip.Addr) bool {
@@ -211,6 +220,12 @@ func (s Set) Union(o Set) Set {
 
 // Intersect is the set of addresses in both s and o.
 func (s Set) Intersect(o Set) Set {
+	switch { // rules mostly narrow what is all of a family, or are not narrowed
+	case s.covers(o):
+		return o
+	case o.covers(s):
+		return s
+	}
 	var out []Range
 	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
 		a, b := s.ranges[i], o.ranges[j]
@@ -225,6 +240,21 @@ func (s Set) Intersect(o Set) Set {
 		}
 	}
 	return Set{out}
+}
+
+// covers reports whether one or two runs of s hold all of o, as far as that is quickly seen.
+func (s Set) covers(o Set) bool {
+	if len(o.ranges) == 0 {
+		return true
+	}
+	first, last := o.ranges[0].First, o.ranges[len(o.ranges)-1].Last
+	switch len(s.ranges) {
+	case 1:
+		return s.ranges[0].contains(first) && s.ranges[0].contains(last)
+	case 2:
+		return s.ranges[0] == allV4 && s.ranges[1] == allV6
+	}
+	return false
 }
 
 // Minus is the set of addresses in s that are not in o.

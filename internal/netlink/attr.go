@@ -14,8 +14,8 @@ import (
 // The kinds of attributes that are asked for, by the objects that have them, as in
 // include/uapi/linux/netfilter/nf_tables.h of Linux.
 const (
-	TableName  = 1 // NFTA_TABLE_NAME
-	TableFlags = 2 // NFTA_TABLE_FLAGS: 1 is dormant
+	TableName  = 1 // NFTA_TABLE_*
+	TableFlags = 2 // 1 is dormant
 
 	ChainTable    = 1 // NFTA_CHAIN_*
 	ChainHandle   = 2 // 8 bytes
@@ -146,6 +146,7 @@ func Comment(userdata []byte, kind byte) string {
 type Table struct {
 	Generation uint32 // of all tables of the network namespace: it grows with every change
 	Exists     bool
+	Flags      uint32 // NFT_TABLE_F_*: 1 dormant, 2 owned by a process, 4 stays without it
 	Chains     [][]byte
 	Rules      [][]byte // chain after chain, in the order in which they are asked
 	Sets       [][]byte // maps as well

@@ -186,7 +186,9 @@ func (c *Conn) Read(name string) (*Table, error) {
 	err := c.still(func(generation uint32) error {
 		t = &Table{Generation: generation, Elements: map[string][][]byte{}}
 		named := attr(nil, 1, name)
-		switch err := c.ask(unix.NFT_MSG_GETTABLE, 0, inet, named, func(message) { t.Exists = true }); {
+		switch err := c.ask(unix.NFT_MSG_GETTABLE, 0, inet, named, func(m message) {
+			t.Exists, t.Flags = true, uint32(Number(Attr(m.attrs, TableFlags)))
+		}); {
 		case errors.Is(err, unix.ENOENT):
 			return nil
 		case err != nil:

@@ -6,6 +6,7 @@ package port
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,7 +123,10 @@ type Set struct {
 }
 
 // All is the set of every port, 0 to 65535.
-func All() Set { return Set{[]Range{{0, Max}}} }
+func All() Set { return Set{every} }
+
+// every are the runs of All. Nothing writes into the runs of a set.
+var every = []Range{{0, Max}}
 
 // Of is the union of the given ranges, which may overlap, touch, come in any
 // order or be empty.
@@ -177,6 +181,9 @@ func Parse(s string) (Set, error) {
 // change the slice.
 func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
 
+// Each are the same runs one by one, for who only looks at them.
+func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
+
 // Len is the number of ports in s, 0 to 65536.
 func (s Set) Len() int {
 	n := 0
@@ -219,6 +226,12 @@ func (s Set) Union(o Set) Set {
 
 // Intersect is the set of ports in both s and o.
 func (s Set) Intersect(o Set) Set {
+	switch { // rules mostly narrow all ports, or are not narrowed
+	case s.IsAll():
+		return o
+	case o.IsAll():
+		return s
+	}
 	var out []Range
 	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
 		a, b := s.ranges[i], o.ranges[j]

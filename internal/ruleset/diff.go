@@ -116,7 +116,7 @@ func (d *differ) areas(at Packet) []area {
 	peers := map[shape][]addr.Range{}
 	sets := map[shape]port.Set{}
 	var order []shape
-	for row := range d.paint(sides) {
+	for row := range d.paint(sides, false) {
 		differing := map[outcome][]port.Range{}
 		var met []outcome
 		for c, first := range row.columns {

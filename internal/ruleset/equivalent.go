@@ -112,7 +112,7 @@ func sourcePortAtoms(sides ...[]Rule) []uint16 {
 			if rules[i].Match.SourcePorts.IsAll() {
 				continue
 			}
-			for _, r := range rules[i].Match.SourcePorts.Ranges() {
+			for r := range rules[i].Match.SourcePorts.Each() {
 				out = append(out, r.First)
 				if r.Last < port.Max {
 					out = append(out, r.Last+1)
@@ -191,6 +191,7 @@ type painter struct {
 	ended   []bool          // by what happened so far
 	done    map[string]bool // contexts already compared, by the rules that matter there
 	cells   int             // looked at so far, on both sides
+	sides   [2][]stroke     // of the context that is looked at
 }
 
 // nothing is what has happened to a cell before the first rule.
@@ -265,10 +266,9 @@ type stroke struct {
 }
 
 // strokes are the rules of one side that can match in the context of at. The default is
-// the last of them unless a rule decides everything before it.
-func strokes(rules []candidate, at Packet) []stroke {
+// the last of them unless a rule decides everything before it. They are appended to out.
+func strokes(out []stroke, rules []candidate, at Packet) []stroke {
 	kind := kindOf(at.Proto)
-	var out []stroke
 	for i := range rules {
 		c := &rules[i]
 		if c.States&at.State == 0 || !c.Protos.Has(at.Proto) || !c.Interfaces.Has(at.Interface) ||
@@ -298,7 +298,7 @@ func (p *painter) compare(at Packet) *Counterexample {
 		return nil
 	}
 	p.done[key] = true
-	for row := range p.paint(sides) {
+	for row := range p.paint(sides, true) {
 		for c, first := range row.columns {
 			if row.painted[0][c] != row.painted[1][c] {
 				if kindOf(at.Proto) == withTypes && first > 255 {
@@ -324,10 +324,13 @@ func (p Packet) cell(peer netip.Addr, column int) Packet {
 }
 
 // context is what matters of both sides in the context of at, and a key that is the same for
-// contexts in which the same rules matter in the same way.
+// contexts in which the same rules matter in the same way. The slices are used again for the
+// next context.
 func (p *painter) context(at Packet) ([2][]stroke, string) {
-	sides := [2][]stroke{strokes(p.rules[0], at), strokes(p.rules[1], at)}
-	return sides, contextKey(at.Proto, sides)
+	for side, rules := range p.rules {
+		p.sides[side] = strokes(p.sides[side][:0], rules, at)
+	}
+	return p.sides, contextKey(at.Proto, p.sides)
 }
 
 // A paintedRow is what happens to the packets of one cell of peers, column by column. Two
@@ -336,46 +339,85 @@ type paintedRow struct {
 	row     int
 	from    netip.Addr // the first peer of the cell
 	rows    []netip.Addr
-	columns []int
+	columns []int // the first of each
 	painted [2][]int32
 }
 
-// paint yields the rows of one context. Its slices are used again for the next row.
-func (p *painter) paint(sides [2][]stroke) func(func(paintedRow) bool) {
+// paint yields the rows of one context, without those that the same rules touch as a row
+// before when distinct is set. Its slices are used again for the next row.
+//
+// In most rows a few of the columns are touched, those of a service for its own zone, so each
+// row is cut into the columns that its own rules cut it into.
+func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) bool) {
 	return func(yield func(paintedRow) bool) {
 		if len(sides[0]) == 1 && len(sides[1]) == 1 && p.rules[0][sides[0][0].rule].effect == p.rules[1][sides[1][0].rule].effect {
 			p.cells++
 			return // both decide everything at once and alike
 		}
-		rows, columns := newRows(sides), newColumns(sides)
-		p.cells += len(rows) * len(columns)
+		rows, all := newRows(sides), newColumns(sides)
 		var hits [2][][]int32 // by side and row: which strokes touch it
 		var runs [2][][][2]int
 		for side, list := range sides {
-			hits[side] = make([][]int32, len(rows))
+			hits[side] = p.hits(side, list, rows)
 			runs[side] = make([][][2]int, len(list))
+			var room [][2]int
 			for i, s := range list {
-				for _, r := range s.peers.Ranges() {
-					for row := rowOf(rows, r.First); row < len(rows) && !r.Last.Less(rows[row]); row++ {
-						hits[side][row] = append(hits[side][row], int32(i))
-					}
+				begin := len(room)
+				for r := range s.columns.Each() {
+					first, _ := slices.BinarySearch(all, int(r.First))
+					end, _ := slices.BinarySearch(all, int(r.Last)+1)
+					room = append(room, [2]int{first, end})
 				}
-				for _, r := range s.columns.Ranges() {
-					first, _ := slices.BinarySearch(columns, int(r.First))
-					end, _ := slices.BinarySearch(columns, int(r.Last)+1)
-					runs[side][i] = append(runs[side][i], [2]int{first, end})
-				}
+				runs[side][i] = room[begin:len(room):len(room)]
 			}
 		}
-		painted := [2][]int32{make([]int32, len(columns)), make([]int32, len(columns))}
+		seen := map[string]bool{}
+		var key []byte
+		var own, columns []int // indices into all, and what they stand for
+		var painted [2][]int32
 		for row, from := range rows {
+			if distinct {
+				key = key[:0]
+				for side := range sides {
+					for _, i := range hits[side][row] {
+						key = binary.AppendUvarint(key, uint64(i)+1)
+					}
+					key = append(key, 0)
+				}
+				if seen[string(key)] {
+					continue
+				}
+				seen[string(key)] = true
+			}
+			own = append(own[:0], 0)
+			for side := range sides {
+				for _, i := range hits[side][row] {
+					for _, run := range runs[side][i] {
+						own = append(own, run[0], min(run[1], len(all)-1))
+					}
+				}
+			}
+			if len(own) > len(all)/4 { // so many that it is quicker to take all
+				own = own[:0]
+				for i := range all {
+					own = append(own, i)
+				}
+			} else {
+				slices.Sort(own)
+				own = slices.Compact(own)
+			}
+			columns = columns[:0]
+			for _, i := range own {
+				columns = append(columns, all[i])
+			}
+			p.cells += len(own)
 			for side, list := range sides {
-				line := painted[side]
-				clear(line)
+				line := append(painted[side][:0], make([]int32, len(own))...)
+				painted[side] = line
 				for _, i := range hits[side][row] {
 					rule := &p.rules[side][list[i].rule]
 					for _, run := range runs[side][i] {
-						for c := run[0]; c < run[1]; c++ {
+						for c := columnOf(own, len(all), run[0]); c < len(own) && own[c] < run[1]; c++ {
 							if now := line[c]; !p.ended[now] {
 								line[c] = p.step(now, rule.effect, rule.ends)
 							}
@@ -390,10 +432,47 @@ func (p *painter) paint(sides [2][]stroke) func(func(paintedRow) bool) {
 	}
 }
 
+// columnOf is where a column is among some of all, which are in order.
+func columnOf(own []int, all, column int) int {
+	if len(own) == all {
+		return column
+	}
+	i, _ := slices.BinarySearch(own, column)
+	return i
+}
+
+// hits are, by row, the strokes of one side that touch it, up to one that ends all of it.
+func (p *painter) hits(side int, list []stroke, rows []netip.Addr) [][]int32 {
+	type hit struct{ row, stroke int32 }
+	var all []hit
+	ended, counts := make([]bool, len(rows)), make([]int, len(rows))
+	for i, s := range list {
+		ends := p.rules[side][s.rule].ends && s.columns.IsAll()
+		for r := range s.peers.Each() {
+			for row := rowOf(rows, r.First); row < len(rows) && !r.Last.Less(rows[row]); row++ {
+				if !ended[row] {
+					all = append(all, hit{int32(row), int32(i)})
+					counts[row]++
+					ended[row] = ends
+				}
+			}
+		}
+	}
+	out, room := make([][]int32, len(rows)), make([]int32, len(all))
+	for row, n := range counts {
+		out[row], room = room[:0:n], room[n:]
+	}
+	for _, h := range all {
+		out[h.row] = append(out[h.row], h.stroke)
+	}
+	return out
+}
+
 // contextKey is the same for two contexts in which the same rules of both sides matter
 // in the same way.
 func contextKey(proto uint8, sides [2][]stroke) string {
-	key := []byte{byte(kindOf(proto))}
+	key := make([]byte, 0, 3*(len(sides[0])+len(sides[1])+1))
+	key = append(key, byte(kindOf(proto)))
 	for _, list := range sides {
 		for _, s := range list {
 			key = binary.AppendUvarint(key, uint64(s.rule)+1)
@@ -406,24 +485,19 @@ func contextKey(proto uint8, sides [2][]stroke) string {
 // newRows are the first addresses of the cells of peers, ascending.
 func newRows(sides [2][]stroke) []netip.Addr {
 	var rows []netip.Addr
-	for _, r := range addr.All().Ranges() {
+	for r := range addr.All().Each() {
 		rows = append(rows, r.First)
-	}
-	seen := map[netip.Addr]bool{}
-	add := func(a netip.Addr) {
-		if a.IsValid() && !seen[a] {
-			seen[a] = true
-			rows = append(rows, a)
-		}
 	}
 	for _, list := range sides {
 		for _, s := range list {
 			if s.peers.IsAll() {
 				continue
 			}
-			for _, r := range s.peers.Ranges() {
-				add(r.First)
-				add(r.Last.Next())
+			for r := range s.peers.Each() {
+				rows = append(rows, r.First)
+				if next := r.Last.Next(); next.IsValid() {
+					rows = append(rows, next)
+				}
 			}
 		}
 	}
@@ -441,7 +515,7 @@ func newColumns(sides [2][]stroke) []int {
 	columns := []int{0}
 	for _, list := range sides {
 		for _, s := range list {
-			for _, r := range s.columns.Ranges() {
+			for r := range s.columns.Each() {
 				columns = append(columns, int(r.First))
 				if r.Last < port.Max {
 					columns = append(columns, int(r.Last)+1)

@@ -228,6 +228,12 @@ func (m Match) Intersect(o Match) Match {
 	}
 }
 
+// Equal reports whether m and o are the same sets.
+func (m *Match) Equal(o *Match) bool {
+	return m.Interfaces.all == o.Interfaces.all && slices.Equal(m.Interfaces.names, o.Interfaces.names) && m.States == o.States && m.Protos == o.Protos &&
+		m.Peers.Equal(o.Peers) && m.Ports.Equal(o.Ports) && m.SourcePorts.Equal(o.SourcePorts) && m.Types == o.Types
+}
+
 // kind is what a protocol has beside addresses.
 type kind uint8
 

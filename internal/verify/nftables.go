@@ -17,7 +17,7 @@ import (
 // An nftTable is the table "inet portolan" as it is after a text, in whichever form the text
 // was written. The readers fill it, and ruleset says what it means.
 type nftTable struct {
-	file   *source.File
+	file   *source.File // nil for the kernel's own word
 	sets   map[string]*nftSet
 	limits map[string]nftRate
 	maps   map[string]*nftMap
@@ -26,6 +26,37 @@ type nftTable struct {
 
 func newNftTable(f *source.File) *nftTable {
 	return &nftTable{f, map[string]*nftSet{}, map[string]nftRate{}, map[string]*nftMap{}, map[string]*nftChain{}}
+}
+
+// nftPending is the set whose elements say that a change waits for its confirmation, and
+// begins the names of the chains that decide meanwhile.
+const nftPending = "pending"
+
+// waits says that a listing has a change that waits for its confirmation: then it depends on
+// the time what it means.
+func waits() error {
+	return wrong("a change of the table waits for its confirmation (set %s): confirm it, roll it back or let it expire first, or read the kernel with verify --live", nftPending)
+}
+
+// settled is t without the gates of its base chains: as if each led to its chain, or as if it
+// were not there. It tells whether there is a gate.
+func (t *nftTable) settled(taken bool) (*nftTable, bool) {
+	out, gated := *t, false
+	out.chains = maps.Clone(t.chains)
+	for name := range nftBases {
+		c := t.chains[name]
+		if c == nil || len(c.rules) == 0 || c.rules[0].gate == "" {
+			continue
+		}
+		gated = true
+		own := *c
+		own.rules = c.rules[1:]
+		if to := t.chains[c.rules[0].gate]; taken && to != nil {
+			own.rules = to.rules
+		}
+		out.chains[name] = &own
+	}
+	return &out, gated
 }
 
 type nftRate struct {
@@ -46,6 +77,17 @@ type nftSet struct {
 	kind     nftKind
 	fresh    bool // certainly has no element of an older table
 	elements []addr.Range
+
+	addresses *addr.Set // all elements, once somebody has asked
+}
+
+// all are the addresses of s.
+func (s *nftSet) all() addr.Set {
+	if s.addresses == nil {
+		all := addr.OfRanges(s.elements...)
+		s.addresses = &all
+	}
+	return *s.addresses
 }
 
 // add adds elements as nft does, which takes none that overlap.
@@ -148,6 +190,7 @@ type nftRule struct {
 	verdict ruleset.Verdict
 	jump    string
 	vmap    string
+	gate    string // chain that decides instead while a change is pending
 	notrack bool
 	comment string
 	line    line
@@ -206,12 +249,30 @@ func (b *nftBuilder) narrow(m ruleset.Match) error {
 	return nil
 }
 
-// compare adds a comparison of a field with one of some items. The names of fields are those
-// of nft, the items what it prints.
-func (b *nftBuilder) compare(field string, items []string) error {
+// where adds a match.
+func (b *nftBuilder) where(m ruleset.Match) error {
 	if err := b.step(matching); err != nil {
 		return err
 	}
+	return b.narrow(m)
+}
+
+// peersIn adds a match of a named set of addresses, of sources or destinations.
+func (b *nftBuilder) peersIn(set nftSetRef, sources bool) error {
+	b.r.in, b.r.out = b.r.in || sources, b.r.out || !sources
+	b.r.sets = append(b.r.sets, set)
+	return b.step(matching)
+}
+
+// nftInterface reports whether a name can be that of an interface in a rule. A "*" at the end
+// would be a pattern.
+func nftInterface(name string) bool {
+	return name != "" && len(name) <= 15 && !strings.ContainsAny(name, `*"\@`)
+}
+
+// compare adds a comparison of a field with one of some items. The names of fields are those
+// of nft, the items what it prints.
+func (b *nftBuilder) compare(field string, items []string) error {
 	bad := wrong("%q is not understood here", strings.Join(items, ", "))
 	if len(items) == 0 {
 		return wrong("%s is compared with nothing", field)
@@ -220,8 +281,7 @@ func (b *nftBuilder) compare(field string, items []string) error {
 	switch field {
 	case "iifname", "oifname":
 		for _, name := range items {
-			// A "*" at the end would be a pattern.
-			if name == "" || len(name) > 15 || strings.ContainsAny(name, `*"\@`) {
+			if !nftInterface(name) {
 				return bad
 			}
 		}
@@ -258,15 +318,14 @@ func (b *nftBuilder) compare(field string, items []string) error {
 		if strings.HasPrefix(field, "ip6") {
 			family = 6
 		}
-		side := strings.HasSuffix(field, "saddr")
-		b.r.in, b.r.out = b.r.in || side, b.r.out || !side
+		sources := strings.HasSuffix(field, "saddr")
 		if name, isSet := strings.CutPrefix(items[0], "@"); isSet {
 			if len(items) > 1 {
 				return bad
 			}
-			b.r.sets = append(b.r.sets, nftSetRef{name, family})
-			return nil
+			return b.peersIn(nftSetRef{name, family}, sources)
 		}
+		b.r.in, b.r.out = b.r.in || sources, b.r.out || !sources
 		var ranges []addr.Range
 		for _, item := range items {
 			one, ok := parseSource(item, family)
@@ -305,7 +364,7 @@ func (b *nftBuilder) compare(field string, items []string) error {
 	default:
 		return wrong("%q is not understood", field)
 	}
-	return b.narrow(m)
+	return b.where(m)
 }
 
 // nftPortsOf is the protocol of "tcp dport" and the like.
@@ -396,6 +455,11 @@ func (b *nftBuilder) jumpTo(chain string) error {
 	return b.step(acting)
 }
 
+func (b *nftBuilder) waitIn(chain string) error {
+	b.r.gate = chain
+	return b.step(acting)
+}
+
 func (b *nftBuilder) noTracking() error {
 	b.r.notrack = true
 	return b.step(acting)
@@ -406,9 +470,21 @@ func (b *nftBuilder) say(comment string) error {
 	return b.step(commented)
 }
 
+// plain reports whether nothing is counted or limited.
+func (r *nftRule) plain() bool {
+	return r.count == 0 && r.counting == nftSetRef{} && r.meter == nftSetRef{} && r.rate == nftRate{} && r.limit == ""
+}
+
 // finish makes sure that the parts are those of a rule that we write.
 func (b *nftBuilder) finish() (*nftRule, error) {
 	r := b.r
+	if r.gate != "" {
+		// All that it may look at is the set.
+		if all := ruleset.Any(); !r.plain() || len(r.sets) > 0 || !r.match.Equal(&all) || r.verdict != 0 || r.jump != "" || r.vmap != "" || r.log || r.notrack {
+			return nil, wrong("something beside the set %s in a rule that goes where a change waits", nftPending)
+		}
+		return r, nil
+	}
 	own := r.rate != nftRate{} && r.meter == nftSetRef{}
 	limited := r.rate != nftRate{} || r.limit != ""
 	counted := r.count > 0 || r.each > 0
@@ -434,7 +510,7 @@ func (t *nftTable) resolve(c *nftChain, r *nftRule) error {
 		if s == nil || !s.plain(ref.family) {
 			return r.line.errorf("there is no set %q of addresses of that family", ref.name)
 		}
-		r.match.Peers = r.match.Peers.Intersect(addr.OfRanges(s.elements...))
+		r.match.Peers = r.match.Peers.Intersect(s.all())
 	}
 	r.effect.Verdict = r.verdict
 	switch {
@@ -449,7 +525,7 @@ func (t *nftTable) resolve(c *nftChain, r *nftRule) error {
 		r.effect.Connections = ruleset.Connections{Count: r.count, Name: name}
 	case r.each > 0:
 		s, whole := t.counter(r.counting)
-		object, ours := strings.CutSuffix(r.counting.name, nftSuffix(r.counting.family))
+		object, ours := strings.CutSuffix(nftLogical(r.counting.name), nftSuffix(r.counting.family))
 		name, ok := parseCountName(object, r.each)
 		if s == nil || !ours || !ok || s.kind.timeout {
 			return r.line.errorf("%q is not a set that counts %d connections", r.counting.name, r.each)
@@ -527,19 +603,33 @@ func nftRateOf(set string, family int) (nftRate, bool) {
 
 // parseCountName reads the name of a number of connections out of the name of an object.
 func parseCountName(object string, n int) (string, bool) {
-	rest, ours := strings.CutPrefix(object, "connections_")
+	rest, ours := strings.CutPrefix(nftLogical(object), "connections_")
 	name, ok := strings.CutSuffix(rest, "_"+strconv.Itoa(n))
 	return name, ours && ok && len(name) <= 15 && nftName(name)
 }
 
 // nftName reports whether s can be the name of an object of ours.
 func nftName(s string) bool {
+	s = nftLogical(s)
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// nftLogical is a name without its version: a "." and a number from 2 on, by which an object
+// stands beside an older one of the same name.
+func nftLogical(name string) string {
+	base, version, _ := strings.Cut(name, ".")
+	if n, ok := parseNumber(version, 1<<30); ok && n >= 2 {
+		return base
+	}
+	return name
 }
 
 // ruleset is what the table means.
 func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	input := t.chains["input"]
+	if t.file == nil && input == nil {
+		return nil, wrong("there is no base chain called input")
+	}
 	if input == nil || input.policy == 0 {
 		return nil, unfinished(t.file, "there is a base chain called input")
 	}
@@ -548,16 +638,22 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 			return nil, c.line.errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
 		}
 	}
-	if err := t.dangling(); err != nil {
-		return nil, err
+	if t.file != nil { // of the kernel nothing is read but what is asked below
+		if err := t.dangling(); err != nil {
+			return nil, err
+		}
 	}
 	rs := &ruleset.Ruleset{}
+	counts, size := map[string]string{}, 0
+	for _, c := range t.chains {
+		size += len(c.rules)
+	}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
 		if c == nil {
 			continue
 		}
-		f := nftFlattener{table: t, direction: ruleset.Direction(d)}
+		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, min(size, maxRules))}
 		if err := f.chain(ruleset.Any(), name, c.line, ruleset.Connections{}, 0); err != nil {
 			return nil, err
 		}
@@ -572,7 +668,11 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 		return nil, err
 	}
 	if !arriving.Equal(leaving) {
-		return nil, fmt.Errorf("%s: connection tracking is kept from what arrives at the UDP ports %q and from what leaves from %q: both must be the same", t.file.Name, arriving, leaving)
+		differ := wrong("connection tracking is kept from what arrives at the UDP ports %q and from what leaves from %q: both must be the same", arriving, leaving)
+		if t.file == nil {
+			return nil, differ
+		}
+		return nil, fmt.Errorf("%s: %w", t.file.Name, differ)
 	}
 	rs.Untracked = arriving
 	return rs, nil
@@ -623,6 +723,9 @@ func (t *nftTable) untracked(name string) (port.Set, error) {
 	}
 	var ports port.Set
 	for _, r := range c.rules {
+		if all := ruleset.Any(); r.verdict == ruleset.Accept && len(r.sets) == 0 && r.plain() && r.match.Equal(&all) {
+			break // what it accepts is asked no further here, and that is everything
+		}
 		m, own := r.match, r.match.Ports
 		m.Ports = port.All()
 		if name == "raw_output" {
@@ -657,7 +760,8 @@ type nftFlattener struct {
 	table     *nftTable
 	direction ruleset.Direction
 	rules     []ruleset.Rule
-	steps     int // rules and elements looked at, whether they match anything or not
+	steps     int               // rules and elements looked at, whether they match anything or not
+	counts    map[string]string // what counts connections, by its name without a version
 }
 
 func (f *nftFlattener) add(m *ruleset.Match, e ruleset.Effect, l line, comment string) error {
@@ -703,6 +807,13 @@ func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connection
 		return r.line.errorf("a rule about the other end of a packet that goes %s", f.direction)
 	}
 	e := r.effect
+	if e.Connections != (ruleset.Connections{}) {
+		counter := cmp.Or(r.counting.name, c.name)
+		if known := f.counts[nftLogical(counter)]; known != "" && known != counter {
+			return r.line.errorf("%q and %q count the same connections, each by itself", known, counter)
+		}
+		f.counts[nftLogical(counter)] = counter
+	}
 	if connections != (ruleset.Connections{}) {
 		if e.Verdict != ruleset.Accept || e.Connections != (ruleset.Connections{}) {
 			return r.line.errorf("something other than an accept behind a count of connections")
@@ -711,6 +822,8 @@ func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connection
 	}
 	m = m.Intersect(r.match)
 	switch {
+	case r.gate != "":
+		return r.line.errorf("what waits for its confirmation is asked first in a base chain, or nowhere")
 	case r.notrack:
 		return r.line.errorf("connection tracking is decided here already")
 	case r.jump != "":
@@ -731,16 +844,17 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	if !vmap.fresh {
 		return r.line.errorf("map %s may have older elements: it was not flushed", r.vmap)
 	}
-	ports := map[string][]port.Range{} // by chain
-	var order []nftElement             // the first element of each chain
+	ports := make(map[string][]port.Range, len(vmap.elements)) // by chain
+	var order []*nftElement                                    // the first element of each chain
 	if f.steps += len(vmap.elements); f.steps > maxSteps {
 		return r.line.errorf("maps are asked for more than %d elements", maxSteps)
 	}
-	for _, e := range vmap.elements {
+	for i := range vmap.elements {
+		e := &vmap.elements[i]
 		if e.jump == "" {
 			own := m
 			own.Ports = own.Ports.Intersect(port.Of(e.ports))
-			if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, e.line, cmp.Or(e.comment, r.vmap)); err != nil {
+			if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, e.line, cmp.Or(e.comment, nftLogical(r.vmap))); err != nil {
 				return err
 			}
 			continue

@@ -372,6 +372,9 @@ func (p *nftJSON) kind(o *nftFields) nftKind {
 func (p *nftJSON) set(o *nftFields, l line) error {
 	var elements []addr.Range
 	s := &nftSet{name: p.name(o, "name"), kind: p.kind(o), fresh: true}
+	if nftLogical(s.name) == nftPending {
+		return waits()
+	}
 	s.kind.family = nftFamily(o.text("type"))
 	// Until 1.0 nft does not print the flag "dynamic".
 	s.kind.dynamic = s.kind.dynamic || !s.kind.interval && s.kind.size > 0
@@ -425,6 +428,10 @@ func (p *nftJSON) element(v any) (any, *nftFields, error) {
 func (p *nftJSON) counted(s *nftSet, o *nftFields) error {
 	o.number("expires", 0, 1<<31-1)
 	o.number("timeout", 0, 1<<31-1)
+	_, connections := o.of["ct count"]
+	if _, packets := o.of["limit"]; !connections && !packets && !p.terse {
+		return wrong("an element of set %s counts nothing", s.name) // then what is beyond it is let through as well
+	}
 	if v, there := o.take("ct count"); there {
 		n, err := p.count(v)
 		if object, ours := strings.CutSuffix(s.name, nftSuffix(s.kind.family)); err != nil || !ours || !nftCounts(object, n) {

@@ -359,7 +359,7 @@ func (p *nftParser) tableCommand() error {
 func (p *nftParser) name() (string, error) {
 	t := p.next()
 	if t.kind != 'w' || !nftName(t.text) {
-		return "", p.unknown(t, "a name of a-z, 0-9 and _ must stand here")
+		return "", p.unknown(t, "a name of a-z, 0-9 and _, perhaps with a version such as .2, must stand here")
 	}
 	return t.text, nil
 }
@@ -536,6 +536,9 @@ func nftSeconds(text string) (int, bool) {
 
 // set reads the block of a set.
 func (p *nftParser) set(name string, at nftToken) error {
+	if nftLogical(name) == nftPending {
+		return p.errorf(at, "%v", waits())
+	}
 	if err := p.open(); err != nil {
 		return err
 	}
@@ -649,8 +652,11 @@ func (p *nftParser) element(s *nftSet, h *nftHead, t nftToken) (addr.Range, erro
 	if h.kind.interval {
 		return r, nil
 	}
+	counts := false
 	for p.peek().kind == 'w' {
-		switch word := p.next(); word.text {
+		word := p.next()
+		counts = counts || word.text == "ct" || word.text == "limit"
+		switch word.text {
 		case "ct":
 			if err := p.expect("count"); err != nil {
 				return r, err
@@ -680,6 +686,9 @@ func (p *nftParser) element(s *nftSet, h *nftHead, t nftToken) (addr.Range, erro
 		default:
 			return r, p.errorf(word, "%q is not understood here", word.text)
 		}
+	}
+	if h.kind.dynamic && !counts { // then what is beyond the rate or the number is let through as well
+		return r, p.errorf(t, "an element of set %s counts nothing", s.name)
 	}
 	return r, nil
 }

@@ -24,10 +24,11 @@ import (
 // largest rulesets that were measured have some ten thousand.
 const maxRules = 1 << 18
 
-// A line is one line of a text, without blanks around it.
+// A line is one line of a text, without blanks around it, or a place that its file is the name
+// of.
 type line struct {
 	file       *source.File
-	number     int // from 1
+	number     int // from 1; 0 for a place that is no line
 	start, end int // bytes of file.Text
 	text       string
 }
@@ -35,6 +36,12 @@ type line struct {
 // errorf says what is wrong with l and shows it, or the beginning of it.
 func (l line) errorf(format string, args ...any) error {
 	wrong := fmt.Sprintf(format, args...)
+	if l.number == 0 {
+		if l.text != "" {
+			wrong = fmt.Sprintf("%s: %q", wrong[:min(len(wrong), 300)], l.text[:min(len(l.text), 200)])
+		}
+		return fmt.Errorf("%s: %s", l.file.Name, wrong)
+	}
 	return fmt.Errorf("%s:%d: %s: %q", l.file.Name, l.number, wrong[:min(len(wrong), 300)], l.text[:min(len(l.text), 200)])
 }
 
