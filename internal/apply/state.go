@@ -10,6 +10,7 @@
 package apply
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -26,8 +27,8 @@ type State struct {
 	Limits     map[string]*Limit
 	Sets       map[string]*Set // maps, meters and the set of what is pending as well
 	Chains     map[string]*Chain
-	// Strange are objects that we never make, each in words such as "quota x", in order.
-	Strange []string
+	// Strange are objects that we never make, such as quotas, in the order of their names.
+	Strange []Object
 	// Raw is what the kernel said, for a second reader; nil for a firewall that is none.
 	Raw *netlink.Table
 }
@@ -37,6 +38,16 @@ type Limit struct {
 	Name string
 	Code string
 }
+
+// An Object is a named object of a kind that we do not make. Type is NFT_OBJECT_* of
+// include/uapi/linux/netfilter/nf_tables.h.
+type Object struct {
+	Name string
+	Type uint32
+}
+
+// String is the object in words.
+func (o Object) String() string { return fmt.Sprintf("object %s of type %d", o.Name, o.Type) }
 
 // A Set is a set or a map. Elements that packets made, those of meters, are left out.
 type Set struct {
