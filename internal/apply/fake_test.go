@@ -411,11 +411,21 @@ type sample struct {
 	state      ruleset.State
 }
 
+// An asker follows packets through a table. While a batch is committed, sets of ranges show
+// their new content one after the other: those in old show their content from before until so
+// many of them were looked up as shown says.
+type asker struct {
+	*fakeTable
+	old   map[string]*fakeSet // nil for a set that was not there, which looks empty
+	shown map[string]int
+	looks int // at sets in old
+}
+
 // ask is all that happens to a packet, in words: what it is logged by, held against and kept
 // from, and its end. Names are those that objects have in a nft.Table, so two tables that mean
 // the same say the same.
-func (f *fake) ask(p sample) string {
-	if f.table == nil {
+func (a *asker) ask(p sample) string {
+	if a.fakeTable == nil {
 		return "accept"
 	}
 	hooks := []uint32{0, 1}
@@ -425,7 +435,7 @@ func (f *fake) ask(p sample) string {
 	said := ""
 	for _, hook := range hooks {
 		var bases []*fakeChain
-		for _, c := range f.table.chains {
+		for _, c := range a.chains {
 			if c.Hook != nil && c.Hook.Number == hook {
 				bases = append(bases, c)
 			}
@@ -434,7 +444,7 @@ func (f *fake) ask(p sample) string {
 			return cmp.Or(cmp.Compare(a.Hook.Priority, b.Hook.Priority), cmp.Compare(a.Name, b.Name))
 		})
 		for _, c := range bases {
-			end := f.table.walk(c, &p, &said)
+			end := a.walk(c, &p, &said)
 			if end == 0 {
 				end = c.Policy
 			}
@@ -448,22 +458,22 @@ func (f *fake) ask(p sample) string {
 
 // walk is the verdict of a chain, 0 for who falls off its end. A gate leads to a chain for
 // good: who falls off the end of that one meets the policy of the base chain.
-func (t *fakeTable) walk(c *fakeChain, p *sample, said *string) ruleset.Verdict {
+func (a *asker) walk(c *fakeChain, p *sample, said *string) ruleset.Verdict {
 	for i := range c.rules {
 		l := &c.rules[i].line
 		if l.Gate != "" {
 			key := map[int]string{4: pendingKeys[0], 6: pendingKeys[1]}[p.family]
-			if slices.ContainsFunc(t.sets[Pending].Elements, func(e Element) bool { return e.First == key }) {
-				return t.walk(t.chains[l.Gate], p, said)
+			if slices.ContainsFunc(a.sets[Pending].Elements, func(e Element) bool { return e.First == key }) {
+				return a.walk(a.chains[l.Gate], p, said)
 			}
 			continue
 		}
-		if !t.matches(l, p) {
+		if !a.matches(l, p) {
 			continue
 		}
 		jump := l.Jump
 		if l.Map != "" {
-			jump = t.lookUp(l.Map, portKey(p.port)).Jump
+			jump = a.lookUp(l.Map, portKey(p.port)).Jump
 		}
 		maybe := false
 		if l.Count > 0 {
@@ -490,7 +500,7 @@ func (t *fakeTable) walk(c *fakeChain, p *sample, said *string) ruleset.Verdict 
 			p.state = ruleset.Untracked
 		}
 		if jump != "" {
-			if end := t.walk(t.chains[jump], p, said); end != 0 && !maybe {
+			if end := a.walk(a.chains[jump], p, said); end != 0 && !maybe {
 				return end
 			}
 		}
@@ -504,16 +514,24 @@ func (t *fakeTable) walk(c *fakeChain, p *sample, said *string) ruleset.Verdict 
 }
 
 // lookUp is the element of a set that has a key; the zero value for none.
-func (t *fakeTable) lookUp(set, key string) Element {
-	for _, e := range t.sets[set].Elements {
-		if e.First <= key && key <= e.Last {
-			return e
+func (a *asker) lookUp(name, key string) Element {
+	set := a.sets[name]
+	if old, changed := a.old[name]; changed {
+		if a.looks++; a.looks <= a.shown[name] {
+			set = old
+		}
+	}
+	if set != nil {
+		for _, e := range set.Elements {
+			if e.First <= key && key <= e.Last {
+				return e
+			}
 		}
 	}
 	return Element{}
 }
 
-func (t *fakeTable) matches(l *Line, p *sample) bool {
+func (a *asker) matches(l *Line, p *sample) bool {
 	withPorts := p.proto == 6 || p.proto == 17
 	switch {
 	case len(l.Interfaces) > 0 && !slices.Contains(l.Interfaces, p.iface),
@@ -540,11 +558,100 @@ func (t *fakeTable) matches(l *Line, p *sample) bool {
 	if l.Peer != nil && (string(l.Peer.First.AsSlice()) > p.peer || string(l.Peer.Last.AsSlice()) < p.peer) {
 		return false
 	}
-	if l.Set != "" && t.lookUp(l.Set, p.peer).First == "" {
+	if l.Set != "" && a.lookUp(l.Set, p.peer).First == "" {
 		return false
 	}
 	if len(l.Types) > 0 && (p.proto != map[int]uint8{4: 1, 6: 58}[l.Family] || !slices.Contains(l.Types, p.kind)) {
 		return false
 	}
 	return true
+}
+
+// during is all that may happen to a packet while a batch that led from one table to another is
+// committed, as was measured of the kernel: the rules of all chains are the old ones or the
+// new ones, sets of ranges show their new content later, each at its own time, a new base
+// chain accepts until its policy is there, one that goes is asked until the end when it has no
+// rules any more, and policies change after rules.
+func during(from, to *fakeTable, p sample, may func(string) bool) (string, bool) {
+	if from == nil {
+		from = &fakeTable{}
+	}
+	if to == nil {
+		to = &fakeTable{}
+	}
+	old := map[string]*fakeSet{}
+	var names []string
+	all := maps.Clone(from.sets)
+	if all == nil {
+		all = map[string]*fakeSet{}
+	}
+	for name, s := range to.sets {
+		if was := from.sets[name]; s.Kind.Flags&flagInterval != 0 && (was == nil || !sameElements(was.Elements, s.Elements)) {
+			old[name] = was
+			names = append(names, name)
+		}
+		all[name] = s
+	}
+	slices.Sort(names)
+	for _, newRules := range []bool{false, true} {
+		for _, newPolicy := range []bool{false, true} {
+			for _, stays := range []bool{false, true} {
+				chains := map[string]*fakeChain{}
+				for name, c := range from.chains {
+					n := *c
+					now := to.chains[name]
+					moved := now != nil && c.Hook != nil && (now.Hook == nil || *now.Hook != *c.Hook)
+					switch {
+					case now == nil || moved:
+						if n.Hook != nil && newRules {
+							n.rules = nil
+						}
+						if n.Hook != nil && newRules && !stays {
+							continue
+						}
+						if moved {
+							name += " from before"
+						}
+					case newRules:
+						n.rules = now.rules
+					}
+					if now != nil && !moved && newPolicy {
+						n.Policy = now.Policy
+					}
+					chains[name] = &n
+				}
+				for name, c := range to.chains {
+					if was := from.chains[name]; was != nil && (was.Hook == nil) == (c.Hook == nil) && (c.Hook == nil || *was.Hook == *c.Hook) {
+						continue
+					}
+					n := *c
+					if n.Hook != nil && !newPolicy {
+						n.Policy = ruleset.Accept
+					}
+					if !newRules {
+						n.rules = nil
+					}
+					if was := from.chains[name]; was == nil || was.Hook != nil || newRules {
+						chains[name] = &n
+					}
+				}
+				a := &asker{fakeTable: &fakeTable{sets: all, chains: chains}, old: old, shown: map[string]int{}}
+				for try := 0; ; try++ {
+					rest := try
+					for _, name := range names {
+						a.shown[name] = rest % 4
+						rest /= 4
+					}
+					a.looks = 0
+					if said := a.ask(p); !may(said) {
+						return fmt.Sprintf("%s, with new rules %v, new policies %v, old base chains %v, shown %v", said, newRules, newPolicy, stays, a.shown), false
+					}
+					if a.looks == 0 || rest > 0 || try == 4095 {
+						break
+					}
+				}
+			}
+		}
+	}
+	return "", true
 }

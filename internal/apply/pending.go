@@ -132,12 +132,13 @@ func (m *match) gates(live *State) ([]gate, error) {
 		} else {
 			name = free(w.Name, func(s string) bool { return live.Chains[s] != nil })
 		}
-		if c != nil && policy == w.Policy && sameRules(old, w.rules) {
+		// Who falls off the end of the rules meets the policy that the base chain has now.
+		rules := w.rules
+		wrong := policy != w.Policy && !rules[len(rules)-1].line.decides()
+		if c != nil && !wrong && sameRules(old, rules) {
 			continue
 		}
-		rules := w.rules
-		// Who falls off the end of the rules meets the policy that the base chain has now.
-		if last := &rules[len(rules)-1].line; policy != w.Policy && !last.decides() {
+		if wrong {
 			r, err := final(w.Policy, "default of the chain")
 			if err != nil {
 				return nil, err

@@ -27,9 +27,12 @@ import (
 // hook is right with both versions of the other: what is not tracked is accepted, or not,
 // by its ports, before its state is asked for.
 //
-// Nothing about a chain's policy is left to chance. A new base chain lets everything pass
-// until its rules are there, which is what its absence did; its policy comes with them or
-// after them. Base chains that go have the policy to accept before they lose their rules.
+// A policy is read when a packet has fallen off the end of the rules, and changes a moment
+// after them; so it never decides while anything changes. A policy that becomes accept does
+// so in the first batch, where a rule drops in its place what it dropped; one that becomes
+// drop does so in the third, when the last rule drops already, as it does in our tables. A
+// new base chain lets everything pass until its rules are there, which is what its absence did,
+// and one that goes accepts before it loses its rules.
 // Whoever is killed between two batches leaves old or new, and what nothing leads to, which
 // the next plan takes away.
 type Plan struct {
@@ -97,15 +100,26 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	}
 	switch {
 	case want == nil && live.Exists:
-		p.prepare = live.harmless(p.match.doomed)
+		if p.prepare, err = harmless(p.match.doomed); err != nil {
+			return nil, err
+		}
 		p.flip = append(live.unconfirmed(), DeleteTable{})
 	case want != nil:
-		p.prepare = append(p.match.missing(live), live.harmless(p.match.doomed)...)
-		p.flip = append(live.unconfirmed(), p.match.rules(live)...)
+		accept, err := harmless(p.match.accepting())
+		if err != nil {
+			return nil, err
+		}
+		p.prepare = append(p.match.missing(live), accept...)
+		rules, err := p.match.rules(live)
+		if err != nil {
+			return nil, err
+		}
+		p.flip = append(live.unconfirmed(), rules...)
 		if p.tidy = live.without(p.match.used()); p.match.inTheWay(live) {
 			p.flip, p.tidy = append(p.flip, p.tidy...), nil
 		}
 		p.flip = append(p.flip, p.match.comers(live)...)
+		p.tidy = append(p.match.dropping(), p.tidy...)
 	}
 	for _, s := range p.edited {
 		gone, fresh := between(s.live.Elements, s.elements)
@@ -401,7 +415,7 @@ func common(old []Rule, wanted []wantedRule) (kept []int, stays []bool) {
 }
 
 // rules changes base chains: those that go, and rule by rule those that stay.
-func (m *match) rules(live *State) Batch {
+func (m *match) rules(live *State) (Batch, error) {
 	var b Batch
 	for _, c := range m.doomed {
 		b = append(b, clearChain(c)...)
@@ -410,12 +424,13 @@ func (m *match) rules(live *State) Batch {
 		if w.live == nil {
 			continue
 		}
-		b = append(b, w.changes(live)...)
-		if w.live.Policy != w.Policy {
-			b = append(b, SetPolicy{w.Name, w.Policy})
+		open, err := w.live.open()
+		if err != nil {
+			return nil, err
 		}
+		b = append(b, w.changes(live, open)...)
 	}
-	return b
+	return b, nil
 }
 
 // comers makes the base chains that come. One may have stood at another place.
@@ -430,7 +445,7 @@ func (m *match) comers(live *State) Batch {
 			old = c.Rules
 		}
 		hook := w.hook
-		b = append(b, AddChain{w.Name, &hook, w.Policy})
+		b = append(b, AddChain{w.Name, &hook, ruleset.Accept})
 		b = append(b, newRules(w.Name, w.rules, counts(old, w.rules))...)
 	}
 	return b
@@ -457,24 +472,27 @@ func clearChain(c *Chain) Batch {
 // its counter goes on. While a change waits to be confirmed, packets are counted in the chain
 // that stands for the base chain; so all rules are written again then, and go on with the
 // counters of that one.
-func (w *wantedBase) changes(live *State) Batch {
+func (w *wantedBase) changes(live *State, open bool) Batch {
 	old := w.live.Rules
 	kept, stays := common(old, w.rules)
 	from := counts(old, w.rules)
+	// A rule may have been added behind them in the first batch.
+	all := w.live.Policy == ruleset.Drop && w.Policy == ruleset.Accept && open
 	if len(old) > 0 && old[0].gate() {
 		if c := live.Chains[old[0].Chains[0]]; c != nil {
 			from = counts(c.Rules, w.rules)
 		}
+		all = true
+	}
+	var b Batch
+	if all {
 		for j := range kept {
 			kept[j] = -1
 		}
-		for i := range stays {
-			stays[i] = false
-		}
+		b = append(b, FlushChain{w.Name})
 	}
-	var b Batch
 	for i := range old {
-		if !stays[i] {
+		if !stays[i] && !all {
 			b = append(b, DeleteRule{w.Name, old[i].Handle})
 		}
 	}
@@ -491,19 +509,64 @@ func (w *wantedBase) changes(live *State) Batch {
 	return append(b, added...)
 }
 
-// harmless gives base chains that are to go the policy to accept, so that packets can pass
-// in the moment in which they have no rule any more and are still asked. What the policy
-// dropped, a rule drops until then.
-func (s *State) harmless(doomed []*Chain) Batch {
+// accepting are base chains whose policy becomes accept, those that go among them.
+func (m *match) accepting() []*Chain {
+	out := slices.Clone(m.doomed)
+	for _, w := range m.bases {
+		if w.live != nil && w.Policy == ruleset.Accept {
+			out = append(out, w.live)
+		}
+	}
+	return out
+}
+
+// dropping gives base chains the policy to drop.
+func (m *match) dropping() Batch {
 	var b Batch
-	for _, c := range doomed {
+	for _, w := range m.bases {
+		if w.Policy == ruleset.Drop && (w.live == nil || w.live.Policy != ruleset.Drop) {
+			b = append(b, SetPolicy{w.Name, ruleset.Drop})
+		}
+	}
+	return b
+}
+
+// harmless gives base chains the policy to accept. What the policy dropped, a rule drops
+// then, unless the last one decides anyway.
+func harmless(chains []*Chain) (Batch, error) {
+	var b Batch
+	for _, c := range chains {
 		if c.Policy == ruleset.Accept {
 			continue
 		}
-		drop := Line{Rule: nft.Rule{Verdict: ruleset.Drop, Comment: "what the policy of the chain dropped"}}
-		b = append(b, AddRule{Chain: c.Name, Line: drop}, SetPolicy{c.Name, ruleset.Accept})
+		open, err := c.open()
+		if err != nil {
+			return nil, err
+		}
+		if open {
+			b = append(b, AddRule{Chain: c.Name, Line: Line{Rule: nft.Rule{Verdict: ruleset.Drop, Comment: "what the policy of the chain dropped"}}})
+		}
+		b = append(b, SetPolicy{c.Name, ruleset.Accept})
 	}
-	return b
+	return b, nil
+}
+
+// open reports whether a packet may fall off the end of the rules: whether the last one is not
+// a verdict for all.
+func (c *Chain) open() (bool, error) {
+	if len(c.Rules) == 0 {
+		return true, nil
+	}
+	for _, v := range []ruleset.Verdict{ruleset.Accept, ruleset.Drop} {
+		r, err := encode(Line{Rule: nft.Rule{Verdict: v}})
+		if err != nil {
+			return true, err
+		}
+		if r.Code == c.Rules[len(c.Rules)-1].Code {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // used are the names in the kernel of all that a table is made of.

@@ -218,7 +218,7 @@ func (f *fake) meaning() string {
 	f.expire()
 	var b strings.Builder
 	for _, p := range samples {
-		b.WriteString(f.ask(p))
+		b.WriteString((&asker{fakeTable: f.table}).ask(p))
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -233,6 +233,8 @@ type witness struct {
 	dies    int // at this batch, 0 for never
 	late    bool
 	dead    bool
+	may     [2][]string // what packets may meet while a batch is committed, by sample; nil for anything
+	torn    string      // what one met else
 	spoil   func(*fake) // what somebody else does before a batch; it is asked once
 }
 
@@ -259,7 +261,14 @@ func (w *witness) Commit(generation uint32, b Batch) error {
 		w.spoil(w.fake)
 		w.spoil = nil
 	}
+	from := w.table
 	err := w.fake.Commit(generation, b)
+	for i := len(w.batches); err == nil && w.may[0] != nil && i < len(samples); i += 5 {
+		said, ok := during(from, w.table, samples[i], func(s string) bool { return s == w.may[0][i] || s == w.may[1][i] })
+		if !ok && w.torn == "" {
+			w.torn = fmt.Sprintf("in batch %d, %+v met %s; old %q, new %q\n%v", len(w.batches), samples[i], said, w.may[0][i], w.may[1][i], b)
+		}
+	}
 	w.seen = append(w.seen, w.meaning())
 	if last {
 		w.dead = true
@@ -449,6 +458,7 @@ func TestApplyFromAnywhere(t *testing.T) {
 		a, b := genTables(t)
 		w := &witness{fake: begin(t, a)}
 		old, wanted := w.meaning(), expect(t, b)
+		w.may = [2][]string{strings.Split(old, "\n"), strings.Split(wanted, "\n")}
 		var o Options
 		if rapid.Bool().Draw(t, "probe") {
 			o.Probe = func(context.Context) error { return nil }
@@ -469,6 +479,9 @@ func TestApplyFromAnywhere(t *testing.T) {
 			if m != old && m != wanted {
 				t.Fatalf("behind batch %d of %d: %v\n%s", i+1, len(w.seen), w.batches[i], firstDifference(m, old, wanted))
 			}
+		}
+		if w.torn != "" {
+			t.Fatal(w.torn)
 		}
 		if got := w.meaning(); got != wanted {
 			t.Fatalf("in the end\n%s", firstDifference(got, old, wanted))

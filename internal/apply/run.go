@@ -358,7 +358,7 @@ func (r *run) settle() error {
 	return nil
 }
 
-// after is a state behind a batch that took things away.
+// after is a state behind a third batch.
 func (s *State) after(generation uint32, tidy Batch) *State {
 	a := &State{
 		Generation: generation, Exists: s.Exists,
@@ -372,6 +372,10 @@ func (s *State) after(generation uint32, tidy Batch) *State {
 			delete(a.Sets, c.Name)
 		case DeleteChain:
 			delete(a.Chains, c.Name)
+		case SetPolicy:
+			chain := *a.Chains[c.Name]
+			chain.Policy = c.Policy
+			a.Chains[c.Name] = &chain
 		case DeleteTable:
 			return &State{Generation: generation, Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{}}
 		}
