@@ -207,7 +207,10 @@ func (t *teller) set(s *wantedSet) {
 			t.tell(Added, "element", s.name, s.words(fresh[0]))
 			fresh = fresh[1:]
 		default:
-			t.tell(Changed, "element", s.name, s.words(gone[0])+" is to be "+s.words(fresh[0]))
+			// Another version of the chain is told with the chain.
+			if was, is := s.words(gone[0]), s.words(fresh[0]); was != is || gone[0].Jump == fresh[0].Jump {
+				t.tell(Changed, "element", s.name, was+" is to be "+is)
+			}
 			gone, fresh = gone[1:], fresh[1:]
 		}
 	}
