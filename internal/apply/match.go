@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +31,7 @@ type match struct {
 	chains []*wantedChain // each behind those that it jumps to
 	bases  []*wantedBase
 	doomed []*Chain // base chains that are not wanted, or stand at the wrong place
+	met    reached  // what packets meet, without what waits to be confirmed
 
 	limitNames, setNames, chainNames map[string]string // in the kernel, by those in the table
 }
@@ -55,14 +55,18 @@ type wantedSet struct {
 func (s *wantedSet) edited() bool { return s.live != nil && !sameElements(s.live.Elements, s.elements) }
 
 type wantedRule struct {
-	line Line // with the names of the kernel
+	line  Line // with the names of the kernel
+	names ruleNames
 	Rule
 }
+
+// ruleNames are the names in the kernel of all that a rule names.
+type ruleNames struct{ set, lookup, jump, meter, connections, limit string }
 
 type wantedChain struct {
 	name   string
 	kernel string
-	rules  []wantedRule
+	rules  []*wantedRule
 	live   *Chain // nil when it has to be made
 	before *Chain // what it replaces, if anything
 }
@@ -70,7 +74,7 @@ type wantedChain struct {
 type wantedBase struct {
 	*nft.Base
 	hook  Hook
-	rules []wantedRule
+	rules []*wantedRule
 	live  *Chain // nil when it has to be made
 }
 
@@ -79,8 +83,16 @@ func (b *wantedBase) same() bool {
 	return b.live != nil && b.live.Policy == b.Policy && sameRules(b.live.Rules, b.rules)
 }
 
-func sameRules(live []Rule, wanted []wantedRule) bool {
-	return slices.EqualFunc(live, wanted, func(a Rule, b wantedRule) bool { return a.Code == b.Code && a.Comment == b.Comment })
+func sameRules(live []Rule, wanted []*wantedRule) bool {
+	if len(live) != len(wanted) {
+		return false
+	}
+	for i, w := range wanted {
+		if live[i].Code != w.Code || live[i].Comment != w.Comment {
+			return false
+		}
+	}
+	return true
 }
 
 // A matcher finds the objects of one table in one state.
@@ -89,30 +101,32 @@ type matcher struct {
 	live   *State
 	manner manner
 	codes  codes
-	met    reached // without gates: what packets meet that nobody has still to confirm
 
 	versions map[string][]*Set // of sets, by the name in a table, those that packets meet first
 	taken    map[string]bool   // chains of the kernel that stand for one of the table
 	chains   map[string]*nft.Chain
 	byRules  map[uint64][]*Chain // chains of the kernel; nil until somebody asks
 	seed     maphash.Seed
-	onTheWay map[string]bool // chains that are being matched
+	onTheWay []string // chains that are being matched
 }
 
 // codes remembers how rules of a table were encoded. A plan is often made twice for one table,
 // and most names stay.
-type codes map[*nft.Rule]wantedRule
+type codes map[*nft.Rule]*wantedRule
 
 // newMatch matches a table. An error says that the table is not whole or that a rule cannot be
 // said.
 func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match, error) {
-	m := &matcher{
-		match: &match{limitNames: map[string]string{}, setNames: map[string]string{}, chainNames: map[string]string{}},
-		live:  live, manner: manner, codes: known, met: live.reach(func(r *Rule) bool { return !r.gate() }),
-		versions: map[string][]*Set{}, taken: map[string]bool{}, chains: map[string]*nft.Chain{}, onTheWay: map[string]bool{}, seed: maphash.MakeSeed(),
-	}
 	if want == nil {
 		want = &nft.Table{}
+	}
+	n := len(want.Chains)
+	m := &matcher{
+		match: &match{
+			limitNames: map[string]string{}, setNames: map[string]string{}, chainNames: make(map[string]string, n), chains: make([]*wantedChain, 0, n),
+			met: live.reach(func(r *Rule) bool { return !r.gate() }),
+		},
+		live: live, manner: manner, codes: known, versions: map[string][]*Set{}, taken: make(map[string]bool, n), chains: make(map[string]*nft.Chain, n), seed: maphash.MakeSeed(),
 	}
 	for _, s := range live.Sets {
 		m.versions[logical(s.Name)] = append(m.versions[logical(s.Name)], s)
@@ -263,56 +277,64 @@ func (m *matcher) set(spec SetSpec, elements []Element) error {
 }
 
 // line is a rule with the names of the kernel.
-func (m *matcher) line(where string, x *nft.Rule) (wantedRule, error) {
-	l := Line{Rule: *x}
-	var missing string
+func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
+	var n ruleNames
+	missing := ""
 	named := func(names map[string]string, name string) string {
-		if name == "" {
-			return ""
-		}
 		kernel, ok := names[name]
 		if !ok {
 			missing = name
 		}
 		return kernel
 	}
-	l.Set, l.Map, l.Jump = named(m.setNames, x.Set), named(m.setNames, x.Map), named(m.chainNames, x.Jump)
-	for _, meter := range []**nft.Meter{&l.Meter, &l.Connections} {
-		if *meter != nil {
-			if name := named(m.setNames, (*meter).Name); name != (*meter).Name {
-				renamed := **meter
-				renamed.Name = name
-				*meter = &renamed
-			}
+	if x.Set != "" {
+		n.set = named(m.setNames, x.Set)
+	}
+	if x.Map != "" {
+		n.lookup = named(m.setNames, x.Map)
+	}
+	if x.Jump != "" {
+		n.jump = named(m.chainNames, x.Jump)
+	}
+	if x.Meter != nil {
+		n.meter = named(m.setNames, x.Meter.Name)
+	}
+	if x.Connections != nil {
+		n.connections = named(m.setNames, x.Connections.Name)
+	}
+	if x.Limit != nil {
+		n.limit = named(m.limitNames, x.Limit.Name)
+	}
+	if missing != "" {
+		return nil, fmt.Errorf("a rule of chain %s names %q, which is not in the table", chain, missing)
+	}
+	if known := m.codes[x]; known != nil && known.names == n {
+		return known, nil
+	}
+	w := &wantedRule{line: Line{Rule: *x}, names: n}
+	l := &w.line
+	l.Set, l.Map, l.Jump = n.set, n.lookup, n.jump
+	for _, meter := range []struct {
+		of   **nft.Meter
+		name string
+	}{{&l.Meter, n.meter}, {&l.Connections, n.connections}} {
+		if *meter.of != nil {
+			renamed := **meter.of
+			renamed.Name = meter.name
+			*meter.of = &renamed
 		}
 	}
 	if l.Limit != nil {
-		if name := named(m.limitNames, l.Limit.Name); name != l.Limit.Name {
-			renamed := *l.Limit
-			renamed.Name = name
-			l.Limit = &renamed
-		}
+		renamed := *l.Limit
+		renamed.Name = n.limit
+		l.Limit = &renamed
 	}
-	if missing != "" {
-		return wantedRule{}, fmt.Errorf("a rule of %s names %q, which is not in the table", where, missing)
+	var err error
+	if w.Rule, err = encode(*l); err != nil {
+		return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
 	}
-	if known, ok := m.codes[x]; ok && sameNames(&known.line, &l) {
-		return known, nil
-	}
-	code, err := encode(l)
-	if err != nil {
-		return wantedRule{}, fmt.Errorf("a rule of %s: %w", where, err)
-	}
-	w := wantedRule{l, code}
 	m.codes[x] = w
 	return w, nil
-}
-
-// sameNames reports whether two lines of one rule have the same names.
-func sameNames(a, b *Line) bool {
-	meter := func(x, y *nft.Meter) bool { return x == y || x != nil && y != nil && x.Name == y.Name }
-	return a.Set == b.Set && a.Map == b.Map && a.Jump == b.Jump && meter(a.Meter, b.Meter) && meter(a.Connections, b.Connections) &&
-		(a.Limit == b.Limit || a.Limit != nil && b.Limit != nil && a.Limit.Name == b.Limit.Name)
 }
 
 // chain matches a chain, after those that it jumps to, because their names are in its rules.
@@ -324,11 +346,11 @@ func (m *matcher) chain(name string) (string, error) {
 	if x == nil {
 		return "", fmt.Errorf("a rule jumps to chain %q, which is not in the table", name)
 	}
-	if m.onTheWay[name] {
+	if slices.Contains(m.onTheWay, name) {
 		return "", fmt.Errorf("chain %s of the table leads to itself", name)
 	}
-	m.onTheWay[name] = true
-	w := &wantedChain{name: name, rules: make([]wantedRule, len(x.Rules))}
+	m.onTheWay = append(m.onTheWay, name)
+	w := &wantedChain{name: name, rules: make([]*wantedRule, len(x.Rules))}
 	for i := range x.Rules {
 		r := &x.Rules[i]
 		if r.Map != "" {
@@ -340,7 +362,7 @@ func (m *matcher) chain(name string) (string, error) {
 			}
 		}
 		var err error
-		if w.rules[i], err = m.line("chain "+name, r); err != nil {
+		if w.rules[i], err = m.line(name, r); err != nil {
 			return "", err
 		}
 	}
@@ -349,6 +371,7 @@ func (m *matcher) chain(name string) (string, error) {
 	} else {
 		w.kernel = free(name, func(s string) bool { return m.live.Chains[s] != nil })
 	}
+	m.onTheWay = m.onTheWay[:len(m.onTheWay)-1]
 	m.taken[w.kernel] = true
 	m.chainNames[name] = w.kernel
 	m.match.chains = append(m.match.chains, w)
@@ -432,10 +455,10 @@ func (m *matcher) base(want *nft.Table) error {
 		if !ok {
 			return fmt.Errorf("base chain %s of the table has the hook %q, which is not known", b.Name, b.Hook)
 		}
-		w := &wantedBase{Base: b, hook: Hook{"filter", number, b.Priority.Number()}, rules: make([]wantedRule, len(b.Rules))}
+		w := &wantedBase{Base: b, hook: Hook{"filter", number, b.Priority.Number()}, rules: make([]*wantedRule, len(b.Rules))}
 		for i := range b.Rules {
 			var err error
-			if w.rules[i], err = m.line("chain "+b.Name, &b.Rules[i]); err != nil {
+			if w.rules[i], err = m.line(b.Name, &b.Rules[i]); err != nil {
 				return err
 			}
 		}
@@ -445,8 +468,8 @@ func (m *matcher) base(want *nft.Table) error {
 		}
 		m.bases = append(m.bases, w)
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.live.Chains)) {
-		if c := m.live.Chains[name]; c.Hook != nil && !right[name] {
+	for _, c := range m.live.bases() {
+		if !right[c.Name] {
 			m.doomed = append(m.doomed, c)
 		}
 	}
@@ -509,16 +532,26 @@ func (m *matcher) replaced() {
 	}
 }
 
+// bases are the base chains in the order of their names.
+func (s *State) bases() []*Chain {
+	var out []*Chain
+	for _, c := range s.Chains {
+		if c.Hook != nil {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Chain) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
 // reached are the names of what base chains lead to, themselves included.
 type reached struct{ chains, sets, limits map[string]bool }
 
 // reach follows the rules that count.
 func (s *State) reach(counts func(*Rule) bool) reached {
-	out := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-	for name, c := range s.Chains {
-		if c.Hook != nil {
-			s.follow(name, counts, out)
-		}
+	out := reached{make(map[string]bool, len(s.Chains)), map[string]bool{}, map[string]bool{}}
+	for _, c := range s.bases() {
+		s.follow(c.Name, counts, out)
 	}
 	return out
 }

@@ -26,8 +26,8 @@ func (r *Rule) gate() bool {
 
 // gated reports whether a base chain has a gate.
 func (s *State) gated() bool {
-	for _, c := range s.Chains {
-		if c.Hook != nil && slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.gate() }) {
+	for _, c := range s.bases() {
+		if slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.gate() }) {
 			return true
 		}
 	}
@@ -94,7 +94,7 @@ type gate struct {
 	hook   *Hook  // of the base chain, when it has to be made
 	before uint64 // the rule behind it, 0 for none
 	to     string
-	rules  []wantedRule
+	rules  []*wantedRule
 	counts []*Rule
 }
 
@@ -102,16 +102,16 @@ type gate struct {
 // that pass it meet. A base chain that comes lets everything else pass, and so does what
 // stands for one that goes. Gates that are there already are left out of what is compared.
 func (m *match) gates(live *State) ([]gate, error) {
-	final := func(v ruleset.Verdict, comment string) (wantedRule, error) {
+	final := func(v ruleset.Verdict, comment string) (*wantedRule, error) {
 		l := Line{Rule: nft.Rule{Verdict: v, Comment: comment}}
 		r, err := encode(l)
-		return wantedRule{l, r}, err
+		return &wantedRule{line: l, Rule: r}, err
 	}
 	own := func(c *Chain) []Rule {
 		return slices.DeleteFunc(slices.Clone(c.Rules), func(r Rule) bool { return r.gate() })
 	}
 	var out []gate
-	put := func(name string, hook *Hook, old, all []Rule, rules []wantedRule) {
+	put := func(name string, hook *Hook, old, all []Rule, rules []*wantedRule) {
 		g := gate{base: name, hook: hook, to: pendingPrefix + name, rules: rules, counts: counts(old, rules)}
 		if len(all) > 0 {
 			g.before = all[0].Handle
@@ -155,7 +155,7 @@ func (m *match) gates(live *State) ([]gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		put(c.Name, nil, own(c), c.Rules, []wantedRule{r})
+		put(c.Name, nil, own(c), c.Rules, []*wantedRule{r})
 	}
 	return out, nil
 }
@@ -169,9 +169,8 @@ func (l *Line) decides() bool {
 // standIn is a base chain that was made for a change that is not confirmed, because one of
 // the wanted name stands at another place: it has a version, and nothing but a gate.
 func (s *State) standIn(w *wantedBase) *Chain {
-	for _, name := range sortedKeys(s.Chains) {
-		c := s.Chains[name]
-		if name != w.Name && logical(name) == w.Name && c.Hook != nil && *c.Hook == w.hook && len(c.Rules) == 1 && c.Rules[0].gate() {
+	for _, c := range s.bases() {
+		if c.Name != w.Name && logical(c.Name) == w.Name && *c.Hook == w.hook && len(c.Rules) == 1 && c.Rules[0].gate() {
 			return c
 		}
 	}

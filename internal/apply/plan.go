@@ -174,8 +174,7 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 	if len(edits) == 0 {
 		return true
 	}
-	changed := map[string]bool{}
-	maps := map[string]*wantedSet{}
+	changed, maps := map[string]bool{}, map[string]*wantedSet{}
 	for _, e := range edits {
 		changed[e.Name] = true
 	}
@@ -184,9 +183,11 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 			maps[w.Name] = w
 		}
 	}
-	chains := map[string]*wantedChain{}
-	for _, c := range m.chains {
-		chains[c.kernel] = c
+	chains := map[string]*wantedChain{} // those that lead to what changes
+	for _, c := range m.chains {        // behind those that they jump to
+		if slices.ContainsFunc(c.rules, func(r *wantedRule) bool { return changed[r.names.set] || chains[r.names.jump] != nil }) {
+			chains[c.kernel] = c
+		}
 	}
 	for _, b := range m.bases {
 		old := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
@@ -219,11 +220,11 @@ type walk struct {
 	traffic
 	changed map[string]bool
 	maps    map[string]*wantedSet
-	chains  map[string]*wantedChain // by name in the kernel
+	chains  map[string]*wantedChain // by name in the kernel, those that lead to changed sets
 	done    map[string]looks        // of chains and maps
 }
 
-func (w *walk) rules(rules []wantedRule) looks {
+func (w *walk) rules(rules []*wantedRule) looks {
 	var n looks
 	for i := range rules {
 		l := &rules[i].line
@@ -249,8 +250,8 @@ func (w *walk) through(name string) looks {
 		return n
 	}
 	var n looks
-	for _, e := range w.maps[name].elements {
-		c := w.chain(e.Jump)
+	for i := range w.maps[name].elements {
+		c := w.chain(w.maps[name].elements[i].Jump)
 		n = looks{max(n.maps, c.maps), max(n.sets, c.sets)}
 	}
 	if w.changed[name] {
@@ -261,9 +262,13 @@ func (w *walk) through(name string) looks {
 }
 
 func (w *walk) chain(name string) looks {
+	c := w.chains[name]
+	if c == nil {
+		return looks{}
+	}
 	n, ok := w.done[name]
 	if !ok {
-		n = w.rules(w.chains[name].rules)
+		n = w.rules(c.rules)
 		w.done[name] = n
 	}
 	return n
@@ -311,10 +316,10 @@ func (m *match) missing(live *State) Batch {
 }
 
 // newRules are rules behind those of a chain.
-func newRules(chain string, rules []wantedRule, from []*Rule) Batch {
+func newRules(chain string, rules []*wantedRule, from []*Rule) Batch {
 	var b Batch
 	for i := range rules {
-		b = append(b, addRule(chain, 0, &rules[i], from[i]))
+		b = append(b, addRule(chain, 0, rules[i], from[i]))
 	}
 	return b
 }
@@ -329,7 +334,7 @@ func addRule(chain string, before uint64, w *wantedRule, from *Rule) AddRule {
 
 // counts finds for each wanted rule the one whose counter it goes on with, nil for none:
 // the same rule, or the one with the same comment when as many have it in both lists.
-func counts(old []Rule, wanted []wantedRule) []*Rule {
+func counts(old []Rule, wanted []*wantedRule) []*Rule {
 	out := make([]*Rule, len(wanted))
 	if len(old) == 0 {
 		return out
@@ -362,7 +367,7 @@ func counts(old []Rule, wanted []wantedRule) []*Rule {
 // common is a longest common subsequence of two lists of rules, as far as each rule is
 // there once: the index of the rule that stays for each wanted one, -1 for none, and which
 // old ones stay.
-func common(old []Rule, wanted []wantedRule) (kept []int, stays []bool) {
+func common(old []Rule, wanted []*wantedRule) (kept []int, stays []bool) {
 	kept, stays = make([]int, len(wanted)), make([]bool, len(old))
 	keep := func(i, j int) { kept[j], stays[i] = i, true }
 	for j := range kept {
@@ -502,7 +507,7 @@ func (w *wantedBase) changes(live *State, open bool) Batch {
 		if kept[j] >= 0 {
 			next = old[kept[j]].Handle
 		} else {
-			added = append(added, addRule(w.Name, next, &w.rules[j], from[j]))
+			added = append(added, addRule(w.Name, next, w.rules[j], from[j]))
 		}
 	}
 	slices.Reverse(added)
@@ -574,7 +579,7 @@ type used struct{ limits, sets, chains map[string]bool }
 
 // used is what stays. Base chains that go are gone already when it is asked for.
 func (m *match) used() used {
-	u := used{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	u := used{map[string]bool{}, map[string]bool{}, make(map[string]bool, len(m.chains))}
 	for _, l := range m.limits {
 		u.limits[l.Limit.Name] = true
 	}
@@ -599,28 +604,36 @@ func (m *match) used() used {
 // then maps, because they lead to chains.
 func (s *State) without(u used) Batch {
 	var b, maps, chains, sets, rest Batch
-	for _, name := range sortedKeys(s.Chains) {
-		if !u.chains[name] {
-			if len(s.Chains[name].Rules) > 0 {
-				b = append(b, FlushChain{name})
-			}
-			chains = append(chains, DeleteChain{name})
+	for _, name := range unused(s.Chains, u.chains) {
+		if len(s.Chains[name].Rules) > 0 {
+			b = append(b, FlushChain{name})
 		}
+		chains = append(chains, DeleteChain{name})
 	}
-	for _, name := range sortedKeys(s.Sets) {
-		if set := s.Sets[name]; !u.sets[name] && set.Kind.Flags&flagMap != 0 {
+	for _, name := range unused(s.Sets, u.sets) {
+		if s.Sets[name].Kind.Flags&flagMap != 0 {
 			maps = append(maps, DeleteSet{name})
-		} else if !u.sets[name] {
+		} else {
 			sets = append(sets, DeleteSet{name})
 		}
 	}
-	for _, name := range sortedKeys(s.Limits) {
-		if !u.limits[name] {
-			rest = append(rest, DeleteLimit{name})
-		}
+	for _, name := range unused(s.Limits, u.limits) {
+		rest = append(rest, DeleteLimit{name})
 	}
 	for _, o := range s.Strange {
 		rest = append(rest, DeleteObject{o})
 	}
 	return slices.Concat(b, maps, chains, sets, rest)
+}
+
+// unused are the names in all that are not used, in order.
+func unused[T any](all map[string]T, used map[string]bool) []string {
+	var out []string
+	for name := range all {
+		if !used[name] {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }

@@ -451,12 +451,12 @@ func TestCommon(t *testing.T) {
 		{"aab", "ab", "ab"}, {"abab", "baba", "ab"}, {"xabc", "abcx", "abc"},
 	} {
 		var old []Rule
-		var wanted []wantedRule
+		var wanted []*wantedRule
 		for _, x := range c.old {
 			old = append(old, Rule{Code: string(x)})
 		}
 		for _, x := range c.wanted {
-			wanted = append(wanted, wantedRule{Rule: Rule{Code: string(x)}})
+			wanted = append(wanted, &wantedRule{Rule: Rule{Code: string(x)}})
 		}
 		kept, stays := common(old, wanted)
 		last, n := -1, 0
@@ -560,12 +560,13 @@ func stateOf(t testing.TB, x *nft.Table) *State {
 		s.Sets[w.name] = &Set{Name: w.name, Kind: kind, Elements: w.elements}
 	}
 	handle := uint64(0)
-	rules := func(list []wantedRule) []Rule {
+	rules := func(list []*wantedRule) []Rule {
 		var out []Rule
 		for _, r := range list {
 			handle++
-			r.Handle = handle
-			out = append(out, r.Rule)
+			rule := r.Rule
+			rule.Handle = handle
+			out = append(out, rule)
 		}
 		return out
 	}

@@ -73,77 +73,91 @@ func differences(live *State, want *nft.Table, near *match, p *Plan) []Differenc
 	case !live.Exists:
 		t.tell(Added, "table", nft.Name, "")
 	}
-	known := map[string]bool{} // limits, sets and chains that a difference is told of already
 	for _, l := range near.limits {
 		t.object("limit", l.name, l.live != nil, l.before != nil, fmt.Sprintf("%s burst %d", l.Rate, l.Burst))
-		if l.before != nil && l.live == nil {
-			known["limit "+l.before.Name] = true
-		}
 	}
 	for _, s := range near.sets {
 		t.set(s)
-		if s.before != nil {
-			known["set "+s.before.Name] = true
-		}
 	}
 	for _, c := range near.chains {
 		t.chain(c)
-		if c.before != nil {
-			known["chain "+c.before.Name] = true
-		}
 	}
+	wrong := map[string]bool{} // base chains that stand at another place
 	for _, b := range near.bases {
 		t.base(live, b)
-		known["chain "+b.Name] = true
+		wrong[b.Name] = true
 	}
 	for _, c := range near.doomed {
-		if known["chain "+c.Name] { // it stands at the wrong place
-			continue
+		if !wrong[c.Name] {
+			t.tell(Removed, "base chain", c.Name, many(len(c.Rules), "rule"))
+			t.rules(c.Name, c.Rules, nil)
 		}
-		t.tell(Removed, "base chain", c.Name, many(len(c.Rules), "rule"))
-		t.rules(c.Name, c.Rules, nil)
 	}
-	for _, name := range sortedKeys(live.Chains) {
-		for i := range live.Chains[name].Rules {
-			if live.Chains[name].Rules[i].gate() {
-				t.tell(Removed, "gate", name, "to what waits to be confirmed")
+	for _, c := range live.bases() {
+		for i := range c.Rules {
+			if c.Rules[i].gate() {
+				t.tell(Removed, "gate", c.Name, "to what waits to be confirmed")
 			}
 		}
 	}
-	used, met := p.match.used(), live.reach(func(r *Rule) bool { return !r.gate() })
-	gone := func(object, kind, name string, used, met bool, detail string) {
-		switch {
-		case used || known[kind+" "+name] && met:
-		case strings.HasPrefix(name, pendingPrefix) && kind == "chain":
-			t.tell(Removed, "pending", name, detail)
-		case !met:
-			t.tell(Removed, object, name, nothingLeads)
-		default:
-			t.tell(Removed, object, name, detail)
-		}
-	}
-	for _, name := range sortedKeys(live.Limits) {
-		gone("limit", "limit", name, used.limits[name], met.limits[name], "")
-	}
-	for _, name := range sortedKeys(live.Sets) {
-		s := live.Sets[name]
-		if name == Pending {
-			if !used.sets[name] {
-				t.tell(Removed, "pending", name, "how long an unconfirmed change is in force")
-			}
-			continue
-		}
-		gone(s.Kind.object(), "set", name, used.sets[name], met.sets[name], many(len(s.Elements), "element"))
-	}
-	for _, name := range sortedKeys(live.Chains) {
-		if c := live.Chains[name]; c.Hook == nil {
-			gone("chain", "chain", name, used.chains[name], met.chains[name], many(len(c.Rules), "rule"))
-		}
-	}
+	t.leftOver(live, near, p.match.used())
 	for _, o := range live.Strange {
 		t.tell(Removed, "object", o.Name, o.String())
 	}
 	return t
+}
+
+// leftOver tells of what goes and is not replaced.
+func (t *teller) leftOver(live *State, near *match, used used) {
+	limits, sets, chains := unused(live.Limits, used.limits), unused(live.Sets, used.sets), unused(live.Chains, used.chains)
+	if len(limits)+len(sets)+len(chains) == 0 {
+		return
+	}
+	type object struct{ kind, name string }
+	told := map[object]bool{} // with what replaces it
+	for _, l := range near.limits {
+		if l.before != nil {
+			told[object{"limit", l.before.Name}] = true
+		}
+	}
+	for _, s := range near.sets {
+		if s.before != nil {
+			told[object{"set", s.before.Name}] = true
+		}
+	}
+	for _, c := range near.chains {
+		if c.before != nil {
+			told[object{"chain", c.before.Name}] = true
+		}
+	}
+	tell := func(what, kind, name string, met bool, detail string) {
+		switch {
+		case met && told[object{kind, name}]:
+		case met:
+			t.tell(Removed, what, name, detail)
+		default:
+			t.tell(Removed, what, name, nothingLeads)
+		}
+	}
+	for _, name := range limits {
+		tell("limit", "limit", name, near.met.limits[name], "")
+	}
+	for _, name := range sets {
+		if name == Pending {
+			t.tell(Removed, "pending", name, "how long an unconfirmed change is in force")
+			continue
+		}
+		s := live.Sets[name]
+		tell(s.Kind.object(), "set", name, near.met.sets[name], many(len(s.Elements), "element"))
+	}
+	for _, name := range chains {
+		rules := many(len(live.Chains[name].Rules), "rule")
+		if strings.HasPrefix(name, pendingPrefix) {
+			t.tell(Removed, "pending", name, rules)
+			continue
+		}
+		tell("chain", "chain", name, near.met.chains[name], rules)
+	}
 }
 
 func (t *teller) object(object, name string, there, before bool, detail string) {
@@ -303,7 +317,7 @@ func (t *teller) base(live *State, b *wantedBase) {
 	}
 }
 
-func (t *teller) rules(chain string, old []Rule, wanted []wantedRule) {
+func (t *teller) rules(chain string, old []Rule, wanted []*wantedRule) {
 	kept, stays := common(old, wanted)
 	for i := range old {
 		if !stays[i] && !old[i].gate() {
