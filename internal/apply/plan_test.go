@@ -1,3 +1,7 @@
+//go:build linux
+
+// Rules are encoded on Linux only.
+
 package apply
 
 import (

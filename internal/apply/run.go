@@ -41,7 +41,8 @@ type Options struct {
 	Within time.Duration
 	// Prove is asked of what was read back after every change that packets meet; an error
 	// means that it has to go back. While the change waits to be confirmed, the old rules are in the
-	// state as well. nil proves nothing more than that the kernel has what was sent.
+	// state as well. It is asked, too, when there is nothing to change. nil proves nothing more
+	// than that the kernel has what was sent.
 	Prove func(*State) error
 	// Probe is asked while the change is in force and the kernel would still go back by itself;
 	// an error means that it goes back. It counts only when Within is 0. Without it elements
