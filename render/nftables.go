@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"sync"
 	"text/template"
@@ -88,6 +89,16 @@ func Nftables(rs *ruleset.Ruleset) (*nft.Table, diag.List) {
 		return nil, j.findings
 	}
 	return t, nil
+}
+
+// NftablesText is the script of a table, as the form of that name has it. An error is that of
+// Files.
+func NftablesText(t *nft.Table, h Header) ([]byte, error) {
+	outputs, err := writeNftText(&nftFile{head: head{h.Program, h.Policy, nil}, Table: t}, "portolan.nft")
+	if err != nil {
+		return nil, fmt.Errorf("writing nftables: %w", err)
+	}
+	return outputs[0].Data, nil
 }
 
 // writeNftables writes a script that replaces what is in force.

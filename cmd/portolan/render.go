@@ -15,6 +15,7 @@ import (
 	"portolan/internal/diag"
 	"portolan/internal/inventory"
 	"portolan/internal/parallel"
+	"portolan/internal/policy"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
@@ -206,16 +207,22 @@ const (
 // compiled is what the policy means for what was found. When it is to be written, a policy
 // behind which nobody could log in is refused; part says that the files are not all of a host.
 func (a *app) compiled(in *input, found *found, purpose string, part bool) (*ruleset.Ruleset, string, error) {
+	_, rules, words, err := a.compiledPolicy(in, found, purpose, part)
+	return rules, words, err
+}
+
+// compiledPolicy is compiled with the policy itself.
+func (a *app) compiledPolicy(in *input, found *found, purpose string, part bool) (*policy.Policy, *ruleset.Ruleset, string, error) {
 	p, words, err := a.loadPolicy(in, found.catalog)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	rules, diags := compile.Ruleset(p, found.inventory)
 	if purpose == toWrite {
 		diags = append(diags, lockedOut(p, rules, found.inventory, part)...)
 	}
 	if err := a.refuse(append(slices.Clone(found.diags), diags...), "nothing is "+purpose+" while there are errors"); err != nil {
-		return nil, "", &exitError{exitFindings, err}
+		return nil, nil, "", &exitError{exitFindings, err}
 	}
 	// A firewall for a part of a host's ports cuts the others off.
 	for _, f := range found.inventory.Files {
@@ -224,10 +231,10 @@ func (a *app) compiled(in *input, found *found, purpose string, part bool) (*rul
 		case purpose == toExplain:
 			fmt.Fprintln(a.stderr, report.Printable("portolan: ports of "+f.Name+" are not known, and the answer is without them"))
 		default:
-			return nil, "", &exitError{exitFindings, fmt.Errorf("nothing is %s, because ports of %s are not known and would be closed: mend what is said about it first", purpose, f.Name)}
+			return nil, nil, "", &exitError{exitFindings, fmt.Errorf("nothing is %s, because ports of %s are not known and would be closed: mend what is said about it first", purpose, f.Name)}
 		}
 	}
-	return rules, words, nil
+	return p, rules, words, nil
 }
 
 // write makes the outputs of forms and proves each form by itself: all of them, or none. A

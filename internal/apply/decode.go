@@ -2,7 +2,6 @@ package apply
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +20,7 @@ func Decode(raw *netlink.Table) *State {
 	for _, o := range raw.Objects {
 		name := netlink.Text(netlink.Attr(o, netlink.ObjectName))
 		if kind := netlink.Number(netlink.Attr(o, netlink.ObjectType)); kind != objectLimit {
-			s.Strange = append(s.Strange, fmt.Sprintf("object %s of type %d", name, kind))
+			s.Strange = append(s.Strange, Object{name, uint32(kind)})
 			continue
 		}
 		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
@@ -48,7 +47,7 @@ func Decode(raw *netlink.Table) *State {
 			c.Rules = append(c.Rules, code.decode(m))
 		}
 	}
-	slices.Sort(s.Strange)
+	slices.SortFunc(s.Strange, func(a, b Object) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 	return s
 }
 

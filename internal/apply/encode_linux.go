@@ -406,7 +406,7 @@ func (w *written) among(kind nftables.SetDatatype, list []span) {
 	}
 	*w.ids++
 	// The name has the kernel number the sets as they come.
-	set := &nftables.Set{Table: table, Name: "__set%d", ID: *w.ids, Anonymous: true, Constant: true, KeyType: kind, Size: uint32(len(list))}
+	set := &nftables.Set{Table: ours, Name: "__set%d", ID: *w.ids, Anonymous: true, Constant: true, KeyType: kind, Size: uint32(len(list))}
 	k := Kind{KeyType: kind.GetNFTMagic(), KeyLength: kind.Bytes, Flags: flagAnonymous | flagConstant}
 	for _, s := range list {
 		if !bytes.Equal(s.first, s.last) {
@@ -541,7 +541,7 @@ func limitCode(l nft.Limit) (string, error) {
 
 // setOf is a set that we make, as the library has it.
 func setOf(s SetSpec) (*nftables.Set, error) {
-	out := &nftables.Set{Table: table, Name: s.Name, Comment: s.Comment, KeyByteOrder: binaryutil.BigEndian}
+	out := &nftables.Set{Table: ours, Name: s.Name, Comment: s.Comment, KeyByteOrder: binaryutil.BigEndian}
 	if err := checkName(s.Name); err != nil {
 		return nil, err
 	}
@@ -709,4 +709,4 @@ func checkName(s string) error {
 	return nil
 }
 
-var table = &nftables.Table{Name: nft.Name, Family: nftables.TableFamilyINet}
+var ours = &nftables.Table{Name: nft.Name, Family: nftables.TableFamilyINet}

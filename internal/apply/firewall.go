@@ -52,6 +52,9 @@ type (
 	// DeleteLimit takes one away.
 	DeleteLimit struct{ Name string }
 
+	// DeleteObject takes an object away that we never make.
+	DeleteObject struct{ Object Object }
+
 	// AddSet makes a set or map that is not there, without elements.
 	AddSet struct{ Set SetSpec }
 	// DeleteSet takes one away with its elements.
@@ -101,6 +104,7 @@ func (AddTable) change()       {}
 func (DeleteTable) change()    {}
 func (AddLimit) change()       {}
 func (DeleteLimit) change()    {}
+func (DeleteObject) change()   {}
 func (AddSet) change()         {}
 func (DeleteSet) change()      {}
 func (AddElements) change()    {}

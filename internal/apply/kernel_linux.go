@@ -173,7 +173,7 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 		}
 	}
 	// One more message, so that there is a begin and an end in any case.
-	library.AddTable(table)
+	library.AddTable(ours)
 	of = append(of, len(b))
 	if err := flush(); err != nil {
 		return nil, nil, err
@@ -271,9 +271,9 @@ const (
 func encodeChange(c *nftables.Conn, change Change) error {
 	switch x := change.(type) {
 	case AddTable:
-		c.AddTable(table)
+		c.AddTable(ours)
 	case DeleteTable:
-		c.DelTable(table)
+		c.DelTable(ours)
 	case AddLimit:
 		e, err := limitExpr(x.Limit.Rate, x.Limit.Burst)
 		if err == nil {
@@ -282,9 +282,11 @@ func encodeChange(c *nftables.Conn, change Change) error {
 		if err != nil {
 			return err
 		}
-		c.AddObj(&nftables.NamedObj{Table: table, Name: x.Limit.Name, Type: nftables.ObjTypeLimit, Obj: e})
+		c.AddObj(&nftables.NamedObj{Table: ours, Name: x.Limit.Name, Type: nftables.ObjTypeLimit, Obj: e})
 	case DeleteLimit:
-		c.DeleteObject(&nftables.NamedObj{Table: table, Name: x.Name, Type: nftables.ObjTypeLimit})
+		c.DeleteObject(&nftables.NamedObj{Table: ours, Name: x.Name, Type: nftables.ObjTypeLimit})
+	case DeleteObject:
+		c.DeleteObject(&nftables.NamedObj{Table: ours, Name: x.Object.Name, Type: nftables.ObjType(x.Object.Type)})
 	case AddSet:
 		set, err := setOf(x.Set)
 		if err != nil {
@@ -292,12 +294,12 @@ func encodeChange(c *nftables.Conn, change Change) error {
 		}
 		return c.AddSet(set, nil)
 	case DeleteSet:
-		c.DelSet(&nftables.Set{Table: table, Name: x.Name})
+		c.DelSet(&nftables.Set{Table: ours, Name: x.Name})
 	case AddChain:
 		if err := checkName(x.Name); err != nil {
 			return err
 		}
-		chain := &nftables.Chain{Table: table, Name: x.Name}
+		chain := &nftables.Chain{Table: ours, Name: x.Name}
 		if h := x.Hook; h != nil {
 			policy, err := policyOf(x.Policy)
 			if err != nil {
@@ -312,13 +314,13 @@ func encodeChange(c *nftables.Conn, change Change) error {
 		if err != nil {
 			return err
 		}
-		c.AddChain(&nftables.Chain{Table: table, Name: x.Name, Policy: policy})
+		c.AddChain(&nftables.Chain{Table: ours, Name: x.Name, Policy: policy})
 	case DeleteChain:
-		c.DelChain(&nftables.Chain{Table: table, Name: x.Name})
+		c.DelChain(&nftables.Chain{Table: ours, Name: x.Name})
 	case FlushChain:
-		c.FlushChain(&nftables.Chain{Table: table, Name: x.Name})
+		c.FlushChain(&nftables.Chain{Table: ours, Name: x.Name})
 	case DeleteRule:
-		return c.DelRule(&nftables.Rule{Table: table, Chain: &nftables.Chain{Table: table, Name: x.Chain}, Handle: x.Handle})
+		return c.DelRule(&nftables.Rule{Table: ours, Chain: &nftables.Chain{Table: ours, Name: x.Chain}, Handle: x.Handle})
 	default:
 		return errors.New("nobody knows that change")
 	}
@@ -632,6 +634,8 @@ func words(c Change) string {
 		return "adding limit " + x.Limit.Name
 	case DeleteLimit:
 		return "deleting limit " + x.Name
+	case DeleteObject:
+		return "deleting " + x.Object.String()
 	case AddSet:
 		return "adding set " + x.Set.Name
 	case DeleteSet:

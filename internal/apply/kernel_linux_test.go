@@ -152,7 +152,7 @@ func describe(s *State) map[string]string {
 		}
 	}
 	for i, text := range s.Strange {
-		out[fmt.Sprint("strange ", i)] = text
+		out[fmt.Sprint("strange ", i)] = text.String()
 	}
 	return out
 }
@@ -291,7 +291,7 @@ func TestAsNftWrites(t *testing.T) {
 			listings(t, name, rs)
 			commit(t, k, Batch{DeleteTable{}})
 		}
-		random, written := rapid.Custom(genRuleset), 0
+		random, written := rapid.Custom(randomRuleset), 0
 		for seed := range 120 {
 			if sameAsNft(t, k, fmt.Sprint("seed ", seed), random.Example(seed)) {
 				written++
@@ -313,12 +313,12 @@ var (
 	genComments   = []string{"", "x", "sshd ssh etc/ssh/sshd_config:13", strings.Repeat("c", 128), strings.Repeat("d", 200), "caf\u00e9 \"q\" \\"}
 )
 
-// genRuleset is a ruleset of all that a rule of nft can say.
-func genRuleset(t *rapid.T) *ruleset.Ruleset {
+// randomRuleset is a ruleset of all that a rule of nft can say.
+func randomRuleset(t *rapid.T) *ruleset.Ruleset {
 	chain := func(d ruleset.Direction) ruleset.Chain {
 		c := ruleset.Chain{Default: ruleset.Drop}
 		for range rapid.IntRange(0, 9).Draw(t, "rules") {
-			c.Rules = append(c.Rules, genRule(t, d))
+			c.Rules = append(c.Rules, randomRule(t, d))
 		}
 		return c
 	}
@@ -341,7 +341,7 @@ func genRanges(t *rapid.T) []port.Range {
 	return out
 }
 
-func genRule(t *rapid.T, d ruleset.Direction) ruleset.Rule {
+func randomRule(t *rapid.T, d ruleset.Direction) ruleset.Rule {
 	m := ruleset.Any()
 	var peers addr.Set
 	for range rapid.IntRange(0, 3).Draw(t, "peers") {

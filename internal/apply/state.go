@@ -10,6 +10,7 @@
 package apply
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -28,8 +29,8 @@ type State struct {
 	// name of their own: they are a part of the rule that they come and go with.
 	Sets   map[string]*Set
 	Chains map[string]*Chain
-	// Strange are objects that we never make, each in words such as "quota x", in order.
-	Strange []string
+	// Strange are objects that we never make, such as quotas, in the order of their names.
+	Strange []Object
 	// Raw is what the kernel said, for a second reader; nil for a firewall that is none.
 	Raw *netlink.Table
 }
@@ -39,6 +40,16 @@ type Limit struct {
 	Name string
 	Code string
 }
+
+// An Object is a named object of a kind that we do not make. Type is NFT_OBJECT_* of
+// include/uapi/linux/netfilter/nf_tables.h.
+type Object struct {
+	Name string
+	Type uint32
+}
+
+// String is the object in words.
+func (o Object) String() string { return fmt.Sprintf("object %s of type %d", o.Name, o.Type) }
 
 // A Set is a set or a map. Elements that packets made, those of meters, are left out.
 type Set struct {

@@ -1,0 +1,294 @@
+package apply
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"portolan/internal/nft"
+	"portolan/internal/ruleset"
+)
+
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
+// The keys of Pending: NFPROTO_IPV4 and NFPROTO_IPV6.
+var pendingKeys = []string{"\x02", "\x0a"}
+
+// gateComment says to people who look at the rules what the gate is.
+const gateComment = "unconfirmed change: in force until the elements of the set expire"
+
+// gate reports whether a rule leads to what waits to be confirmed.
+func (r *Rule) gate() bool {
+	return len(r.Sets) == 1 && r.Sets[0] == Pending && len(r.Chains) == 1 && strings.HasPrefix(r.Chains[0], pendingPrefix)
+}
+
+// gated reports whether a base chain has a gate.
+func (s *State) gated() bool {
+	for _, c := range s.bases() {
+		if slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.gate() }) {
+			return true
+		}
+	}
+	return false
+}
+
+// PendingLeft is how long the kernel keeps a change that waits to be confirmed, seen from the
+// moment in which the state was read, and whether there is one. It is 0 when the time is
+// over: then packets meet the old rules again, and what was made is still there.
+func (s *State) PendingLeft() (left time.Duration, pending bool) {
+	if !s.gated() {
+		return 0, false
+	}
+	set := s.Sets[Pending]
+	if set == nil {
+		return 0, true
+	}
+	found := 0
+	for _, e := range set.Elements {
+		if slices.Contains(pendingKeys, e.First) {
+			if found == 0 || e.Expires < left {
+				left = e.Expires
+			}
+			found++
+		}
+	}
+	if found < len(pendingKeys) { // without both, a part of the packets met the old rules
+		return 0, true
+	}
+	return max(left, 0), true
+}
+
+// leftBehind reports whether anything is there that a change needs until it is confirmed.
+func (s *State) leftBehind() bool {
+	if s.gated() || s.Sets[Pending] != nil {
+		return true
+	}
+	for name := range s.Chains {
+		if strings.HasPrefix(name, pendingPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// unconfirmed takes the elements out that say that a change is in force. It stands in the
+// batch that confirms: when they expire before the kernel looks at the batch, there is nothing to
+// take out, and it refuses the whole batch, so nobody is told that a change stays which the kernel
+// took back. When they expire behind that and before the commit, packets meet the old rules for
+// this moment, and then the new ones, as they should; no packet meets both.
+func (s *State) unconfirmed() Batch {
+	set := s.Sets[Pending]
+	if set == nil || len(set.Elements) == 0 || !s.gated() {
+		return nil
+	}
+	return Batch{DeleteElements{pendingSpec, set.Elements}}
+}
+
+var pendingSpec = SetSpec{Name: Pending, What: Unconfirmed}
+
+// A gate leads from a base chain to the rules that wait to be confirmed.
+type gate struct {
+	base   string // chain in which it stands
+	hook   *Hook  // of the base chain, when it has to be made
+	before uint64 // the rule behind it, 0 for none
+	to     string
+	rules  []*wantedRule
+	counts []*Rule
+}
+
+// gates are those that stand for a match as long as it is not confirmed, each with what packets
+// that pass it meet. A base chain that comes lets everything else pass, and so does what
+// stands for one that goes. Gates that are there already are left out of what is compared.
+func (m *match) gates(live *State) ([]gate, error) {
+	final := func(v ruleset.Verdict, comment string) (*wantedRule, error) {
+		l := Line{Rule: nft.Rule{Verdict: v, Comment: comment}}
+		r, err := encode(l)
+		return &wantedRule{line: l, Rule: r}, err
+	}
+	own := func(c *Chain) []Rule {
+		return slices.DeleteFunc(slices.Clone(c.Rules), func(r Rule) bool { return r.gate() })
+	}
+	var out []gate
+	put := func(name string, hook *Hook, old, all []Rule, rules []*wantedRule) {
+		g := gate{base: name, hook: hook, to: pendingPrefix + name, rules: rules, counts: counts(old, rules)}
+		if len(all) > 0 {
+			g.before = all[0].Handle
+		}
+		out = append(out, g)
+	}
+	standsIn := map[string]bool{}
+	for _, w := range m.bases {
+		name, hook, policy := w.Name, &w.hook, ruleset.Accept
+		var old, all []Rule
+		c := w.live
+		if c == nil {
+			c = live.standIn(w)
+		}
+		if c != nil {
+			name, hook, policy, old, all = c.Name, nil, c.Policy, own(c), c.Rules
+			standsIn[name] = true
+		} else {
+			name = free(w.Name, func(s string) bool { return live.Chains[s] != nil })
+		}
+		// Who falls off the end of the rules meets the policy that the base chain has now.
+		rules := w.rules
+		wrong := policy != w.Policy && !rules[len(rules)-1].line.decides()
+		if c != nil && !wrong && sameRules(old, rules) {
+			continue
+		}
+		if wrong {
+			r, err := final(w.Policy, "default of the chain")
+			if err != nil {
+				return nil, err
+			}
+			rules = append(slices.Clone(rules), r)
+		}
+		put(name, hook, old, all, rules)
+	}
+	for _, c := range m.doomed {
+		if standsIn[c.Name] {
+			continue
+		}
+		r, err := final(ruleset.Accept, "the chain is not to be there any more")
+		if err != nil {
+			return nil, err
+		}
+		put(c.Name, nil, own(c), c.Rules, []*wantedRule{r})
+	}
+	return out, nil
+}
+
+// decides reports whether no packet gets past a line.
+func (l *Line) decides() bool {
+	return l.Verdict != 0 && len(l.Interfaces)+len(l.SourcePorts)+len(l.Ports)+len(l.Protos)+len(l.Types)+l.Count+l.Family == 0 &&
+		l.States == 0 && l.Peer == nil && l.Set == "" && l.Proto == 0 && l.Connections == nil && l.Meter == nil && l.Limit == nil
+}
+
+// standIn is a base chain that was made for a change that is not confirmed, because one of
+// the wanted name stands at another place: it has a version, and nothing but a gate.
+func (s *State) standIn(w *wantedBase) *Chain {
+	for _, c := range s.bases() {
+		if c.Name != w.Name && logical(c.Name) == w.Name && *c.Hook == w.hook && len(c.Rules) == 1 && c.Rules[0].gate() {
+			return c
+		}
+	}
+	return nil
+}
+
+// arm is a plan that the kernel undoes by itself after a time: what is missing is made, and
+// the gates are put up. What packets meet now stays as it is behind them.
+func (p *Plan) arm(within time.Duration, known codes) (prepare, flip Batch, err error) {
+	m := p.match
+	if p.edited != nil {
+		if m, err = newMatch(p.Live, p.Want, beside, known); err != nil {
+			return nil, nil, err
+		}
+	}
+	gates, err := m.gates(p.Live)
+	if err != nil || len(gates) == 0 {
+		return nil, nil, err
+	}
+	prepare = append(m.missing(p.Live), AddSet{pendingSpec})
+	for _, g := range gates {
+		prepare = append(prepare, AddChain{Name: g.to})
+		prepare = append(prepare, newRules(g.to, g.rules, g.counts)...)
+		if g.hook != nil {
+			flip = append(flip, AddChain{g.base, g.hook, ruleset.Accept})
+		}
+		flip = append(flip, AddRule{Chain: g.base, Before: g.before, Line: Line{Rule: nft.Rule{Comment: gateComment}, Gate: g.to}})
+	}
+	var elements []Element
+	for _, key := range pendingKeys {
+		elements = append(elements, Element{First: key, Last: key, Timeout: within})
+	}
+	return prepare, append(flip, AddElements{pendingSpec, elements}), nil
+}
+
+// isPending reports whether what waits to be confirmed in a state is a table, and says
+// where it is another one.
+func isPending(live *State, want *nft.Table, known codes) error {
+	m, err := newMatch(live, want, beside, known)
+	if err != nil {
+		return err
+	}
+	for _, b := range m.missing(live) {
+		switch c := b.(type) {
+		case AddLimit:
+			return fmt.Errorf("%w: limit %s is not as wanted", ErrOtherPending, logical(c.Limit.Name))
+		case AddSet:
+			return fmt.Errorf("%w: %s is not as wanted", ErrOtherPending, logical(c.Set.Name))
+		case AddChain:
+			return fmt.Errorf("%w: chain %s is not as wanted", ErrOtherPending, logical(c.Name))
+		}
+	}
+	gates, err := m.gates(live)
+	if err != nil {
+		return err
+	}
+	to := map[string]string{} // where the gate of a base chain has to lead
+	for _, g := range gates {
+		line, err := encode(Line{Rule: nft.Rule{Comment: gateComment}, Gate: g.to})
+		if err != nil {
+			return err
+		}
+		base, chain := live.Chains[g.base], live.Chains[g.to]
+		if base == nil || len(base.Rules) == 0 || base.Rules[0].Code != line.Code || chain == nil || !sameRules(chain.Rules, g.rules) {
+			return fmt.Errorf("%w: the rules for base chain %s are not as wanted", ErrOtherPending, logical(g.base))
+		}
+		to[g.base] = g.to
+	}
+	for _, name := range sortedKeys(live.Chains) {
+		n := 0
+		for i := range live.Chains[name].Rules {
+			if live.Chains[name].Rules[i].gate() {
+				n++
+			}
+		}
+		if n > 1 || n == 1 && to[name] == "" {
+			return fmt.Errorf("%w: base chain %s is to stay as it is", ErrOtherPending, logical(name))
+		}
+	}
+	return nil
+}
+
+// back gives a change up that is not confirmed, and takes away what nothing leads to. The
+// gates go first: from then on all packets meet the old rules, as if the time were over.
+// Base chains that were made for the change have nothing but a gate; they go with it. When no
+// base chain is left, there was no table.
+func back(live *State) (flip, tidy Batch) {
+	if !live.Exists {
+		return nil, nil
+	}
+	u := used{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	met := live.reach(func(r *Rule) bool { return !r.gate() })
+	bases := 0
+	for _, name := range sortedKeys(live.Chains) {
+		c := live.Chains[name]
+		if c.Hook == nil {
+			u.chains[name] = met.chains[name]
+			continue
+		}
+		u.chains[name] = true
+		gates := 0
+		for i := range c.Rules {
+			if c.Rules[i].gate() {
+				gates++
+				flip = append(flip, DeleteRule{name, c.Rules[i].Handle})
+			}
+		}
+		if gates > 0 && gates == len(c.Rules) && c.Policy == ruleset.Accept {
+			flip = append(flip, DeleteChain{name})
+		} else {
+			bases++
+		}
+	}
+	u.sets, u.limits = met.sets, met.limits
+	if bases == 0 {
+		return flip, Batch{DeleteTable{}}
+	}
+	kept := *live
+	kept.Strange = nil // nobody made these for the change
+	return flip, kept.without(u)
+}

@@ -1,0 +1,483 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"portolan/internal/nft"
+)
+
+// attempts bounds how often a change is begun anew because somebody else changed the tables.
+const attempts = 10
+
+// selfConfirm is how long the kernel keeps a change that nobody is asked about: as long as it
+// takes to read it back, to prove it and to probe, on a slow machine. Whoever dies in this time
+// leaves the old rules.
+const selfConfirm = 30 * time.Second
+
+// Errors that say that nothing was changed.
+var (
+	ErrPending      = errors.New("a change still waits to be confirmed: confirm it or roll it back first")
+	ErrNotPending   = errors.New("no change waits to be confirmed")
+	ErrExpired      = errors.New("nobody confirmed in time: the kernel is back on the rules from before")
+	ErrOtherPending = errors.New("what waits to be confirmed is not what is wanted: roll it back and apply again")
+)
+
+// WentBack says that a change was in force and is not any more, and why.
+type WentBack struct{ Cause error }
+
+func (w WentBack) Error() string { return "went back to the rules from before: " + w.Cause.Error() }
+
+// Unwrap is the cause.
+func (w WentBack) Unwrap() error { return w.Cause }
+
+// Options say how a change is made.
+type Options struct {
+	// Within is how long the kernel keeps the change when nobody confirms it. With 0 it is
+	// taken into force at once.
+	Within time.Duration
+	// Prove is asked of what was read back after every change that packets meet; an error
+	// means that it has to go back. While the change waits to be confirmed, the old rules are in the
+	// state as well. It is asked, too, when there is nothing to change. nil proves nothing more
+	// than that the kernel has what was sent.
+	Prove func(*State) error
+	// Probe is asked while the change is in force and the kernel would still go back by itself;
+	// an error means that it goes back. It counts only when Within is 0. Without it elements
+	// are changed where they are, when that is all there is to change.
+	Probe func(context.Context) error
+	// Journal hears of each step; nil for nobody.
+	Journal func(Event)
+}
+
+// An Event is one step that was taken.
+type Event struct {
+	Step    string // "read", "prepare", "change", "tidy", "prove", "probe" or "back"
+	Attempt int    // from 1 on
+	Changes int    // that were sent
+	Err     error  // why it failed
+}
+
+// An Outcome is what became of a change. States are nil when they could not be read.
+type Outcome struct {
+	Before *State // as it was found
+	// After is what is there now. It was read after the change; what was taken away behind
+	// that, to which nothing led, is left out, and then it has no Raw.
+	After    *State
+	Sent     int       // changes, each element by itself
+	Batches  int       // in which they were sent
+	InPlace  bool      // elements were changed where they are
+	Until    time.Time // when the kernel goes back if nobody confirms; zero when nothing is pending
+	Attempts int       // 1 when nobody came between
+}
+
+// A run is one change on its way.
+type run struct {
+	fw    Firewall
+	want  *nft.Table
+	o     Options
+	out   *Outcome
+	codes codes
+	tries int // that somebody else spoiled
+}
+
+func newRun(fw Firewall, want *nft.Table, o Options) *run {
+	return &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: codes{}}
+}
+
+func (r *run) tell(step string, changes int, err error) {
+	if r.o.Journal != nil {
+		r.o.Journal(Event{step, r.out.Attempts, changes, err})
+	}
+}
+
+func (r *run) read() (*State, error) {
+	s, err := r.fw.Read()
+	r.tell("read", 0, err)
+	if err == nil {
+		if r.out.Before == nil {
+			r.out.Before = s
+		}
+		r.out.After = s
+	}
+	return s, err
+}
+
+// send commits a batch to the given generation and moves that on. Nothing is sent of an empty
+// one.
+func (r *run) send(step string, generation *uint32, b Batch) error {
+	if len(b) == 0 {
+		return nil
+	}
+	err := r.fw.Commit(*generation, b)
+	r.tell(step, b.count(), err)
+	if err != nil {
+		return err
+	}
+	r.out.Sent += b.count()
+	r.out.Batches++
+	*generation = following(*generation)
+	return nil
+}
+
+// following is the generation behind another one. The kernel leaves out 0 (nf_tables_commit in
+// net/netfilter/nf_tables_api.c).
+func following(generation uint32) uint32 { return max(generation+1, 1) }
+
+// again does something until nobody comes between, a bounded number of times for all that
+// belongs to one change.
+func (r *run) again(ctx context.Context, what func() error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := what()
+		if went := (WentBack{}); !errors.Is(err, ErrChanged) || errors.As(err, &went) {
+			return err
+		}
+		if r.tries++; r.tries >= attempts {
+			return err
+		}
+		r.out.Attempts++
+	}
+}
+
+// atLast does something that must not be given up because of what was tried before, or because
+// nobody waits for it any more.
+func (r *run) atLast(what func() error) error {
+	tries := r.tries
+	r.tries = 0
+	err := r.again(context.Background(), what)
+	r.tries = max(r.tries, tries)
+	return err
+}
+
+// Apply makes the kernel's table the wanted one; it is deleted when want is nil. When nothing
+// is to be changed, nothing is sent. What is left over from a change that nobody confirmed in
+// time is taken away first, but one that still waits is ErrPending. With Within, Outcome.Until
+// says until when the change waits; it is zero when no packet notices any difference.
+//
+// An error that is no WentBack says that the change is not in force, or that it is not known;
+// then it says so. A context that ends stops what has not come into force.
+func Apply(ctx context.Context, fw Firewall, want *nft.Table, o Options) (*Outcome, error) {
+	r := newRun(fw, want, o)
+	return r.out, r.again(ctx, func() error { return r.apply(ctx) })
+}
+
+func (r *run) apply(ctx context.Context) error {
+	live, err := r.read()
+	if err != nil {
+		return err
+	}
+	if left, _ := live.PendingLeft(); left > 0 {
+		return ErrPending
+	}
+	if live.leftBehind() {
+		if err := r.giveUp(live); err != nil {
+			return err
+		}
+		if live, err = r.read(); err != nil {
+			return err
+		}
+	}
+	plan, err := newPlan(live, r.want, r.codes)
+	if err != nil {
+		return err
+	}
+	generation := live.Generation
+	within := r.o.Within
+	switch {
+	case plan.Empty():
+		return r.prove(live)
+	case within == 0 && r.o.Probe == nil && plan.InPlace():
+		return r.inPlace(plan)
+	case within == 0:
+		within = selfConfirm
+	}
+	prepare, flip, err := plan.arm(within, r.codes)
+	if err != nil {
+		return err
+	}
+	if len(flip) == 0 { // no packet notices
+		if err := r.send("prepare", &generation, plan.prepare); err != nil {
+			return err
+		}
+		if err := r.send("change", &generation, plan.flip); err != nil {
+			return err
+		}
+		return r.settle()
+	}
+	if err := r.send("prepare", &generation, prepare); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil { // what was made is taken away again by whoever comes next
+		return err
+	}
+	if err := r.send("change", &generation, flip); err != nil {
+		return r.unless(err, ErrChanged)
+	}
+	if err := r.pending(); err != nil {
+		return r.goBack(err)
+	}
+	if r.o.Within > 0 {
+		left, _ := r.out.After.PendingLeft()
+		r.out.Until = time.Now().Add(left)
+		return nil
+	}
+	if r.o.Probe != nil {
+		err := r.o.Probe(ctx)
+		r.tell("probe", 0, err)
+		if err != nil {
+			return r.goBack(err)
+		}
+	}
+	if err := r.again(ctx, r.confirm); err != nil {
+		return r.goBack(err)
+	}
+	if err := r.settle(); err != nil {
+		return unproved(err)
+	}
+	return nil
+}
+
+// unproved says that there is no way back any more, unless somebody else came between, who is
+// answered with another attempt.
+func unproved(err error) error {
+	if errors.Is(err, ErrChanged) {
+		return err
+	}
+	return fmt.Errorf("the change is in force and cannot be proved: %w", err)
+}
+
+// unless is an error that leaves open whether the batch was committed; the change is given
+// up then. One of the given kind says that it was not.
+func (r *run) unless(err, not error) error {
+	if errors.Is(err, not) {
+		return err
+	}
+	return r.goBack(err)
+}
+
+// pending reads a change back that waits to be confirmed.
+func (r *run) pending() error {
+	live, err := r.read()
+	if err != nil {
+		return err
+	}
+	if left, pending := live.PendingLeft(); !pending {
+		return errors.New("what was read back is not pending")
+	} else if left == 0 {
+		return ErrExpired
+	}
+	if err := isPending(live, r.want, r.codes); err != nil {
+		return err
+	}
+	return r.prove(live)
+}
+
+func (r *run) prove(s *State) error {
+	if r.o.Prove == nil {
+		return nil
+	}
+	err := r.o.Prove(s)
+	r.tell("prove", 0, err)
+	return err
+}
+
+// inPlace changes elements where they are, and changes them back when that cannot be proved.
+func (r *run) inPlace(p *Plan) error {
+	generation := p.Live.Generation
+	if err := r.send("prepare", &generation, p.prepare); err != nil {
+		return err
+	}
+	err := r.send("change", &generation, p.flip)
+	if errors.Is(err, ErrChanged) {
+		return err
+	}
+	r.out.InPlace = true
+	if err == nil {
+		err = r.settle()
+	}
+	if err == nil || errors.Is(err, ErrChanged) { // what was left to do is tidying
+		return err
+	}
+	undo := func() error {
+		live, err := r.read()
+		if err != nil {
+			return err
+		}
+		var b Batch
+		for _, s := range p.edited {
+			set := live.Sets[s.Name]
+			if set == nil {
+				return fmt.Errorf("%s is not there any more", s.Name)
+			}
+			gone, fresh := between(set.Elements, s.live.Elements)
+			b = append(b, elementChanges(s.SetSpec, gone, fresh)...)
+		}
+		generation := live.Generation
+		if err := r.send("back", &generation, b); err != nil {
+			return err
+		}
+		if live, err = r.read(); err != nil {
+			return err
+		}
+		return r.giveUp(live)
+	}
+	if undoErr := r.atLast(undo); undoErr != nil {
+		return fmt.Errorf("the change is in force and cannot be proved: %w; going back: %w", err, undoErr)
+	}
+	return WentBack{err}
+}
+
+// settle reads back what came into force, proves it and takes away what nothing leads to any
+// more. It is ErrChanged when only that was spoiled.
+func (r *run) settle() error {
+	live, err := r.read()
+	if err != nil {
+		return err
+	}
+	rest, err := newPlan(live, r.want, r.codes)
+	if err != nil {
+		return err
+	}
+	if len(rest.prepare)+len(rest.flip) > 0 {
+		return fmt.Errorf("what was read back is not what was sent: %v", rest.Differences)
+	}
+	if err := r.prove(live); err != nil {
+		return err
+	}
+	generation := live.Generation
+	if err := r.send("tidy", &generation, rest.tidy); err != nil {
+		return err
+	}
+	if len(rest.tidy) > 0 {
+		r.out.After = live.after(generation, rest.tidy)
+	}
+	return nil
+}
+
+// after is a state behind a third batch.
+func (s *State) after(generation uint32, tidy Batch) *State {
+	a := &State{
+		Generation: generation, Exists: s.Exists,
+		Limits: maps.Clone(s.Limits), Sets: maps.Clone(s.Sets), Chains: maps.Clone(s.Chains),
+	}
+	for _, c := range tidy {
+		switch c := c.(type) {
+		case DeleteLimit:
+			delete(a.Limits, c.Name)
+		case DeleteSet:
+			delete(a.Sets, c.Name)
+		case DeleteChain:
+			delete(a.Chains, c.Name)
+		case SetPolicy:
+			chain := *a.Chains[c.Name]
+			chain.Policy = c.Policy
+			a.Chains[c.Name] = &chain
+		case DeleteTable:
+			return &State{Generation: generation, Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{}}
+		}
+	}
+	return a // all that is strange is taken away with the rest
+}
+
+// Confirm takes into force for good what waits to be confirmed, if that is the wanted table;
+// otherwise it is ErrOtherPending. It is ErrNotPending when nothing waits and ErrExpired when the
+// kernel went back; when time runs out on the way, the kernel refuses the batch, so that what
+// is said here is what is so. Of the options, Prove and Journal count.
+func Confirm(ctx context.Context, fw Firewall, want *nft.Table, o Options) (*Outcome, error) {
+	r := newRun(fw, want, o)
+	if err := r.again(ctx, r.confirm); err != nil {
+		return r.out, err
+	}
+	if err := r.again(context.Background(), r.settle); err != nil {
+		return r.out, unproved(err)
+	}
+	return r.out, nil
+}
+
+// confirm takes what waits into force, and leaves it to settle what came of it.
+func (r *run) confirm() error {
+	live, err := r.read()
+	if err != nil {
+		return err
+	}
+	left, pending := live.PendingLeft()
+	switch {
+	case !pending:
+		return ErrNotPending
+	case left == 0:
+		return ErrExpired
+	}
+	if err := isPending(live, r.want, r.codes); err != nil {
+		return err
+	}
+	plan, err := newPlan(live, r.want, r.codes)
+	if err != nil {
+		return err
+	}
+	generation := live.Generation
+	if err := r.send("prepare", &generation, plan.prepare); err != nil {
+		return err
+	}
+	if err := r.send("change", &generation, plan.flip); err != nil {
+		if errors.Is(err, ErrChanged) {
+			return err
+		}
+		// It may have been committed, or time may have run out.
+		now, readErr := r.read()
+		if readErr != nil {
+			return errors.Join(err, readErr)
+		}
+		if left, pending := now.PendingLeft(); pending && left == 0 {
+			return ErrExpired
+		} else if pending {
+			return err
+		}
+	}
+	return nil
+}
+
+// Back gives up a change that waits to be confirmed, or that was not confirmed in time, and
+// takes away what was made for it. Without one, it takes away what nothing leads to, and sends
+// nothing when there is nothing.
+func Back(ctx context.Context, fw Firewall) (*Outcome, error) {
+	r := newRun(fw, nil, Options{})
+	return r.out, r.again(ctx, r.back)
+}
+
+func (r *run) back() error {
+	live, err := r.read()
+	if err != nil {
+		return err
+	}
+	return r.giveUp(live)
+}
+
+// giveUp takes away a change that is not confirmed.
+func (r *run) giveUp(live *State) error {
+	flip, tidy := back(live)
+	generation := live.Generation
+	if err := r.send("back", &generation, flip); err != nil {
+		return err
+	}
+	if err := r.send("tidy", &generation, tidy); err != nil {
+		return err
+	}
+	if len(flip)+len(tidy) == 0 {
+		return nil
+	}
+	_, err := r.read()
+	return err
+}
+
+// goBack gives the change up because of an error. It does not ask a context that may be over.
+func (r *run) goBack(cause error) error {
+	if err := r.atLast(r.back); err != nil {
+		return fmt.Errorf("%w; going back: %w; the kernel goes back by itself", cause, err)
+	}
+	return WentBack{cause}
+}
