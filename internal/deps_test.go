@@ -64,7 +64,7 @@ internal/verify:     addr netlink port ruleset source
 internal/apply:      addr netlink nft port ruleset
 
 floor 7: the front door
-cmd/portolan:        addr catalog compile diag draft edit hclfile host ignore inventory lint netlink parallel policies policy port render report ruleset services source verify
+cmd/portolan:        addr apply catalog compile diag draft edit hclfile history host ignore inventory lint metrics neighbour netlink nft parallel policies policy port render report ruleset services session source verify
 
 beside the house, for tests
 internal/kernel:     port ruleset

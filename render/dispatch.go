@@ -103,9 +103,9 @@ func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
 					lines[i].Proto, lines[i].SourcePorts = uint8(a.proto), r.Match.SourcePorts.Ranges()
 				}
 			}
-			comment := claim(r)
+			comment := r.Name // the map has the lines of the files
 			if r.Service != "" {
-				comment = r.Name + ": " + r.Service // the map has the lines of the files
+				comment += ": " + r.Service
 			}
 			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r, asks[r] > 1, comment)...)
 		}

@@ -27,6 +27,7 @@ const (
 	exitFindings    = 1 // findings at or above --fail-on, or a difference
 	exitUsage       = 2
 	exitFailure     = 3 // could not do it
+	exitRolledBack  = 4 // it was in force and is not any more
 	exitInterrupted = 130
 )
 
@@ -70,6 +71,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	now            func() time.Time
 }
 
 // exitError carries the exit code of a command that did not end well.
@@ -94,7 +96,7 @@ func usage(format string, args ...any) error {
 
 // run is the whole program as a function.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	a := &app{stdin, stdout, stderr, getenv}
+	a := &app{stdin, stdout, stderr, getenv, time.Now}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -130,7 +132,7 @@ Without a path a command reads this machine; --root DIR reads a copy of a host's
 files; paths name single files or folders, SERVICE=PATH says what a file is.
 
 Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
-3 could not do it; 130 interrupted.`,
+3 could not do it; 4 applied, and rolled back; 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -164,6 +166,7 @@ Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
 		return usage("%s", strings.TrimSuffix(err.Error(), "."))
 	})
 	root.AddCommand(a.lintCommand(), a.inventoryCommand(), a.renderCommand(), a.verifyCommand(),
+		a.planCommand(), a.applyCommand(), a.confirmCommand(), a.rollbackCommand(), a.statusCommand(),
 		a.hostCommand(), a.initCommand(), a.explainCommand(), a.demoCommand(), a.versionCommand())
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"portolan/internal/netlink"
+	"portolan/internal/ruleset"
 )
 
 // A role is what an attribute of an expression is, where that is more than data.
@@ -164,6 +165,13 @@ func (c *coder) value(r *Rule, out []byte, kind uint16, b []byte) []byte {
 	if verdict := netlink.Attr(b, netlink.DataVerdict); verdict != nil {
 		if chain := netlink.Text(netlink.Attr(verdict, netlink.VerdictChain)); chain != "" {
 			r.Chains = append(r.Chains, chain)
+		} else if code := netlink.Attr(verdict, netlink.VerdictCode); len(code) == 4 {
+			switch netlink.Number(code) {
+			case 0: // NF_DROP
+				r.Verdict = ruleset.Drop
+			case 1: // NF_ACCEPT
+				r.Verdict = ruleset.Accept
+			}
 		}
 		inside := len(out)
 		out = appendSorted(appendAttr(out, netlink.DataVerdict, ""), verdict)

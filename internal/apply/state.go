@@ -118,8 +118,9 @@ type Rule struct {
 	// name stands there with its content.
 	Code           string
 	Comment        string
-	Packets, Bytes uint64 // of its first counter
-	Counts         bool   // it has a counter
+	Packets, Bytes uint64          // of its first counter
+	Counts         bool            // it has a counter
+	Verdict        ruleset.Verdict // Accept or Drop; 0 of a rule that does neither by itself
 	// What it names.
 	Sets, Chains, Limits []string
 }

@@ -589,7 +589,7 @@ func nftLimitOf(object string, given nftRate, perSource bool) (ruleset.Limit, bo
 func nftRateOf(set string, family int) (nftRate, bool) {
 	object, ours := strings.CutSuffix(set, nftSuffix(family))
 	parts := strings.Split(object, "_")
-	if n := len(parts); ours && n >= 3 && len(parts[n-2]) > 1 {
+	if n := len(parts); ours && parts[0] == "limit" && n >= 3 && len(parts[n-2]) > 1 {
 		count, okCount := parseNumber(parts[n-2][:len(parts[n-2])-1], 1_000_000)
 		burst, okBurst := parseNumber(parts[n-1], 1_000_000)
 		for _, period := range ruleset.Periods {

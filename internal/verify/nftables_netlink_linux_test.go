@@ -238,6 +238,8 @@ func TestKernelByHand(t *testing.T) {
 			{"add element inet portolan connections_sip_5_v4 { 10.0.0.1 }", "set connections_sip_5_v4, element 10.0.0.1: it does not count"},
 			{"add element inet portolan connections_sip_5_v4 { 10.0.0.1 ct count 6 }", "element 10.0.0.1: it does not count"},
 			{"add element inet portolan connections_sip_5_v4 { 10.0.0.1 ct count over 5 }", "element 10.0.0.1: it does not count"},
+			// A name that could be a rate of a set that counts connections.
+			{"add set inet portolan connections_10m_5_v4 { type ipv4_addr; size 65535; flags dynamic; }; add rule inet portolan input add @connections_10m_5_v4 { ip saddr ct count 5 } accept; add element inet portolan connections_10m_5_v4 { 10.0.0.1 limit rate 10/minute burst 5 packets }", "it does not count"},
 			{"add element inet portolan limit_rtp_10s_20_v4 { 10.0.0.1 }", "element 10.0.0.1: it does not count"},
 			{"add element inet portolan limit_rtp_10s_20_v4 { 10.0.0.1 limit rate 11/second burst 20 packets }", "element 10.0.0.1: it does not count"},
 			// Sets and maps of other kinds.

@@ -1,0 +1,365 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portolan/internal/apply"
+	"portolan/internal/history"
+	"portolan/internal/nft"
+	"portolan/internal/report"
+	"portolan/internal/session"
+)
+
+// Bounds on how long a change waits to be confirmed. Less than the shortest nobody can log in
+// in; more than the longest is no window but a firewall that goes away by itself.
+const (
+	shortestWindow = time.Second
+	longestWindow  = 24 * time.Hour
+	defaultWindow  = 60 * time.Second
+)
+
+// A change is how the firewall of this host is to be changed.
+type change struct {
+	yes, dryRun, noConfirm, cutMeOff, wait bool
+
+	within time.Duration
+	probes []string
+}
+
+func (c *change) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&c.yes, "yes", false, "do not ask")
+	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be done and change nothing")
+	f.DurationVar(&c.within, "confirm-within", defaultWindow, "go back by itself after `TIME` unless somebody says portolan confirm")
+	f.BoolVar(&c.noConfirm, "no-confirm", false, "keep the change without anybody to confirm it, if it is proved and every probe and session lives")
+	f.StringArrayVar(&c.probes, "probe", nil, "with --no-confirm: go back unless this host can connect to `tcp:HOST:PORT`; may be repeated")
+	f.BoolVar(&c.cutMeOff, "cut-me-off", false, "cut connections of administrators, and do without a way to log in")
+	f.BoolVar(&c.wait, "wait", false, "wait until the change is confirmed, or the kernel is back on the old rules")
+}
+
+// check refuses flags that contradict each other.
+func (c *change) check(cmd *cobra.Command) error {
+	switch {
+	case c.within < shortestWindow || c.within > longestWindow:
+		return usage("--confirm-within: %s is not between %s and %s", c.within, shortestWindow, longestWindow)
+	case c.noConfirm && cmd.Flags().Changed("confirm-within"):
+		return usage("--no-confirm keeps the change at once, so leave out --confirm-within")
+	case c.noConfirm && c.wait:
+		return usage("--no-confirm leaves nothing to wait for, so leave out --wait")
+	case len(c.probes) > 0 && !c.noConfirm:
+		return usage("--probe is for --no-confirm; somebody who confirms is a better probe")
+	}
+	for _, text := range c.probes {
+		if _, err := session.ParseProbe(text); err != nil {
+			return usage("--probe: %s", err)
+		}
+	}
+	return nil
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var in input
+	p := pilot{app: a}
+	var c change
+	var boot bool
+	cmd := &cobra.Command{
+		Use:   "apply [PATH…]",
+		Short: "make the firewall of this host what the policy means, and go back unless it is confirmed",
+		Long: `Apply changes the table inet portolan of the kernel to what the policy means for the
+configuration, and nothing else. It prints what plan prints, asks, and then puts the new
+rules into force for as long as --confirm-within says. Unless portolan confirm is said
+in that time, best in a new session, the kernel itself is back on the old rules: no
+process, no disk and no session is needed for that.
+
+No packet meets a mixture of old and new rules, so no call is lost. What was put into
+the kernel is read back and proved to mean the policy. A policy behind which nobody could
+log in, and one that would cut a connection of an administrator, is refused, unless
+--cut-me-off is said.
+
+With --no-confirm nobody is waited for: the change is kept when it is proved, every --probe
+answers, and no session of an administrator is cut by it; otherwise it goes back.
+
+With --boot it restores the last confirmed state, whatever the policy says now: for the
+start of a host, and to repair what somebody changed by hand. It sends nothing when
+nothing is to be changed.
+
+Exit codes: 0 applied, or nothing to do; 1 refused; 3 could not do it; 4 applied, and
+rolled back.`,
+		Example: `  portolan apply
+  portolan apply --policy portolan.hcl --confirm-within 5m
+  portolan apply --yes --no-confirm --probe tcp:10.1.0.5:22`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.check(cmd); err != nil {
+				return err
+			}
+			if boot {
+				for _, name := range []string{"root", "policy", "services", "set", "confirm-within", "no-confirm", "probe", "wait"} {
+					if cmd.Flags().Changed(name) || len(args) > 0 {
+						return usage("--boot restores what was confirmed last: leave out --%s and paths", name)
+					}
+				}
+				return p.boot(cmd.Context(), c)
+			}
+			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
+		},
+	}
+	in.inventoryFlags(cmd)
+	in.policyFlag(cmd)
+	p.flags(cmd)
+	c.flags(cmd)
+	cmd.Flags().BoolVar(&boot, "boot", false, "restore the last confirmed state")
+	return cmd
+}
+
+// change makes the firewall what an aim says, and waits until it is confirmed when somebody
+// wants that.
+func (p *pilot) change(ctx context.Context, c change, find func() (*aim, error)) (err error) {
+	if !c.yes && !c.dryRun && !isTerminal(p.stdin) {
+		return usage("there is no terminal to ask on: say --yes, or --dry-run")
+	}
+	if err := p.open(); err != nil {
+		return err
+	}
+	defer p.close(&err)
+	waits, err := p.changeAlone(ctx, c, find)
+	if err != nil || !waits || !c.wait {
+		return err
+	}
+	return p.await(ctx)
+}
+
+// changeAlone makes the change while nobody else is at work, and looks for the aim only then.
+// It reports whether the change waits to be confirmed.
+func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, error)) (waits bool, err error) {
+	var w *history.Writer
+	if !c.dryRun {
+		if w, err = p.lock(ctx); err != nil {
+			return false, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+		}
+		defer func() { err = errors.Join(err, w.Close()) }()
+	}
+	state, err := p.kernel.Read()
+	if err != nil {
+		return false, err
+	}
+	if left, pending := state.PendingLeft(); pending && left > 0 {
+		return false, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
+	}
+	aim, err := find()
+	if err != nil {
+		return false, err
+	}
+	v, err := p.view(aim)
+	if err != nil {
+		return false, err
+	}
+	if _, err := io.WriteString(p.stdout, v.text(false)); err != nil {
+		return false, fmt.Errorf("writing the plan: %w", err)
+	}
+	if len(v.cut) > 0 && !c.cutMeOff {
+		return false, &exitError{exitFindings, errors.New("nothing is changed, because a connection of an administrator would be cut: change the policy, or say --cut-me-off")}
+	}
+	switch {
+	case c.dryRun:
+		p.say("nothing was changed, because of --dry-run")
+		return false, nil
+	case v.plan.Empty():
+		return false, p.unchanged(w, v)
+	case !c.yes:
+		yes, err := p.ask("change the firewall of this host?")
+		if err != nil {
+			return false, err
+		}
+		if !yes {
+			return false, &exitError{exitFindings, errors.New("nothing is changed")}
+		}
+	}
+	return !c.noConfirm, p.carryOut(ctx, w, c, v)
+}
+
+// ask asks a person at the terminal. Only "y" and "yes" mean yes.
+func (p *pilot) ask(question string) (bool, error) {
+	fmt.Fprintf(p.stderr, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(p.stdin).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, fmt.Errorf("reading the answer: %w", err)
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}
+
+// unchanged remembers what is in force already, where nobody has: text that nft loaded, or a
+// change of a portolan that was killed before it could say so.
+func (p *pilot) unchanged(w *history.Writer, v *view) error {
+	if v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset {
+		record := p.signed(v.aim.record)
+		record.State = v.live.state.Hash()
+		return p.keep(w, record, v.aim.table)
+	}
+	return w.DropPending()
+}
+
+// signed is a record with when and by whom.
+func (p *pilot) signed(r history.Record) history.Record {
+	r.Number, r.Time, r.By, r.Program = 0, p.now().UTC(), who(p.getenv), "portolan "+version
+	return r
+}
+
+// carryOut makes a change that was decided.
+func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) error {
+	record := p.signed(v.aim.record)
+	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
+	if c.noConfirm {
+		if err := p.watch(c.probes, &options); err != nil {
+			return err
+		}
+	} else {
+		options.Within = c.within
+		record.Until = record.Time.Add(c.within)
+	}
+	// What is about to be: who is killed behind this leaves a trace of it.
+	if err := w.SetPending(record, v.aim.table); err != nil {
+		return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+	}
+	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
+	if back, ok := errors.AsType[apply.WentBack](err); ok {
+		return errors.Join(&exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}, w.DropPending())
+	}
+	if err != nil {
+		return err
+	}
+	if !c.noConfirm {
+		p.say("in force until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", outcome.Until.UTC().Format(timeLayout))
+		return nil
+	}
+	record.State = outcome.After.Hash()
+	return p.keep(w, record, v.aim.table)
+}
+
+// keep remembers what is in force for good.
+func (p *pilot) keep(w *history.Writer, record history.Record, table *nft.Table) error {
+	kept, err := w.Keep(record, table)
+	if err != nil {
+		return unremembered(err)
+	}
+	p.say("in force and proved, remembered as state %d", kept.Number)
+	return w.DropPending()
+}
+
+// unremembered is the error of a change that is in force and could not be remembered.
+func unremembered(err error) error {
+	return fmt.Errorf("the firewall is in force, but it was not remembered, so that a start of this host would not bring it back: %w", err)
+}
+
+// step logs what Apply does.
+func (p *pilot) step(e apply.Event) {
+	if p.log == nil {
+		return
+	}
+	attrs := []any{"attempt", e.Attempt}
+	if e.Changes > 0 {
+		attrs = append(attrs, "changes", e.Changes)
+	}
+	if e.Err != nil {
+		p.log.Warn(e.Step, append(attrs, "error", report.Printable(e.Err.Error()))...)
+		return
+	}
+	p.log.Info(e.Step, attrs...)
+}
+
+// watch makes a change that nobody confirms go back when a probe does not answer or when it cuts
+// the connection of an administrator.
+func (p *pilot) watch(probes []string, o *apply.Options) error {
+	found, err := p.found()
+	if err != nil {
+		return err
+	}
+	before, err := session.Look()
+	if err != nil && !errors.Is(err, session.ErrNoLife) {
+		return err
+	}
+	known := err == nil
+	begun := p.now()
+	// Once: when the change was found good and is taken into force for good, there is no way back.
+	asked := false
+	alive := func(ctx context.Context) error {
+		if asked || !known {
+			return nil
+		}
+		asked = true
+		return p.alive(ctx, found.Sessions, before, begun)
+	}
+	prove := o.Prove
+	o.Prove = func(s *apply.State) error {
+		if err := prove(s); err != nil {
+			return err
+		}
+		return alive(context.Background())
+	}
+	if len(probes) == 0 {
+		return nil
+	}
+	o.Probe = func(ctx context.Context) error {
+		var dialer net.Dialer
+		for _, text := range probes {
+			probe, err := session.ParseProbe(text)
+			if err != nil {
+				return err
+			}
+			if err := probe.Try(ctx, dialer.DialContext); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+// How long sessions are looked at before one that waits for an answer is believed to live, and
+// how often.
+const (
+	aliveFor   = 5 * time.Second
+	aliveEvery = 100 * time.Millisecond
+)
+
+// alive is an error when a session of an administrator is cut since a change.
+func (p *pilot) alive(ctx context.Context, sessions []session.Session, before session.Snapshot, change time.Time) error {
+	for end := p.now().Add(aliveFor); ; {
+		now, err := session.Look()
+		if err != nil {
+			return err
+		}
+		waits := false
+		for _, s := range sessions {
+			if !s.Live || !s.LoggedIn {
+				continue
+			}
+			switch answer, why := session.Compare(s, before, now, change); answer {
+			case session.Cut:
+				return fmt.Errorf("the connection %s is cut: %s", s, why)
+			case session.Waiting:
+				waits = true
+			}
+		}
+		if !waits || p.now().After(end) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(aliveEvery):
+		}
+	}
+}
+
+// seconds is a time that is left, for people.
+func seconds(d time.Duration) time.Duration { return d.Round(time.Second) }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"portolan/internal/neighbour"
+	"portolan/internal/netlink"
+	"portolan/internal/port"
+	"portolan/internal/ruleset"
+	"portolan/internal/session"
+)
+
+// A cutOff is a connection of an administrator that would not live on.
+type cutOff struct {
+	session session.Session
+	packet  session.Packet
+	by      string // who drops it
+}
+
+// String says which packet proves it.
+func (c cutOff) String() string {
+	return fmt.Sprintf("%s: %s: %s, is dropped by %s", c.session, c.packet.Words, c.packet.Packet, c.by)
+}
+
+// found are the sessions of administrators on this host.
+func (p *pilot) found() (session.Found, error) {
+	interfaces, err := session.Interfaces()
+	if err != nil {
+		return session.Found{}, err
+	}
+	return session.Find(os.DirFS("/proc"), p.getenv, os.Getpid(), interfaces)
+}
+
+// sessions finds the connections of administrators that live now and would not behind the aim
+// of a view, each with the packet that proves it. What is dropped already is no matter of the
+// change. Where nobody knows what is in force, everything is supposed to pass now.
+func (p *pilot) sessions(v *view) error {
+	found, err := p.found()
+	if err != nil {
+		return err
+	}
+	v.hidden = found.Hidden
+	for _, s := range found.Sessions {
+		if !s.Live || !s.LoggedIn { // one that has ended, or somebody who tries passwords
+			continue
+		}
+		for _, packet := range session.Packets(s) {
+			if v.aim.rules.Decide(packet.Packet).Verdict() == ruleset.Accept || v.live.inForce != nil && v.live.inForce.Decide(packet.Packet).Verdict() == ruleset.Drop {
+				continue
+			}
+			v.cut = append(v.cut, cutOff{s, packet, v.aim.side.who(v.aim.rules.Decider(packet.Packet))})
+			break
+		}
+	}
+	return nil
+}
+
+// neighbours finds the firewalls of others that can drop what the aim of a view accepts.
+func (p *pilot) neighbours(v *view) error {
+	c, err := netlink.Open()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	chains, err := c.Chains()
+	if err != nil {
+		return err
+	}
+	legacy, err := neighbour.ReadLegacy()
+	if err != nil {
+		return err
+	}
+	interfaces, err := session.Interfaces()
+	if err != nil {
+		return err
+	}
+	var local []netip.Addr
+	for _, i := range interfaces {
+		local = append(local, i.Addrs...)
+	}
+	if v.others, err = neighbour.Find(chains, legacy, c.Set, local, asks(v.aim.rules)); err != nil {
+		return err
+	}
+	v.mixed, err = neighbour.Mixed(chains, legacy)
+	return err
+}
+
+// asks are the ports that a ruleset opens to others, for those who may drop what comes to
+// them; none for no ruleset.
+func asks(rs *ruleset.Ruleset) []neighbour.Ask {
+	if rs == nil {
+		return nil
+	}
+	var out []neighbour.Ask
+	for _, proto := range port.Protos {
+		ask := neighbour.Ask{Proto: proto}
+		for i := range rs.Input.Rules {
+			r := &rs.Input.Rules[i]
+			if len(r.Origins) > 0 && r.Effect.Verdict == ruleset.Accept && r.Match.Protos.Has(uint8(proto)) && r.Match.States&ruleset.New != 0 && !r.Match.Ports.IsAll() {
+				ask.Ports = ask.Ports.Union(r.Match.Ports)
+			}
+		}
+		if !ask.Ports.IsEmpty() {
+			out = append(out, ask)
+		}
+	}
+	return out
+}
+
+// numbersWords are numbers for people.
+func numbersWords(ns []int) string {
+	var parts []string
+	for _, n := range ns {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"portolan/internal/apply"
+	"portolan/internal/history"
+	"portolan/internal/nft"
+	"portolan/internal/report"
+	"portolan/internal/ruleset"
+	"portolan/internal/verify"
+)
+
+// tableName is the table that is ours, for people.
+const tableName = nft.Family + " " + nft.Name
+
+// defaultStateDir is where states are remembered when nobody says otherwise.
+const defaultStateDir = "/var/lib/portolan"
+
+// A pilot is what the commands work with that look at the firewall of this host or change it.
+type pilot struct {
+	*app
+	stateDir string
+	logs     string // "" talks in words; "text" and "json" log
+
+	kernel *apply.Kernel
+	store  *history.Store
+	log    *slog.Logger // nil when nobody asked for a log
+}
+
+// flags are those of every command of the pilot.
+func (p *pilot) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.stateDir, "state-dir", defaultStateDir, "remember what was applied in `DIR`")
+	cmd.Flags().StringVar(&p.logs, "log", "", "write what is done to standard error as a log: text or json")
+	completeWords(cmd, "log", "text", "json")
+}
+
+// open connects to the kernel and looks at the states. They are made when somebody writes one.
+func (p *pilot) open() (err error) {
+	switch p.logs {
+	case "":
+	case "text":
+		p.log = slog.New(slog.NewTextHandler(p.stderr, nil))
+	case "json":
+		p.log = slog.New(slog.NewJSONHandler(p.stderr, nil))
+	default:
+		return usage("--log: there is no form %q: use text or json", p.logs)
+	}
+	if p.store, err = history.Open(p.stateDir); err != nil {
+		return fmt.Errorf("--state-dir: %w", err)
+	}
+	p.kernel, err = apply.OpenKernel()
+	return err
+}
+
+// close ends what open began, and adds what goes wrong there to the error of the command.
+func (p *pilot) close(err *error) { *err = errors.Join(*err, p.kernel.Close()) }
+
+// lock keeps other appliers out until what it returns is closed.
+func (p *pilot) lock(ctx context.Context) (*history.Writer, error) {
+	return p.store.Lock(ctx, func(holder string) { p.say("another portolan is at work here: waiting for %s", holder) })
+}
+
+// say talks to people, or writes the same into the log.
+func (p *pilot) say(format string, args ...any) {
+	text := report.Printable(fmt.Sprintf(format, args...))
+	if p.log != nil {
+		p.log.Info(text)
+		return
+	}
+	fmt.Fprintln(p.stderr, text)
+}
+
+// event logs a step with what belongs to it; without a log nobody hears of it.
+func (p *pilot) event(what string, attrs ...any) {
+	if p.log != nil {
+		p.log.Info(what, attrs...)
+	}
+}
+
+// A live is what the kernel has now.
+type live struct {
+	state *apply.State
+	// rules is what it means without what is pending. With no table everything is accepted.
+	rules *ruleset.Ruleset
+	// pending is what it means with it; nil when nothing is.
+	pending *ruleset.Ruleset
+	// inForce is the one of the two that packets meet now.
+	inForce *ruleset.Ruleset
+	// strange says what in the table is not understood, so that nobody knows what it means;
+	// the rules are nil then.
+	strange error
+}
+
+// read is what the kernel has now.
+func (p *pilot) read() (*live, error) {
+	state, err := p.kernel.Read()
+	if err != nil {
+		return nil, err
+	}
+	return meaning(state), nil
+}
+
+// meaning says what a state means.
+func meaning(state *apply.State) *live {
+	l := &live{state: state}
+	if !state.Exists {
+		l.rules = everything()
+		l.inForce = l.rules
+		return l
+	}
+	read, err := verify.Kernel(state.Raw)
+	if err != nil {
+		l.strange = err
+		return l
+	}
+	l.rules, l.pending, l.inForce = read.Rules, read.Pending, read.InForce()
+	return l
+}
+
+// everything is what a host without a table means: all packets are accepted.
+func everything() *ruleset.Ruleset {
+	return &ruleset.Ruleset{Input: ruleset.Chain{Default: ruleset.Accept}}
+}
+
+// proves checks that a state means the given rules: with what is pending, where something is.
+func proves(want *ruleset.Ruleset) func(*apply.State) error {
+	return func(s *apply.State) error {
+		l := meaning(s)
+		if l.strange != nil {
+			return fmt.Errorf("what the kernel has now is not understood: %w", l.strange)
+		}
+		have := l.rules
+		if l.pending != nil {
+			have = l.pending
+		}
+		if c := ruleset.Prove(want, have).Counterexample; c != nil {
+			return fmt.Errorf("the kernel does not do what was asked of it: %s", c.Words("what is wanted", "the kernel"))
+		}
+		return nil
+	}
+}

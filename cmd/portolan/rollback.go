@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"portolan/internal/apply"
+	"portolan/internal/history"
+	"portolan/internal/nft"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+	"portolan/internal/verify"
+	"portolan/render"
+)
+
+func (a *app) rollbackCommand() *cobra.Command {
+	p := pilot{app: a}
+	var c change
+	cmd := &cobra.Command{
+		Use:   "rollback [N]",
+		Short: "give up the change that waits, or go back to an earlier state",
+		Long: `Rollback without a number gives up the change that waits to be confirmed; when none
+waits, it goes back to the state before the one that is in force. With a number it goes
+to that state, as portolan status --history lists them; 0 takes the table away, so that
+nothing is filtered.
+
+To go to an earlier state is a change like any other: it is shown, asked about, checked
+for connections of administrators, and waits to be confirmed, with the flags of apply.`,
+		Example: `  portolan rollback
+  portolan rollback 3 --yes --no-confirm`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			number := -1
+			if len(args) > 0 {
+				n, err := strconv.Atoi(args[0])
+				if err != nil || n < 0 {
+					return usage("%q is not the number of a state: portolan status --history lists them", args[0])
+				}
+				number = n
+			}
+			if err := c.check(cmd); err != nil {
+				return err
+			}
+			return p.rollback(cmd.Context(), c, number)
+		},
+	}
+	p.flags(cmd)
+	c.flags(cmd)
+	return cmd
+}
+
+// rollback gives up what waits, or goes to a state; -1 is the one before the latest.
+func (p *pilot) rollback(ctx context.Context, c change, number int) error {
+	if number < 0 {
+		done, err := p.giveUp(ctx, c)
+		if done || err != nil {
+			return err
+		}
+	}
+	return p.change(ctx, c, func() (*aim, error) { return p.earlier(number) })
+}
+
+// giveUp gives up what waits to be confirmed, and reports whether anything did.
+func (p *pilot) giveUp(ctx context.Context, c change) (done bool, err error) {
+	if err := p.open(); err != nil {
+		return false, err
+	}
+	defer p.close(&err)
+	var w *history.Writer
+	if !c.dryRun {
+		if w, err = p.lock(ctx); err != nil {
+			return false, err
+		}
+		defer func() { err = errors.Join(err, w.Close()) }()
+	}
+	state, err := p.kernel.Read()
+	if err != nil {
+		return false, err
+	}
+	left, pending := state.PendingLeft()
+	switch {
+	case !pending:
+		return false, nil
+	case c.dryRun:
+		p.say("a change waits to be confirmed and would be given up; nothing was changed, because of --dry-run")
+		return true, nil
+	}
+	if _, err := apply.Back(ctx, p.kernel); err != nil {
+		return false, err
+	}
+	if left > 0 {
+		p.say("given up: the old rules are in force")
+	} else {
+		p.say("tidied up behind a change that nobody confirmed")
+	}
+	return true, w.DropPending()
+}
+
+// earlier is a state that was in force before; -1 is the one before the latest.
+func (p *pilot) earlier(number int) (*aim, error) {
+	if number == 0 {
+		return p.stored(history.Record{Policy: "no policy"}, nil, "no firewall of ours")
+	}
+	if number < 0 {
+		list, err := p.store.List()
+		if err != nil {
+			return nil, err
+		}
+		if len(list.Kept) < 2 {
+			return nil, errors.New("there is no state before the one that is in force; portolan rollback 0 takes the table away")
+		}
+		number = list.Kept[1].Number
+	}
+	record, table, err := p.store.Load(number)
+	if err != nil {
+		return nil, err
+	}
+	return p.stored(record, table, "state "+strconv.Itoa(number))
+}
+
+// stored is an aim that was remembered; no table is a host on which everything is accepted.
+func (p *pilot) stored(record history.Record, table *nft.Table, words string) (*aim, error) {
+	record.Note = "back to " + words
+	out := &aim{words: words, table: table, record: record, rules: everything()}
+	if table != nil {
+		text, err := render.NftablesText(table, render.Header{Program: "portolan " + version, Policy: record.Policy})
+		if err != nil {
+			return nil, err
+		}
+		if out.rules, err = verify.Read("nftables", []*source.File{source.New(words, text)}); err != nil {
+			return nil, fmt.Errorf("what was remembered is not understood: %w", err)
+		}
+	}
+	// Nobody has seen the text, so its lines are no places.
+	place := source.New(words, nil).Span(0, 0)
+	for _, c := range []*ruleset.Chain{&out.rules.Input, &out.rules.Output} {
+		for i := range c.Rules {
+			c.Rules[i].Origins = []source.Span{place}
+		}
+	}
+	out.side = &side{name: words, rules: out.rules, text: true, backend: "nftables"}
+	return out, nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"portolan/internal/history"
+	"portolan/internal/metrics"
+	"portolan/internal/report"
+)
+
+// statusJSON is a status as JSON writes it. Fields are only ever added.
+type statusJSON struct {
+	Version  int               `json:"version"`
+	Table    string            `json:"table"`
+	InForce  inForceJSON       `json:"in_force"`
+	State    *stateJSON        `json:"state"` // what was applied last; null for nothing
+	Drift    []differenceInOne `json:"drift"`
+	Counters []counterJSON     `json:"counters"`
+	History  []stateJSON       `json:"history"` // the newest first
+}
+
+// stateJSON is one state.
+type stateJSON struct {
+	Number       int    `json:"number"`
+	Time         string `json:"time"`
+	By           string `json:"by"`
+	ConfirmedBy  string `json:"confirmed_by"`
+	Policy       string `json:"policy"`
+	PolicySHA256 string `json:"policy_sha256"`
+	Ruleset      string `json:"ruleset"`
+	Program      string `json:"program"`
+	Note         string `json:"note"`
+	Error        string `json:"error"` // why it cannot be gone back to; "" when it can
+}
+
+// counterJSON is what a service got.
+type counterJSON struct {
+	Name    string `json:"name"`
+	Verdict string `json:"verdict"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+func stateJSONOf(r *history.Record, err error) stateJSON {
+	out := stateJSON{
+		Number: r.Number, By: r.By, ConfirmedBy: r.ConfirmedBy, Policy: r.Policy, PolicySHA256: r.PolicySum, Ruleset: r.Ruleset, Program: r.Program, Note: r.Note,
+	}
+	if !r.Time.IsZero() {
+		out.Time = r.Time.UTC().Format(time.RFC3339)
+	}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return out
+}
+
+func (s *status) json() statusJSON {
+	out := statusJSON{Version: 1, Table: tableName, InForce: s.inForceJSON(), Drift: differencesJSON(driftOf(s.drift)), Counters: []counterJSON{}, History: []stateJSON{}}
+	if s.last != nil {
+		last := stateJSONOf(s.last, nil)
+		out.State = &last
+	}
+	for _, c := range s.counters {
+		out.Counters = append(out.Counters, counterJSON{c.Name, c.Verdict.String(), c.Packets, c.Bytes})
+	}
+	for i := range s.list.Kept {
+		out.History = append(out.History, stateJSONOf(&s.list.Kept[i].Record, s.list.Kept[i].Err))
+	}
+	return out
+}
+
+// metrics writes the status for the textfile collector of node_exporter.
+func (s *status) metrics(w io.Writer) error {
+	number := func(yes bool) float64 {
+		if yes {
+			return 1
+		}
+		return 0
+	}
+	gauge := func(name, help string, value float64) metrics.Metric {
+		return metrics.Metric{Name: name, Help: help, Type: metrics.Gauge, Samples: []metrics.Sample{{Value: value}}}
+	}
+	left, pending := s.live.state.PendingLeft()
+	list := []metrics.Metric{
+		gauge("portolan_table", "Whether the kernel has the table inet portolan.", number(s.live.state.Exists)),
+		gauge("portolan_drift", "Whether the kernel is not what was applied last.", number(s.drifted())),
+		gauge("portolan_drift_changes", "How many objects and elements were changed by hand since the last apply.", float64(len(s.drift))),
+		gauge("portolan_pending", "Whether a change waits to be confirmed.", number(pending && left > 0)),
+		gauge("portolan_pending_seconds", "How long a change still waits to be confirmed.", max(0, left.Seconds())),
+	}
+	if s.last != nil {
+		list = append(list,
+			gauge("portolan_state_number", "The number of the state that was applied last.", float64(s.last.Number)),
+			gauge("portolan_applied_timestamp_seconds", "When the last state was applied.", float64(s.last.Time.UnixMilli())/1000),
+			metrics.Metric{Name: "portolan_info", Help: "The program and the policy of the last state.", Type: metrics.Gauge, Samples: []metrics.Sample{{
+				Labels: []metrics.Label{{Name: "version", Value: version}, {Name: "ruleset", Value: s.last.Ruleset}, {Name: "policy_sha256", Value: s.last.PolicySum}}, Value: 1,
+			}}})
+	}
+	packets := metrics.Metric{Name: "portolan_packets_total", Help: "Packets that a rule decided about.", Type: metrics.Counter}
+	bytes := metrics.Metric{Name: "portolan_bytes_total", Help: "Bytes of the packets that a rule decided about.", Type: metrics.Counter}
+	for _, c := range s.counters {
+		allow, service := c.Allow(), c.Service()
+		labels := []metrics.Label{
+			{Name: "allow", Value: report.Printable(allow)}, {Name: "service", Value: report.Printable(service)}, {Name: "direction", Value: c.Direction.String()}, {Name: "verdict", Value: c.Verdict.String()},
+		}
+		packets.Samples = append(packets.Samples, metrics.Sample{Labels: labels, Value: float64(c.Packets)})
+		bytes.Samples = append(bytes.Samples, metrics.Sample{Labels: labels, Value: float64(c.Bytes)})
+	}
+	return metrics.Write(w, append(list, packets, bytes))
+}
