@@ -434,7 +434,7 @@ func TestHashTellsApart(t *testing.T) {
 		{AddRule{Chain: "input", Line: line(ruleset.Accept, "x")}},
 		{DeleteRule{"input", r.Handle}},
 		{AddChain{Name: "a"}}, {AddChain{Name: "b"}}, {AddChain{"a", inputHook, ruleset.Accept}}, {AddChain{"a", &Hook{"filter", 1, -9}, ruleset.Accept}},
-		{AddLimit{nft.Limit{Name: "a"}}}, {AddLimit{nft.Limit{Name: "a", Burst: 1}}},
+		{AddLimit{nft.Limit{Name: "a", Rate: ruleset.Rate{Count: 1, Period: "day"}, Burst: 1}}}, {AddLimit{nft.Limit{Name: "a", Rate: ruleset.Rate{Count: 1, Period: "day"}, Burst: 2}}},
 		{AddSet{SetSpec{Name: "a", What: Addresses, Family: 4}}}, {AddSet{SetSpec{Name: "a", What: Addresses, Family: 6}}}, {AddSet{SetSpec{Name: "a", What: Addresses, Family: 4, Comment: "c"}}},
 		{AddElements{SetSpec{Name: "src_a_v4", What: Addresses, Family: 4}, ranges([2]string{"\x00\x00\x00\x00", "\x00\x00\x00\x00"})}},
 		{AddElements{SetSpec{Name: "src_a_v4", What: Addresses, Family: 4}, ranges([2]string{"\x00\x00\x00\x00", "\x00\x00\x00\x01"})}},
@@ -519,7 +519,7 @@ func BenchmarkPlan(b *testing.B) {
 			s := stateOf(b, large(10000))
 			want := large(10000)
 			c.change(want)
-			known := codes{}
+			known := newCodes()
 			if _, err := newPlan(s, want, known); err != nil {
 				b.Fatal(err)
 			}
@@ -544,7 +544,7 @@ func BenchmarkPlan(b *testing.B) {
 // stateOf is the state of a kernel that has a table.
 func stateOf(t testing.TB, x *nft.Table) *State {
 	t.Helper()
-	m, err := newMatch(&State{}, x, beside, codes{})
+	m, err := newMatch(&State{}, x, beside, newCodes())
 	if err != nil {
 		t.Fatal(err)
 	}
