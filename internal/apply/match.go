@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"portolan/internal/nft"
+	"portolan/internal/ruleset"
 )
 
 // How a table finds its objects among those of the kernel.
@@ -111,8 +113,42 @@ type matcher struct {
 }
 
 // codes remembers how rules of a table were encoded. A plan is often made twice for one table,
-// and most names stay.
-type codes map[*nft.Rule]*wantedRule
+// and most names stay; and most rules of a large table say one of few things.
+type codes struct {
+	rules map[*nft.Rule]*wantedRule
+	said  map[saying]Rule
+}
+
+func newCodes() codes { return codes{map[*nft.Rule]*wantedRule{}, map[saying]Rule{}} }
+
+// sayingOf is all that a rule says but for its comment, when that can be compared: when it
+// says nothing of which there can be several.
+func sayingOf(x *nft.Rule, n ruleNames) (saying, bool) {
+	if len(x.Interfaces)+len(x.SourcePorts)+len(x.Ports)+len(x.Protos)+len(x.Types) > 0 {
+		return saying{}, false
+	}
+	c := saying{names: n, out: x.Out, notrack: x.Notrack, proto: x.Proto, states: x.States, family: x.Family, count: x.Count, verdict: x.Verdict}
+	if x.Peer != nil {
+		c.first, c.last = x.Peer.First, x.Peer.Last
+	}
+	if x.Log != nil {
+		c.log = *x.Log
+	}
+	return c, true
+}
+
+// saying is what a rule says. Two limits or meters of one table with one name are one.
+type saying struct {
+	names        ruleNames
+	out, notrack bool
+	proto        uint8
+	states       ruleset.States
+	family       int
+	first, last  netip.Addr
+	count        int
+	log          ruleset.Log
+	verdict      ruleset.Verdict
+}
 
 // newMatch matches a table. An error says that the table is not whole or that a rule cannot be
 // said.
@@ -308,7 +344,7 @@ func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
 	if missing != "" {
 		return nil, fmt.Errorf("a rule of chain %s names %q, which is not in the table", chain, missing)
 	}
-	if known := m.codes[x]; known != nil && known.names == n {
+	if known := m.codes.rules[x]; known != nil && known.names == n {
 		return known, nil
 	}
 	w := &wantedRule{line: Line{Rule: *x}, names: n}
@@ -329,11 +365,20 @@ func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
 		renamed.Name = n.limit
 		l.Limit = &renamed
 	}
-	var err error
-	if w.Rule, err = encode(*l); err != nil {
-		return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
+	c, few := sayingOf(x, n)
+	if said, ok := m.codes.said[c]; few && ok {
+		w.Rule = said
+	} else {
+		var err error
+		if w.Rule, err = encode(*l); err != nil {
+			return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
+		}
+		if few {
+			m.codes.said[c] = w.Rule
+		}
 	}
-	m.codes[x] = w
+	w.Comment = l.Comment
+	m.codes.rules[x] = w
 	return w, nil
 }
 

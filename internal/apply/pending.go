@@ -134,7 +134,7 @@ func (m *match) gates(live *State) ([]gate, error) {
 		}
 		// Who falls off the end of the rules meets the policy that the base chain has now.
 		rules := w.rules
-		wrong := policy != w.Policy && !rules[len(rules)-1].line.decides()
+		wrong := policy != w.Policy && !w.decides()
 		if c != nil && !wrong && sameRules(old, rules) {
 			continue
 		}

@@ -84,7 +84,7 @@ func (b Batch) count() int {
 // What waits to be confirmed counts as something to be taken away, unless want is just that:
 // then the plan takes it into force. An error says that the table cannot be said: a name in
 // it is missing or nothing that the kernel knows.
-func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, codes{}) }
+func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, newCodes()) }
 
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	p := &Plan{Live: live, Want: want}
@@ -119,7 +119,7 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 			p.flip, p.tidy = append(p.flip, p.tidy...), nil
 		}
 		p.flip = append(p.flip, p.match.comers(live)...)
-		p.tidy = append(p.match.dropping(), p.tidy...)
+		p.tidy = append(p.match.policies(), p.tidy...)
 	}
 	for _, s := range p.edited {
 		gone, fresh := between(s.live.Elements, s.elements)
@@ -482,7 +482,7 @@ func (w *wantedBase) changes(live *State, open bool) Batch {
 	kept, stays := common(old, w.rules)
 	from := counts(old, w.rules)
 	// A rule may have been added behind them in the first batch.
-	all := w.live.Policy == ruleset.Drop && w.Policy == ruleset.Accept && open
+	all := w.live.Policy == ruleset.Drop && w.Policy == ruleset.Accept && open && !w.decides()
 	if len(old) > 0 && old[0].gate() {
 		if c := live.Chains[old[0].Chains[0]]; c != nil {
 			from = counts(c.Rules, w.rules)
@@ -514,23 +514,31 @@ func (w *wantedBase) changes(live *State, open bool) Batch {
 	return append(b, added...)
 }
 
-// accepting are base chains whose policy becomes accept, those that go among them.
+// accepting are base chains whose policy has to accept before anything changes, those that go
+// among them.
 func (m *match) accepting() []*Chain {
 	out := slices.Clone(m.doomed)
 	for _, w := range m.bases {
-		if w.live != nil && w.Policy == ruleset.Accept {
+		if w.live != nil && w.Policy == ruleset.Accept && !w.decides() {
 			out = append(out, w.live)
 		}
 	}
 	return out
 }
 
-// dropping gives base chains the policy to drop.
-func (m *match) dropping() Batch {
+// decides reports whether no packet meets the policy.
+func (w *wantedBase) decides() bool { return w.rules[len(w.rules)-1].line.decides() }
+
+// policies are those that no packet meets any more, or that drop.
+func (m *match) policies() Batch {
 	var b Batch
 	for _, w := range m.bases {
-		if w.Policy == ruleset.Drop && (w.live == nil || w.live.Policy != ruleset.Drop) {
-			b = append(b, SetPolicy{w.Name, ruleset.Drop})
+		now := ruleset.Accept // of one that has just been made
+		if w.live != nil {
+			now = w.live.Policy
+		}
+		if w.Policy != now && (w.Policy == ruleset.Drop || w.decides()) {
+			b = append(b, SetPolicy{w.Name, w.Policy})
 		}
 	}
 	return b

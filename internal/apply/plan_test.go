@@ -519,7 +519,7 @@ func BenchmarkPlan(b *testing.B) {
 			s := stateOf(b, large(10000))
 			want := large(10000)
 			c.change(want)
-			known := codes{}
+			known := newCodes()
 			if _, err := newPlan(s, want, known); err != nil {
 				b.Fatal(err)
 			}
@@ -544,7 +544,7 @@ func BenchmarkPlan(b *testing.B) {
 // stateOf is the state of a kernel that has a table.
 func stateOf(t testing.TB, x *nft.Table) *State {
 	t.Helper()
-	m, err := newMatch(&State{}, x, beside, codes{})
+	m, err := newMatch(&State{}, x, beside, newCodes())
 	if err != nil {
 		t.Fatal(err)
 	}

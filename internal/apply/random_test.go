@@ -295,7 +295,7 @@ func (f *fake) load(t rapid.TB, x *nft.Table) {
 			b = append(b, AddLimit{l})
 		}
 	}
-	m, err := newMatch(&State{}, x, beside, codes{})
+	m, err := newMatch(&State{}, x, beside, newCodes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -598,7 +598,8 @@ func TestPending(t *testing.T) {
 			}
 		}
 		if s, _ := w.Read(); ours && before != "" && s.Hash() != before {
-			t.Fatal("it is not what it was before, to the bit")
+			p, _ := NewPlan(s, a)
+			t.Fatalf("it is not what it was before, to the bit: %v", p.Differences)
 		}
 	})
 }

@@ -84,7 +84,7 @@ type run struct {
 }
 
 func newRun(fw Firewall, want *nft.Table, o Options) *run {
-	return &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: codes{}}
+	return &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: newCodes()}
 }
 
 func (r *run) tell(step string, changes int, err error) {
