@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"portolan/internal/apply"
 	"portolan/internal/history"
+	"portolan/internal/nft"
 )
 
 // boot restores the last confirmed state: at the start of a host, and when somebody changed it
@@ -18,18 +20,18 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	defer p.close(&err)
 	var w *history.Writer
 	if !c.dryRun {
-		if w, err = p.lock(ctx); err != nil {
+		w, err = p.lock(ctx)
+		switch {
+		case errors.Is(err, syscall.EROFS):
+			// A disk with faults is mounted like that, and the host is not to be open because of
+			// it. Nobody else can have the lock there, and the kernel takes only one change
+			// at a time.
+			p.say("what was kept can only be read, so nothing is remembered: %s", err)
+		case err != nil:
 			return err
+		default:
+			defer func() { err = errors.Join(err, w.Close()) }()
 		}
-		defer func() { err = errors.Join(err, w.Close()) }()
-	}
-	record, table, err := p.store.Latest()
-	if errors.Is(err, history.ErrNone) {
-		p.say("nothing was confirmed yet, so there is nothing to restore")
-		return nil
-	}
-	if err != nil {
-		return err
 	}
 	state, err := p.kernel.Read()
 	if err != nil {
@@ -38,6 +40,33 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	if left, pending := state.PendingLeft(); pending && left > 0 {
 		p.say("a change waits to be confirmed for %s more, and is left alone", seconds(left))
 		return nil
+	}
+	if w != nil && state.Exists {
+		if done, err := p.confirmedBefore(ctx, w, state); done || err != nil {
+			return err
+		}
+	}
+	record, table, err := p.store.Latest()
+	switch {
+	case errors.Is(err, history.ErrNone):
+		p.say("nothing was confirmed yet, so there is nothing to restore")
+		return nil
+	case err != nil && state.Exists:
+		// An older state may close what is in use by now.
+		return fmt.Errorf("the last confirmed state cannot be restored, so the table that the kernel has is left as it is: %w", err)
+	case err != nil:
+		// But it is better than no firewall: somebody was on the host behind it. That it is not
+		// what was asked for is for whoever looks at the exit code.
+		broken := err
+		if record, table, err = p.olderWhole(); err != nil {
+			return fmt.Errorf("there is no firewall, because no state can be restored: %w; %w", broken, err)
+		}
+		p.say("warning: the last confirmed state cannot be restored, so an older one, %s, is taken: %s", recordName(&record), broken)
+		defer func() {
+			if err == nil {
+				err = fmt.Errorf("an older firewall than the last confirmed one is in force: apply a policy anew: %w", broken)
+			}
+		}()
 	}
 	plan, err := apply.NewPlan(state, table)
 	switch {
@@ -55,11 +84,38 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		return err
 	}
 	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step}); err != nil {
-		if back, ok := errors.AsType[*apply.WentBack](err); ok {
-			err = &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
-		}
-		return err
+		return wentBack(err)
 	}
 	p.say("restored state %d with %s in the kernel", record.Number, plural(len(plan.Differences), "change"))
+	if w == nil {
+		return nil
+	}
 	return w.DropPending()
+}
+
+// olderWhole is the newest state that can be used.
+func (p *pilot) olderWhole() (history.Record, *nft.Table, error) {
+	list, err := p.store.List()
+	if err != nil {
+		return history.Record{}, nil, err
+	}
+	for _, k := range list.Kept {
+		if k.Err != nil {
+			continue
+		}
+		// The list knows the file to be as it was written; whether its table is one, too, is
+		// known when it is loaded.
+		if record, table, err := p.store.Load(k.Number); err == nil && table != nil {
+			return record, table, nil
+		}
+	}
+	return history.Record{}, nil, errors.New("none of those that are kept is whole")
+}
+
+// wentBack is an error of a change with the exit code for one that was in force and is not.
+func wentBack(err error) error {
+	if back, ok := errors.AsType[apply.WentBack](err); ok {
+		return &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
+	}
+	return err
 }

@@ -52,7 +52,11 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	left, pending := l.state.PendingLeft()
 	switch {
 	case !pending:
-		return errors.New("nothing waits to be confirmed")
+		done, err := p.confirmedBefore(ctx, w, l.state)
+		if err == nil && !done {
+			err = errors.New("nothing waits to be confirmed")
+		}
+		return err
 	case left <= 0:
 		return p.tooLate(ctx, w)
 	case l.strange != nil:
@@ -73,7 +77,7 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	case errors.Is(err, apply.ErrExpired):
 		return p.tooLate(ctx, w)
 	case err != nil:
-		return err
+		return wentBack(err)
 	}
 	kept, err := w.Confirm(func(r *history.Record) { r.State = outcome.After.Hash() })
 	if err != nil {
@@ -81,6 +85,37 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	}
 	p.say("confirmed: state %d is in force, and a start of this host brings it back", kept.Number)
 	return nil
+}
+
+// confirmedBefore remembers what somebody confirmed who was ended between the kernel and the
+// disk: nothing waits in the kernel any more, it means what was to wait, and the record says
+// that it was being confirmed. It reports whether that was so.
+func (p *pilot) confirmedBefore(ctx context.Context, w *history.Writer, state *apply.State) (bool, error) {
+	record, table, err := p.store.Pending()
+	if err != nil && !errors.Is(err, history.ErrNone) { // it must not keep a host from its firewall
+		p.say("what waited before cannot be read, and is not looked at: %s", err)
+	}
+	if err != nil || record.Confirmed.IsZero() {
+		return false, nil
+	}
+	aim, err := p.stored(record, table, "what was confirmed")
+	if err != nil {
+		return false, err
+	}
+	if proves(aim.rules)(state) != nil { // it is not in force, so it was given up or has expired
+		return false, nil
+	}
+	// What was left to do is to take away what nothing leads to any more.
+	outcome, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step})
+	if err != nil {
+		return false, wentBack(err)
+	}
+	kept, err := w.Confirm(func(r *history.Record) { r.State = outcome.After.Hash() })
+	if err != nil {
+		return false, unremembered(err)
+	}
+	p.say("confirmed before, and remembered now: state %d is in force, and a start of this host brings it back", kept.Number)
+	return true, nil
 }
 
 // tooLate tidies up behind a change that nobody confirmed.

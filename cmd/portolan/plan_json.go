@@ -29,6 +29,7 @@ type inForceJSON struct {
 	Table          bool    `json:"table"`
 	State          int     `json:"state"` // 0 when none was applied
 	Drift          bool    `json:"drift"`
+	Unknown        string  `json:"unknown"`         // why nobody knows what was changed by hand; drift is true then
 	Pending        bool    `json:"pending"`         // a change waits to be confirmed, or waited
 	PendingSeconds float64 `json:"pending_seconds"` // 0 when the time is over
 	Strange        string  `json:"strange"`         // what is not understood
@@ -103,6 +104,9 @@ func (s *standing) inForceJSON() inForceJSON {
 	out := inForceJSON{Table: s.live.state.Exists, Drift: s.drifted(), Pending: pending, PendingSeconds: max(0, left.Seconds())}
 	if s.last != nil {
 		out.State = s.last.Number
+	}
+	if s.unknown != nil {
+		out.Unknown = s.unknown.Error()
 	}
 	if s.live.strange != nil {
 		out.Strange = s.live.strange.Error()
