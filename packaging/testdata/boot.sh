@@ -1,25 +1,26 @@
 #!/bin/sh
-# Boots systemd in namespaces of its own, with the units and a program that stands for
-# Portolan, and has it run a script: boot.sh UNITS PROGRAM SCRIPT OUT, as root. What the script
-# writes to /mnt is in the folder OUT. The machine's own network, mounts and services are not
-# touched; a control group is made below the one of the caller, and taken away again.
+# Boots systemd in namespaces of its own, with the units and Portolan, and has it run a script:
+# boot.sh UNITS PROGRAM PROBE SCRIPT OUT, as root. PROBE is started by copies of units and says
+# what can be done inside. What the script writes to /mnt is in the folder OUT. The machine's own
+# network, mounts and services are not touched; a control group is made below the one of the
+# caller, and taken away again.
 set -eu
-units=$1 program=$2 script=$3 out=$4
+units=$1 program=$2 probe=$3 script=$4 out=$5
 
-if [ "${5:-}" = "" ]; then
+if [ "${6:-}" = "" ]; then
 	# The mounts first: what follows sees its control group as the root of all.
-	exec unshare --mount --propagation private sh "$0" "$units" "$program" "$script" "$out" outside
+	exec unshare --mount --propagation private sh "$0" "$@" outside
 fi
 
 root=$out/root
-if [ "$5" = outside ]; then
+if [ "$6" = outside ]; then
 	mkdir -p "$root" "$out/cgroup"
 	mount -t cgroup2 cgroup2 "$out/cgroup"
 	home=$out/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
 	group=$home/portolan-test-$$
 	mkdir "$group"
 	echo $$ >"$group/cgroup.procs"
-	unshare --pid --fork --kill-child --mount --uts --ipc --net --cgroup sh "$0" "$units" "$program" "$script" "$out" inside &
+	unshare --pid --fork --kill-child --mount --uts --ipc --net --cgroup sh "$0" "$units" "$program" "$probe" "$script" "$out" inside &
 	child=$!
 	tenths=0
 	while [ ! -e "$out/done" ] && kill -0 "$child" 2>/dev/null && [ "$tenths" -lt 900 ]; do
@@ -43,7 +44,7 @@ fi
 # A tree with the programs of the machine, and nothing else of it.
 mount -t tmpfs tmpfs "$root"
 cd "$root"
-mkdir -p usr proc sys run tmp dev mnt home/somebody root var/lib/portolan var/tmp etc/systemd/system
+mkdir -p usr proc sys run tmp dev mnt home/somebody root var/lib var/tmp etc/systemd/system etc/portolan/host/etc/ssh
 mount --rbind /usr usr
 mount -t tmpfs tmpfs usr/local
 mkdir usr/local/bin
@@ -67,8 +68,12 @@ done
 mount --bind "$out" mnt
 
 cp "$program" usr/local/bin/portolan
-chmod 755 usr/local/bin/portolan
+cp "$probe" usr/local/bin/probe
+chmod 755 usr/local/bin/*
 cp "$units"/* etc/systemd/system/
+for unit in portolan portolan-drift; do
+	sed '/^ExecReload=/d; s|^ExecStart=.*|ExecStart=/usr/local/bin/probe|' "$units/$unit.service" >"etc/systemd/system/probe-$unit.service"
+done
 cp "$script" etc/script
 printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >etc/passwd
 printf 'root:x:0:\nnogroup:x:65534:\n' >etc/group
@@ -76,10 +81,23 @@ printf 'passwd: files\ngroup: files\n' >etc/nsswitch.conf
 echo 0123456789abcdef0123456789abcdef >etc/machine-id
 [ ! -e /etc/ld.so.cache ] || cp /etc/ld.so.cache etc/
 printf 'flush ruleset\ntable inet filter { }\n' >etc/nftables.conf
-# What root has written by hand, and what is not for this service.
-printf 'kept\n' >var/lib/portolan/kept
-chmod 600 var/lib/portolan/kept
+# What is not for these services.
 printf 'private\n' >home/somebody/letter
+
+# What somebody has confirmed before this boot. No boot reads the policy, so it can be broken.
+# The configuration is a host of its own, because /usr has units of what this machine runs.
+printf 'Port 22\n' >etc/portolan/host/etc/ssh/sshd_config
+for port in 7001 7002; do
+	printf 'allow "ssh" { ports = ["22/tcp"] }\nallow "more" { ports = ["%s/tcp"] }\n' "$port" >etc/portolan/portolan.hcl
+	chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		/usr/local/bin/portolan apply --root /etc/portolan/host --policy /etc/portolan/portolan.hcl --yes --no-confirm >"$out/before" 2>&1 || {
+		cat "$out/before" >&2
+		exit 1
+	}
+done
+cp etc/portolan/portolan.hcl etc/portolan/whole.hcl
+printf 'allow "ssh" {\n' >etc/portolan/portolan.hcl
+nft flush ruleset
 
 # The unit of Debian's nftables, on every system.
 cat >etc/systemd/system/nftables.service <<'UNIT'
