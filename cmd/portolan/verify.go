@@ -129,7 +129,7 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 	if format == "json" {
 		err = writeJSON(a.stdout, answer)
 	} else {
-		err = answer.text(a.stdout, text.name, policy.name)
+		err = answer.text(a.stdout, text.name)
 	}
 	if err == nil && !answer.Means {
 		err = &exitError{code: exitFindings}
@@ -218,7 +218,7 @@ func answerOf(policy, text *side) *answer {
 }
 
 // text says the answer to people.
-func (r *answer) text(w io.Writer, name, policy string) error {
+func (r *answer) text(w io.Writer, name string) error {
 	var b strings.Builder
 	if c := r.Counterexample; c != nil {
 		fmt.Fprintf(&b, "%s: %s: %s; %s\n", report.Printable(name), c.Packet, report.Printable(c.words[0]), report.Printable(c.words[1]))

@@ -1,8 +1,10 @@
-// Package kernel tries rules on the real kernel, for tests.
+// Package kernel tries rules, and programs that change them, on the real kernel, for tests.
 //
 // A test runs in a fresh user and network namespace, so an ordinary user can load rules
-// and nothing of the machine's own network is touched. The environment variable
-// PORTOLAN_KERNEL says what happens where that is not possible.
+// and nothing of the machine's own network is touched. It can send single packets and streams
+// of them over a link (Link, Stream), log in by SSH (SSH), fill disks (Disk), and end programs at
+// any moment (Kills). The environment variable PORTOLAN_KERNEL says what happens where a
+// namespace is not possible.
 package kernel
 
 import (

@@ -9,7 +9,7 @@ import (
 	"portolan/internal/ruleset"
 )
 
-// What a ruleset means, held against the
+// What a ruleset means, held against what the kernel does with packets.
 
 // packet is what a probe to one port looks like to a ruleset.
 func (p Probe) packet(rs *ruleset.Ruleset, proto port.Proto, to uint16) ruleset.Packet {

@@ -1,8 +1,9 @@
 // Package verify reads a firewall's language back into something that decides packets.
 //
-// It is the second witness of what package render writes and shares nothing with it. It
-// reads exactly what Portolan writes: a line it does not know is an error, because a line
-// that is skipped could be the one that opens a port.
+// It is the second witness of what package render writes, and of what package apply puts into
+// the kernel, and shares nothing with either: of the kernel it reads the bytes of its answer
+// (package netlink). It reads exactly what Portolan writes: a line it does not know is an
+// error, because a line that is skipped could be the one that opens a port.
 package verify
 
 import (
