@@ -101,7 +101,8 @@ func (k *Kernel) Commit(generation uint32, b Batch) error {
 // The library encodes them, all but those of rules and elements, and does not send them: it
 // would write over a chain or set that is there already, have the kernel send each rule back,
 // which makes a commit three times as long, and not ask where in a message an error is. The
-// function that stands for a connection in the library's tests gets what would go out.
+// function that stands for a connection in the library's tests gets what would go out. What
+// that is, is held to the byte by a test, because the way is none that the library promises.
 func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	var out []wire.Message // without the begin and the end
 	var begin, end wire.Message
