@@ -114,6 +114,10 @@ func (k Kills) Run() (*Killed, error) {
 		out.Ended++
 		usual = append(usual[1:], v.took)
 		out.Usual = middle(usual)
+		if v.first > 0 {
+			first = append(first[1:], v.first)
+			out.First = middle(first)
+		}
 	}
 	return out, nil
 }

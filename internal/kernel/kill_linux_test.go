@@ -54,7 +54,8 @@ func TestKills(t *testing.T) {
 		if n != got.Turns || got.States["b"] != 0 || got.States[""] == 0 || got.States["a"] == 0 || got.States["ab"] == 0 {
 			t.Errorf("%+v", *got)
 		}
-		if got.First <= 0 || got.First > got.Usual-15*time.Millisecond {
+		// They are of different turns, so on a busy machine nothing is sure but their order.
+		if got.First <= 0 || got.First >= got.Usual {
 			t.Errorf("the first change after %v of %v", got.First, got.Usual)
 		}
 
