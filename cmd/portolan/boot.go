@@ -18,10 +18,14 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	defer p.close(&err)
 	var w *history.Writer
 	if !c.dryRun {
-		if w, err = p.lock(ctx); err != nil {
+		if w, err = p.lock(ctx); err != nil && !unwritable(err) {
 			return err
 		}
-		defer func() { err = errors.Join(err, w.Close()) }()
+		if err != nil { // a disk that is only read must not keep a host without its firewall
+			p.say("nothing keeps other appliers out meanwhile: %s", err)
+		} else {
+			defer func() { err = errors.Join(err, w.Close()) }()
+		}
 	}
 	record, table, err := p.store.Latest()
 	if errors.Is(err, history.ErrNone) {
@@ -55,11 +59,11 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		return err
 	}
 	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step}); err != nil {
-		if back, ok := errors.AsType[*apply.WentBack](err); ok {
-			err = &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
-		}
-		return err
+		return wentBack(err)
 	}
 	p.say("restored state %d with %s in the kernel", record.Number, plural(len(plan.Differences), "change"))
+	if w == nil {
+		return nil
+	}
 	return w.DropPending()
 }

@@ -49,6 +49,9 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err != nil {
 		return err
 	}
+	if p.finished != nil {
+		return p.confirmed(p.finished.Number)
+	}
 	left, pending := l.state.PendingLeft()
 	switch {
 	case !pending:
@@ -79,7 +82,11 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err != nil {
 		return unremembered(err)
 	}
-	p.say("confirmed: state %d is in force, and a start of this host brings it back", kept.Number)
+	return p.confirmed(kept.Number)
+}
+
+func (p *pilot) confirmed(number int) error {
+	p.say("confirmed: state %d is in force, and a start of this host brings it back", number)
 	return nil
 }
 
