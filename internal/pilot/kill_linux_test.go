@@ -217,7 +217,7 @@ func changed(x *toss, stays string, armed, killed bool) (string, error) {
 // TestKilledChange kills a change that nobody is asked about, while it is armed all the same.
 func TestKilledChange(t *testing.T) {
 	kill(t, killing{
-		short: 16, long: 100, policies: (*place).two,
+		short: 12, long: 90, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd { return x.apply(x.goal) },
 		end:   changed, words: []string{"before", "armed", "behind"},
 	})
@@ -226,7 +226,7 @@ func TestKilledChange(t *testing.T) {
 // TestKilledInPlace kills a change that only puts other elements into the sets that are there.
 func TestKilledInPlace(t *testing.T) {
 	kill(t, killing{
-		short: 12, long: 60,
+		short: 8, long: 50,
 		policies: func(p *place) (string, string) {
 			old, new := p.twoZones()
 			p.do(p.apply(old))
@@ -248,7 +248,7 @@ func TestKilledInPlace(t *testing.T) {
 // TestKilledEarlier kills a way back to an earlier state.
 func TestKilledEarlier(t *testing.T) {
 	kill(t, killing{
-		short: 8, long: 50, policies: (*place).two,
+		short: 6, long: 50, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd { return x.changing("rollback", "--yes", "--no-confirm") },
 		end:   changed, words: []string{"before", "behind"},
 	})
@@ -260,7 +260,7 @@ const armedFor = time.Minute
 // TestKilledArming kills a change that somebody is asked to confirm.
 func TestKilledArming(t *testing.T) {
 	kill(t, killing{
-		short: 12, long: 60, policies: (*place).two,
+		short: 8, long: 50, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd { return x.arm(x.goal, armedFor) },
 		end: func(x *toss, stays string, armed, killed bool) (string, error) {
 			switch {
@@ -277,7 +277,7 @@ func TestKilledArming(t *testing.T) {
 // TestKilledConfirm kills who confirms a change.
 func TestKilledConfirm(t *testing.T) {
 	kill(t, killing{
-		short: 12, long: 60, policies: (*place).two,
+		short: 8, long: 50, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd {
 			x.do(x.arm(x.goal, armedFor))
 			return x.confirm()
@@ -297,7 +297,7 @@ func TestKilledConfirm(t *testing.T) {
 // TestKilledRollback kills who gives a change up.
 func TestKilledRollback(t *testing.T) {
 	kill(t, killing{
-		short: 12, long: 60, policies: (*place).two,
+		short: 8, long: 50, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd {
 			x.do(x.arm(x.goal, armedFor))
 			return x.back()

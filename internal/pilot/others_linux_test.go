@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +159,50 @@ func TestTableDeleted(t *testing.T) {
 		t.Logf("%d changes, the table was gone after %d", n, gone)
 		if gone == 0 || gone == n {
 			t.Errorf("of %d changes the table was gone after %d: nothing was tried", n, gone)
+		}
+	})
+}
+
+// TestMeddled: somebody changes the table by hand while a change waits. It is only kept when it is
+// still what was asked for, and there is always a way on.
+func TestMeddled(t *testing.T) {
+	beside(t)
+	inNamespace(t, func(t *testing.T, p *place) {
+		now, goal := p.two()
+		p.do(p.apply(now))
+		boot := func() *exec.Cmd { return p.changing("apply", "--boot", "--yes") }
+		again := func() *exec.Cmd { return p.apply(now) }
+		other := func() *exec.Cmd { return p.apply(goal) }
+		for _, c := range []struct {
+			name, by string
+			code     int // of who confirms
+			says     string
+			next     []func() *exec.Cmd
+		}{
+			{"the table is deleted", "delete table inet portolan", 3, "nothing waits", []func() *exec.Cmd{boot}},
+			{"the table is deleted, and another policy comes", "delete table inet portolan", 3, "nothing waits", []func() *exec.Cmd{other, again}},
+			{"the table is emptied", "flush table inet portolan", 3, "nothing waits", []func() *exec.Cmd{again}},
+			{"the time is taken away", "flush set inet portolan pending", 4, "nobody confirmed", []func() *exec.Cmd{again}},
+			{"half of it is", "delete element inet portolan pending { ipv4 }", 4, "nobody confirmed", []func() *exec.Cmd{again}},
+			{"what waits is changed", "add rule inet portolan pending_input tcp dport 23 accept", 3, "is not what is wanted", []func() *exec.Cmd{p.back}},
+			{"a map is", "add element inet portolan tcp_services.2 { 23 : accept }", 3, "is not ", []func() *exec.Cmd{p.back}},
+			{"a gate is taken away", "flush chain inet portolan output", 3, "is not what is wanted", []func() *exec.Cmd{p.back, again}},
+		} {
+			p.do(p.arm(goal, armedFor))
+			if _, err := kernel.Run("", "nft", c.by); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			p.ends(0, p.changing("status"))
+			said := p.ends(c.code, p.confirm())
+			if !strings.Contains(said, c.says) {
+				t.Errorf("%s: does not say %q:\n%s", c.name, c.says, said)
+			}
+			for _, next := range c.next {
+				p.do(next())
+			}
+			if err := p.tidy(now); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
 		}
 	})
 }
