@@ -85,6 +85,9 @@ func (p *pilot) finish(ctx context.Context, w *history.Writer) error {
 	if err != nil || !record.Until.IsZero() && record.Confirmed.IsZero() {
 		return nil // nothing waits, nobody knows what, or nobody has confirmed it
 	}
+	if last, err := p.store.LatestRecord(); err == nil && last.Time.Equal(record.Time) && last.Ruleset == record.Ruleset {
+		return w.DropPending() // only that was left to do
+	}
 	state, err := p.kernel.Read()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,7 +150,11 @@ func (x *toss) goOn(stays string, armed bool) error {
 		}
 	}
 	_, talk, err := finish(x.t.Context(), next)
-	if code := exitOf(err); code != 0 && (armed || !confirms || code != 3) {
+	if !armed && confirms && exitOf(err) == 3 && strings.Contains(talk, "nothing waits to be confirmed") {
+		next = x.apply(stays) // which also takes away what was made for nothing
+		_, talk, err = finish(x.t.Context(), next)
+	}
+	if err != nil {
 		return fmt.Errorf("%v: %w\n%s", next.Args, err, talk)
 	}
 	if err := x.tidy(stays); err != nil {
@@ -191,7 +196,7 @@ func kill(t *testing.T, c killing) {
 		}
 		t.Logf("%d turns, %d ended by themselves, killed: %v; usual time %v, first change after %v", got.Turns, got.Ended, got.States, got.Usual, got.First)
 		for _, word := range c.words {
-			if got.States[word] == 0 && got.Turns >= 50 { // with fewer it may be chance
+			if got.States[word] == 0 && got.Turns >= 40 { // with fewer it may be chance
 				t.Errorf("none was killed %s: %v", word, got.States)
 			}
 		}
@@ -219,14 +224,14 @@ func TestKilledChange(t *testing.T) {
 	kill(t, killing{
 		short: 12, long: 90, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd { return x.apply(x.goal) },
-		end:   changed, words: []string{"before", "armed", "behind"},
+		end:   changed, words: []string{"before", "behind"}, // and "armed", which does not last long
 	})
 }
 
 // TestKilledInPlace kills a change that only puts other elements into the sets that are there.
 func TestKilledInPlace(t *testing.T) {
 	kill(t, killing{
-		short: 8, long: 50,
+		short: 8, long: 40,
 		policies: func(p *place) (string, string) {
 			old, new := p.twoZones()
 			p.do(p.apply(old))
@@ -248,7 +253,7 @@ func TestKilledInPlace(t *testing.T) {
 // TestKilledEarlier kills a way back to an earlier state.
 func TestKilledEarlier(t *testing.T) {
 	kill(t, killing{
-		short: 6, long: 50, policies: (*place).two,
+		short: 6, long: 40, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd { return x.changing("rollback", "--yes", "--no-confirm") },
 		end:   changed, words: []string{"before", "behind"},
 	})
@@ -260,7 +265,7 @@ const armedFor = time.Minute
 // TestKilledArming kills a change that somebody is asked to confirm.
 func TestKilledArming(t *testing.T) {
 	kill(t, killing{
-		short: 8, long: 50, policies: (*place).two,
+		short: 8, long: 40, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd { return x.arm(x.goal, armedFor) },
 		end: func(x *toss, stays string, armed, killed bool) (string, error) {
 			switch {
@@ -277,7 +282,7 @@ func TestKilledArming(t *testing.T) {
 // TestKilledConfirm kills who confirms a change.
 func TestKilledConfirm(t *testing.T) {
 	kill(t, killing{
-		short: 8, long: 50, policies: (*place).two,
+		short: 8, long: 40, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd {
 			x.do(x.arm(x.goal, armedFor))
 			return x.confirm()
@@ -297,7 +302,7 @@ func TestKilledConfirm(t *testing.T) {
 // TestKilledRollback kills who gives a change up.
 func TestKilledRollback(t *testing.T) {
 	kill(t, killing{
-		short: 8, long: 50, policies: (*place).two,
+		short: 8, long: 40, policies: (*place).two,
 		begin: func(x *toss) *exec.Cmd {
 			x.do(x.arm(x.goal, armedFor))
 			return x.back()

@@ -19,7 +19,7 @@ func TestTwoAppliers(t *testing.T) {
 		old, new := p.two()
 		p.do(p.apply(old))
 		won := map[string]int{}
-		for range counts(t, 10, 60) {
+		for range counts(t, 8, 40) {
 			a, b := p.apply(old), p.apply(new)
 			errs := make(chan error, 1)
 			go func() { errs <- done(t.Context(), a) }()
@@ -42,6 +42,49 @@ func TestTwoAppliers(t *testing.T) {
 			won[called(now)]++
 		}
 		t.Logf("%v", won)
+	})
+}
+
+// TestAppliersApart: of two that do not know of each other, because each remembers elsewhere, only the
+// kernel keeps one out. Each gets through, or is refused, or has gone back.
+func TestAppliersApart(t *testing.T) {
+	beside(t)
+	inNamespace(t, func(t *testing.T, p *place) {
+		old, new := p.two()
+		p.do(p.apply(old))
+		apart := *p
+		apart.state = filepath.Join(t.TempDir(), "apart")
+		codes := map[int]int{}
+		for range counts(t, 8, 40) {
+			a, b := p.apply(old), apart.apply(new)
+			errs := make(chan error, 1)
+			go func() { errs <- done(t.Context(), a) }()
+			second, first := done(t.Context(), b), <-errs
+			for _, err := range []error{first, second} {
+				switch code := exitOf(err); code {
+				case 0, 1, 3, 4:
+					codes[code]++
+				default:
+					t.Fatal(err)
+				}
+			}
+			now, err := p.meaning(old, new)
+			p.must(err)
+			if first == nil && second != nil && now != old || second == nil && first != nil && now != new {
+				t.Fatalf("the one that failed is in force: %v", errors.Join(first, second))
+			}
+			l, err := live()
+			p.must(err)
+			if l.Waiting { // who could not take it back leaves that to the kernel
+				if first == nil && second == nil {
+					t.Fatal("something waits still")
+				}
+				p.do(p.back())
+			}
+		}
+		t.Logf("exit codes: %v", codes)
+		p.do(p.apply(new))
+		p.must(p.tidy(new))
 	})
 }
 
@@ -74,7 +117,7 @@ done
 			t.Fatal(err)
 		}
 		go func() { ended <- done(t.Context(), writer) }()
-		n, refused, now := counts(t, 10, 60), 0, old
+		n, refused, now := counts(t, 9, 40), 0, old
 		for i := range n {
 			goal := []string{new, old}[i%2]
 			var err error
@@ -124,7 +167,7 @@ func TestTableDeleted(t *testing.T) {
 	beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
-		random, n, gone := seed(t), counts(t, 15, 80), 0
+		random, n, gone := seed(t), counts(t, 12, 50), 0
 		p.do(p.apply(old))
 		start := time.Now()
 		p.do(p.apply(new))
@@ -135,13 +178,23 @@ func TestTableDeleted(t *testing.T) {
 			wait := time.Duration(random.Int64N(int64(2*usual))) - usual
 			deleted := make(chan error, 1)
 			cmd := p.apply(goal)
-			go func() {
-				time.Sleep(wait)
+			delete := func() {
 				_, err := kernel.Run("", "nft", "delete", "table", "inet", "portolan")
 				deleted <- err
-			}()
-			time.Sleep(-wait)
+			}
+			if i == 0 { // one before it, one behind it, and the others at any time
+				delete()
+			} else if i > 1 {
+				go func() {
+					time.Sleep(wait)
+					delete()
+				}()
+				time.Sleep(-wait)
+			}
 			err := done(t.Context(), cmd)
+			if i == 1 {
+				delete()
+			}
 			if e := <-deleted; e != nil {
 				t.Fatal(e)
 			}

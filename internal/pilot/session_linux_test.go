@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,6 +131,19 @@ func TestSessionSurvives(t *testing.T) {
 	})
 }
 
+// waits waits until something waits to be confirmed.
+func (p *place) waits(within time.Duration) {
+	p.t.Helper()
+	for start := time.Now(); time.Since(start) < within; time.Sleep(5 * time.Millisecond) {
+		l, err := live()
+		p.must(err)
+		if l != nil && l.Waiting {
+			return
+		}
+	}
+	p.t.Fatal("nothing waits to be confirmed")
+}
+
 // TestProbe: a change that nobody is asked about goes back by itself when it cuts the host off
 // from what it has to reach.
 func TestProbe(t *testing.T) {
@@ -149,6 +163,15 @@ func TestProbe(t *testing.T) {
 		p.ends(4, p.apply(drops, "--probe", "tcp:"+address), "the old rules are in force again", address)
 		p.must(p.tidy(old))
 		p.ends(0, p.apply(knows, "--probe", "tcp:"+address))
+		p.must(p.tidy(knows))
+		// Whoever interrupts it while it probes has the old rules.
+		waits := p.apply(drops, "--probe", "tcp:"+address)
+		p.must(waits.Start())
+		p.waits(10 * time.Second)
+		p.must(waits.Process.Signal(syscall.SIGTERM))
+		if err := waits.Wait(); exitOf(err) != 130 {
+			t.Errorf("an interrupted one: %v", err)
+		}
 		p.must(p.tidy(knows))
 		p.must(listener.Close()) // the new rules let it out, but nobody answers
 		p.ends(4, p.apply(old, "--probe", "tcp:"+address), "the old rules are in force again")

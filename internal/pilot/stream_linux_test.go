@@ -35,8 +35,8 @@ func walk(names []string, n int) []string {
 }
 
 // TestReplacements replaces the firewall again and again while packets come and go: none that
-// all policies allow is lost, and none that all forbid comes through. Every eighth change is
-// armed and then confirmed, and before every other eighth one another is given up.
+// all policies allow is lost, and none that all forbid comes through. One of sixteen
+// changes is armed and then confirmed, and one is given up first.
 func TestReplacements(t *testing.T) {
 	inStreams(t, func(t *testing.T, p *place) {
 		n := counts(t, 40, 1000)
@@ -50,7 +50,7 @@ func TestReplacements(t *testing.T) {
 				cycle = append(cycle, v.name)
 			}
 		}
-		ways := map[string]bool{}
+		ways, inPlace := map[string]bool{}, 0
 		for _, c := range []struct {
 			name  string
 			order []string
@@ -66,16 +66,25 @@ func TestReplacements(t *testing.T) {
 			tally, err := p.link.During(slices.DeleteFunc(streams(), c.leave), rate, func() error {
 				for i, v := range c.order {
 					cmds := []*exec.Cmd{p.apply(paths[v])}
-					switch i % 8 {
-					case 3:
-						cmds = []*exec.Cmd{p.arm(paths[v], armedFor), p.confirm()}
+					switch i % 16 {
 					case 7:
+						cmds = []*exec.Cmd{p.arm(paths[v], armedFor), p.confirm()}
+					case 15:
 						cmds = []*exec.Cmd{p.arm(paths[v], armedFor), p.back(), p.apply(paths[v])}
+					}
+					before, err := kernel.Generation()
+					if err != nil {
+						return err
 					}
 					for _, cmd := range cmds {
 						if err := done(t.Context(), cmd); err != nil {
 							return err
 						}
+					}
+					if after, err := kernel.Generation(); err != nil {
+						return err
+					} else if after == before+1 {
+						inPlace++
 					}
 					ways[now+" to "+v] = true
 					now = v
@@ -95,7 +104,10 @@ func TestReplacements(t *testing.T) {
 			}
 			p.must(p.tidy(paths[now]))
 		}
-		t.Logf("%d ways from one policy to another", len(ways))
+		t.Logf("%d ways from one policy to another, %d changes of elements where they are", len(ways), inPlace)
+		if inPlace == 0 {
+			t.Error("no elements were changed where they are")
+		}
 		if all := len(cycle)*(len(cycle)-1) + 4; n == 1000 && len(ways) < all {
 			t.Errorf("%d ways from one policy to another were gone, of %d", len(ways), all)
 		}
