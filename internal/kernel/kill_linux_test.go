@@ -54,7 +54,7 @@ func TestKills(t *testing.T) {
 		if n != got.Turns || got.States["b"] != 0 || got.States[""] == 0 || got.States["a"] == 0 || got.States["ab"] == 0 {
 			t.Errorf("%+v", *got)
 		}
-		if got.First <= 0 || got.First > got.Usual-15*time.Millisecond {
+		if got.First <= 0 || got.First >= got.Usual { // of different turns, on a machine that may be busy
 			t.Errorf("the first change after %v of %v", got.First, got.Usual)
 		}
 
