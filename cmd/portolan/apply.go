@@ -184,7 +184,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 			return false, &exitError{exitFindings, errors.New("nothing is changed")}
 		}
 	}
-	return !c.noConfirm, p.carryOut(ctx, w, c, v)
+	return p.carryOut(ctx, w, c, v)
 }
 
 // ask asks a person at the terminal. Only "y" and "yes" mean yes.
@@ -212,11 +212,13 @@ func (p *pilot) unchanged(w *history.Writer, v *view) error {
 // signed is a record with when and by whom.
 func (p *pilot) signed(r history.Record) history.Record {
 	r.Number, r.Time, r.By, r.Program = 0, p.now().UTC(), who(p.getenv), "portolan "+version
+	r.Until, r.Confirmed, r.ConfirmedBy = time.Time{}, time.Time{}, "" // of an earlier state
 	return r
 }
 
-// carryOut makes a change that was decided.
-func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) error {
+// carryOut makes a change that was decided, and reports whether it waits to be confirmed: when no
+// packet notices it, it does not.
+func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (waits bool, err error) {
 	record := p.signed(v.aim.record)
 	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
 	if c.noConfirm {
@@ -227,24 +229,28 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	}
 	// What is about to be: who is killed behind this leaves a trace of it.
 	if err := w.SetPending(record, v.aim.table); err != nil {
-		return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+		return false, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
 	}
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
 	if back, ok := wentBack(err).(*exitError); ok {
-		return errors.Join(back, w.DropPending())
+		return false, errors.Join(back, w.DropPending())
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if !c.noConfirm {
+	if !outcome.Until.IsZero() {
 		p.say("in force until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", outcome.Until.UTC().Format(timeLayout))
-		return nil
+		return true, nil
 	}
-	record.State = outcome.After.Hash()
-	return p.keep(w, record, v.aim.table)
+	record.State, record.Until = outcome.After.Hash(), time.Time{}
+	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset {
+		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
+		return false, w.DropPending()
+	}
+	return false, p.keep(w, record, v.aim.table)
 }
 
 // wentBack is the error of a change, with the exit code of those that went back for these.

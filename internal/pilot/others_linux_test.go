@@ -216,6 +216,24 @@ func TestTableDeleted(t *testing.T) {
 	})
 }
 
+// TestLeftOver: what a killed change has left behind, to which nothing leads, is taken away without
+// anybody who confirms it, and is no state of its own.
+func TestLeftOver(t *testing.T) {
+	beside(t)
+	inNamespace(t, func(t *testing.T, p *place) {
+		old, _ := p.two()
+		p.do(p.apply(old))
+		for _, cmd := range []*exec.Cmd{p.arm(old, armedFor, "--wait"), p.apply(old), p.changing("apply", "--boot", "--yes")} {
+			if _, err := kernel.Run("", "nft", "add chain inet portolan pending_input; add set inet portolan pending { type nf_proto; flags timeout; }"); err != nil {
+				t.Fatal(err)
+			}
+			p.do(cmd)
+			p.must(p.tidy(old))
+		}
+		p.ends(3, p.back(), "there is no state before the one that is in force")
+	})
+}
+
 // TestMeddled: somebody changes the table by hand while a change waits. It is only kept when it is
 // still what was asked for, and there is always a way on.
 func TestMeddled(t *testing.T) {
