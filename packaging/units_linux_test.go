@@ -269,7 +269,7 @@ func TestBoot(t *testing.T) {
 		"numbers":                               "755 root /run/portolan\n644 root /run/portolan/portolan.prom\nportolan_drift 1\nportolan_pending 0\nportolan_state_number 2\nportolan_table 0",
 		"tables after a repair":                 theirs + ours + "\n7002\n" + restore,
 		"who was killed while confirming": "700 root /var/lib/portolan\n600 root /var/lib/portolan/1.state\n600 root /var/lib/portolan/2.state\n600 root /var/lib/portolan/3.state\n600 root /var/lib/portolan/lock\n" +
-			"confirmed before, and remembered now: state 3 is in force, and a start of this host brings it back",
+			"state 3 is in force already",
 		"a damaged state": "failed\n7002\nwarning: the last confirmed state cannot be restored, so an older one, " + state2 + ", is taken: " + damaged + "\n" + restore +
 			"\nportolan: an older firewall than the last confirmed one is in force: apply a policy anew: " + damaged,
 		"timers": "portolan-drift.service\nportolan-metrics.service\nportolan-repair.service",

@@ -15,6 +15,7 @@ import (
 	"portolan/internal/apply"
 	"portolan/internal/history"
 	"portolan/internal/nft"
+	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/internal/session"
 )
@@ -183,7 +184,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 			return false, &exitError{exitFindings, errors.New("nothing is changed")}
 		}
 	}
-	return !c.noConfirm, p.carryOut(ctx, w, c, v)
+	return p.carryOut(ctx, w, c, v)
 }
 
 // ask asks a person at the terminal. Only "y" and "yes" mean yes.
@@ -211,38 +212,53 @@ func (p *pilot) unchanged(w *history.Writer, v *view) error {
 // signed is a record with when and by whom.
 func (p *pilot) signed(r history.Record) history.Record {
 	r.Number, r.Time, r.By, r.Program = 0, p.now().UTC(), who(p.getenv), "portolan "+version
+	r.Until, r.Confirmed, r.ConfirmedBy = time.Time{}, time.Time{}, "" // of an earlier state
 	return r
 }
 
-// carryOut makes a change that was decided.
-func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) error {
+// carryOut makes a change that was decided, and reports whether it waits to be confirmed: when no
+// packet notices it, it does not.
+func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (waits bool, err error) {
 	record := p.signed(v.aim.record)
 	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
 	if c.noConfirm {
-		if err := p.watch(c.probes, &options); err != nil {
-			return err
-		}
+		p.watch(ctx, c.probes, v.living, &options)
 	} else {
 		options.Within = c.within
 		record.Until = record.Time.Add(c.within)
 	}
 	// What is about to be: who is killed behind this leaves a trace of it.
 	if err := w.SetPending(record, v.aim.table); err != nil {
-		return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+		return false, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+	}
+	if !v.live.state.Exists && !c.cutMeOff {
+		p.track(v.living)
 	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
-	if back, ok := errors.AsType[apply.WentBack](err); ok {
-		return errors.Join(&exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}, w.DropPending())
+	if back, ok := wentBack(err).(*exitError); ok {
+		return false, errors.Join(back, w.DropPending())
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if !c.noConfirm {
+	if !outcome.Until.IsZero() {
 		p.say("in force until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", outcome.Until.UTC().Format(timeLayout))
-		return nil
+		return true, nil
 	}
-	record.State = outcome.After.Hash()
-	return p.keep(w, record, v.aim.table)
+	record.State, record.Until = outcome.After.Hash(), time.Time{}
+	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset {
+		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
+		return false, w.DropPending()
+	}
+	return false, p.keep(w, record, v.aim.table)
+}
+
+// wentBack is the error of a change, with the exit code of those that went back for these.
+func wentBack(err error) error {
+	if back, ok := errors.AsType[apply.WentBack](err); ok {
+		return &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
+	}
+	return err
 }
 
 // keep remembers what is in force for good.
@@ -277,36 +293,20 @@ func (p *pilot) step(e apply.Event) {
 }
 
 // watch makes a change that nobody confirms go back when a probe does not answer or when it cuts
-// the connection of an administrator.
-func (p *pilot) watch(probes []string, o *apply.Options) error {
-	found, err := p.found()
-	if err != nil {
-		return err
-	}
-	before, err := session.Look()
-	if err != nil && !errors.Is(err, session.ErrNoLife) {
-		return err
-	}
-	known := err == nil
-	begun := p.now()
+// one of the sessions of administrators.
+func (p *pilot) watch(ctx context.Context, probes []string, sessions []session.Session, o *apply.Options) {
 	// Once: when the change was found good and is taken into force for good, there is no way back.
-	asked := false
-	alive := func(ctx context.Context) error {
-		if asked || !known {
-			return nil
-		}
-		asked = true
-		return p.alive(ctx, found.Sessions, before, begun)
-	}
+	asked := len(sessions) == 0
 	prove := o.Prove
 	o.Prove = func(s *apply.State) error {
-		if err := prove(s); err != nil {
+		if err := prove(s); err != nil || asked {
 			return err
 		}
-		return alive(context.Background())
+		asked = true
+		return p.alive(ctx, sessions)
 	}
 	if len(probes) == 0 {
-		return nil
+		return
 	}
 	o.Probe = func(ctx context.Context) error {
 		var dialer net.Dialer
@@ -321,42 +321,67 @@ func (p *pilot) watch(probes []string, o *apply.Options) error {
 		}
 		return nil
 	}
-	return nil
 }
 
-// How long sessions are looked at before one that waits for an answer is believed to live, and
-// how often.
+// How long sessions are looked at before one that waits for an answer is believed to live, before
+// one in which nobody sends is, and how often.
 const (
 	aliveFor   = 5 * time.Second
-	aliveEvery = 100 * time.Millisecond
+	idleFor    = 500 * time.Millisecond
+	aliveEvery = 50 * time.Millisecond
 )
 
-// alive is an error when a session of an administrator is cut since a change.
-func (p *pilot) alive(ctx context.Context, sessions []session.Session, before session.Snapshot, change time.Time) error {
-	for end := p.now().Add(aliveFor); ; {
+// alive is an error when a session of an administrator is cut by the change that is in force
+// since a moment ago. It is told first, so that the session in which portolan runs has something
+// to answer. No wall clock is asked: it may jump.
+func (p *pilot) alive(ctx context.Context, sessions []session.Session) error {
+	begun := time.Now()
+	before, err := session.Look()
+	if errors.Is(err, session.ErrNoLife) {
+		p.say("whether sessions live is not looked at: %s", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.say("in force, and looking whether %s of administrators live", plural(len(sessions), "session"))
+	for {
 		now, err := session.Look()
 		if err != nil {
 			return err
 		}
-		waits := false
+		most := time.Duration(0)
 		for _, s := range sessions {
-			if !s.Live || !s.LoggedIn {
-				continue
-			}
-			switch answer, why := session.Compare(s, before, now, change); answer {
+			switch answer, why := session.Compare(s, before, now, begun); answer {
 			case session.Cut:
 				return fmt.Errorf("the connection %s is cut: %s", s, why)
 			case session.Waiting:
-				waits = true
+				most = aliveFor
+			case session.Idle:
+				most = max(most, idleFor)
 			}
 		}
-		if !waits || p.now().After(end) {
+		if time.Since(begun) >= most {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(aliveEvery):
+		}
+	}
+}
+
+// track makes connection tracking know the sessions that live, on a host that may have tracked
+// nothing so far: their next packet would be the first that it sees, and one that this host
+// sends may be no beginning that the policy allows.
+func (p *pilot) track(sessions []session.Session) {
+	for _, s := range sessions {
+		if s.Proto != port.TCP {
+			continue
+		}
+		if err := session.Track(s); err != nil {
+			p.say("%s: it may stand still until its peer sends something", err)
 		}
 	}
 }

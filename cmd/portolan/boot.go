@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"portolan/internal/apply"
 	"portolan/internal/history"
@@ -22,15 +21,15 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	if !c.dryRun {
 		w, err = p.lock(ctx)
 		switch {
-		case errors.Is(err, syscall.EROFS):
+		case err == nil:
+			defer func() { err = errors.Join(err, w.Close()) }()
+		case unwritable(err):
 			// A disk with faults is mounted like that, and the host is not to be open because of
 			// it. Nobody else can have the lock there, and the kernel takes only one change
 			// at a time.
 			p.say("what was kept can only be read, so nothing is remembered: %s", err)
-		case err != nil:
-			return err
 		default:
-			defer func() { err = errors.Join(err, w.Close()) }()
+			return err
 		}
 	}
 	state, err := p.kernel.Read()
@@ -40,11 +39,6 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	if left, pending := state.PendingLeft(); pending && left > 0 {
 		p.say("a change waits to be confirmed for %s more, and is left alone", seconds(left))
 		return nil
-	}
-	if w != nil && state.Exists {
-		if done, err := p.confirmedBefore(ctx, w, state); done || err != nil {
-			return err
-		}
 	}
 	record, table, err := p.store.Latest()
 	switch {
@@ -110,12 +104,4 @@ func (p *pilot) olderWhole() (history.Record, *nft.Table, error) {
 		}
 	}
 	return history.Record{}, nil, errors.New("none of those that are kept is whole")
-}
-
-// wentBack is an error of a change with the exit code for one that was in force and is not.
-func wentBack(err error) error {
-	if back, ok := errors.AsType[apply.WentBack](err); ok {
-		return &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
-	}
-	return err
 }

@@ -49,14 +49,13 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err != nil {
 		return err
 	}
+	if p.finished != nil {
+		return p.confirmed(p.finished.Number)
+	}
 	left, pending := l.state.PendingLeft()
 	switch {
 	case !pending:
-		done, err := p.confirmedBefore(ctx, w, l.state)
-		if err == nil && !done {
-			err = errors.New("nothing waits to be confirmed")
-		}
-		return err
+		return errors.New("nothing waits to be confirmed")
 	case left <= 0:
 		return p.tooLate(ctx, w)
 	case l.strange != nil:
@@ -83,39 +82,12 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err != nil {
 		return unremembered(err)
 	}
-	p.say("confirmed: state %d is in force, and a start of this host brings it back", kept.Number)
-	return nil
+	return p.confirmed(kept.Number)
 }
 
-// confirmedBefore remembers what somebody confirmed who was ended between the kernel and the
-// disk: nothing waits in the kernel any more, it means what was to wait, and the record says
-// that it was being confirmed. It reports whether that was so.
-func (p *pilot) confirmedBefore(ctx context.Context, w *history.Writer, state *apply.State) (bool, error) {
-	record, table, err := p.store.Pending()
-	if err != nil && !errors.Is(err, history.ErrNone) { // it must not keep a host from its firewall
-		p.say("what waited before cannot be read, and is not looked at: %s", err)
-	}
-	if err != nil || record.Confirmed.IsZero() {
-		return false, nil
-	}
-	aim, err := p.stored(record, table, "what was confirmed")
-	if err != nil {
-		return false, err
-	}
-	if proves(aim.rules)(state) != nil { // it is not in force, so it was given up or has expired
-		return false, nil
-	}
-	// What was left to do is to take away what nothing leads to any more.
-	outcome, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step})
-	if err != nil {
-		return false, wentBack(err)
-	}
-	kept, err := w.Confirm(func(r *history.Record) { r.State = outcome.After.Hash() })
-	if err != nil {
-		return false, unremembered(err)
-	}
-	p.say("confirmed before, and remembered now: state %d is in force, and a start of this host brings it back", kept.Number)
-	return true, nil
+func (p *pilot) confirmed(number int) error {
+	p.say("confirmed: state %d is in force, and a start of this host brings it back", number)
+	return nil
 }
 
 // tooLate tidies up behind a change that nobody confirmed.

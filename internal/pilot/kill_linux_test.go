@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,10 +20,34 @@ func seed(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(n, n))
 }
 
-// two are policies that differ in everything, with a port each that the other one has not.
+// two are policies that differ in everything, with a port each that the other one has not: the
+// old one has 7001, the new one 7002.
 func (p *place) two() (old, new string) {
+	all := variants[len(variants)-3]
+	if all.name != "all" {
+		p.t.Fatalf("the variant is %q", all.name)
+	}
 	return p.policy("old", variant(variants[0].holes+` | last: allow "old" { ports = ["7001/tcp"] }`)),
-		p.policy("new", variant(variants[len(variants)-2].holes+` | last: allow "new" { ports = ["7002/tcp"] }`))
+		p.policy("new", variant(all.holes+` | last: allow "new" { ports = ["7002/tcp"] }`))
+}
+
+// twoZones are policies that differ in the addresses of a zone, which decide whether the visitor
+// gets to 7001 or to 7002.
+func (p *place) twoZones() (old, new string) {
+	const text = `
+zone "first" { sources = ["10.8.1.0/24", "10.8.3.0/24", %q] }
+zone "second" { sources = ["10.8.1.0/24", "10.8.3.0/24", %q] }
+allow "old" {
+  ports = ["7001/tcp"]
+  from  = [zone.first]
+}
+allow "new" {
+  ports = ["7002/tcp"]
+  from  = [zone.second]
+}
+allow "ssh" { ports = ["22/tcp"] }
+`
+	return p.policy("old", fmt.Sprintf(text, visitorV4, "10.9.0.0/16")), p.policy("new", fmt.Sprintf(text, "10.9.0.0/16", visitorV4))
 }
 
 // open are those of the ports to which a new connection comes in now, from a peer.
@@ -57,295 +80,241 @@ func (p *place) reaches(within time.Duration, want string, ports ...uint16) {
 	p.t.Fatalf("open are%s, not%s", got, want)
 }
 
-// TestKilled kills the program while it takes one of two policies into force. What is there
-// then means one of them, and the next run goes on from there.
-func TestKilled(t *testing.T) {
+// A toss is two policies: the one that is in force when a turn begins, and the other one.
+type toss struct {
+	*place
+	now, goal string
+	random    *rand.Rand
+}
+
+// A killing is a command that is killed at random moments, again and again.
+type killing struct {
+	short, long int // how often
+	policies    func(*place) (old, new string)
+	// begin makes what a turn begins with, and is the command.
+	begin func(x *toss) *exec.Cmd
+	// end is a word for what a turn has left behind: the policy whose rules stay, and whether
+	// the other one is armed.
+	end func(x *toss, stays string, armed, killed bool) (word string, err error)
+	// words are those that must come up in the long form, so that both sides of the change were
+	// tried.
+	words []string
+}
+
+// whole is which of the two policies stays, and whether the other one is armed. It is an error
+// when the kernel has anything else, or packets meet anything else.
+func (x *toss) whole() (stays string, armed bool, err error) {
+	l, err := live()
+	switch {
+	case err != nil:
+		return "", false, err
+	case l == nil:
+		return "", false, fmt.Errorf("%w: the table is gone", errBroken)
+	}
+	if stays, err = x.which(l.Rules, x.now, x.goal); err != nil {
+		return "", false, err
+	}
+	if l.Pending != nil {
+		if _, err := x.which(l.Pending, x.goal); err != nil {
+			return "", false, fmt.Errorf("what is armed: %w", err)
+		}
+	}
+	meets, err := x.which(l.InForce(), x.now, x.goal)
+	if err != nil {
+		return "", false, err
+	}
+	got, err := x.open(visitorV4, 7001, 7002)
+	if err != nil {
+		return "", false, err
+	}
+	if want := map[string]string{"old": " 7001", "new": " 7002"}[called(meets)]; got != want {
+		return "", false, fmt.Errorf("%w: open are%s, not%s", errBroken, got, want)
+	}
+	return stays, l.Waiting, nil
+}
+
+// goOn says the next command, whichever people may say then, and holds what comes of it
+// against what they expect.
+func (x *toss) goOn(stays string, armed bool) error {
+	confirms := x.random.IntN(2) == 0
+	next := x.apply(stays)
+	if confirms {
+		next = x.confirm()
+	}
+	if armed {
+		if _, _, err := finish(x.t.Context(), x.apply(x.now)); exitOf(err) != 1 {
+			return fmt.Errorf("apply while a change waits: %v", err)
+		}
+		if stays = x.goal; !confirms {
+			stays, next = x.now, x.back()
+		}
+	}
+	_, talk, err := finish(x.t.Context(), next)
+	if !armed && confirms && exitOf(err) == 3 && strings.Contains(talk, "nothing waits to be confirmed") {
+		next = x.apply(stays) // which also takes away what was made for nothing
+		_, talk, err = finish(x.t.Context(), next)
+	}
+	if err != nil {
+		return fmt.Errorf("%v: %w\n%s", next.Args, err, talk)
+	}
+	if err := x.tidy(stays); err != nil {
+		return fmt.Errorf("after %v: %w", next.Args, err)
+	}
+	if stays != x.now {
+		x.now, x.goal = stays, x.now
+	}
+	return nil
+}
+
+// kill runs a test of kills. What is there after each of them is one of the two policies, in
+// what the kernel has and in what packets meet. The next command goes on from there, and leaves
+// nothing else behind, so that a start of the host would bring the same.
+func kill(t *testing.T, c killing) {
+	beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
-		old, new := p.two()
-		p.do(change.apply(p, new))
-		p.do(change.apply(p, old))
-		before := old // what was in force when a turn began
-		goal := new
-		killed, err := kernel.Kills{
-			Times: counts(t, 30, 300), Limit: 2 * time.Minute, Random: seed(t),
-			Command: func(int) *exec.Cmd {
-				if goal = new; before == new {
-					goal = old
-				}
-				return change.apply(p, goal)
-			},
+		x := &toss{place: p, random: seed(t)}
+		x.goal, x.now = c.policies(p)
+		p.do(p.apply(x.goal))
+		p.do(p.apply(x.now))
+		got, err := kernel.Kills{
+			Times: counts(t, c.short, c.long), Limit: 2 * time.Minute, Random: x.random,
+			Command: func(int) *exec.Cmd { return c.begin(x) },
 			Judge: func(_ int, killed bool) (string, error) {
-				if !killed {
-					before = goal
-					_, err := p.meaning(goal)
-					return "", err
-				}
-				now, err := p.meaning(before, goal)
+				stays, armed, err := x.whole()
 				if err != nil {
 					return "", err
 				}
-				// Packets say the same, except that a change may be in force for the time in
-				// which the program would have looked whether it is fine.
-				got, err := p.open(visitorV4, 7001, 7002)
+				word, err := c.end(x, stays, armed, killed)
 				if err != nil {
 					return "", err
 				}
-				if only := map[string]string{old: " 7001", new: " 7002"}; got != only[now] && got != only[goal] {
-					return "", fmt.Errorf("%w: open are%s", errBroken, got)
-				}
-				state := map[bool]string{true: "old", false: "new"}[now == before]
-				before = now
-				return state, nil
+				return word, x.goOn(stays, armed)
 			},
 		}.Run()
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("by %s: %d turns, %d ended by themselves, killed: %v; usual time %v, first change after %v", change.name(), killed.Turns, killed.Ended, killed.States, killed.Usual, killed.First)
-		if killed.States["old"] == 0 || killed.States["new"] == 0 {
-			t.Errorf("all were killed on one side of the change: %v", killed.States)
-		}
-		for _, policy := range []string{old, new} { // from whatever was left behind
-			p.do(change.apply(p, policy))
-			p.means(policy)
+		t.Logf("%d turns, %d ended by themselves, killed: %v; usual time %v, first change after %v", got.Turns, got.Ended, got.States, got.Usual, got.First)
+		for _, word := range c.words {
+			if got.States[word] == 0 && got.Turns >= 40 { // with fewer it may be chance
+				t.Errorf("none was killed %s: %v", word, got.States)
+			}
 		}
 	})
 }
 
-// TestKilledWhileArming kills the program while it arms a change. Without the armed rules the
-// kernel is on the old ones, always, and giving up leads back to them.
-func TestKilledWhileArming(t *testing.T) {
-	inNamespace(t, func(t *testing.T, p *place) {
-		old, new := p.policy("a", variant(variants[0].holes)), p.policy("closed", closed)
-		p.do(change.apply(p, old))
-		killed, err := kernel.Kills{
-			Times: counts(t, 20, 150), Limit: time.Minute, Random: seed(t),
-			Command: func(int) *exec.Cmd { return change.arm(p, new, 30*time.Second) },
-			Judge: func(_ int, killed bool) (string, error) {
-				if change.pilots() { // the verify that there is now does not know what is armed
-					if _, err := p.meaning(old); err != nil {
-						return "", err
-					}
-				}
-				// Of the ports, the new rules have one, and the old ones both.
-				got, err := p.open(visitorV4, 80, 8443)
-				if err != nil {
-					return "", err
-				}
-				if got != " 80" && got != " 80 8443" || !killed && got != " 80" {
-					return "", fmt.Errorf("%w: open are%s", errBroken, got)
-				}
-				if got == " 80 8443" { // then a rollback would lead further back
-					_, err := p.meaning(old)
-					return "not armed", err
-				}
-				if err := done(t.Context(), change.back(p)); err != nil {
-					return "", err
-				}
-				if _, err := p.meaning(old); err != nil {
-					return "", err
-				}
-				now, err := p.open(visitorV4, 80, 8443)
-				if err != nil {
-					return "", err
-				}
-				if now != " 80 8443" {
-					return "", fmt.Errorf("%w: after giving up, open are%s", errBroken, now)
-				}
+// errMissed is a command that ended well and did not do what it is for.
+var errMissed = errors.New("the command ended by itself, and did not do it")
+
+// changed is the end of a turn of a command that is to take the other policy into force.
+func changed(x *toss, stays string, armed, killed bool) (string, error) {
+	switch {
+	case !killed && (armed || stays != x.goal):
+		return "", errMissed
+	case armed:
+		return "armed", nil
+	case stays == x.now:
+		return "before", nil
+	}
+	return "behind", nil
+}
+
+// TestKilledChange kills a change that nobody is asked about, while it is armed all the same.
+func TestKilledChange(t *testing.T) {
+	kill(t, killing{
+		short: 12, long: 90, policies: (*place).two,
+		begin: func(x *toss) *exec.Cmd { return x.apply(x.goal) },
+		end:   changed, words: []string{"before", "behind"}, // and "armed", which does not last long
+	})
+}
+
+// TestKilledInPlace kills a change that only puts other elements into the sets that are there.
+func TestKilledInPlace(t *testing.T) {
+	kill(t, killing{
+		short: 8, long: 40,
+		policies: func(p *place) (string, string) {
+			old, new := p.twoZones()
+			p.do(p.apply(old))
+			before, err := kernel.Generation()
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			p.do(p.apply(new))
+			if after, err := kernel.Generation(); err != nil || after != before+1 {
+				p.t.Fatalf("the change takes %d steps and not one, so it is not made in place: %v", after-before, err)
+			}
+			return old, new
+		},
+		begin: func(x *toss) *exec.Cmd { return x.apply(x.goal) },
+		end:   changed, words: []string{"before", "behind"},
+	})
+}
+
+// TestKilledEarlier kills a way back to an earlier state.
+func TestKilledEarlier(t *testing.T) {
+	kill(t, killing{
+		short: 6, long: 40, policies: (*place).two,
+		begin: func(x *toss) *exec.Cmd { return x.changing("rollback", "--yes", "--no-confirm") },
+		end:   changed, words: []string{"before", "behind"},
+	})
+}
+
+// armedFor is how long a change waits that is to be confirmed or given up, not to expire.
+const armedFor = time.Minute
+
+// TestKilledArming kills a change that somebody is asked to confirm.
+func TestKilledArming(t *testing.T) {
+	kill(t, killing{
+		short: 8, long: 40, policies: (*place).two,
+		begin: func(x *toss) *exec.Cmd { return x.arm(x.goal, armedFor) },
+		end: func(x *toss, stays string, armed, killed bool) (string, error) {
+			switch {
+			case stays != x.now || !killed && !armed:
+				return "", errMissed
+			case armed:
 				return "armed", nil
-			},
-		}.Run()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("by %s: %d turns, %d ended by themselves, killed: %v; usual time %v, first change after %v", change.name(), killed.Turns, killed.Ended, killed.States, killed.Usual, killed.First)
-		// nft does it in one step, and is gone at once.
-		if killed.States["not armed"] == 0 || change.pilots() && killed.States["armed"] == 0 {
-			t.Errorf("all were killed on one side of the change: %v", killed.States)
-		}
+			}
+			return "before", nil
+		}, words: []string{"before", "armed"},
 	})
 }
 
-// TestExpiry: with every process gone the old rules decide when the time is over.
-func TestExpiry(t *testing.T) {
-	beside(t)
-	inNamespace(t, func(t *testing.T, p *place) {
-		old, new := p.policy("a", variant(variants[0].holes)), p.policy("closed", closed)
-		p.do(change.apply(p, old))
-		p.reaches(time.Second, " 80 8443", 80, 8443)
-		const window = 3 * time.Second
-		start := time.Now()
-		p.do(change.arm(p, new, window))
-		armed := time.Now()
-		p.reaches(time.Second, " 80", 80, 8443)
-		for looks := 0; ; looks++ {
-			got, err := p.open(visitorV4, 80, 8443)
-			if err != nil {
-				t.Fatal(err)
+// TestKilledConfirm kills who confirms a change.
+func TestKilledConfirm(t *testing.T) {
+	kill(t, killing{
+		short: 8, long: 40, policies: (*place).two,
+		begin: func(x *toss) *exec.Cmd {
+			x.do(x.arm(x.goal, armedFor))
+			return x.confirm()
+		},
+		end: func(x *toss, stays string, armed, killed bool) (string, error) {
+			switch {
+			case armed == (stays == x.goal) || !killed && armed:
+				return "", errMissed
+			case armed:
+				return "before", nil
 			}
-			if time.Since(start) > window { // it may be over since the packets were sent
-				if looks == 0 {
-					t.Fatal("this machine is too slow to see anything")
-				}
-				break
-			}
-			if got != " 80" {
-				t.Fatalf("open are%s after %v of %v", got, time.Since(start), window)
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		p.reaches(time.Until(armed.Add(window+time.Second)), " 80 8443", 80, 8443)
-		t.Logf("by %s: back after %v of %v", change.name(), time.Since(start).Round(time.Millisecond), window)
-		if change.pilots() {
-			p.means(old) // also before anybody has tidied
-			if _, talk, code := p.portolan("confirm", "--root", p.root, "--state-dir", p.state); code == 0 {
-				t.Errorf("what has expired was confirmed: %s", talk)
-			}
-		}
-		p.do(change.back(p))
-		p.means(old)
-		p.do(change.apply(p, old))
+			return "behind", nil
+		}, words: []string{"before", "behind"},
 	})
 }
 
-// TestTwoAppliers: of two that run at once each gets its turn, or says that it does not.
-func TestTwoAppliers(t *testing.T) {
-	beside(t)
-	inNamespace(t, func(t *testing.T, p *place) {
-		old, new := p.two()
-		p.do(change.apply(p, old))
-		won := map[string]int{}
-		for range counts(t, 10, 60) {
-			a, b := change.apply(p, old), change.apply(p, new)
-			errs := make(chan error, 1)
-			go func() { errs <- done(t.Context(), a) }()
-			second, first := done(t.Context(), b), <-errs
-			if first != nil && second != nil {
-				t.Fatalf("neither got through: %v", errors.Join(first, second))
+// TestKilledRollback kills who gives a change up.
+func TestKilledRollback(t *testing.T) {
+	kill(t, killing{
+		short: 8, long: 40, policies: (*place).two,
+		begin: func(x *toss) *exec.Cmd {
+			x.do(x.arm(x.goal, armedFor))
+			return x.back()
+		},
+		end: func(x *toss, stays string, armed, killed bool) (string, error) {
+			switch {
+			case stays != x.now || !killed && armed:
+				return "", errMissed
+			case armed:
+				return "before", nil
 			}
-			for _, err := range []error{first, second} {
-				if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 3) {
-					t.Fatal(err)
-				}
-			}
-			now, err := p.meaning(old, new)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if first != nil && now == old || second != nil && now == new {
-				t.Fatalf("the one that failed is in force: %v", errors.Join(first, second))
-			}
-			won[filepath.Base(now)]++
-		}
-		t.Logf("by %s: %v", change.name(), won)
-	})
-}
-
-// TestForeignWriter: others write to their own tables all the time. Nothing of theirs is
-// touched, and each change gets through or is refused.
-func TestForeignWriter(t *testing.T) {
-	beside(t)
-	inNamespace(t, func(t *testing.T, p *place) {
-		old, new := p.two()
-		p.do(change.apply(p, old))
-		if _, err := kernel.Run("table ip other { set s { type ipv4_addr; elements = { 192.0.2.1 }; }; }", "nft", "-f", "-"); err != nil {
-			t.Fatal(err)
-		}
-		// A shell that ends by itself, also when nobody ends it.
-		script := filepath.Join(p.dir, "writer.sh")
-		if err := os.WriteFile(script, []byte(`i=0
-while [ $i -lt 5000 ] && [ ! -e stop ]; do
-	nft 'add element ip other s { 192.0.2.2 }' && nft 'delete element ip other s { 192.0.2.2 }' || exit 1
-	i=$((i + 1))
-done
-[ $i -gt 0 ]
-`), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		writer := exec.Command("sh", script)
-		writer.Dir = p.dir
-		ended := make(chan error, 1)
-		before, err := kernel.Generation()
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { ended <- done(t.Context(), writer) }()
-		n, refused, now := counts(t, 10, 60), 0, old
-		for i := range n {
-			goal := []string{new, old}[i%2]
-			err := done(t.Context(), change.apply(p, goal))
-			if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {
-				refused++
-			} else if err != nil {
-				t.Fatal(err)
-			} else {
-				now = goal
-			}
-			p.means(now)
-		}
-		after, err := kernel.Generation()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(p.dir, "stop"), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-ended; err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("by %s: %d changes, %d refused, %d generations", change.name(), n, refused, after-before)
-		if refused > n/2 || int(after-before) < 3*n {
-			t.Errorf("of %d changes %d were refused, beside %d generations", n, refused, after-before)
-		}
-		p.do(change.apply(p, new))
-		p.means(new)
-		if out, err := kernel.Run("", "nft", "list", "set", "ip", "other", "s"); err != nil {
-			t.Errorf("%s, %v", out, err)
-		}
-	})
-}
-
-// TestTableDeleted: somebody deletes our table while it is changed. The change is in force,
-// or the table is gone, or it is refused; the next one makes it good.
-func TestTableDeleted(t *testing.T) {
-	beside(t)
-	inNamespace(t, func(t *testing.T, p *place) {
-		old, new := p.two()
-		random, n, gone := seed(t), counts(t, 15, 80), 0
-		p.do(change.apply(p, old))
-		start := time.Now()
-		p.do(change.apply(p, new))
-		usual := time.Since(start)
-		for i := range n {
-			goal := []string{old, new}[i%2]
-			// Who deletes takes some time to start too, so it may have to start first.
-			wait := time.Duration(random.Int64N(int64(2*usual))) - usual
-			deleted := make(chan error, 1)
-			cmd := change.apply(p, goal)
-			go func() {
-				time.Sleep(wait)
-				_, err := kernel.Run("", "nft", "delete", "table", "inet", "portolan")
-				deleted <- err
-			}()
-			time.Sleep(-wait)
-			err := done(t.Context(), cmd)
-			if e := <-deleted; e != nil {
-				t.Fatal(e)
-			}
-			if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 3 && exit.ExitCode() != 4 && change.pilots()) {
-				t.Fatal(err)
-			}
-			if _, e := kernel.Run("", "nft", "list", "table", "inet", "portolan"); e != nil {
-				gone++ // deleted after the change
-			} else if _, err := p.meaning(goal); err != nil {
-				t.Fatal(err)
-			}
-			p.do(change.apply(p, goal))
-			p.means(goal)
-		}
-		t.Logf("by %s: %d changes, the table was gone after %d", change.name(), n, gone)
-		if gone == 0 || gone == n {
-			t.Errorf("of %d changes the table was gone after %d: nothing was tried", n, gone)
-		}
+			return "behind", nil
+		}, words: []string{"before", "behind"},
 	})
 }

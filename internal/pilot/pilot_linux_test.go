@@ -4,37 +4,25 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"portolan/internal/kernel"
+	"portolan/internal/netlink"
+	"portolan/internal/ruleset"
+	"portolan/internal/source"
+	"portolan/internal/verify"
 )
-
-// change is who changes the firewall in all tests.
-var change changer = byNft{}
-
-// A changer is a program that takes a policy into force. Its commands are not started.
-type changer interface {
-	name() string
-	// apply takes a policy into force to stay.
-	apply(p *place, policy string) *exec.Cmd
-	// arm takes a policy into force for some time, after which the kernel is on the rules
-	// before by itself.
-	arm(p *place, policy string, within time.Duration, flags ...string) *exec.Cmd
-	// back gives up what is armed.
-	back(p *place) *exec.Cmd
-	// pilots reports whether it is the program that this is all about, with a state folder,
-	// refusals, and a verify that reads what is armed.
-	pilots() bool
-}
 
 // lengthVariable names the environment variable with the length of the tests.
 const lengthVariable = "PORTOLAN_PILOT"
@@ -79,6 +67,13 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	// Those that run beside others wait most of the time, in two processes each.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		if err := f.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	if os.Getenv(programVariable) != "" && !kernel.Inside() {
 		if dir, err := built(); err == nil {
@@ -94,6 +89,8 @@ func build(t *testing.T) {
 	if kernel.Inside() {
 		return
 	}
+	// Asked out here as well, so that go test does not take the result of another length for this one.
+	counts(t, 0, 0)
 	missing := kernel.Need(t, "nft")
 	_, err := built()
 	if err != nil && !strings.HasPrefix(err.Error(), "go is not") {
@@ -123,6 +120,7 @@ type place struct {
 	link *kernel.Link
 	// Folders: of the policies, of the configuration of the host, and of the program's state.
 	dir, root, state string
+	rules            map[string]*ruleset.Ruleset // of policies
 }
 
 func newPlace(t *testing.T) *place {
@@ -132,7 +130,7 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { link.Close() })
-	p := &place{t: t, link: link, dir: t.TempDir(), root: t.TempDir(), state: filepath.Join(t.TempDir(), "state")}
+	p := &place{t: t, link: link, dir: t.TempDir(), root: t.TempDir(), state: filepath.Join(t.TempDir(), "state"), rules: map[string]*ruleset.Ruleset{}}
 	if err := os.MkdirAll(filepath.Join(p.root, "etc/ssh"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -147,14 +145,30 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-// policy writes a policy and is its path.
+// policy writes a policy and is its path. All have the same name, in a folder of its own each,
+// because comments of rules say the name: whoever has another one has other rules.
 func (p *place) policy(name, text string) string {
 	p.t.Helper()
-	path := filepath.Join(p.dir, name+".hcl")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	path := filepath.Join(p.dir, name, policyName)
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, []byte(text), 0o644)
+	}
+	p.must(err)
+	return path
+}
+
+const policyName = "portolan.hcl"
+
+// called is the name that a policy was written by.
+func called(policy string) string { return filepath.Base(filepath.Dir(policy)) }
+
+// must ends the test at an error.
+func (p *place) must(err error) {
+	p.t.Helper()
+	if err != nil {
 		p.t.Fatal(err)
 	}
-	return path
 }
 
 // command is the program with what each of its commands needs to know, not started.
@@ -203,6 +217,17 @@ func (p *place) do(cmd *exec.Cmd) {
 	}
 }
 
+// exitOf is the exit code that an error of finish says, -1 for one that says none.
+func exitOf(err error) int {
+	if err == nil {
+		return 0
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
 // done is finish for a command that has to end well.
 func done(ctx context.Context, cmd *exec.Cmd) error {
 	if out, talk, err := finish(ctx, cmd); err != nil {
@@ -211,24 +236,81 @@ func done(ctx context.Context, cmd *exec.Cmd) error {
 	return nil
 }
 
+// ends runs a command that has to end with an exit code, and to say something to people. It is
+// all that the command says.
+func (p *place) ends(code int, cmd *exec.Cmd, says ...string) string {
+	p.t.Helper()
+	out, talk, err := finish(p.t.Context(), cmd)
+	if exitOf(err) != code {
+		p.t.Fatalf("%v: %v, want exit code %d\n%s%s", cmd.Args, err, code, out, talk)
+	}
+	for _, w := range says {
+		if !strings.Contains(out+talk, w) {
+			p.t.Fatalf("%v: does not say %q:\n%s%s", cmd.Args, w, out, talk)
+		}
+	}
+	return out + talk
+}
+
 // errBroken is a state that is none of those that were meant.
 var errBroken = errors.New("the kernel has rules that nobody wanted")
 
-// meaning is the first of the policies that the kernel's rules mean, without what is armed.
-func (p *place) meaning(policies ...string) (string, error) {
+// wanted is what a policy means, by the text that render writes for it.
+func (p *place) wanted(policy string) *ruleset.Ruleset {
+	p.t.Helper()
+	if rules := p.rules[policy]; rules != nil {
+		return rules
+	}
+	out, talk, code := p.portolan("render", "--to", "nftables", "--policy", policy, "--root", p.root)
+	if code != 0 {
+		p.t.Fatalf("render: exit code %d\n%s", code, talk)
+	}
+	rules, err := verify.Read("nftables", []*source.File{source.New(policy, []byte(out))})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.rules[policy] = rules
+	return rules
+}
+
+// live is what the kernel has, nil when there is no table. It is read without any code of
+// what writes it.
+func live() (l *verify.Live, err error) {
+	c, err := netlink.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	t, err := c.Read("portolan")
+	if err != nil || !t.Exists {
+		return nil, err
+	}
+	return verify.Kernel(t)
+}
+
+// which is the first of the policies that rules mean.
+func (p *place) which(rules *ruleset.Ruleset, policies ...string) (string, error) {
 	said := ""
 	for _, policy := range policies {
-		cmd := p.command("verify", "--live", "--policy", policy, "--root", p.root)
-		out, talk, err := finish(p.t.Context(), cmd)
-		if err == nil {
+		c := ruleset.Prove(p.wanted(policy), rules).Counterexample
+		if c == nil {
 			return policy, nil
 		}
-		said += out + talk
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
-			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, said)
-		}
+		said += "\n" + c.Words(called(policy), "the kernel")
 	}
-	return "", fmt.Errorf("%w:\n%s", errBroken, said)
+	return "", fmt.Errorf("%w:%s", errBroken, said)
+}
+
+// meaning is the first of the policies that the kernel's rules mean, without what is armed.
+func (p *place) meaning(policies ...string) (string, error) {
+	l, err := live()
+	if err != nil {
+		return "", err
+	}
+	if l == nil {
+		return "", fmt.Errorf("%w: there is no table", errBroken)
+	}
+	return p.which(l.Rules, policies...)
 }
 
 // means holds the kernel's rules against a policy.
@@ -239,22 +321,62 @@ func (p *place) means(policy string) {
 	}
 }
 
-// byPortolan is the program itself.
-type byPortolan struct{}
+// tidy is an error unless the kernel has a policy and nothing else, is remembered to have it, and
+// would get it at the next start.
+func (p *place) tidy(policy string) error {
+	l, err := live()
+	if err != nil {
+		return err
+	}
+	if l == nil || l.Pending != nil || len(l.Unused) > 0 {
+		return fmt.Errorf("%w: left behind are %+v", errBroken, l)
+	}
+	if _, err := p.which(l.Rules, policy); err != nil {
+		return err
+	}
+	before, err := kernel.Generation()
+	if err != nil {
+		return err
+	}
+	for _, cmd := range []*exec.Cmd{
+		p.command("status", "--exit-code", "--state-dir", p.state),
+		p.command("apply", "--boot", "--yes", "--state-dir", p.state),
+	} {
+		if err := done(p.t.Context(), cmd); err != nil {
+			return err
+		}
+	}
+	if after, err := kernel.Generation(); err != nil || after != before {
+		return fmt.Errorf("%w: a start of the host would change them: %v", errBroken, err)
+	}
+	return nil
+}
 
-func (byPortolan) name() string { return "portolan apply" }
-func (byPortolan) pilots() bool { return true }
-
+// changing is a command that changes the firewall.
 func (p *place) changing(word string, more ...string) *exec.Cmd {
-	return p.command(append([]string{word, "--yes", "--root", p.root, "--state-dir", p.state}, more...)...)
+	return p.command(append([]string{word, "--state-dir", p.state}, more...)...)
 }
 
-func (byPortolan) apply(p *place, policy string) *exec.Cmd {
-	return p.changing("apply", "--policy", policy, "--no-confirm")
+// applying is apply in the folder of a policy.
+func (p *place) applying(policy string, flags ...string) *exec.Cmd {
+	cmd := p.changing("apply", append([]string{"--yes", "--root", p.root, "--policy", policyName}, flags...)...)
+	cmd.Dir = filepath.Dir(policy)
+	return cmd
 }
 
-func (byPortolan) arm(p *place, policy string, within time.Duration, flags ...string) *exec.Cmd {
-	return p.changing("apply", append([]string{"--policy", policy, "--confirm-within", within.String()}, flags...)...)
+// apply takes a policy into force to stay, with nobody to confirm it.
+func (p *place) apply(policy string, flags ...string) *exec.Cmd {
+	return p.applying(policy, append([]string{"--no-confirm"}, flags...)...)
 }
 
-func (byPortolan) back(p *place) *exec.Cmd { return p.changing("rollback") }
+// arm takes a policy into force for some time, after which the kernel is on the rules before
+// by itself.
+func (p *place) arm(policy string, within time.Duration, flags ...string) *exec.Cmd {
+	return p.applying(policy, append([]string{"--confirm-within", within.String()}, flags...)...)
+}
+
+// confirm keeps what is armed.
+func (p *place) confirm() *exec.Cmd { return p.changing("confirm") }
+
+// back gives up what is armed.
+func (p *place) back() *exec.Cmd { return p.changing("rollback", "--yes") }

@@ -51,10 +51,9 @@ default {
 }
 `
 
-// variants are policies that differ in one kind of thing each. In all of them the same
-// packets of streams are allowed; in all but those whose name begins with "open" the same
-// ones that leave are forbidden too. Port 8443 is opened by another allow, for other sources,
-// in each of some.
+// variants are policies that differ in one kind of thing each. In all of them the same packets
+// of streams are allowed and forbidden, but that "open" forbids none that leave, and "off" all of
+// IPv6. Port 8443 is opened by another allow, for other sources, in each of some.
 var variants = []struct{ name, holes string }{
 	{"a", `web-ports: , "8443/tcp"`},
 	{"elements", `web-ports: , "8443/tcp" | zone: , "10.9.0.0/16", "2001:db8:9::/48"`},
@@ -62,15 +61,25 @@ var variants = []struct{ name, holes string }{
 	{"service", `sip-ports: , "8443/tcp"`},
 	{"chain", `last: allow "admin" { ports = ["8443/tcp", "9443/tcp"] }`},
 	{"limit", `web-ports: , "8443/tcp" | web: limit = "100000/second" | sip: limit = "100000/second per source"`},
+	{"connections", `web-ports: , "8443/tcp" | web: connections = "60000 per source" | sip: connections = "60000"`},
 	{"notrack", `web-ports: , "8443/tcp" | media: notrack = true`},
 	{"base", `web-ports: , "8443/tcp" | first: deny "bad" { from = ["192.0.2.0/24", "2001:db8:66::/48"] }`},
+	{"denies", `web-ports: , "8443/tcp" | first: deny "worse" { from = ["2001:db8:66::/64"] }` + "\n" + `deny "bad" { from = ["192.0.2.0/25"] }`},
+	{"denies in another order", `web-ports: , "8443/tcp" | first: deny "bad" { from = ["192.0.2.0/25"] }` + "\n" + `deny "worse" { from = ["2001:db8:66::/64"] }`},
 	{"log", `web-ports: , "8443/tcp" | log: | connect-ports: , "123/udp"`},
 	{"all", `sip-ports: , "8443/tcp", "5062/udp" | zone: , "10.1.0.0/16" | media: notrack = true | web: limit = "90000/second per source" | first: deny "bad" { from = ["192.0.2.66"] }`},
 	{"open", `web-ports: , "8443/tcp" | open:`},
+	{"off", `web-ports: , "8443/tcp" | off:`},
 }
 
-// closed lets new connections to the web in, and nothing else.
-const closed = "allow \"web\" { ports = [\"80/tcp\"] }\n"
+// closed lets everybody to the web and operators log in, and nothing else.
+const closed = `
+allow "web" { ports = ["80/tcp"] }
+allow "ssh" {
+  ports = ["22/tcp"]
+  from  = ["198.18.0.0/24", "2001:db8:ffff::/64"]
+}
+`
 
 // variant is the text of a variant.
 func variant(holes string) string {
@@ -82,6 +91,8 @@ func variant(holes string) string {
 			lines = append(lines, `  log = "5/minute"`)
 		case "open":
 			lines[0] = `  output = "accept"`
+		case "off":
+			lines = append(lines, `  ipv6 = "off"`)
 		default:
 			if !strings.Contains(text, "<<"+name+">>") {
 				panic("the base policy has no hole " + name)
