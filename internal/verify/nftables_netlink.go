@@ -27,8 +27,11 @@ import (
 // While a change waits for its confirmation, the kernel has the rules of before and of after,
 // and the elements of a set decide which of them packets meet.
 type Live struct {
-	// Rules is the meaning without what waits for its confirmation.
-	Rules *ruleset.Ruleset
+	// Rules is the meaning without what waits for its confirmation. It is nil when that is not
+	// understood, and Strange says why: so a change that takes something strange away can be
+	// proved while it waits.
+	Rules   *ruleset.Ruleset
+	Strange error
 	// Pending is the meaning of what waits for its confirmation, nil when nothing does.
 	Pending *ruleset.Ruleset
 	// Waiting says that Pending is in force, and Left for how long yet. Pending without it is
@@ -40,7 +43,12 @@ type Live struct {
 	Unused []string
 }
 
-// InForce is what packets meet now: Pending while it is Waiting, else Rules.
+// ErrHalf says that the change that waits is in force for one of IPv4 and IPv6 alone. The kernel
+// forgets the two elements that say so one after the other, within a tick of its clock; so
+// whoever looks again finds none of them, unless somebody took one away by hand.
+var ErrHalf error = unplaced("the set of what waits has one of the two families, so IPv4 and IPv6 do not meet rules of the same time: look again")
+
+// InForce is what packets meet now: Pending while it is Waiting, else Rules, which may be nil.
 func (l *Live) InForce() *ruleset.Ruleset {
 	if l.Waiting {
 		return l.Pending
@@ -57,16 +65,28 @@ func (l *Live) InForce() *ruleset.Ruleset {
 // The numbers are those of include/uapi/linux/netfilter/nf_tables.h of Linux. Places of rules
 // are files without lines, which are called "chain input, rule 12".
 func Kernel(t *netlink.Table) (*Live, error) {
+	live, err := newKernelReader(t).read()
+	if err == nil {
+		return live, nil
+	}
+	k := newKernelReader(t)
+	k.then = true
+	if then, errThen := k.read(); errThen == nil && then != nil {
+		then.Strange = inTable(err)
+		return then, nil
+	}
+	return nil, inTable(err)
+}
+
+func inTable(err error) error { return fmt.Errorf("the kernel's table inet portolan: %w", err) }
+
+func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
 		raw: t, table: newNftTable(nil),
 		chains: make(map[string]uint64, len(t.Chains)), rules: make(map[string][][]byte, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
-	live, err := k.read()
-	if err != nil {
-		return nil, fmt.Errorf("the kernel's table inet portolan: %w", err)
-	}
-	return live, nil
+	return k
 }
 
 // A kernelReader reads the messages of a table into an nftTable: the base chains, and what
@@ -80,9 +100,12 @@ type kernelReader struct {
 	limits map[string][]byte
 	todo   []*nftChain // that something leads to and that are not read yet
 	gate   string      // the set of what waits for its confirmation
+	// then has only that be read which waits for its confirmation: behind a gate nothing is
+	// looked at, and base chains that let everything pass as long as it waits may stand anywhere.
+	then bool
 }
 
-// read is the table.
+// read is the table. It is nil when only what waits is to be read, and nothing does.
 func (k *kernelReader) read() (*Live, error) {
 	if !k.raw.Exists {
 		return nil, wrong("there is no such table")
@@ -104,6 +127,18 @@ func (k *kernelReader) read() (*Live, error) {
 		if err := k.fill(c); err != nil {
 			return nil, err
 		}
+	}
+	if k.then {
+		if k.gate == "" {
+			return nil, nil
+		}
+		live := &Live{}
+		then, _ := k.table.settled(true)
+		var err error
+		if live.Pending, err = then.ruleset(); err == nil {
+			live.Waiting, live.Left, err = k.waiting()
+		}
+		return live, err
 	}
 	live := &Live{Unused: k.unused()}
 	now, gated := k.table.settled(false)
@@ -154,6 +189,12 @@ func (k *kernelReader) index() error {
 		}
 		k.rules[string(name)], list = list[:n], list[n:]
 	}
+	type base struct {
+		name  string
+		attrs nlAttrs
+		hook  []byte
+	}
+	var bases []base
 	for _, m := range k.raw.Chains {
 		var a nlAttrs
 		// USE, COUNTERS, PAD, ID and USERDATA say nothing about packets.
@@ -168,9 +209,12 @@ func (k *kernelReader) index() error {
 		}
 		k.chains[name] = flags
 		if hook != nil {
-			if err := k.base(name, &a, hook); err != nil {
-				return wrong("base chain %q: %v", name, err)
-			}
+			bases = append(bases, base{name, a, hook})
+		}
+	}
+	for i := range bases {
+		if err := k.base(bases[i].name, &bases[i].attrs, bases[i].hook); err != nil {
+			return wrong("base chain %q: %v", bases[i].name, err)
 		}
 	}
 	for name, list := range k.rules {
@@ -181,8 +225,41 @@ func (k *kernelReader) index() error {
 	return nil
 }
 
+// gated reads the gate of a base chain, nil for none.
+func (k *kernelReader) gated(name string) (*nftRule, error) {
+	rules := k.rules[name]
+	if !k.then || len(rules) == 0 {
+		return nil, nil
+	}
+	r, err := k.rule(&nftChain{name: name}, rules[0])
+	if err != nil || r.gate == "" {
+		return nil, err
+	}
+	if _, there := k.chains[r.gate]; !there || nftLogical(r.gate) != nftPending+"_"+nftLogical(name) {
+		return nil, r.line.errorf("there is no chain %q to go to from here", r.gate)
+	}
+	return r, nil
+}
+
+// passes reports whether a chain lets everything pass.
+func (k *kernelReader) passes(name string) bool {
+	if len(k.rules[name]) != 1 || k.chains[name] != 0 {
+		return false
+	}
+	r, err := k.rule(&nftChain{name: name}, k.rules[name][0])
+	all := ruleset.Any()
+	return err == nil && r.verdict == ruleset.Accept && len(r.sets) == 0 && r.plain() && r.match.Equal(&all)
+}
+
 // base has a base chain be read. Every one decides, whatever it is called.
 func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
+	gate, err := k.gated(name)
+	if err != nil {
+		return err
+	}
+	if gate != nil && k.passes(gate.gate) {
+		return nil
+	}
 	var hook nlAttrs
 	hook.read(nested, mask(netlink.HookNumber, netlink.HookPriority))
 	number, priority := hook.number(netlink.HookNumber, 4), int32(hook.number(netlink.HookPriority, 4))
@@ -190,7 +267,18 @@ func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
 	if err := cmp.Or(hook.err, a.err); err != nil {
 		return err
 	}
-	c := k.chain(name)
+	c := &nftChain{name: nftLogical(name), fresh: true, line: placeOf("", "chain "+name)}
+	if gate == nil {
+		c = k.chain(name)
+	} else {
+		// One of another kind that goes may have the name, and this one a version.
+		if k.table.chains[c.name] != nil {
+			return wrong("there are two of the name %q", c.name)
+		}
+		k.table.chains[c.name] = c
+		c.rules = []*nftRule{gate}
+		k.chain(gate.gate)
+	}
 	where := map[uint64]string{0: "prerouting", 1: "input", 2: "forward", 3: "output", 4: "postrouting"}[number]
 	return c.setBase(kind, where, int(priority), map[uint64]ruleset.Verdict{0: ruleset.Drop, 1: ruleset.Accept}[policy])
 }
@@ -297,7 +385,7 @@ func (k *kernelReader) waiting() (bool, time.Duration, error) {
 	case [2]bool{}:
 		return false, 0, nil
 	}
-	return false, 0, wrong("set %s has one of the two families, so IPv4 and IPv6 do not meet rules of the same time: look again", s.name)
+	return false, 0, ErrHalf
 }
 
 // placeOf is a place in the kernel in words, with the comment that stands there.
