@@ -72,7 +72,7 @@ func (s *State) directions() map[string]ruleset.Direction {
 	out := map[string]ruleset.Direction{}
 	for name, d := range map[string]ruleset.Direction{"input": ruleset.In, "output": ruleset.Out} {
 		led := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-		s.follow(name, func(*Rule) bool { return true }, led)
+		s.follow(name, true, led)
 		for chain := range led.chains {
 			out[chain] = d
 		}

@@ -49,6 +49,12 @@ type Plan struct {
 	// edited are the sets and maps whose elements change where they are; nil unless that is
 	// all that packets notice.
 	edited []*wantedSet
+	gone   Batch // that takes away a table which is made anew
+}
+
+// none is a state without the table.
+func (s *State) none() *State {
+	return &State{Generation: s.Generation, Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{}}
 }
 
 // Empty reports whether nothing is to be sent: the kernel is as it should be, without
@@ -87,6 +93,16 @@ func (b Batch) count() int {
 func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, newCodes()) }
 
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
+	if live.Dormant && want != nil {
+		// No packet meets anything of it, and what is old is not to be met for a moment when
+		// it wakes up. So it is as if there were no table.
+		p, err := newPlan(live.none(), want, known)
+		if err == nil {
+			p.gone, p.prepare = Batch{DeleteTable{}}, append(Batch{DeleteTable{}}, p.prepare...)
+			p.Differences[0] = Difference{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}
+		}
+		return p, err
+	}
 	p := &Plan{Live: live, Want: want}
 	near, err := newMatch(live, want, inForce, known)
 	if err != nil {
@@ -144,7 +160,7 @@ func elementChanges(s SetSpec, gone, fresh []Element) Batch {
 func (m *match) edits() []*wantedSet {
 	var out []*wantedSet
 	for _, s := range m.sets {
-		if s.edited() {
+		if s.edited() && !s.live.Kind.dynamic() {
 			out = append(out, s)
 		}
 	}
@@ -191,7 +207,7 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 	}
 	for _, b := range m.bases {
 		old := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-		s.follow(b.Name, func(*Rule) bool { return true }, old)
+		s.follow(b.Name, true, old)
 		editedMap, editedSet := false, false
 		for name := range old.sets {
 			if changed[name] {
@@ -288,6 +304,10 @@ func (m *match) missing(live *State) Batch {
 	}
 	for _, s := range m.sets {
 		if s.live != nil {
+			// What packets did not put into a meter goes before anything else changes.
+			if s.live.Kind.dynamic() {
+				b = append(b, elementChanges(s.SetSpec, s.live.Elements, nil)...)
+			}
 			continue
 		}
 		b = append(b, AddSet{s.SetSpec})
@@ -483,7 +503,7 @@ func (w *wantedBase) changes(live *State, open bool) Batch {
 	from := counts(old, w.rules)
 	// A rule may have been added behind them in the first batch.
 	all := w.live.Policy == ruleset.Drop && w.Policy == ruleset.Accept && open && !w.decides()
-	if len(old) > 0 && old[0].gate() {
+	if w.live.gates() > 0 {
 		if c := live.Chains[old[0].Chains[0]]; c != nil {
 			from = counts(c.Rules, w.rules)
 		}
@@ -613,6 +633,9 @@ func (m *match) used() used {
 func (s *State) without(u used) Batch {
 	var b, maps, chains, sets, rest Batch
 	for _, name := range unused(s.Chains, u.chains) {
+		if s.Chains[name].Bound {
+			continue
+		}
 		if len(s.Chains[name].Rules) > 0 {
 			b = append(b, FlushChain{name})
 		}
