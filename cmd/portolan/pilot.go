@@ -121,7 +121,7 @@ const expiryTick = 20 * time.Millisecond
 // meaning says what a state means.
 func meaning(state *apply.State) *live {
 	l := &live{state: state}
-	if !state.Exists {
+	if !filters(state) {
 		l.rules = everything()
 		l.inForce = l.rules
 		return l
@@ -137,6 +137,9 @@ func meaning(state *apply.State) *live {
 	}
 	return l
 }
+
+// filters reports whether there is a table that packets are asked about.
+func filters(s *apply.State) bool { return s.Exists && !s.Dormant }
 
 // everything is what a host without a table means: all packets are accepted.
 func everything() *ruleset.Ruleset {

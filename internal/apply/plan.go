@@ -97,11 +97,18 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 		// No packet meets anything of it, and what is old is not to be met for a moment when
 		// it wakes up. So it is as if there were no table.
 		p, err := newPlan(live.none(), want, known)
-		if err == nil {
-			p.gone, p.prepare = Batch{DeleteTable{}}, append(Batch{DeleteTable{}}, p.prepare...)
-			p.Differences[0] = Difference{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}
+		if err != nil {
+			return nil, err
 		}
-		return p, err
+		p.gone, p.prepare = Batch{DeleteTable{}}, append(Batch{DeleteTable{}}, p.prepare...)
+		awake := *live
+		awake.Dormant = false
+		rest, err := newPlan(&awake, want, known)
+		if err != nil {
+			return nil, err
+		}
+		p.Differences = append([]Difference{{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}}, rest.Differences...)
+		return p, nil
 	}
 	p := &Plan{Live: live, Want: want}
 	near, err := newMatch(live, want, inForce, known)
