@@ -1,9 +1,11 @@
 package apply
 
 import (
+	"encoding/binary"
 	"errors"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -296,6 +298,33 @@ func TestByHand(t *testing.T) {
 					}
 				})
 			}
+		}
+	})
+}
+
+// TestKernelOfNextYear: a newer kernel may say more of objects than this one. That is no drift.
+func TestKernelOfNextYear(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		k := open(t)
+		table, text := texts(t, goldens(t)["counted"])
+		nftRun(t, text, "-f", "-")
+		s := read(t, k)
+		raw := *s.Raw
+		raw.Flags |= 4 // stays without the process that owned it
+		for _, list := range []*[][]byte{&raw.Chains, &raw.Rules, &raw.Sets, &raw.Objects} {
+			*list = slices.Clone(*list)
+			for i, m := range *list {
+				m = binary.NativeEndian.AppendUint16(slices.Clone(m), 8)
+				m = binary.NativeEndian.AppendUint16(m, 1000)
+				(*list)[i] = append(m, 1, 2, 3, 4)
+			}
+		}
+		next := Decode(&raw)
+		if next.Hash() != s.Hash() {
+			t.Error("the hash is another one")
+		}
+		if p, err := NewPlan(next, table); err != nil || !p.Empty() {
+			t.Errorf("%v, %v", p.Differences, err)
 		}
 	})
 }

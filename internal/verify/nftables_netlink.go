@@ -110,7 +110,9 @@ func (k *kernelReader) read() (*Live, error) {
 	if !k.raw.Exists {
 		return nil, wrong("there is no such table")
 	}
-	switch f := k.raw.Flags; {
+	// A table may have been said to stay without the process that owned it (4); then it is
+	// nobody's, and stays as any other does.
+	switch f := k.raw.Flags &^ 4; {
 	case f&1 != 0:
 		return nil, wrong("it is dormant, so it decides nothing")
 	case f&2 != 0:
@@ -168,7 +170,7 @@ func (k *kernelReader) index() error {
 	}
 	for _, m := range k.raw.Objects {
 		var a nlAttrs
-		a.read(m, mask(netlink.ObjectTable, netlink.ObjectName, netlink.ObjectType, netlink.ObjectData, netlink.ObjectUse, netlink.ObjectHandle, 7, 8))
+		a.object(m, mask(netlink.ObjectTable, netlink.ObjectName, netlink.ObjectType, netlink.ObjectData, netlink.ObjectUse, netlink.ObjectHandle, 7, 8))
 		name, kind := a.text(netlink.ObjectName), a.number(netlink.ObjectType, 4)
 		if a.err != nil {
 			return wrong("object %q: %v", name, a.err)
@@ -198,9 +200,12 @@ func (k *kernelReader) index() error {
 	for _, m := range k.raw.Chains {
 		var a nlAttrs
 		// USE, COUNTERS, PAD, ID and USERDATA say nothing about packets.
-		a.read(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
+		a.object(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
 		name := a.text(netlink.ChainName)
 		hook, flags := a.of[netlink.ChainHook], a.numberOr(netlink.ChainFlags, 4, 0)
+		if hook == nil && (flags&1 != 0 || a.has(netlink.ChainType) || a.has(netlink.ChainPolicy)) {
+			a.bad("it is a base chain and has no hook")
+		}
 		if a.err != nil {
 			return wrong("chain %q: %v", name, a.err)
 		}
@@ -438,12 +443,25 @@ func mask(kinds ...uint16) (known uint32) {
 	return known
 }
 
+// object takes the attributes of a chain, a set, a rule or another object, which must be there
+// once. Newer kernels say more of objects than this one knows: in a few years sets have got
+// their type and the number of their elements. Those attributes have numbers behind all that
+// are known, and are passed over: what a packet meets is said by flags, hooks, expressions and
+// elements, in which everything must be known, and what a chain or a set of a new kind does
+// comes with a flag or an expression of its own. So does the kernel itself when it is asked for
+// what it does not know: it takes only what is in its flags, and nothing in silence.
+func (a *nlAttrs) object(b []byte, known uint32) { a.take(b, known, uint16(bits.Len32(known))) }
+
 // read takes the attributes of b, all of which must be known and there once.
-func (a *nlAttrs) read(b []byte, known uint32) {
+func (a *nlAttrs) read(b []byte, known uint32) { a.take(b, known, math.MaxUint16) }
+
+// take takes attributes. Those from a kind on are passed over.
+func (a *nlAttrs) take(b []byte, known uint32, later uint16) {
 	end := 0
 	for kind, data := range netlink.Attrs(b) {
 		end += (4 + len(data) + 3) &^ 3
 		switch {
+		case kind >= later:
 		case int(kind) >= len(a.of) || known>>kind&1 == 0:
 			a.bad("attribute %d is not understood", kind)
 		case a.of[kind] != nil:
@@ -580,7 +598,7 @@ type kernelSet struct {
 func newKernelSet(m []byte) (*kernelSet, error) {
 	var a, desc nlAttrs
 	// POLICY, ID, GC_INTERVAL, USERDATA, PAD, HANDLE, TYPE and COUNT say nothing about packets.
-	a.read(m, mask(netlink.SetTable, netlink.SetName, netlink.SetFlags, netlink.SetKeyType, netlink.SetKeyLength, netlink.SetDataType, netlink.SetDataLength, 8, netlink.SetDescription, 10,
+	a.object(m, mask(netlink.SetTable, netlink.SetName, netlink.SetFlags, netlink.SetKeyType, netlink.SetKeyLength, netlink.SetDataType, netlink.SetDataLength, 8, netlink.SetDescription, 10,
 		netlink.SetTimeout, 12, netlink.SetUserData, 14, 15, netlink.SetHandle, netlink.SetExpression, netlink.SetExpressions, 19, 20))
 	desc.read(a.of[netlink.SetDescription], mask(netlink.SetSize, 2))
 	s := &kernelSet{
@@ -922,7 +940,7 @@ func counts(list []byte) (count int, given nftRate, err error) {
 func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	var a nlAttrs
 	// POSITION, PAD, ID and POSITION_ID say nothing about packets.
-	a.read(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
+	a.object(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
 	handle := a.number(netlink.RuleHandle, 8)
 	comment := netlink.Comment(a.of[netlink.RuleUserData], 0)
 	at := placeOf(comment, "chain "+c.name+", rule "+strconv.FormatUint(handle, 10))
