@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -92,4 +93,54 @@ func TestConfirmKeepsTheGateOpen(t *testing.T) {
 	if s := read(t, r); len(s.Sets) > 0 {
 		t.Errorf("left behind: %v", s.Sets)
 	}
+}
+
+// TestConfirmAtTheLastMoment: who confirms while the time runs out is told what is so: the new
+// rules are in force, or the old ones, for good. Everything else that may be said says that it
+// is not known, and nothing says it here.
+func TestConfirmAtTheLastMoment(t *testing.T) {
+	kernel.InNamespace(t, nil, func(t *testing.T) {
+		k := open(t)
+		inForce := func(want *nft.Table) bool {
+			p, err := NewPlan(read(t, k), want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p.Empty()
+		}
+		const window = 60 * time.Millisecond
+		kept, expired := 0, 0
+		for i := range 60 {
+			if _, err := Apply(t.Context(), k, opens(1), Options{}); err != nil {
+				t.Fatal(err)
+			}
+			armed, err := Apply(t.Context(), k, opens(2), Options{Within: window})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// From 5 ms before to 5 ms behind, in steps of a sixth of a millisecond.
+			time.Sleep(time.Until(armed.Until) + time.Duration(i-30)*time.Millisecond/6)
+			switch _, err := Confirm(t.Context(), k, opens(2), Options{}); {
+			case err == nil:
+				kept++
+				time.Sleep(window / 4)
+				if !inForce(opens(2)) {
+					t.Fatalf("%d: it is kept, and is not in force", i)
+				}
+			case errors.Is(err, ErrExpired):
+				expired++
+				if _, err := Back(t.Context(), k); err != nil {
+					t.Fatal(err)
+				}
+				if !inForce(opens(1)) {
+					t.Fatalf("%d: it is expired, and the old rules are not in force: %+v", i, read(t, k).Chains)
+				}
+			default:
+				t.Fatalf("%d: %v", i, err)
+			}
+		}
+		if kept < 5 || expired < 5 {
+			t.Errorf("%d were kept and %d expired: the moment was missed", kept, expired)
+		}
+	})
 }

@@ -147,7 +147,7 @@ func (r *run) again(ctx context.Context, what func() error) error {
 			return err
 		}
 		if r.tries++; r.tries >= attempts {
-			return err
+			return fmt.Errorf("%w, %d times in a row: try again when it is quiet", err, attempts)
 		}
 		r.out.Attempts++
 		select {
