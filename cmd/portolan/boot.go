@@ -23,14 +23,6 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	record, table, err := p.store.Latest()
-	if errors.Is(err, history.ErrNone) {
-		p.say("nothing was confirmed yet, so there is nothing to restore")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
 	state, err := p.kernel.Read()
 	if err != nil {
 		return err
@@ -38,6 +30,19 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	if left, pending := state.PendingLeft(); pending && left > 0 {
 		p.say("a change waits to be confirmed for %s more, and is left alone", seconds(left))
 		return nil
+	}
+	if w != nil {
+		if done, err := p.finish(ctx, w, state); done || err != nil {
+			return err
+		}
+	}
+	record, table, err := p.store.Latest()
+	if errors.Is(err, history.ErrNone) {
+		p.say("nothing was confirmed yet, so there is nothing to restore")
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	plan, err := apply.NewPlan(state, table)
 	if err != nil {

@@ -52,6 +52,9 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	left, pending := l.state.PendingLeft()
 	switch {
 	case !pending:
+		if done, err := p.finish(ctx, w, l.state); done || err != nil {
+			return err
+		}
 		return errors.New("nothing waits to be confirmed")
 	case left <= 0:
 		return p.tooLate(ctx, w)
@@ -81,6 +84,35 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	}
 	p.say("confirmed: state %d is in force, and a start of this host brings it back", kept.Number)
 	return nil
+}
+
+// finish remembers a change that the kernel keeps for good, where who confirmed it, or made it
+// without waiting for anybody, was killed before it could say so: what waits in the folder was
+// confirmed, and packets meet it. It reports whether there is one. That there is no table says
+// nothing, because a start of the host does that, too.
+func (p *pilot) finish(ctx context.Context, w *history.Writer, state *apply.State) (done bool, err error) {
+	record, table, err := p.store.Pending()
+	if err != nil || table == nil || record.Confirmed.IsZero() && !record.Until.IsZero() {
+		return false, nil // what cannot be read was not confirmed either
+	}
+	plan, err := apply.NewPlan(state, table)
+	if err != nil || !plan.InForce() {
+		return false, err
+	}
+	aim, err := p.stored(record, table, "what was confirmed")
+	if err != nil {
+		return false, err
+	}
+	outcome, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step})
+	if err != nil {
+		return false, err
+	}
+	kept, err := w.Confirm(func(r *history.Record) { r.State = outcome.After.Hash() })
+	if err != nil {
+		return false, unremembered(err)
+	}
+	p.say("state %d is in force; it was confirmed before, and is remembered only now", kept.Number)
+	return true, nil
 }
 
 // tooLate tidies up behind a change that nobody confirmed.

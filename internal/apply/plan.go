@@ -61,6 +61,9 @@ func (s *State) none() *State {
 // anything left over.
 func (p *Plan) Empty() bool { return len(p.prepare)+len(p.flip)+len(p.tidy) == 0 }
 
+// InForce reports whether packets meet what is wanted. What nothing leads to may be left over.
+func (p *Plan) InForce() bool { return len(p.prepare)+len(p.flip) == 0 }
+
 // InPlace reports whether packets notice nothing but elements of sets and maps that change
 // where they are, all in one batch. Chains to which new elements lead are made in a batch
 // before, and those to which none leads any more are taken away in one behind.
