@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
 	"portolan/internal/kernel"
 	"portolan/internal/nft"
 	"portolan/internal/ruleset"
@@ -325,6 +328,37 @@ func TestKernelOfNextYear(t *testing.T) {
 		}
 		if p, err := NewPlan(next, table); err != nil || !p.Empty() {
 			t.Errorf("%v, %v", p.Differences, err)
+		}
+	})
+}
+
+// TestOwnedTable: a table that another program owns is told as such, and not changed.
+func TestOwnedTable(t *testing.T) {
+	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+		owner, err := nftables.New(nftables.AsLasting())
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner.AddTable(&nftables.Table{Name: nft.Name, Family: nftables.TableFamilyINet, Flags: nftables.TableFlagOwner})
+		if err := owner.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		k := open(t)
+		before := read(t, k)
+		if _, err := Apply(t.Context(), k, opens(1), Options{}); !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "no other program may own the table") {
+			t.Errorf("%v", err)
+		}
+		if s := read(t, k); s.Generation != before.Generation || s.Hash() != before.Hash() {
+			t.Error("something was changed")
+		}
+		if _, err := verify.Kernel(before.Raw); err == nil || !strings.Contains(err.Error(), "it belongs to a process") {
+			t.Errorf("%v", err)
+		}
+		if err := owner.CloseLasting(); err != nil { // the table goes with it
+			t.Fatal(err)
+		}
+		if _, err := Apply(t.Context(), k, opens(1), Options{}); err != nil {
+			t.Error(err)
 		}
 	})
 }
