@@ -79,8 +79,8 @@ func (s *State) directions() map[string]ruleset.Direction {
 			continue
 		}
 		led := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-		if left > 0 && c.gates() > 0 {
-			s.follow(c.Rules[0].Chains[0], true, led)
+		if gates := c.gates(); left > 0 && len(gates) > 0 {
+			s.follow(gates[0].Chains[0], true, led)
 		} else {
 			s.follow(c.Name, false, led)
 		}

@@ -149,6 +149,11 @@ var byHand = []struct{ name, script string }{
 		add rule inet portolan pending_input accept
 		insert rule inet portolan input meta nfproto @pending goto pending_input
 		insert rule inet portolan svc_web_nginx_* meta nfproto @pending goto pending_input`},
+	{"before a gate", `add set inet portolan pending { type nf_proto; flags timeout; elements = { ipv4 timeout 1h, ipv6 timeout 1h } }
+		add chain inet portolan pending_input
+		add rule inet portolan pending_input accept
+		insert rule inet portolan input meta nfproto @pending goto pending_input
+		insert rule inet portolan input tcp dport 99 accept`},
 	{"gate to a chain of ours", `add set inet portolan pending { type nf_proto; flags timeout; }
 		add chain inet portolan pending_x
 		add rule inet portolan pending_x jump svc_web_nginx_*

@@ -613,7 +613,7 @@ func (s *State) follow(name string, through bool, out reached) {
 		out.chains[c.Name] = true
 		rules := c.Rules
 		if !through {
-			rules = rules[c.gates():]
+			rules = c.own()
 		}
 		for i := range rules {
 			r := &rules[i]

@@ -19,22 +19,29 @@ var pendingKeys = []string{"\x02", "\x0a"}
 // gateComment says to people who look at the rules what the gate is.
 const gateComment = "unconfirmed change: in force until the elements of the set expire"
 
-// gate reports whether a rule leads to what waits to be confirmed, if it stands where gates do.
+// gate reports whether a rule leads to what waits to be confirmed, if it stands in a base chain.
 func (r *Rule) gate() bool {
 	return len(r.Sets) == 1 && logical(r.Sets[0]) == Pending && len(r.Chains) == 1 && strings.HasPrefix(r.Chains[0], pendingPrefix)
 }
 
-// gates is how many gates a chain has. They are the first rules of a base chain. What looks
-// like one at another place is a rule of somebody else, and in force like any other.
-func (c *Chain) gates() int {
-	if c.Hook == nil {
-		return 0
+// gates are those of a base chain: one, the first rule, unless somebody was at work by hand. What
+// looks like one in another chain is a rule like any other.
+func (c *Chain) gates() []*Rule {
+	var out []*Rule
+	for i := range c.Rules {
+		if c.Hook != nil && c.Rules[i].gate() {
+			out = append(out, &c.Rules[i])
+		}
 	}
-	n := 0
-	for n < len(c.Rules) && c.Rules[n].gate() {
-		n++
+	return out
+}
+
+// own are the rules of a chain without its gates.
+func (c *Chain) own() []Rule {
+	if len(c.gates()) == 0 {
+		return c.Rules
 	}
-	return n
+	return slices.DeleteFunc(slices.Clone(c.Rules), func(r Rule) bool { return r.gate() })
 }
 
 // gated reports whether a base chain has a gate.
@@ -44,8 +51,8 @@ func (s *State) gated() bool { return s.pendingSet() != "" }
 // once, and they ask the same.
 func (s *State) pendingSet() string {
 	for _, c := range s.bases() {
-		if c.gates() > 0 {
-			return c.Rules[0].Sets[0]
+		if gates := c.gates(); len(gates) > 0 {
+			return gates[0].Sets[0]
 		}
 	}
 	return ""
@@ -141,15 +148,18 @@ func (m *match) gates(live *State) ([]gate, error) {
 		r, err := encode(l)
 		return &wantedRule{line: l, Rule: r}, err
 	}
-	own := func(c *Chain) []Rule { return c.Rules[c.gates():] }
 	var out []gate
-	put := func(name string, hook *Hook, old, all []Rule, rules []*wantedRule) {
-		g := gate{base: name, hook: hook, rules: rules, counts: counts(old, rules)}
-		if len(all) > 0 {
-			g.before = all[0].Handle
+	put := func(name string, hook *Hook, c *Chain, rules []*wantedRule) {
+		var old []Rule
+		if c != nil {
+			old = c.own()
 		}
-		if len(all) > len(old) { // it is up
-			g.to = all[0].Chains[0]
+		g := gate{base: name, hook: hook, rules: rules, counts: counts(old, rules)}
+		if c != nil && len(c.Rules) > 0 {
+			g.before = c.Rules[0].Handle
+		}
+		if c != nil && len(c.gates()) > 0 { // it is up
+			g.to = c.gates()[0].Chains[0]
 		} else {
 			g.to = free(pendingPrefix+name, func(s string) bool { return live.Chains[s] != nil })
 		}
@@ -158,13 +168,12 @@ func (m *match) gates(live *State) ([]gate, error) {
 	standsIn := map[string]bool{}
 	for _, w := range m.bases {
 		name, hook, policy := w.Name, &w.hook, ruleset.Accept
-		var old, all []Rule
 		c := w.live
 		if c == nil {
 			c = live.standIn(w)
 		}
 		if c != nil {
-			name, hook, policy, old, all = c.Name, nil, c.Policy, own(c), c.Rules
+			name, hook, policy = c.Name, nil, c.Policy
 			standsIn[name] = true
 		} else {
 			name = free(w.Name, func(s string) bool { return live.Chains[s] != nil })
@@ -172,7 +181,7 @@ func (m *match) gates(live *State) ([]gate, error) {
 		// Who falls off the end of the rules meets the policy that the base chain has now.
 		rules := w.rules
 		wrong := policy != w.Policy && !w.decides()
-		if c != nil && !wrong && sameRules(old, rules) {
+		if c != nil && !wrong && sameRules(c.own(), rules) {
 			continue
 		}
 		if wrong {
@@ -182,7 +191,7 @@ func (m *match) gates(live *State) ([]gate, error) {
 			}
 			rules = append(slices.Clone(rules), r)
 		}
-		put(name, hook, old, all, rules)
+		put(name, hook, c, rules)
 	}
 	for _, c := range m.doomed {
 		if standsIn[c.Name] {
@@ -192,7 +201,7 @@ func (m *match) gates(live *State) ([]gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		put(c.Name, nil, own(c), c.Rules, []*wantedRule{r})
+		put(c.Name, nil, c, []*wantedRule{r})
 	}
 	return out, nil
 }
@@ -207,7 +216,7 @@ func (l *Line) decides() bool {
 // the wanted name stands at another place: it has a version, and nothing but a gate.
 func (s *State) standIn(w *wantedBase) *Chain {
 	for _, c := range s.bases() {
-		if c.Name != w.Name && logical(c.Name) == w.Name && *c.Hook == w.hook && len(c.Rules) == 1 && c.gates() == 1 {
+		if c.Name != w.Name && logical(c.Name) == w.Name && *c.Hook == w.hook && len(c.Rules) == 1 && len(c.gates()) == 1 {
 			return c
 		}
 	}
@@ -283,7 +292,7 @@ func isPending(live *State, want *nft.Table, known codes) error {
 		to[g.base] = g.to
 	}
 	for _, name := range sortedKeys(live.Chains) {
-		n := live.Chains[name].gates()
+		n := len(live.Chains[name].gates())
 		if n > 1 || n == 1 && to[name] == "" {
 			return fmt.Errorf("%w: base chain %s is to stay as it is", ErrOtherPending, logical(name))
 		}
@@ -309,9 +318,9 @@ func back(live *State) (flip, tidy Batch) {
 			continue
 		}
 		u.chains[name] = true
-		gates := c.gates()
-		for i := range gates {
-			flip = append(flip, DeleteRule{name, c.Rules[i].Handle})
+		gates := len(c.gates())
+		for _, r := range c.gates() {
+			flip = append(flip, DeleteRule{name, r.Handle})
 		}
 		if gates > 0 && gates == len(c.Rules) && c.Policy == ruleset.Accept {
 			flip = append(flip, DeleteChain{name})

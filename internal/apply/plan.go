@@ -513,8 +513,8 @@ func (w *wantedBase) changes(live *State, open bool) Batch {
 	from := counts(old, w.rules)
 	// A rule may have been added behind them in the first batch.
 	all := w.live.Policy == ruleset.Drop && w.Policy == ruleset.Accept && open && !w.decides()
-	if w.live.gates() > 0 {
-		if c := live.Chains[old[0].Chains[0]]; c != nil {
+	if gates := w.live.gates(); len(gates) > 0 {
+		if c := live.Chains[gates[0].Chains[0]]; c != nil {
 			from = counts(c.Rules, w.rules)
 		}
 		all = true

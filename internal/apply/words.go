@@ -90,7 +90,7 @@ func differences(live *State, want *nft.Table, near *match, p *Plan) []Differenc
 	for _, c := range near.doomed {
 		if !wrong[c.Name] {
 			t.tell(Removed, "base chain", c.Name, many(len(c.Rules), "rule"))
-			t.rules(c.Name, c.Rules[c.gates():], nil)
+			t.rules(c.Name, c.own(), nil)
 		}
 	}
 	for _, c := range live.bases() {
@@ -310,11 +310,11 @@ func (t *teller) base(live *State, b *wantedBase) {
 		if b.live.Policy != b.Policy {
 			t.tell(Changed, "policy", b.Name, b.live.Policy.String()+" is to be "+b.Policy.String())
 		}
-		t.rules(b.Name, b.live.Rules[b.live.gates():], b.rules)
+		t.rules(b.Name, b.live.own(), b.rules)
 	case c != nil && c.Hook != nil:
 		t.tell(Changed, "base chain", b.Name, fmt.Sprintf("hook %d at priority %d of type %s is to be hook %d at priority %d of type %s",
 			c.Hook.Number, c.Hook.Priority, c.Hook.Type, b.hook.Number, b.hook.Priority, b.hook.Type))
-		t.rules(b.Name, c.Rules[c.gates():], b.rules)
+		t.rules(b.Name, c.own(), b.rules)
 	default:
 		t.tell(Added, "base chain", b.Name, many(len(b.rules), "rule"))
 		t.rules(b.Name, nil, b.rules)
