@@ -201,6 +201,9 @@ func (p *pilot) ask(question string) (bool, error) {
 // unchanged remembers what is in force already, where nobody has: text that nft loaded, or a
 // change of a portolan that was killed before it could say so.
 func (p *pilot) unchanged(w *history.Writer, v *view) error {
+	if err := proves(v.aim.rules)(v.live.state); err != nil {
+		return err
+	}
 	if v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset {
 		record := p.signed(v.aim.record)
 		record.State = v.live.state.Hash()

@@ -63,21 +63,30 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		}()
 	}
 	plan, err := apply.NewPlan(state, table)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	prove := func(s *apply.State) error {
+		aim, err := p.stored(record, table, fmt.Sprintf("state %d", record.Number))
+		if err != nil {
+			return err
+		}
+		return proves(aim.rules)(s)
+	}
+	switch {
 	case plan.Empty():
+		if state.Hash() != record.State { // that one was proved when it was kept
+			if err := prove(state); err != nil {
+				return err
+			}
+		}
 		p.say("state %d is in force already", record.Number)
 		return nil
 	case c.dryRun:
 		p.say("state %d would be restored, with %s in the kernel; nothing was changed, because of --dry-run", record.Number, plural(len(plan.Differences), "change"))
 		return nil
 	}
-	aim, err := p.stored(record, table, fmt.Sprintf("state %d", record.Number))
-	if err != nil {
-		return err
-	}
-	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step}); err != nil {
+	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: prove, Journal: p.step}); err != nil {
 		return wentBack(err)
 	}
 	p.say("restored state %d with %s in the kernel", record.Number, plural(len(plan.Differences), "change"))

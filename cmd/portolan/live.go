@@ -47,6 +47,8 @@ func (a *app) liveNftables() (*side, error) {
 		return nil, err
 	}
 	switch {
+	case live.InForce() == nil:
+		return nil, live.Strange
 	case live.Waiting:
 		fmt.Fprintf(a.stderr, "portolan: a change of the kernel's table is in force and waits for its confirmation, for %s yet: that is what is looked at\n", live.Left.Round(time.Second))
 	case live.Pending != nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,6 +89,9 @@ func (p *pilot) finish(ctx context.Context, w *history.Writer) error {
 	if err != nil || !record.Until.IsZero() && record.Confirmed.IsZero() {
 		return nil // nothing waits, nobody knows what, or nobody has confirmed it
 	}
+	if table == nil {
+		return nil // that there is no table shows nothing: after a start of the host there is none
+	}
 	if last, err := p.store.LatestRecord(); err == nil && last.Time.Equal(record.Time) && last.Ruleset == record.Ruleset {
 		return w.DropPending() // only that was left to do
 	}
@@ -98,7 +102,7 @@ func (p *pilot) finish(ctx context.Context, w *history.Writer) error {
 	if _, pending := state.PendingLeft(); pending {
 		return nil
 	}
-	if plan, err := apply.NewPlan(state, table); err != nil || !plan.Settled() {
+	if plan, err := apply.NewPlan(state, table); err != nil || !plan.InForce() {
 		return nil // it was not done, or something else since
 	}
 	aim, err := p.stored(record, table, "what was confirmed")
@@ -152,30 +156,41 @@ func (p *pilot) event(what string, attrs ...any) {
 // A live is what the kernel has now.
 type live struct {
 	state *apply.State
-	// rules is what it means without what is pending. With no table everything is accepted.
+	// rules is what it means without what is pending; nil when that is not understood. With no
+	// table everything is accepted.
 	rules *ruleset.Ruleset
 	// pending is what it means with it; nil when nothing is.
 	pending *ruleset.Ruleset
 	// inForce is the one of the two that packets meet now.
 	inForce *ruleset.Ruleset
-	// strange says what in the table is not understood, so that nobody knows what it means;
-	// the rules are nil then.
+	// strange says what of that which packets meet is not understood, so that nobody knows what
+	// it means; inForce is nil then.
 	strange error
 }
 
 // read is what the kernel has now.
 func (p *pilot) read() (*live, error) {
-	state, err := p.kernel.Read()
-	if err != nil {
-		return nil, err
+	for again := true; ; again = false {
+		state, err := p.kernel.Read()
+		if err != nil {
+			return nil, err
+		}
+		l := meaning(state)
+		if !again || !errors.Is(l.strange, verify.ErrHalf) {
+			return l, nil
+		}
+		time.Sleep(expiryTick)
 	}
-	return meaning(state), nil
 }
+
+// expiryTick is longer than a tick of the kernel's clock, in which what waits for a confirmation
+// ends for IPv4 and for IPv6.
+const expiryTick = 20 * time.Millisecond
 
 // meaning says what a state means.
 func meaning(state *apply.State) *live {
 	l := &live{state: state}
-	if !state.Exists {
+	if !filters(state) {
 		l.rules = everything()
 		l.inForce = l.rules
 		return l
@@ -186,8 +201,14 @@ func meaning(state *apply.State) *live {
 		return l
 	}
 	l.rules, l.pending, l.inForce = read.Rules, read.Pending, read.InForce()
+	if l.inForce == nil {
+		l.strange = read.Strange
+	}
 	return l
 }
+
+// filters reports whether there is a table that packets are asked about.
+func filters(s *apply.State) bool { return s.Exists && !s.Dormant }
 
 // everything is what a host without a table means: all packets are accepted.
 func everything() *ruleset.Ruleset {
@@ -198,12 +219,12 @@ func everything() *ruleset.Ruleset {
 func proves(want *ruleset.Ruleset) func(*apply.State) error {
 	return func(s *apply.State) error {
 		l := meaning(s)
-		if l.strange != nil {
-			return fmt.Errorf("what the kernel has now is not understood: %w", l.strange)
-		}
 		have := l.rules
 		if l.pending != nil {
 			have = l.pending
+		}
+		if have == nil {
+			return fmt.Errorf("what the kernel has now is not understood: %w", l.strange)
 		}
 		if c := ruleset.Prove(want, have).Counterexample; c != nil {
 			return fmt.Errorf("the kernel does not do what was asked of it: %s", c.Words("what is wanted", "the kernel"))

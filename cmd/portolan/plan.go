@@ -248,7 +248,7 @@ func missing(a, b []string) []string {
 // before is the side of the plan that is in force. Without a table it is the rules that every
 // policy has: so the difference says what the policy opens, and not that it closes the rest.
 func (v *view) before() *side {
-	if v.live.state.Exists || v.aim.table == nil {
+	if filters(v.live.state) || v.aim.table == nil {
 		return &side{name: "the kernel", rules: v.live.inForce, text: true, backend: "nftables"}
 	}
 	builtin := *v.aim.rules
@@ -311,6 +311,9 @@ func (v *view) text(detail bool) string {
 	line("%s for the table inet portolan of this host", v.aim.words)
 	line("in force: %s", v.inForce())
 	switch {
+	case v.plan.Empty() && v.live.strange != nil:
+		line("")
+		line("nothing to change, and yet what the kernel has is not understood: %s", v.live.strange)
 	case v.plan.Empty():
 		line("")
 		line("nothing to change: the kernel is what %s means", v.aim.words)
@@ -321,7 +324,7 @@ func (v *view) text(detail bool) string {
 		line("")
 		line("no packet is treated differently: names, comments or leftovers change")
 	default:
-		if !v.live.state.Exists && v.aim.table != nil {
+		if !filters(v.live.state) && v.aim.table != nil {
 			line("")
 			line("what will be open; everything is accepted now, and everything else will be %s:", map[ruleset.Verdict]string{ruleset.Drop: "dropped", ruleset.Accept: "left to others"}[v.aim.rules.Input.Default])
 		}
@@ -379,6 +382,8 @@ func (s *standing) inForce() string {
 		return "no table, so everything is accepted; " + s.lastName() + " is not there any more"
 	case !s.live.state.Exists:
 		return "no table, so everything is accepted"
+	case s.live.state.Dormant:
+		return "a table that is switched off, so everything is accepted"
 	case pending && left > 0:
 		return fmt.Sprintf("a change that waits to be confirmed for %s more: portolan confirm, or portolan rollback", seconds(left))
 	case pending:

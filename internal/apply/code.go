@@ -37,7 +37,7 @@ var shapes = map[string]*roles{
 	"range":     {3: value, 4: value},
 	"bitwise":   {4: value, 5: value, 6: unless, 7: value},
 	"immediate": {2: value},
-	"objref":    {2: theLimit},
+	"objref":    {2: theLimit, 4: theSet, 5: drop}, // an object, or a map of them
 	"limit":     {4: unless, 5: unless, 6: drop},
 	"connlimit": {2: unless},
 	"log":       {5: unless, 6: unless},
@@ -57,22 +57,30 @@ type coder struct {
 	// things.
 	known map[string]string
 	code  []byte // of the rule at hand
+	// meters are the codes of what rules have the elements do that they put into sets, by the
+	// names of the sets; nil when nobody asks.
+	meters map[string][]string
 }
 
 // rule is a rule with what its expressions say; the rest of it is not set.
 func (c *coder) rule(list []byte) Rule {
 	var r Rule
 	c.code = c.expressions(&r, c.code[:0], list)
-	code, ok := c.known[string(c.code)]
+	r.Code = c.shared(c.code)
+	return r
+}
+
+// shared is a code as one piece of memory for all that have it.
+func (c *coder) shared(b []byte) string {
+	code, ok := c.known[string(b)]
 	if !ok {
-		code = string(c.code)
+		code = string(b)
 		if c.known == nil {
 			c.known = map[string]string{}
 		}
 		c.known[code] = code
 	}
-	r.Code = code
-	return r
+	return code
 }
 
 func (c *coder) expressions(r *Rule, out, list []byte) []byte {
@@ -144,10 +152,12 @@ func (c *coder) attributes(r *Rule, out []byte, s *roles, data []byte) []byte {
 			at := len(out)
 			out = c.expression(r, appendAttr(out, kind, ""), b)
 			setLength(out, at)
+			c.fills(data, out[at+attrHeader:])
 		case inners:
 			at := len(out)
 			out = c.expressions(r, appendAttr(out, kind, ""), b)
 			setLength(out, at)
+			c.fills(data, out[at+attrHeader:])
 		}
 	}
 	for kind, b := range netlink.Attrs(data) { // that nobody has made up yet
@@ -156,6 +166,14 @@ func (c *coder) attributes(r *Rule, out []byte, s *roles, data []byte) []byte {
 		}
 	}
 	return out
+}
+
+// fills notes what an expression that puts elements into a set has them do.
+func (c *coder) fills(dynset, code []byte) {
+	if c.meters != nil {
+		set := netlink.Text(netlink.Attr(dynset, 1)) // NFTA_DYNSET_SET_NAME
+		c.meters[set] = append(c.meters[set], string(code))
+	}
 }
 
 // value appends an attribute that holds a value, or a verdict.
@@ -219,9 +237,12 @@ func appendAttr[T string | []byte](b []byte, kind uint16, data T) []byte {
 	return append(b, data...)
 }
 
+// attrHeader is how many bytes an attribute has before its data.
+const attrHeader = 6
+
 // setLength says how long the attribute that begins at a place is: it ends where b does.
 func setLength(b []byte, at int) {
-	binary.BigEndian.PutUint32(b[at+2:], uint32(len(b)-at-6))
+	binary.BigEndian.PutUint32(b[at+2:], uint32(len(b)-at-attrHeader))
 }
 
 // content is a set without a name in canonical form. It begins as no name does.
@@ -232,6 +253,9 @@ func content(k Kind, elements []Element) string {
 	}
 	for _, e := range elements {
 		out = appendAttr(appendAttr(appendAttr(out, 1, e.First), 2, e.Last), 3, e.Data)
+		if e.Code != "" {
+			out = appendAttr(out, 4, e.Code)
+		}
 	}
 	return string(out)
 }

@@ -66,13 +66,24 @@ func (s *State) Counters() []Counter {
 	return out
 }
 
-// directions are the chains to which the base chains of filters lead, with which way the
-// packets go that come by.
+// directions are the chains that are in force behind the base chains of filters, with which
+// way the packets go that come by. While a change waits to be confirmed, they are those of the
+// change: its rules went on with the counters of those that they stand for, so that whoever
+// adds up both counts everything twice.
 func (s *State) directions() map[string]ruleset.Direction {
 	out := map[string]ruleset.Direction{}
-	for name, d := range map[string]ruleset.Direction{"input": ruleset.In, "output": ruleset.Out} {
+	left, _ := s.PendingLeft()
+	for _, c := range s.bases() {
+		d, ok := map[string]ruleset.Direction{"input": ruleset.In, "output": ruleset.Out}[logical(c.Name)]
+		if !ok {
+			continue
+		}
 		led := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-		s.follow(name, func(*Rule) bool { return true }, led)
+		if gates := c.gates(); left > 0 && len(gates) > 0 {
+			s.follow(gates[0].Chains[0], true, led)
+		} else {
+			s.follow(c.Name, false, led)
+		}
 		for chain := range led.chains {
 			out[chain] = d
 		}

@@ -14,7 +14,7 @@ import (
 // Decode is what the kernel said of the table.
 func Decode(raw *netlink.Table) *State {
 	s := &State{
-		Generation: raw.Generation, Exists: raw.Exists, Raw: raw,
+		Generation: raw.Generation, Exists: raw.Exists, Dormant: raw.Flags&tableDormant != 0, Raw: raw,
 		Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: make(map[string]*Chain, len(raw.Chains)),
 	}
 	for _, o := range raw.Objects {
@@ -25,12 +25,10 @@ func Decode(raw *netlink.Table) *State {
 		}
 		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
 	}
-	code := coder{anonymous: map[string]string{}}
+	code := coder{anonymous: map[string]string{}, meters: map[string][]string{}}
 	for _, m := range raw.Sets {
 		set := decodeSet(m)
-		if !set.Kind.dynamic() {
-			set.Elements = decodeElements(set.Kind, raw.Elements[set.Name])
-		}
+		set.Elements = code.elements(set.Kind, raw.Elements[set.Name])
 		if set.Kind.Flags&flagAnonymous != 0 {
 			code.anonymous[set.Name] = content(set.Kind, set.Elements)
 			continue
@@ -47,12 +45,30 @@ func Decode(raw *netlink.Table) *State {
 			c.Rules = append(c.Rules, code.decode(m))
 		}
 	}
+	for _, set := range s.Sets {
+		if set.Kind.dynamic() {
+			set.Elements = slices.DeleteFunc(set.Elements, func(e Element) bool { return madeByPackets(set.Kind, e, code.meters[set.Name]) })
+		}
+	}
 	slices.SortFunc(s.Strange, func(a, b Object) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 	return s
 }
 
-// objectLimit is NFT_OBJECT_LIMIT.
-const objectLimit = 4
+// objectLimit is NFT_OBJECT_LIMIT, tableDormant NFT_TABLE_F_DORMANT and chainBinding
+// NFT_CHAIN_BINDING.
+const (
+	objectLimit  = 4
+	tableDormant = 1
+	chainBinding = 4
+)
+
+// madeByPackets reports whether an element of a meter is like those that packets make: it
+// does what one of the rules does that fill the set, and is forgotten after the time of the
+// set. One that somebody added by hand can count to another number, or to none. Times are in
+// units of the kernel's clock, which has at least a hundred of them in a second.
+func madeByPackets(k Kind, e Element, fill []string) bool {
+	return slices.Contains(fill, e.Code) && (e.Timeout == 0 || (e.Timeout-k.Timeout).Abs() <= 10*time.Millisecond)
+}
 
 func decodeSet(m []byte) *Set {
 	number := func(kind uint16) uint32 { return uint32(netlink.Number(netlink.Attr(m, kind))) }
@@ -79,9 +95,9 @@ const setComment = 7
 // intervalEnd is NFT_SET_ELEM_INTERVAL_END.
 const intervalEnd = 1
 
-// decodeElements puts the elements of a set together. Those of an interval set come as the
+// elements puts the elements of a set together. Those of an interval set come as the
 // starts of ranges and, as elements of their own, the first keys behind them.
-func decodeElements(k Kind, list [][]byte) []Element {
+func (c *coder) elements(k Kind, list [][]byte) []Element {
 	out := make([]Element, 0, len(list))
 	var ends []string
 	for _, b := range list {
@@ -104,6 +120,12 @@ func decodeElements(k Kind, list [][]byte) []Element {
 				e.Expires = milliseconds(v)
 			case netlink.ElementUserData:
 				e.Comment = netlink.Comment(v, 0)
+			case netlink.ElementExpression:
+				e.Code += c.element(v)
+			case netlink.ElementExpressions:
+				for _, v := range netlink.Attrs(v) {
+					e.Code += c.element(v)
+				}
 			}
 		}
 		if end {
@@ -138,6 +160,12 @@ func decodeElements(k Kind, list [][]byte) []Element {
 		out[i].Last = limit
 	}
 	return out
+}
+
+// element is an expression of an element. Most of a set have the same.
+func (c *coder) element(e []byte) string {
+	c.code = c.expression(&Rule{}, c.code[:0], e)
+	return c.shared(c.code)
 }
 
 func sortElements(list []Element) {
@@ -180,7 +208,7 @@ func before(key string) string {
 }
 
 func decodeChain(m []byte) *Chain {
-	c := &Chain{Name: netlink.Text(netlink.Attr(m, netlink.ChainName))}
+	c := &Chain{Name: netlink.Text(netlink.Attr(m, netlink.ChainName)), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
 	hook := netlink.Attr(m, netlink.ChainHook)
 	if hook == nil {
 		return c
@@ -189,6 +217,7 @@ func decodeChain(m []byte) *Chain {
 		Type:     netlink.Text(netlink.Attr(m, netlink.ChainType)),
 		Number:   uint32(netlink.Number(netlink.Attr(hook, netlink.HookNumber))),
 		Priority: int32(netlink.Number(netlink.Attr(hook, netlink.HookPriority))),
+		Devices:  netlink.Attr(hook, netlink.HookDevice) != nil || netlink.Attr(hook, netlink.HookDevices) != nil,
 	}
 	c.Policy = ruleset.Drop
 	if netlink.Number(netlink.Attr(m, netlink.ChainPolicy)) == 1 { // NF_ACCEPT

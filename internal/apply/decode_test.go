@@ -104,7 +104,7 @@ func TestDecodeElements(t *testing.T) {
 		{"everything", [][]byte{start("\x00")}, "00-ff"},
 	} {
 		var got []string
-		for _, e := range decodeElements(Kind{Flags: flagInterval, KeyLength: 1}, c.list) {
+		for _, e := range (&coder{}).elements(Kind{Flags: flagInterval, KeyLength: 1}, c.list) {
 			got = append(got, fmt.Sprintf("%x-%x", e.First, e.Last))
 		}
 		if strings.Join(got, " ") != c.want {

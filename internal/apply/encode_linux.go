@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -126,7 +127,7 @@ func write(x AddRule, ids *uint32) *written {
 	switch {
 	case l.Gate != "":
 		w.add(loadFamily)
-		w.lookup(Pending)
+		w.lookup(cmp.Or(l.Asks, Pending))
 		w.leave(expr.VerdictGoto, l.Gate)
 	case l.Map != "":
 		w.protocol(l.Proto)

@@ -14,7 +14,7 @@ type Firewall interface {
 	Read() (*State, error)
 	// Commit makes all changes of a batch at once, or none of them and says why. It is
 	// ErrChanged when the tables are of another generation than the given one, whoever
-	// changed them. Another error does not say that nothing was changed: whoever needs to
+	// changed them; 0 is any. Another error does not say that nothing was changed: whoever needs to
 	// know reads.
 	Commit(generation uint32, b Batch) error
 }

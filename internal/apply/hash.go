@@ -13,7 +13,7 @@ import (
 // elements that packets made play no part.
 func (s *State) Hash() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%t\n", s.Exists)
+	fmt.Fprintln(h, s.Exists, s.Dormant)
 	for _, name := range sortedKeys(s.Limits) {
 		say(h, "limit", name, s.Limits[name].Code)
 	}
@@ -24,7 +24,7 @@ func (s *State) Hash() string {
 		fmt.Fprintln(h, k.KeyType, k.KeyLength, k.DataType, k.Flags, k.Size, k.Timeout, len(set.Elements))
 		for i := range set.Elements {
 			e := &set.Elements[i]
-			say(h, e.First, e.Last, e.Data, e.Comment)
+			say(h, e.First, e.Last, e.Data, e.Comment, e.Code)
 			fmt.Fprintln(h, e.Timeout)
 		}
 	}
@@ -33,7 +33,7 @@ func (s *State) Hash() string {
 		say(h, "chain", name)
 		if c.Hook != nil {
 			say(h, c.Hook.Type)
-			fmt.Fprintln(h, c.Hook.Number, c.Hook.Priority, c.Policy)
+			fmt.Fprintln(h, c.Hook.Number, c.Hook.Priority, c.Hook.Devices, c.Policy)
 		}
 		fmt.Fprintln(h, len(c.Rules))
 		for i := range c.Rules {

@@ -144,9 +144,18 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 				err = own(i, elementMessages(unix.NFT_MSG_NEWSETELEM, x.Set.Name, 0, kind, x.Elements)...)
 			}
 		case DeleteElements:
+			// Keys say which; somebody else may have written what they lead to.
+			list := make([]Element, len(x.Elements))
+			for j, e := range x.Elements {
+				list[j] = Element{First: e.First, Last: e.Last}
+			}
 			var kind Kind
-			if kind, err = checkElements(x.Set, x.Elements); err == nil {
-				err = own(i, elementMessages(unix.NFT_MSG_DELSETELEM, x.Set.Name, 0, kind, x.Elements)...)
+			if kind, err = kindOf(x.Set); err == nil {
+				kind.DataType = 0
+				err = checkKeys(kind, list)
+			}
+			if err == nil {
+				err = own(i, elementMessages(unix.NFT_MSG_DELSETELEM, x.Set.Name, 0, kind, list)...)
 			}
 		case AddRule:
 			w := write(x, &ids)
@@ -339,10 +348,19 @@ func policyOf(v ruleset.Verdict) (*nftables.ChainPolicy, error) {
 // checkElements finds what a set cannot have, and says its kind.
 func checkElements(s SetSpec, list []Element) (Kind, error) {
 	kind, err := kindOf(s)
-	for i := 0; i < len(list) && err == nil; i++ {
-		err = checkElement(kind, list[i])
+	if err == nil {
+		err = checkKeys(kind, list)
 	}
 	return kind, err
+}
+
+func checkKeys(k Kind, list []Element) error {
+	for i := range list {
+		if err := checkElement(k, list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A failure is the first thing that the kernel refuses.

@@ -93,7 +93,7 @@ func whole(table *nft.Table) Batch {
 	}
 	for _, base := range table.Bases {
 		if len(base.Rules) > 0 {
-			b = append(b, AddChain{base.Name, &Hook{"filter", hookNumbers[base.Hook], base.Priority.Number()}, base.Policy})
+			b = append(b, AddChain{base.Name, &Hook{Type: "filter", Number: hookNumbers[base.Hook], Priority: base.Priority.Number()}, base.Policy})
 		}
 	}
 	for _, m := range table.Meters {
@@ -464,7 +464,7 @@ func genLine(t *rapid.T) Line {
 // frame is what the rules of genLine name.
 var frame = Batch{
 	AddTable{}, AddChain{Name: "chain"}, AddChain{Name: "rules"},
-	AddChain{Name: "raw", Hook: &Hook{"filter", hookNumbers["prerouting"], nft.Raw.Number()}, Policy: ruleset.Accept},
+	AddChain{Name: "raw", Hook: &Hook{Type: "filter", Number: hookNumbers["prerouting"], Priority: nft.Raw.Number()}, Policy: ruleset.Accept},
 	AddLimit{nft.Limit{Name: "limit", Rate: ruleset.Rate{Count: 1, Period: "second"}, Burst: 1}},
 	AddSet{SetSpec{Name: Pending, What: Unconfirmed, Comment: "until confirmed"}},
 	AddSet{SetSpec{Name: "places", What: Ports}},
@@ -488,7 +488,7 @@ func TestRulesComeBack(t *testing.T) {
 		}
 		b = append(b, AddRule{Chain: "raw", Line: Line{Rule: nft.Rule{Proto: 17, Ports: []port.Range{{First: 9, Last: 9}}, Notrack: true}}})
 		s := commit(t, k, b)
-		if c := s.Chains["raw"]; len(c.Rules) != 1 || *c.Hook != (Hook{"filter", 0, -300}) || c.Policy != ruleset.Accept {
+		if c := s.Chains["raw"]; len(c.Rules) != 1 || *c.Hook != (Hook{Type: "filter", Number: 0, Priority: -300}) || c.Policy != ruleset.Accept {
 			t.Errorf("raw: %+v", c)
 		}
 		if got := len(s.Chains["rules"].Rules); got != len(lines) {

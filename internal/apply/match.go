@@ -160,7 +160,7 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 	m := &matcher{
 		match: &match{
 			limitNames: map[string]string{}, setNames: map[string]string{}, chainNames: make(map[string]string, n), chains: make([]*wantedChain, 0, n),
-			met: live.reach(func(r *Rule) bool { return !r.gate() }),
+			met: live.reach(),
 		},
 		live: live, manner: manner, codes: known, versions: map[string][]*Set{}, taken: make(map[string]bool, n), chains: make(map[string]*nft.Chain, n), seed: maphash.MakeSeed(),
 	}
@@ -500,7 +500,7 @@ func (m *matcher) base(want *nft.Table) error {
 		if !ok {
 			return fmt.Errorf("base chain %s of the table has the hook %q, which is not known", b.Name, b.Hook)
 		}
-		w := &wantedBase{Base: b, hook: Hook{"filter", number, b.Priority.Number()}, rules: make([]*wantedRule, len(b.Rules))}
+		w := &wantedBase{Base: b, hook: Hook{Type: "filter", Number: number, Priority: b.Priority.Number()}, rules: make([]*wantedRule, len(b.Rules))}
 		for i := range b.Rules {
 			var err error
 			if w.rules[i], err = m.line(b.Name, &b.Rules[i]); err != nil {
@@ -592,17 +592,17 @@ func (s *State) bases() []*Chain {
 // reached are the names of what base chains lead to, themselves included.
 type reached struct{ chains, sets, limits map[string]bool }
 
-// reach follows the rules that count.
-func (s *State) reach(counts func(*Rule) bool) reached {
+// reach is what packets meet, without what waits to be confirmed.
+func (s *State) reach() reached {
 	out := reached{make(map[string]bool, len(s.Chains)), map[string]bool{}, map[string]bool{}}
 	for _, c := range s.bases() {
-		s.follow(c.Name, counts, out)
+		s.follow(c.Name, false, out)
 	}
 	return out
 }
 
-// follow adds what a chain leads to.
-func (s *State) follow(name string, counts func(*Rule) bool, out reached) {
+// follow adds what a chain leads to, through gates or past them.
+func (s *State) follow(name string, through bool, out reached) {
 	open := []string{name}
 	for len(open) > 0 {
 		c := s.Chains[open[len(open)-1]]
@@ -611,11 +611,12 @@ func (s *State) follow(name string, counts func(*Rule) bool, out reached) {
 			continue
 		}
 		out.chains[c.Name] = true
-		for i := range c.Rules {
-			r := &c.Rules[i]
-			if !counts(r) {
-				continue
-			}
+		rules := c.Rules
+		if !through {
+			rules = c.own()
+		}
+		for i := range rules {
+			r := &rules[i]
 			open = append(open, r.Chains...)
 			for _, l := range r.Limits {
 				out.limits[l] = true
@@ -639,7 +640,7 @@ func sameElements(a, b []Element) bool { return slices.EqualFunc(a, b, sameEleme
 
 // sameElement leaves out Jump, which Data says as well, and how much of a timeout is left.
 func sameElement(a, b Element) bool {
-	return a.First == b.First && a.Last == b.Last && a.Data == b.Data && a.Comment == b.Comment && a.Timeout == b.Timeout
+	return a.First == b.First && a.Last == b.Last && a.Data == b.Data && a.Comment == b.Comment && a.Code == b.Code && a.Timeout == b.Timeout
 }
 
 // between is what has to go and to come to make one list of elements another. Both are in

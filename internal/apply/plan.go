@@ -49,15 +49,20 @@ type Plan struct {
 	// edited are the sets and maps whose elements change where they are; nil unless that is
 	// all that packets notice.
 	edited []*wantedSet
+	gone   Batch // that takes away a table which is made anew
+}
+
+// none is a state without the table.
+func (s *State) none() *State {
+	return &State{Generation: s.Generation, Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{}}
 }
 
 // Empty reports whether nothing is to be sent: the kernel is as it should be, without
 // anything left over.
 func (p *Plan) Empty() bool { return len(p.prepare)+len(p.flip)+len(p.tidy) == 0 }
 
-// Settled reports whether packets meet the wanted table already, so that nothing is to be done but
-// to take away what nothing leads to.
-func (p *Plan) Settled() bool { return len(p.prepare)+len(p.flip) == 0 }
+// InForce reports whether packets meet what is wanted. What nothing leads to may be left over.
+func (p *Plan) InForce() bool { return len(p.prepare)+len(p.flip) == 0 }
 
 // InPlace reports whether packets notice nothing but elements of sets and maps that change
 // where they are, all in one batch. Chains to which new elements lead are made in a batch
@@ -91,6 +96,23 @@ func (b Batch) count() int {
 func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, newCodes()) }
 
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
+	if live.Dormant && want != nil {
+		// No packet meets anything of it, and what is old is not to be met for a moment when
+		// it wakes up. So it is as if there were no table.
+		p, err := newPlan(live.none(), want, known)
+		if err != nil {
+			return nil, err
+		}
+		p.gone, p.prepare = Batch{DeleteTable{}}, append(Batch{DeleteTable{}}, p.prepare...)
+		awake := *live
+		awake.Dormant = false
+		rest, err := newPlan(&awake, want, known)
+		if err != nil {
+			return nil, err
+		}
+		p.Differences = append([]Difference{{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}}, rest.Differences...)
+		return p, nil
+	}
 	p := &Plan{Live: live, Want: want}
 	near, err := newMatch(live, want, inForce, known)
 	if err != nil {
@@ -148,7 +170,7 @@ func elementChanges(s SetSpec, gone, fresh []Element) Batch {
 func (m *match) edits() []*wantedSet {
 	var out []*wantedSet
 	for _, s := range m.sets {
-		if s.edited() {
+		if s.edited() && !s.live.Kind.dynamic() {
 			out = append(out, s)
 		}
 	}
@@ -195,7 +217,7 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 	}
 	for _, b := range m.bases {
 		old := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-		s.follow(b.Name, func(*Rule) bool { return true }, old)
+		s.follow(b.Name, true, old)
 		editedMap, editedSet := false, false
 		for name := range old.sets {
 			if changed[name] {
@@ -292,6 +314,10 @@ func (m *match) missing(live *State) Batch {
 	}
 	for _, s := range m.sets {
 		if s.live != nil {
+			// What packets did not put into a meter goes before anything else changes.
+			if s.live.Kind.dynamic() {
+				b = append(b, elementChanges(s.SetSpec, s.live.Elements, nil)...)
+			}
 			continue
 		}
 		b = append(b, AddSet{s.SetSpec})
@@ -487,8 +513,8 @@ func (w *wantedBase) changes(live *State, open bool) Batch {
 	from := counts(old, w.rules)
 	// A rule may have been added behind them in the first batch.
 	all := w.live.Policy == ruleset.Drop && w.Policy == ruleset.Accept && open && !w.decides()
-	if len(old) > 0 && old[0].gate() {
-		if c := live.Chains[old[0].Chains[0]]; c != nil {
+	if gates := w.live.gates(); len(gates) > 0 {
+		if c := live.Chains[gates[0].Chains[0]]; c != nil {
 			from = counts(c.Rules, w.rules)
 		}
 		all = true
@@ -617,6 +643,9 @@ func (m *match) used() used {
 func (s *State) without(u used) Batch {
 	var b, maps, chains, sets, rest Batch
 	for _, name := range unused(s.Chains, u.chains) {
+		if s.Chains[name].Bound {
+			continue
+		}
 		if len(s.Chains[name].Rules) > 0 {
 			b = append(b, FlushChain{name})
 		}

@@ -309,7 +309,7 @@ func (f *fake) load(t rapid.TB, x *nft.Table) {
 			b = append(b, FlushChain{c.Name}, DeleteChain{c.Name})
 		}
 		if len(c.Rules) > 0 {
-			b = append(b, AddChain{c.Name, &Hook{"filter", hookNumbers[c.Hook], c.Priority.Number()}, c.Policy})
+			b = append(b, AddChain{c.Name, &Hook{Type: "filter", Number: hookNumbers[c.Hook], Priority: c.Priority.Number()}, c.Policy})
 		}
 	}
 	for _, c := range x.Chains {
@@ -369,7 +369,7 @@ func (f *fake) damage(t *rapid.T) {
 		policy := rapid.SampledFrom([]ruleset.Verdict{ruleset.Accept, ruleset.Drop}).Draw(t, "policy")
 		b = Batch{SetPolicy{chain, policy}}
 	case 6:
-		hook := Hook{"filter", uint32(rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "hook")), int32(rapid.IntRange(-400, 100).Draw(t, "priority"))}
+		hook := Hook{Type: "filter", Number: uint32(rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "hook")), Priority: int32(rapid.IntRange(-400, 100).Draw(t, "priority"))}
 		name := rapid.SampledFrom([]string{"mine", "output", "raw_output", "input"}).Draw(t, "name")
 		b = Batch{AddTable{}, AddChain{name, &hook, rapid.SampledFrom([]ruleset.Verdict{ruleset.Accept, ruleset.Drop}).Draw(t, "policy")}}
 	case 7:

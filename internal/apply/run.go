@@ -5,13 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"portolan/internal/nft"
 )
 
 // attempts bounds how often a change is begun anew because somebody else changed the tables.
-const attempts = 10
+// Before the second time it waits for a moment, and twice as long before each further one, so
+// that it outlives a program that writes its rules one by one, such as one that starts
+// containers: all ten take a third of a second, and no longer than the change itself takes
+// where others write all the time.
+const (
+	attempts     = 10
+	firstPause   = time.Millisecond
+	longestPause = 100 * time.Millisecond
+)
 
 // selfConfirm is how long the kernel keeps a change that nobody is asked about: as long as it
 // takes to read it back, to prove it and to probe, on a slow machine. Whoever dies in this time
@@ -138,9 +147,13 @@ func (r *run) again(ctx context.Context, what func() error) error {
 			return err
 		}
 		if r.tries++; r.tries >= attempts {
-			return err
+			return fmt.Errorf("%w, %d times in a row: try again when it is quiet", err, attempts)
 		}
 		r.out.Attempts++
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(firstPause<<(r.tries-1), longestPause)):
+		}
 	}
 }
 
@@ -333,7 +346,8 @@ func (r *run) inPlace(p *Plan) error {
 }
 
 // settle reads back what came into force, proves it and takes away what nothing leads to any
-// more. It is ErrChanged when only that was spoiled.
+// more. It is ErrChanged when only that was spoiled. What the kernel refuses the last time is no
+// error: the change is in force and proved all the same, and the next plan takes the rest away.
 func (r *run) settle() error {
 	live, err := r.read()
 	if err != nil {
@@ -343,20 +357,42 @@ func (r *run) settle() error {
 	if err != nil {
 		return err
 	}
-	if !rest.Settled() {
+	if !rest.InForce() {
 		return fmt.Errorf("what was read back is not what was sent: %v", rest.Differences)
 	}
 	if err := r.prove(live); err != nil {
 		return err
 	}
 	generation := live.Generation
-	if err := r.send("tidy", &generation, rest.tidy); err != nil {
+	if err := r.tidy(&generation, rest.tidy); err != nil {
+		if r.lastTime() {
+			return nil
+		}
 		return err
 	}
 	if len(rest.tidy) > 0 {
 		r.out.After = live.after(generation, rest.tidy)
 	}
 	return nil
+}
+
+// lastTime reports whether nothing is begun anew any more when somebody else comes between.
+func (r *run) lastTime() bool { return r.tries+1 >= attempts }
+
+// tidy takes away what nothing leads to. The last time that is done whatever others change at
+// the same time, so that who writes rules of his own all the time does not make a change fail
+// that is in force: the kernel itself refuses to take away what a rule or an element names. A
+// table goes only when nobody has changed it.
+func (r *run) tidy(generation *uint32, b Batch) error {
+	err := r.send("tidy", generation, b)
+	if !errors.Is(err, ErrChanged) || !r.lastTime() || slices.Contains(b, Change(DeleteTable{})) {
+		return err
+	}
+	whatever := uint32(0)
+	if err = r.send("tidy", &whatever, b); err == nil {
+		*generation = following(*generation)
+	}
+	return err
 }
 
 // after is a state behind a third batch.
@@ -464,7 +500,7 @@ func (r *run) giveUp(live *State) error {
 	if err := r.send("back", &generation, flip); err != nil {
 		return err
 	}
-	if err := r.send("tidy", &generation, tidy); err != nil {
+	if err := r.tidy(&generation, tidy); err != nil {
 		return err
 	}
 	if len(flip)+len(tidy) == 0 {

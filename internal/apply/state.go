@@ -24,7 +24,10 @@ import (
 type State struct {
 	Generation uint32 // of all tables of the network namespace
 	Exists     bool
-	Limits     map[string]*Limit
+	// Dormant says that somebody switched the table off: it is there, and no packet is asked
+	// about.
+	Dormant bool
+	Limits  map[string]*Limit
 	// Sets are maps, meters and the set of what is pending as well, but not sets without a
 	// name of their own: they are a part of the rule that they come and go with.
 	Sets   map[string]*Set
@@ -51,7 +54,8 @@ type Object struct {
 // String is the object in words.
 func (o Object) String() string { return fmt.Sprintf("object %s of type %d", o.Name, o.Type) }
 
-// A Set is a set or a map. Elements that packets made, those of meters, are left out.
+// A Set is a set or a map. Elements that packets made, those of meters, are left out; what is
+// in a meter is what somebody else put there.
 type Set struct {
 	Name     string
 	Kind     Kind
@@ -88,6 +92,7 @@ type Element struct {
 	Data        string // what a map leads to, in canonical form; "" in a set
 	Jump        string // the chain that Data jumps to; "" for none
 	Comment     string
+	Code        string        // expressions that a packet has to pass as well, in canonical form; ours have none
 	Timeout     time.Duration // after which the kernel forgets it, 0 for never
 	Expires     time.Duration // how much of that is left
 }
@@ -97,14 +102,17 @@ type Chain struct {
 	Name   string
 	Hook   *Hook // nil for a chain that others jump to
 	Policy ruleset.Verdict
-	Rules  []Rule
+	// Bound says that it is a part of the rule that leads to it, and goes with it.
+	Bound bool
+	Rules []Rule
 }
 
 // A Hook is where the kernel asks a base chain.
 type Hook struct {
 	Type     string // "filter"
-	Number   uint32 // NF_INET_*: 0 prerouting, 1 input, 2 forward, 3 output, 4 postrouting
+	Number   uint32 // NF_INET_*: 0 prerouting, 1 input, 2 forward, 3 output, 4 postrouting, 5 ingress
 	Priority int32
+	Devices  bool // it is asked about packets of some interfaces only, as none of ours is
 }
 
 // The hooks of base chains that we make, by their names in nft.Base.
@@ -131,10 +139,13 @@ type Line struct {
 	// Gate is a chain to go to as long as the set of what is pending has elements. Nothing
 	// else is set then but the comment.
 	Gate string
+	// Asks is the set, when it is not the one named Pending.
+	Asks string
 }
 
 // Pending is the set whose elements stand for a change that waits to be confirmed. Its keys
-// are NFPROTO_IPV4 and NFPROTO_IPV6, one of which every packet has.
+// are NFPROTO_IPV4 and NFPROTO_IPV6, one of which every packet has. It has a version when somebody
+// else uses a set of that name.
 const Pending = "pending"
 
 // pendingPrefix begins the name of the chain that stands for a base chain while it is pending.

@@ -58,7 +58,7 @@ func ports(first, last uint16, to string) Element {
 	return Element{First: portKey(first), Last: portKey(last), Data: verdictData(verdictJump, to), Jump: to, Comment: "for " + to}
 }
 
-var inputHook = &Hook{"filter", 1, -10}
+var inputHook = &Hook{Type: "filter", Number: 1, Priority: -10}
 
 // errCircle is how older kernels refuse chains that lead to each other.
 const errCircle = syscall.ELOOP
@@ -265,7 +265,7 @@ func suite(t *testing.T, open func(*testing.T) Firewall) {
 	t.Run("names come free in a batch", func(t *testing.T) {
 		f := open(t)
 		must(t, f, base...)
-		other := &Hook{"filter", 1, 5}
+		other := &Hook{Type: "filter", Number: 1, Priority: 5}
 		s := must(t, f,
 			FlushChain{"input"}, DeleteChain{"input"}, AddChain{"input", other, ruleset.Drop}, AddRule{Chain: "input", Line: line(ruleset.Accept, "new")},
 			FlushChain{"svc_a"}, FlushChain{"svc_b"}, DeleteSet{tcp.Name}, DeleteChain{"svc_a"}, DeleteChain{"svc_b"},
@@ -307,9 +307,9 @@ func suite(t *testing.T, open func(*testing.T) Firewall) {
 		elements := func(d time.Duration) []Element {
 			return []Element{{First: pendingKeys[0], Last: pendingKeys[0], Timeout: d}, {First: pendingKeys[1], Last: pendingKeys[1], Timeout: d}}
 		}
-		s := must(t, f, AddTable{}, AddSet{pendingSpec}, AddChain{Name: "pending_input"}, AddChain{"input", inputHook, ruleset.Accept},
-			AddRule{Chain: "input", Line: gate}, AddElements{pendingSpec, elements(time.Minute)})
-		if kind, err := kindOf(pendingSpec); err != nil || s.Sets[Pending].Kind != kind {
+		s := must(t, f, AddTable{}, AddSet{pendingSpec(Pending)}, AddChain{Name: "pending_input"}, AddChain{"input", inputHook, ruleset.Accept},
+			AddRule{Chain: "input", Line: gate}, AddElements{pendingSpec(Pending), elements(time.Minute)})
+		if kind, err := kindOf(pendingSpec(Pending)); err != nil || s.Sets[Pending].Kind != kind {
 			t.Errorf("%+v, want %+v, %v", s.Sets[Pending].Kind, kind, err)
 		}
 		if want, err := encode(gate); err != nil || s.Chains["input"].Rules[0].Code != want.Code || !s.Chains["input"].Rules[0].gate() {
@@ -318,7 +318,7 @@ func suite(t *testing.T, open func(*testing.T) Firewall) {
 		if left, pending := s.PendingLeft(); !pending || left > time.Minute || left < 50*time.Second {
 			t.Errorf("%v left, %v", left, pending)
 		}
-		s = must(t, f, DeleteElements{pendingSpec, s.Sets[Pending].Elements}, AddElements{pendingSpec, elements(200 * time.Millisecond)})
+		s = must(t, f, DeleteElements{pendingSpec(Pending), s.Sets[Pending].Elements}, AddElements{pendingSpec(Pending), elements(200 * time.Millisecond)})
 		if left, pending := s.PendingLeft(); !pending || left > 200*time.Millisecond || left <= 0 {
 			t.Errorf("%v left, %v", left, pending)
 		}
@@ -330,7 +330,7 @@ func suite(t *testing.T, open func(*testing.T) Firewall) {
 		if left, pending := now.PendingLeft(); !pending || left != 0 || len(now.Sets[Pending].Elements) > 0 || now.Generation != s.Generation {
 			t.Errorf("%v left, %v, %+v", left, pending, now.Sets[Pending])
 		}
-		if err := f.Commit(now.Generation, Batch{DeleteElements{pendingSpec, s.Sets[Pending].Elements}}); !errors.Is(err, syscall.ENOENT) {
+		if err := f.Commit(now.Generation, Batch{DeleteElements{pendingSpec(Pending), s.Sets[Pending].Elements}}); !errors.Is(err, syscall.ENOENT) {
 			t.Errorf("what expired was taken out: %v", err)
 		}
 	})

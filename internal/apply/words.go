@@ -90,14 +90,12 @@ func differences(live *State, want *nft.Table, near *match, p *Plan) []Differenc
 	for _, c := range near.doomed {
 		if !wrong[c.Name] {
 			t.tell(Removed, "base chain", c.Name, many(len(c.Rules), "rule"))
-			t.rules(c.Name, c.Rules, nil)
+			t.rules(c.Name, c.own(), nil)
 		}
 	}
 	for _, c := range live.bases() {
-		for i := range c.Rules {
-			if c.Rules[i].gate() {
-				t.tell(Removed, "gate", c.Name, "to what waits to be confirmed")
-			}
+		for range c.gates() {
+			t.tell(Removed, "gate", c.Name, "to what waits to be confirmed")
 		}
 	}
 	t.leftOver(live, near, p.match.used())
@@ -143,7 +141,7 @@ func (t *teller) leftOver(live *State, near *match, used used) {
 		tell("limit", "limit", name, near.met.limits[name], "")
 	}
 	for _, name := range sets {
-		if name == Pending {
+		if logical(name) == Pending {
 			t.tell(Removed, "pending", name, "how long an unconfirmed change is in force")
 			continue
 		}
@@ -151,6 +149,9 @@ func (t *teller) leftOver(live *State, near *match, used used) {
 		tell(s.Kind.object(), "set", name, near.met.sets[name], many(len(s.Elements), "element"))
 	}
 	for _, name := range chains {
+		if live.Chains[name].Bound { // it is told with its rule
+			continue
+		}
 		rules := many(len(live.Chains[name].Rules), "rule")
 		if strings.HasPrefix(name, pendingPrefix) {
 			t.tell(Removed, "pending", name, rules)
@@ -251,6 +252,9 @@ func (s *wantedSet) words(e Element) string {
 	} else if e.Data != "" {
 		out += " to a verdict of its own"
 	}
+	if e.Code != "" {
+		out += " with a condition of its own"
+	}
 	if e.Timeout > 0 {
 		out += " for " + e.Timeout.Round(time.Second).String()
 	}
@@ -306,11 +310,11 @@ func (t *teller) base(live *State, b *wantedBase) {
 		if b.live.Policy != b.Policy {
 			t.tell(Changed, "policy", b.Name, b.live.Policy.String()+" is to be "+b.Policy.String())
 		}
-		t.rules(b.Name, b.live.Rules, b.rules)
+		t.rules(b.Name, b.live.own(), b.rules)
 	case c != nil && c.Hook != nil:
 		t.tell(Changed, "base chain", b.Name, fmt.Sprintf("hook %d at priority %d of type %s is to be hook %d at priority %d of type %s",
 			c.Hook.Number, c.Hook.Priority, c.Hook.Type, b.hook.Number, b.hook.Priority, b.hook.Type))
-		t.rules(b.Name, c.Rules, b.rules)
+		t.rules(b.Name, c.own(), b.rules)
 	default:
 		t.tell(Added, "base chain", b.Name, many(len(b.rules), "rule"))
 		t.rules(b.Name, nil, b.rules)
@@ -320,7 +324,7 @@ func (t *teller) base(live *State, b *wantedBase) {
 func (t *teller) rules(chain string, old []Rule, wanted []*wantedRule) {
 	kept, stays := common(old, wanted)
 	for i := range old {
-		if !stays[i] && !old[i].gate() {
+		if !stays[i] {
 			t.tell(Removed, "rule", chain, old[i].words())
 		}
 	}

@@ -63,8 +63,10 @@ const (
 	ElementTimeout      = 4 // 8 bytes, milliseconds
 	ElementExpiration   = 5 // 8 bytes, milliseconds that are left
 	ElementUserData     = 6
+	ElementExpression   = 7
 	ElementKeyEnd       = 10
-	DataValue           = 1 // NFTA_DATA_*
+	ElementExpressions  = 11 // nested list
+	DataValue           = 1  // NFTA_DATA_*
 	DataVerdict         = 2
 	VerdictCode         = 1 // NFTA_VERDICT_*
 	VerdictChain        = 2

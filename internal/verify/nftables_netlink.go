@@ -27,8 +27,11 @@ import (
 // While a change waits for its confirmation, the kernel has the rules of before and of after,
 // and the elements of a set decide which of them packets meet.
 type Live struct {
-	// Rules is the meaning without what waits for its confirmation.
-	Rules *ruleset.Ruleset
+	// Rules is the meaning without what waits for its confirmation. It is nil when that is not
+	// understood, and Strange says why: so a change that takes something strange away can be
+	// proved while it waits.
+	Rules   *ruleset.Ruleset
+	Strange error
 	// Pending is the meaning of what waits for its confirmation, nil when nothing does.
 	Pending *ruleset.Ruleset
 	// Waiting says that Pending is in force, and Left for how long yet. Pending without it is
@@ -40,7 +43,12 @@ type Live struct {
 	Unused []string
 }
 
-// InForce is what packets meet now: Pending while it is Waiting, else Rules.
+// ErrHalf says that the change that waits is in force for one of IPv4 and IPv6 alone. The kernel
+// forgets the two elements that say so one after the other, within a tick of its clock; so
+// whoever looks again finds none of them, unless somebody took one away by hand.
+var ErrHalf error = unplaced("the set of what waits has one of the two families, so IPv4 and IPv6 do not meet rules of the same time: look again")
+
+// InForce is what packets meet now: Pending while it is Waiting, else Rules, which may be nil.
 func (l *Live) InForce() *ruleset.Ruleset {
 	if l.Waiting {
 		return l.Pending
@@ -57,16 +65,28 @@ func (l *Live) InForce() *ruleset.Ruleset {
 // The numbers are those of include/uapi/linux/netfilter/nf_tables.h of Linux. Places of rules
 // are files without lines, which are called "chain input, rule 12".
 func Kernel(t *netlink.Table) (*Live, error) {
+	live, err := newKernelReader(t).read()
+	if err == nil {
+		return live, nil
+	}
+	k := newKernelReader(t)
+	k.then = true
+	if then, errThen := k.read(); errThen == nil && then != nil {
+		then.Strange = inTable(err)
+		return then, nil
+	}
+	return nil, inTable(err)
+}
+
+func inTable(err error) error { return fmt.Errorf("the kernel's table inet portolan: %w", err) }
+
+func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
 		raw: t, table: newNftTable(nil),
 		chains: make(map[string]uint64, len(t.Chains)), rules: make(map[string][][]byte, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
-	live, err := k.read()
-	if err != nil {
-		return nil, fmt.Errorf("the kernel's table inet portolan: %w", err)
-	}
-	return live, nil
+	return k
 }
 
 // A kernelReader reads the messages of a table into an nftTable: the base chains, and what
@@ -80,14 +100,19 @@ type kernelReader struct {
 	limits map[string][]byte
 	todo   []*nftChain // that something leads to and that are not read yet
 	gate   string      // the set of what waits for its confirmation
+	// then has only that be read which waits for its confirmation: behind a gate nothing is
+	// looked at, and base chains that let everything pass as long as it waits may stand anywhere.
+	then bool
 }
 
-// read is the table.
+// read is the table. It is nil when only what waits is to be read, and nothing does.
 func (k *kernelReader) read() (*Live, error) {
 	if !k.raw.Exists {
 		return nil, wrong("there is no such table")
 	}
-	switch f := k.raw.Flags; {
+	// A table may have been said to stay without the process that owned it (4); then it is
+	// nobody's, and stays as any other does.
+	switch f := k.raw.Flags &^ 4; {
 	case f&1 != 0:
 		return nil, wrong("it is dormant, so it decides nothing")
 	case f&2 != 0:
@@ -104,6 +129,18 @@ func (k *kernelReader) read() (*Live, error) {
 		if err := k.fill(c); err != nil {
 			return nil, err
 		}
+	}
+	if k.then {
+		if k.gate == "" {
+			return nil, nil
+		}
+		live := &Live{}
+		then, _ := k.table.settled(true)
+		var err error
+		if live.Pending, err = then.ruleset(); err == nil {
+			live.Waiting, live.Left, err = k.waiting()
+		}
+		return live, err
 	}
 	live := &Live{Unused: k.unused()}
 	now, gated := k.table.settled(false)
@@ -133,7 +170,7 @@ func (k *kernelReader) index() error {
 	}
 	for _, m := range k.raw.Objects {
 		var a nlAttrs
-		a.read(m, mask(netlink.ObjectTable, netlink.ObjectName, netlink.ObjectType, netlink.ObjectData, netlink.ObjectUse, netlink.ObjectHandle, 7, 8))
+		a.object(m, mask(netlink.ObjectTable, netlink.ObjectName, netlink.ObjectType, netlink.ObjectData, netlink.ObjectUse, netlink.ObjectHandle, 7, 8))
 		name, kind := a.text(netlink.ObjectName), a.number(netlink.ObjectType, 4)
 		if a.err != nil {
 			return wrong("object %q: %v", name, a.err)
@@ -154,12 +191,21 @@ func (k *kernelReader) index() error {
 		}
 		k.rules[string(name)], list = list[:n], list[n:]
 	}
+	type base struct {
+		name  string
+		attrs nlAttrs
+		hook  []byte
+	}
+	var bases []base
 	for _, m := range k.raw.Chains {
 		var a nlAttrs
 		// USE, COUNTERS, PAD, ID and USERDATA say nothing about packets.
-		a.read(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
+		a.object(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
 		name := a.text(netlink.ChainName)
 		hook, flags := a.of[netlink.ChainHook], a.numberOr(netlink.ChainFlags, 4, 0)
+		if hook == nil && (flags&1 != 0 || a.has(netlink.ChainType) || a.has(netlink.ChainPolicy)) {
+			a.bad("it is a base chain and has no hook")
+		}
 		if a.err != nil {
 			return wrong("chain %q: %v", name, a.err)
 		}
@@ -168,9 +214,12 @@ func (k *kernelReader) index() error {
 		}
 		k.chains[name] = flags
 		if hook != nil {
-			if err := k.base(name, &a, hook); err != nil {
-				return wrong("base chain %q: %v", name, err)
-			}
+			bases = append(bases, base{name, a, hook})
+		}
+	}
+	for i := range bases {
+		if err := k.base(bases[i].name, &bases[i].attrs, bases[i].hook); err != nil {
+			return wrong("base chain %q: %v", bases[i].name, err)
 		}
 	}
 	for name, list := range k.rules {
@@ -181,8 +230,41 @@ func (k *kernelReader) index() error {
 	return nil
 }
 
+// gated reads the gate of a base chain, nil for none.
+func (k *kernelReader) gated(name string) (*nftRule, error) {
+	rules := k.rules[name]
+	if !k.then || len(rules) == 0 {
+		return nil, nil
+	}
+	r, err := k.rule(&nftChain{name: name}, rules[0])
+	if err != nil || r.gate == "" {
+		return nil, err
+	}
+	if _, there := k.chains[r.gate]; !there || nftLogical(r.gate) != nftPending+"_"+nftLogical(name) {
+		return nil, r.line.errorf("there is no chain %q to go to from here", r.gate)
+	}
+	return r, nil
+}
+
+// passes reports whether a chain lets everything pass.
+func (k *kernelReader) passes(name string) bool {
+	if len(k.rules[name]) != 1 || k.chains[name] != 0 {
+		return false
+	}
+	r, err := k.rule(&nftChain{name: name}, k.rules[name][0])
+	all := ruleset.Any()
+	return err == nil && r.verdict == ruleset.Accept && len(r.sets) == 0 && r.plain() && r.match.Equal(&all)
+}
+
 // base has a base chain be read. Every one decides, whatever it is called.
 func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
+	gate, err := k.gated(name)
+	if err != nil {
+		return err
+	}
+	if gate != nil && k.passes(gate.gate) {
+		return nil
+	}
 	var hook nlAttrs
 	hook.read(nested, mask(netlink.HookNumber, netlink.HookPriority))
 	number, priority := hook.number(netlink.HookNumber, 4), int32(hook.number(netlink.HookPriority, 4))
@@ -190,7 +272,18 @@ func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
 	if err := cmp.Or(hook.err, a.err); err != nil {
 		return err
 	}
-	c := k.chain(name)
+	c := &nftChain{name: nftLogical(name), fresh: true, line: placeOf("", "chain "+name)}
+	if gate == nil {
+		c = k.chain(name)
+	} else {
+		// One of another kind that goes may have the name, and this one a version.
+		if k.table.chains[c.name] != nil {
+			return wrong("there are two of the name %q", c.name)
+		}
+		k.table.chains[c.name] = c
+		c.rules = []*nftRule{gate}
+		k.chain(gate.gate)
+	}
 	where := map[uint64]string{0: "prerouting", 1: "input", 2: "forward", 3: "output", 4: "postrouting"}[number]
 	return c.setBase(kind, where, int(priority), map[uint64]ruleset.Verdict{0: ruleset.Drop, 1: ruleset.Accept}[policy])
 }
@@ -297,7 +390,7 @@ func (k *kernelReader) waiting() (bool, time.Duration, error) {
 	case [2]bool{}:
 		return false, 0, nil
 	}
-	return false, 0, wrong("set %s has one of the two families, so IPv4 and IPv6 do not meet rules of the same time: look again", s.name)
+	return false, 0, ErrHalf
 }
 
 // placeOf is a place in the kernel in words, with the comment that stands there.
@@ -350,12 +443,25 @@ func mask(kinds ...uint16) (known uint32) {
 	return known
 }
 
+// object takes the attributes of a chain, a set, a rule or another object, which must be there
+// once. Newer kernels say more of objects than this one knows: in a few years sets have got
+// their type and the number of their elements. Those attributes have numbers behind all that
+// are known, and are passed over: what a packet meets is said by flags, hooks, expressions and
+// elements, in which everything must be known, and what a chain or a set of a new kind does
+// comes with a flag or an expression of its own. So does the kernel itself when it is asked for
+// what it does not know: it takes only what is in its flags, and nothing in silence.
+func (a *nlAttrs) object(b []byte, known uint32) { a.take(b, known, uint16(bits.Len32(known))) }
+
 // read takes the attributes of b, all of which must be known and there once.
-func (a *nlAttrs) read(b []byte, known uint32) {
+func (a *nlAttrs) read(b []byte, known uint32) { a.take(b, known, math.MaxUint16) }
+
+// take takes attributes. Those from a kind on are passed over.
+func (a *nlAttrs) take(b []byte, known uint32, later uint16) {
 	end := 0
 	for kind, data := range netlink.Attrs(b) {
 		end += (4 + len(data) + 3) &^ 3
 		switch {
+		case kind >= later:
 		case int(kind) >= len(a.of) || known>>kind&1 == 0:
 			a.bad("attribute %d is not understood", kind)
 		case a.of[kind] != nil:
@@ -492,7 +598,7 @@ type kernelSet struct {
 func newKernelSet(m []byte) (*kernelSet, error) {
 	var a, desc nlAttrs
 	// POLICY, ID, GC_INTERVAL, USERDATA, PAD, HANDLE, TYPE and COUNT say nothing about packets.
-	a.read(m, mask(netlink.SetTable, netlink.SetName, netlink.SetFlags, netlink.SetKeyType, netlink.SetKeyLength, netlink.SetDataType, netlink.SetDataLength, 8, netlink.SetDescription, 10,
+	a.object(m, mask(netlink.SetTable, netlink.SetName, netlink.SetFlags, netlink.SetKeyType, netlink.SetKeyLength, netlink.SetDataType, netlink.SetDataLength, 8, netlink.SetDescription, 10,
 		netlink.SetTimeout, 12, netlink.SetUserData, 14, 15, netlink.SetHandle, netlink.SetExpression, netlink.SetExpressions, 19, 20))
 	desc.read(a.of[netlink.SetDescription], mask(netlink.SetSize, 2))
 	s := &kernelSet{
@@ -834,7 +940,7 @@ func counts(list []byte) (count int, given nftRate, err error) {
 func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	var a nlAttrs
 	// POSITION, PAD, ID and POSITION_ID say nothing about packets.
-	a.read(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
+	a.object(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
 	handle := a.number(netlink.RuleHandle, 8)
 	comment := netlink.Comment(a.of[netlink.RuleUserData], 0)
 	at := placeOf(comment, "chain "+c.name+", rule "+strconv.FormatUint(handle, 10))

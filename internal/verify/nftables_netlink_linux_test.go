@@ -388,8 +388,37 @@ func TestKernelPending(t *testing.T) {
 				changed = strings.Replace(changed, "\tchain svc_a_1 ", "\tchain pending_input { }\n\tchain svc_a_1 ", 1)
 			}
 			load(t, changed)
-			if live, err := Kernel(ask(t)); err == nil || !strings.Contains(err.Error(), c.words) {
+			live, err := Kernel(ask(t))
+			if err == nil && live.Rules == nil { // what is wrong is not in what waits
+				err = live.Strange
+			}
+			if err == nil || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("%q: %v, %v, want words about %q", c.new, live, err, c.words)
+			}
+		}
+		// What waits can be told whatever it takes away.
+		for _, strange := range []string{
+			"insert rule inet portolan svc_a_1 meta mark 1 accept",
+			"add rule inet portolan input meta mark 1 accept",
+			"add chain inet portolan other { type nat hook prerouting priority 5; }\ntable inet portolan { chain pending_other { accept; }; }\nadd rule inet portolan other meta nfproto @pending goto pending_other\nadd rule inet portolan other redirect",
+			"add chain inet portolan other { type filter hook input priority 5; policy drop; }\ntable inet portolan { chain pending_other { counter accept; }; }\nadd rule inet portolan other meta nfproto @pending goto pending_other",
+			"add rule inet portolan pending_input meta mark 1 accept",
+			"add rule inet portolan pending_input jump { accept; }",
+			"add chain inet portolan other { type filter hook input priority 5; policy drop; }",
+			"add chain inet portolan other { type filter hook input priority 5; policy drop; }\ntable inet portolan { chain pending_other { counter drop; }; }\nadd rule inet portolan other meta nfproto @pending goto pending_other",
+			"add chain inet portolan other { type filter hook input priority 5; policy drop; }\ntable inet portolan { chain pending_other { counter accept; }; }\nadd rule inet portolan other counter\nadd rule inet portolan other meta nfproto @pending goto pending_other",
+			"add chain inet portolan input.2 { type filter hook input priority filter - 10; policy accept; }\ntable inet portolan { chain pending_input.2 { counter accept; }; }\nadd rule inet portolan input.2 meta nfproto @pending goto pending_input.2\nadd rule inet portolan pending_input.2 counter drop",
+		} {
+			load(t, strings.Replace(text, "ELEMENTS", both, 1)+"\n"+strange)
+			live, err := Kernel(ask(t))
+			known := !strings.Contains(strange, "rule inet portolan pending_") && !strings.HasSuffix(strange, "policy drop; }") && !strings.Contains(strange, "counter drop") && !strings.Contains(strange, "other counter")
+			switch {
+			case !known && err == nil:
+				t.Errorf("%s: it is taken for %+v", strange, live)
+			case known && (err != nil || live.Rules != nil || live.Strange == nil || !live.Waiting):
+				t.Errorf("%s: %+v, %v", strange, live, err)
+			case known && ruleset.Equivalent(after, live.InForce()) != nil:
+				t.Errorf("%s: %v", strange, ruleset.Equivalent(after, live.InForce()))
 			}
 		}
 	})

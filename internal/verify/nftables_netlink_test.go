@@ -213,8 +213,14 @@ func FuzzKernel(f *testing.F) {
 			if text := err.Error(); !strings.HasPrefix(text, "the kernel's table inet portolan: ") || len(text) > 3000 {
 				t.Errorf("%d bytes: %.200s", len(text), text)
 			}
-		} else if live.InForce() == nil || ruleset.Equivalent(live.Rules, live.Rules) != nil {
-			t.Error("a ruleset that is not the same as itself")
+		} else if (live.Rules == nil) != (live.Strange != nil) || live.Rules == nil && live.Pending == nil {
+			t.Errorf("nothing is understood, and nothing is wrong: %+v", live)
+		} else {
+			for _, rs := range []*ruleset.Ruleset{live.Rules, live.Pending} {
+				if rs != nil && ruleset.Equivalent(rs, rs) != nil {
+					t.Error("a ruleset that is not the same as itself")
+				}
+			}
 		}
 		if spent := time.Since(start); spent > 5*time.Second {
 			t.Errorf("%v for %d bytes", spent, len(data))
@@ -255,6 +261,54 @@ func TestKernelCutOff(t *testing.T) {
 	}
 	if taken == 0 || refused < 10*taken {
 		t.Errorf("%d are taken and %d refused", taken, refused)
+	}
+}
+
+// TestKernelOfNextYear: a newer kernel may say more of chains, sets, rules and objects. What it
+// says more in that by which they act is not passed over.
+func TestKernelOfNextYear(t *testing.T) {
+	limit := slices.Concat(nlText(netlink.ObjectTable, "portolan"), nlText(netlink.ObjectName, "limit_x"), nlNumber(netlink.ObjectType, objectLimit))
+	for _, more := range [][]byte{nlNumber(31, 7), nlAttr(40|1<<15, nlNumber(1, 1)), nlAttr(5000, []byte("x")), slices.Concat(nlNumber(30, 1), nlNumber(30, 2))} {
+		table, rs := nlServices(2)
+		table.Objects = append(table.Objects, limit)
+		for _, list := range [][][]byte{table.Chains, table.Rules, table.Sets, table.Objects} {
+			for i := range list {
+				list[i] = append(slices.Clone(list[i]), more...)
+			}
+		}
+		live, err := Kernel(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := ruleset.Equivalent(rs, live.Rules); c != nil {
+			t.Error(c.Words("the services", "the kernel"))
+		}
+		elements := table.Elements["tcp_services"]
+		for i := range elements {
+			whole := elements[i]
+			elements[i] = append(slices.Clone(whole), more...)
+			if _, err := Kernel(table); err == nil {
+				t.Errorf("element %d with % x is understood", i, more)
+			}
+			elements[i] = whole
+		}
+		for name, expression := range map[string][]byte{
+			"an expression":        nlAttr(netlink.ListElement, nlText(netlink.ExpressionName, "counter"), nlAttr(netlink.ExpressionData), more),
+			"data of one":          nlExpression("counter", more),
+			"a verdict":            nlExpression("immediate", nlNumber(1, 0), nlAttr(2, nlAttr(netlink.DataVerdict, nlNumber(netlink.VerdictCode, verdictAccept), more))),
+			"behind an expression": slices.Concat(nlExpression("counter"), more),
+		} {
+			other, _ := nlServices(2)
+			nlRule(other, "input", "", expression, nlDecide(verdictDrop))
+			if _, err := Kernel(other); err == nil {
+				t.Errorf("%s with % x is understood", name, more)
+			}
+		}
+		other, _ := nlServices(2)
+		nlChain(other, "output", nlAttr(netlink.ChainHook, nlNumber(netlink.HookNumber, 3), nlNumber(netlink.HookPriority, 0xfffffff6), more), nlNumber(netlink.ChainPolicy, 1), nlText(netlink.ChainType, "filter"), nlNumber(netlink.ChainFlags, 1))
+		if _, err := Kernel(other); err == nil {
+			t.Errorf("a hook with % x is understood", more)
+		}
 	}
 }
 
