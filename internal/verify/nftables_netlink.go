@@ -27,7 +27,8 @@ import (
 // While a change waits for its confirmation, the kernel has the rules of before and of after,
 // and the elements of a set decide which of them packets meet.
 type Live struct {
-	// Rules is the meaning without what waits for its confirmation.
+	// Rules is the meaning without what waits for its confirmation. It is nil when that is not
+	// understood and packets do not meet it, because Pending is in force.
 	Rules *ruleset.Ruleset
 	// Pending is the meaning of what waits for its confirmation, nil when nothing does.
 	Pending *ruleset.Ruleset
@@ -56,17 +57,30 @@ func (l *Live) InForce() *ruleset.Ruleset {
 //
 // The numbers are those of include/uapi/linux/netfilter/nf_tables.h of Linux. Places of rules
 // are files without lines, which are called "chain input, rule 12".
+//
+// What somebody made by hand and a change is about to take away stands there until the change is
+// confirmed, behind its gates. So what packets do not meet may be whatever it is while the change is
+// in force.
 func Kernel(t *netlink.Table) (*Live, error) {
+	live, err := newKernelReader(t).read()
+	if err != nil {
+		k := newKernelReader(t)
+		k.gated = true
+		if behind, err := k.read(); err == nil && behind.Waiting {
+			return behind, nil
+		}
+		return nil, fmt.Errorf("the kernel's table inet portolan: %w", err)
+	}
+	return live, nil
+}
+
+func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
 		raw: t, table: newNftTable(nil),
 		chains: make(map[string]uint64, len(t.Chains)), rules: make(map[string][][]byte, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
-	live, err := k.read()
-	if err != nil {
-		return nil, fmt.Errorf("the kernel's table inet portolan: %w", err)
-	}
-	return live, nil
+	return k
 }
 
 // A kernelReader reads the messages of a table into an nftTable: the base chains, and what
@@ -80,6 +94,10 @@ type kernelReader struct {
 	limits map[string][]byte
 	todo   []*nftChain // that something leads to and that are not read yet
 	gate   string      // the set of what waits for its confirmation
+	// gated says to read only what packets meet that pass the gates: of a base chain with a
+	// gate nothing behind it. foreign are the base chains that are not ours.
+	gated   bool
+	foreign []*nftChain
 }
 
 // read is the table.
@@ -105,9 +123,23 @@ func (k *kernelReader) read() (*Live, error) {
 			return nil, err
 		}
 	}
+	if err := k.passed(); err != nil {
+		return nil, err
+	}
 	live := &Live{Unused: k.unused()}
 	now, gated := k.table.settled(false)
 	var err error
+	if k.gated {
+		if !gated && len(k.foreign) == 0 {
+			return nil, wrong("no change waits for its confirmation")
+		}
+		then, _ := k.table.settled(true)
+		if live.Pending, err = then.ruleset(); err != nil {
+			return nil, err
+		}
+		live.Waiting, live.Left, err = k.waiting()
+		return live, err
+	}
 	if live.Rules, err = now.ruleset(); err != nil || !gated {
 		return live, err
 	}
@@ -119,10 +151,30 @@ func (k *kernelReader) read() (*Live, error) {
 	return live, err
 }
 
+// passed makes sure that base chains that are not ours let everything pass as long as a change
+// is in force, and leaves them out: what they do else is read by nobody.
+func (k *kernelReader) passed() error {
+	for _, c := range k.foreign {
+		var to *nftChain
+		if len(c.rules) > 0 {
+			to = k.table.chains[c.rules[0].gate]
+		}
+		if to == nil || len(to.rules) != 1 || !to.rules[0].acceptsAll() {
+			return c.line.errorf("it is not a base chain of a portolan table, and decides")
+		}
+		delete(k.table.chains, c.name)
+		delete(k.table.chains, to.name)
+	}
+	return nil
+}
+
 // index finds every message by its name, and has the base chains be read.
 func (k *kernelReader) index() error {
 	for _, m := range k.raw.Sets {
 		s, err := newKernelSet(m)
+		if err != nil && k.gated { // what leads to it says that it is not there
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -192,7 +244,13 @@ func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
 	}
 	c := k.chain(name)
 	where := map[uint64]string{0: "prerouting", 1: "input", 2: "forward", 3: "output", 4: "postrouting"}[number]
-	return c.setBase(kind, where, int(priority), map[uint64]ruleset.Verdict{0: ruleset.Drop, 1: ruleset.Accept}[policy])
+	err := c.setBase(kind, where, int(priority), map[uint64]ruleset.Verdict{0: ruleset.Drop, 1: ruleset.Accept}[policy])
+	if err != nil && k.gated {
+		c.policy = ruleset.Accept // nobody falls off its end
+		k.foreign = append(k.foreign, c)
+		return nil
+	}
+	return err
 }
 
 // chain is a chain that something leads to, which is read if it was not. One that is not
@@ -227,6 +285,9 @@ func (k *kernelReader) fill(c *nftChain) error {
 		c.rules = append(c.rules, r)
 		if k.chain(r.jump); r.gate != "" && k.chain(r.gate) == nil {
 			return r.line.errorf("there is no chain %q to go to", r.gate)
+		}
+		if k.gated && r.gate != "" {
+			return nil
 		}
 		err = cmp.Or(k.addresses(r.counting.name), k.addresses(r.meter.name), k.limit(r.limit), k.vmap(r.vmap))
 		for _, ref := range r.sets {
