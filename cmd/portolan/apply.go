@@ -97,7 +97,7 @@ rolled back.`,
 		Example: `  portolan apply
   portolan apply --policy portolan.hcl --confirm-within 5m
   portolan apply --yes --no-confirm --probe tcp:10.1.0.5:22`,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: p.command(func(cmd *cobra.Command, args []string) error {
 			if err := c.check(cmd); err != nil {
 				return err
 			}
@@ -110,7 +110,7 @@ rolled back.`,
 				return p.boot(cmd.Context(), c)
 			}
 			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
-		},
+		}),
 	}
 	in.inventoryFlags(cmd)
 	in.policyFlag(cmd)
@@ -130,97 +130,137 @@ func (p *pilot) change(ctx context.Context, c change, find func() (*aim, error))
 		return err
 	}
 	defer p.close(&err)
-	waits, err := p.changeAlone(ctx, c, find)
-	if err != nil || !waits || !c.wait {
+	var waits waiting
+	if err := p.changeAlone(ctx, c, find, &waits); err != nil || !waits.on || !c.wait {
 		return err
 	}
-	return p.await(ctx)
+	return p.await(ctx, waits)
+}
+
+// A waiting is a change that waits to be confirmed.
+type waiting struct {
+	on    bool
+	until time.Time
+	after int // the number of the state that was kept last before it, 0 for none
 }
 
 // changeAlone makes the change while nobody else is at work, and looks for the aim only then.
-// It reports whether the change waits to be confirmed.
-func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, error)) (waits bool, err error) {
+// It says whether the change waits to be confirmed.
+func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, error), waits *waiting) (err error) {
 	var w *history.Writer
 	if !c.dryRun {
 		if w, err = p.lock(ctx); err != nil {
-			return false, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+			return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	state, err := p.kernel.Read()
+	state, err := p.state()
 	if err != nil {
-		return false, err
+		return err
 	}
 	if left, pending := state.PendingLeft(); pending && left > 0 {
-		return false, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
+		return &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
 	}
 	aim, err := find()
 	if err != nil {
-		return false, err
+		return err
 	}
 	v, err := p.view(aim)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if _, err := io.WriteString(p.stdout, v.text(false)); err != nil {
-		return false, fmt.Errorf("writing the plan: %w", err)
+		return fmt.Errorf("writing the plan: %w", err)
 	}
 	if len(v.cut) > 0 && !c.cutMeOff {
-		return false, &exitError{exitFindings, errors.New("nothing is changed, because a connection of an administrator would be cut: change the policy, or say --cut-me-off")}
+		return &exitError{exitFindings, errors.New("nothing is changed, because a connection of an administrator would be cut: change the policy, or say --cut-me-off")}
 	}
 	switch {
 	case c.dryRun:
 		p.say("nothing was changed, because of --dry-run")
-		return false, nil
+		return nil
 	case v.plan.Empty():
-		return false, p.unchanged(w, v)
+		return p.unchanged(w, v)
 	case !c.yes:
-		yes, err := p.ask("change the firewall of this host?")
+		yes, err := p.ask(ctx, "change the firewall of this host?")
 		if err != nil {
-			return false, err
+			return err
 		}
 		if !yes {
-			return false, &exitError{exitFindings, errors.New("nothing is changed")}
+			return &exitError{exitFindings, errors.New("nothing is changed: the answer was not yes")}
 		}
 	}
-	return !c.noConfirm, p.carryOut(ctx, w, c, v)
+	if v.last != nil {
+		waits.after = v.last.Number
+	}
+	waits.until, err = p.carryOut(ctx, w, c, v)
+	waits.on = !waits.until.IsZero()
+	return err
 }
 
-// ask asks a person at the terminal. Only "y" and "yes" mean yes.
-func (p *pilot) ask(question string) (bool, error) {
+// ask asks a person at the terminal. Only "y" and "yes" mean yes. Who is interrupted has not
+// answered.
+func (p *pilot) ask(ctx context.Context, question string) (bool, error) {
 	fmt.Fprintf(p.stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(p.stdin).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return false, fmt.Errorf("reading the answer: %w", err)
+	type result struct {
+		text string
+		err  error
 	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
+	answered := make(chan result, 1)
+	go func() {
+		text, err := bufio.NewReader(p.stdin).ReadString('\n')
+		answered <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.stderr)
+		return false, errors.New("nothing is changed")
+	case a := <-answered:
+		if a.err != nil {
+			fmt.Fprintln(p.stderr) // the line of the question has no end yet
+		}
+		if a.err != nil && a.err != io.EOF {
+			return false, fmt.Errorf("nothing is changed: reading the answer: %w", a.err)
+		}
+		answer := strings.ToLower(strings.TrimSpace(a.text))
+		return answer == "y" || answer == "yes", nil
+	}
 }
 
-// unchanged remembers what is in force already, where nobody has: text that nft loaded, or a
-// change of a portolan that was killed before it could say so.
+// unchanged remembers what is in force already, where nobody has: text that nft loaded, a change
+// of a portolan that was killed before it could say so, or a policy of another text that means
+// the same, so that its hash is the one that status says.
 func (p *pilot) unchanged(w *history.Writer, v *view) error {
-	if v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset {
-		record := p.signed(v.aim.record)
-		record.State = v.live.state.Hash()
-		return p.keep(w, record, v.aim.table)
+	record := p.signed(v.aim.record)
+	last := v.last
+	switch {
+	case last == nil && v.aim.table == nil: // there was never anything
+		return w.DropPending()
+	case last != nil && !v.drifted() && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum:
+		return w.DropPending()
 	}
-	return w.DropPending()
+	if err := proves(v.aim.rules)(v.live.state); err != nil {
+		return err
+	}
+	record.State = v.live.state.Hash()
+	return p.keep(w, record, v.aim.table)
 }
 
-// signed is a record with when and by whom.
+// signed is a record with when and by whom, that nobody has confirmed.
 func (p *pilot) signed(r history.Record) history.Record {
 	r.Number, r.Time, r.By, r.Program = 0, p.now().UTC(), who(p.getenv), "portolan "+version
+	r.Until, r.Confirmed, r.ConfirmedBy = time.Time{}, time.Time{}, ""
 	return r
 }
 
-// carryOut makes a change that was decided.
-func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) error {
+// carryOut makes a change that was decided. It says until when the change waits to be
+// confirmed; the zero time for one that does not.
+func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
 	record := p.signed(v.aim.record)
 	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
 	if c.noConfirm {
-		if err := p.watch(c.probes, &options); err != nil {
-			return err
+		if err := p.watch(ctx, c.probes, &options); err != nil {
+			return until, err
 		}
 	} else {
 		options.Within = c.within
@@ -228,21 +268,25 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	}
 	// What is about to be: who is killed behind this leaves a trace of it.
 	if err := w.SetPending(record, v.aim.table); err != nil {
-		return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+		return until, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
 	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
 	if back, ok := errors.AsType[apply.WentBack](err); ok {
-		return errors.Join(&exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}, w.DropPending())
+		return until, errors.Join(&exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}, w.DropPending())
+	}
+	if errors.Is(err, context.Canceled) {
+		return until, errors.Join(errors.New("nothing is changed"), w.DropPending())
 	}
 	if err != nil {
-		return err
+		return until, err
 	}
-	if !c.noConfirm {
-		p.say("in force until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", outcome.Until.UTC().Format(timeLayout))
-		return nil
+	if !outcome.Until.IsZero() {
+		p.say("in force for %s, until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", c.within, outcome.Until.UTC().Format(timeLayout))
+		return outcome.Until, nil
 	}
+	record.Until = time.Time{}
 	record.State = outcome.After.Hash()
-	return p.keep(w, record, v.aim.table)
+	return until, p.keep(w, record, v.aim.table)
 }
 
 // keep remembers what is in force for good.
@@ -278,7 +322,7 @@ func (p *pilot) step(e apply.Event) {
 
 // watch makes a change that nobody confirms go back when a probe does not answer or when it cuts
 // the connection of an administrator.
-func (p *pilot) watch(probes []string, o *apply.Options) error {
+func (p *pilot) watch(ctx context.Context, probes []string, o *apply.Options) error {
 	found, err := p.found()
 	if err != nil {
 		return err
@@ -291,7 +335,7 @@ func (p *pilot) watch(probes []string, o *apply.Options) error {
 	begun := p.now()
 	// Once: when the change was found good and is taken into force for good, there is no way back.
 	asked := false
-	alive := func(ctx context.Context) error {
+	alive := func() error {
 		if asked || !known {
 			return nil
 		}
@@ -303,7 +347,7 @@ func (p *pilot) watch(probes []string, o *apply.Options) error {
 		if err := prove(s); err != nil {
 			return err
 		}
-		return alive(context.Background())
+		return alive()
 	}
 	if len(probes) == 0 {
 		return nil

@@ -31,7 +31,7 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	if err != nil {
 		return err
 	}
-	state, err := p.kernel.Read()
+	state, err := p.state()
 	if err != nil {
 		return err
 	}

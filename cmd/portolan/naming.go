@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"portolan/internal/apply"
+	"portolan/internal/history"
+	"portolan/internal/nft"
+	"portolan/internal/policy"
+	"portolan/internal/ruleset"
+	"portolan/render"
+)
+
+// usesOf are the names of what speaks of each zone, in the order of the policy.
+func usesOf(p *policy.Policy) map[string][]string {
+	type use struct {
+		at    int
+		name  string
+		zones []policy.Word
+	}
+	var all []use
+	for _, a := range p.Allows {
+		all = append(all, use{a.At, a.Name.Text, a.From})
+	}
+	for _, d := range p.Denies {
+		all = append(all, use{d.At, d.Name.Text, d.From})
+	}
+	for _, c := range p.Connects {
+		all = append(all, use{c.At, c.Name.Text, c.To})
+	}
+	slices.SortStableFunc(all, func(a, b use) int { return a.at - b.at })
+	out := map[string][]string{}
+	for _, z := range p.Zones {
+		out[z.Name.Text] = []string{}
+	}
+	for _, u := range all {
+		for _, z := range u.zones {
+			if names, known := out[z.Text]; known && !slices.Contains(names, u.name) {
+				out[z.Text] = append(names, u.name)
+			}
+		}
+	}
+	return out
+}
+
+// commentsOf are what rules of a table are for, by their comments, as far as those are not what
+// the policy opens: rules in base chains say the line that asks for them, and shared limits
+// stand in chains of their own.
+func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[string]string {
+	own := map[string]bool{}
+	for _, name := range opens {
+		own[render.NftablesComment(name)] = true
+	}
+	names := map[string]string{}
+	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+		for _, r := range rules.Chain(d).Rules {
+			if len(r.Origins) == 0 {
+				continue
+			}
+			name := serviceName(r.Name, r.Service)
+			names[render.NftablesComment(r.Comment)] = name
+			if l := r.Effect.Limit.Name; l != "" {
+				names["limit "+l] = r.Name
+			}
+			if c := r.Effect.Connections.Name; c != "" {
+				names["connections "+c] = r.Name
+			}
+		}
+	}
+	out := map[string]string{}
+	for _, r := range table.Rules() {
+		if name, ok := names[r.Comment]; ok && !own[r.Comment] {
+			out[r.Comment] = name
+		}
+	}
+	return out
+}
+
+// A naming knows the rules of policies by the comments that they have in the kernel.
+type naming map[string]string
+
+// namingOf knows the rules of states; nil stands for none.
+func namingOf(records ...*history.Record) naming {
+	n := naming{}
+	for _, r := range records {
+		if r == nil {
+			continue
+		}
+		for _, name := range r.Opens {
+			n[render.NftablesComment(name)] = name
+		}
+		for comment, name := range r.Names {
+			n[comment] = name
+		}
+	}
+	return n
+}
+
+// A tally is what rules of one name have counted: those of a policy, or one that every firewall
+// has.
+type tally struct {
+	apply.Counter
+	// Policy says that a policy asked for it; then Name is "ALLOW: SERVICE", or "ALLOW".
+	Policy bool
+}
+
+// verdictWords say what became of the packets that were counted.
+func (t *tally) verdictWords() string {
+	return map[ruleset.Verdict]string{ruleset.Accept: "accept", ruleset.Drop: "drop", ruleset.Continue: "log"}[t.Verdict]
+}
+
+// tallies adds counters up by names: those of policies first, each in the order of directions,
+// names and verdicts.
+func (n naming) tallies(counters []apply.Counter) []tally {
+	type key struct {
+		policy    bool
+		direction ruleset.Direction
+		name      string
+		verdict   ruleset.Verdict
+	}
+	var out []tally
+	at := map[key]int{}
+	for _, c := range counters {
+		name, policy := n[c.Name]
+		if policy {
+			c.Name = name
+		}
+		k := key{policy, c.Direction, c.Name, c.Verdict}
+		if i, ok := at[k]; ok {
+			out[i].Packets += c.Packets
+			out[i].Bytes += c.Bytes
+			continue
+		}
+		at[k] = len(out)
+		out = append(out, tally{c, policy})
+	}
+	slices.SortStableFunc(out, func(a, b tally) int {
+		switch {
+		case a.Policy != b.Policy && a.Policy:
+			return -1
+		case a.Policy != b.Policy:
+			return 1
+		case a.Direction != b.Direction:
+			return int(a.Direction) - int(b.Direction)
+		case a.Name != b.Name:
+			return strings.Compare(a.Name, b.Name)
+		}
+		return int(a.Verdict) - int(b.Verdict)
+	})
+	return out
+}
+
+// grouped is a number with its thousands apart.
+func grouped(n uint64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// amount is a number of bytes in the largest unit of which there is one: "17 B", "1.2 KiB".
+func amount(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1024, 0
+	for value >= 1023.95 && unit < 5 {
+		value, unit = value/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
+}
