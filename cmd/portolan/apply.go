@@ -102,10 +102,14 @@ rolled back.`,
 				return err
 			}
 			if boot {
+				const restores = "--boot restores what was confirmed last, whatever the policy says now: leave out "
 				for _, name := range []string{"root", "policy", "services", "set", "confirm-within", "no-confirm", "probe", "wait"} {
-					if cmd.Flags().Changed(name) || len(args) > 0 {
-						return usage("--boot restores what was confirmed last: leave out --%s and paths", name)
+					if cmd.Flags().Changed(name) {
+						return usage("%s--%s", restores, name)
 					}
+				}
+				if len(args) > 0 {
+					return usage("%s%q", restores, args[0])
 				}
 				return p.boot(cmd.Context(), c)
 			}

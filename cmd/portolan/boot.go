@@ -9,6 +9,9 @@ import (
 	"portolan/internal/history"
 )
 
+// otherStates are what to do where the last state cannot be read.
+const otherStates = "portolan apply makes a new one, and portolan rollback N goes to another one of portolan status --history"
+
 // boot restores the last confirmed state: at the start of a host, and when somebody changed it
 // by hand. Nobody is asked, and no session is looked for: it was confirmed.
 func (p *pilot) boot(ctx context.Context, c change) (err error) {
@@ -29,7 +32,7 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("nothing is restored: %w; %s", err, otherStates)
 	}
 	state, err := p.state()
 	if err != nil {

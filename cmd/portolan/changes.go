@@ -45,18 +45,23 @@ type extent struct {
 	logs   map[string]bool // "log 5/minute"
 }
 
-// extents are those of rules by direction and name; a name of "" is left out.
-func extents(rs *ruleset.Ruleset, nameOf func(*ruleset.Rule) string) map[ruleset.Direction]map[string]*extent {
+// extents are those of rules by direction and name. Names of rules that are for several are
+// unclear: nobody knows which of them a rule is for.
+func extents(rs *ruleset.Ruleset, namesOf func(*ruleset.Rule) []string, unclear map[string]bool) map[ruleset.Direction]map[string]*extent {
 	out := map[ruleset.Direction]map[string]*extent{}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		out[d] = map[string]*extent{}
 		rules := rs.Chain(d).Rules
 		for i := range rules {
 			r := &rules[i]
-			name := nameOf(r)
-			if name == "" {
+			names := namesOf(r)
+			if len(names) != 1 {
+				for _, name := range names {
+					unclear[name] = true
+				}
 				continue
 			}
+			name := names[0]
 			x := out[d][name]
 			if x == nil {
 				x = &extent{map[uint8]port.Set{}, addr.Set{}, map[string]bool{}, map[string]bool{}}
@@ -87,11 +92,57 @@ func (x *extent) add(r *ruleset.Rule) {
 	x.peers = x.peers.Union(r.Match.Peers)
 }
 
-// less are the ports of x that y has not, in words.
-func (x *extent) less(y *extent) []string {
+// A touch is the traffic of one service that changes: what is opened by its rules now, and what
+// was before and is closed.
+type touch struct{ opened, closed extent }
+
+// touches are those of a difference by direction and name.
+func touches(d *difference, oldNames, nowNames func(*ruleset.Rule) []string) map[ruleset.Direction]map[string]*touch {
+	out := map[ruleset.Direction]map[string]*touch{ruleset.In: {}, ruleset.Out: {}}
+	of := func(e *entry, name string) *touch {
+		t := out[e.Direction][name]
+		if t == nil {
+			t = &touch{extent{ports: map[uint8]port.Set{}}, extent{ports: map[uint8]port.Set{}}}
+			out[e.Direction][name] = t
+		}
+		return t
+	}
+	for i := range d.entries {
+		e := &d.entries[i]
+		for _, side := range []struct {
+			rules  []*ruleset.Rule
+			names  func(*ruleset.Rule) []string
+			kind   string
+			extent func(*touch) *extent
+		}{
+			{e.before, oldNames, "closed", func(t *touch) *extent { return &t.closed }},
+			{e.now, nowNames, "opened", func(t *touch) *extent { return &t.opened }},
+		} {
+			for _, r := range side.rules {
+				if r == nil {
+					continue
+				}
+				for _, name := range side.names(r) {
+					x := side.extent(of(e, name))
+					if e.kind != side.kind {
+						continue // a limit or a log
+					}
+					for _, p := range e.Protos.Each() {
+						x.ports[p] = x.ports[p].Union(e.Ports)
+					}
+					x.peers = x.peers.Union(e.Peers)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// less are the ports of x that y has not, as far as their traffic changes, in words.
+func (x *extent) less(y, seen *extent) []string {
 	var out []string
 	for _, p := range slices.Sorted(maps.Keys(x.ports)) {
-		if gone := x.ports[p].Minus(y.ports[p]); !gone.IsEmpty() {
+		if gone := x.ports[p].Minus(y.ports[p]).Intersect(seen.ports[p]); !gone.IsEmpty() {
 			words := protoName(p)
 			if !gone.IsAll() {
 				words += " " + portWords(gone)
@@ -102,20 +153,21 @@ func (x *extent) less(y *extent) []string {
 	return out
 }
 
-// changes are what makes x into y, in words.
-func (x *extent) changes(y *extent, d ruleset.Direction) []string {
+// changes are what makes x into y, as far as traffic changes, in words. What another rule decides
+// about anyway need not be in the kernel, and so it comes and goes without a change.
+func (x *extent) changes(y *extent, seen *touch, d ruleset.Direction) []string {
 	var out []string
 	say := func(verb string, words []string) {
 		if len(words) > 0 {
 			out = append(out, verb+" "+strings.Join(words, ", "))
 		}
 	}
-	say("gains", y.less(x))
-	say("loses", x.less(y))
+	say("gains", y.less(x, &seen.opened))
+	say("loses", x.less(y, &seen.closed))
 	for _, c := range []struct {
 		verb  string
 		peers addr.Set
-	}{{"gains", y.peers.Minus(x.peers)}, {"loses", x.peers.Minus(y.peers)}} {
+	}{{"gains", y.peers.Minus(x.peers).Intersect(seen.opened.peers)}, {"loses", x.peers.Minus(y.peers).Intersect(seen.closed.peers)}} {
 		if !c.peers.IsEmpty() {
 			out = append(out, fmt.Sprintf("%s %s %s", c.verb, [...]string{"source", "destination"}[d], peerWords(c.peers, 4)))
 		}
@@ -145,12 +197,20 @@ func without(a, b map[string]bool) []string {
 	return out
 }
 
-// serviceChanges are the services that change from one ruleset to another, in the order of their
-// names. Those in added and removed are told as new and gone; rules of services that are in
-// neither side are not told.
-func serviceChanges(old, now *ruleset.Ruleset, oldName, nowName func(*ruleset.Rule) string, added, removed []string) []namedChange {
+// serviceChanges are the services whose traffic changes, in the order of their
+// names. Those in added and removed are told as new and gone. Of what is unclear no change is told:
+// the traffic that changes says it.
+//
+// The difference is nil when nobody knows which traffic changes, and then no change is told either.
+func serviceChanges(traffic *difference, oldNames, nowNames func(*ruleset.Rule) []string, added, removed []string) []namedChange {
 	var out []namedChange
-	was, is := extents(old, oldName), extents(now, nowName)
+	unclear := map[string]bool{}
+	var was, is map[ruleset.Direction]map[string]*extent
+	var seen map[ruleset.Direction]map[string]*touch
+	if traffic != nil && len(traffic.entries) > 0 {
+		was, is = extents(traffic.old.rules, oldNames, unclear), extents(traffic.new.rules, nowNames, unclear)
+		seen = touches(traffic, oldNames, nowNames)
+	}
 	all := map[string]*namedChange{}
 	for kind, names := range map[string][]string{"added": added, "removed": removed} {
 		for _, name := range names {
@@ -160,10 +220,11 @@ func serviceChanges(old, now *ruleset.Ruleset, oldName, nowName func(*ruleset.Ru
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		for name, y := range is[d] {
 			x := was[d][name]
-			if x == nil || all[name] != nil && all[name].kind != "changed" {
+			touched := seen[d][name]
+			if x == nil || touched == nil || unclear[name] || all[name] != nil && all[name].kind != "changed" {
 				continue
 			}
-			if words := x.changes(y, d); len(words) > 0 {
+			if words := x.changes(y, touched, d); len(words) > 0 {
 				if all[name] == nil {
 					all[name] = &namedChange{kind: "changed", name: name}
 				}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md and testdata/corpus/lint.golden")
+var update = flag.Bool("update", false, "write docs/cli.md, testdata/corpus/lint.golden and testdata/status")
 
 // TestCommandLineManual keeps docs/cli.md the help of every command.
 func TestCommandLineManual(t *testing.T) {

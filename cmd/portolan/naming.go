@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,38 +49,42 @@ func usesOf(p *policy.Policy) map[string][]string {
 // commentsOf are what rules of a table are for, by their comments, as far as those are not what
 // the policy opens: rules in base chains say the line that asks for them, and shared limits
 // stand in chains of their own.
-func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[string]string {
+func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[string][]string {
 	own := map[string]bool{}
 	for _, name := range opens {
 		own[render.NftablesComment(name)] = true
 	}
-	names := map[string]string{}
+	names := map[string][]string{}
+	add := func(comment, name string) {
+		if !slices.Contains(names[comment], name) {
+			names[comment] = append(names[comment], name)
+		}
+	}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		for _, r := range rules.Chain(d).Rules {
 			if len(r.Origins) == 0 {
 				continue
 			}
-			name := serviceName(r.Name, r.Service)
-			names[render.NftablesComment(r.Comment)] = name
+			add(render.NftablesComment(r.Comment), serviceName(r.Name, r.Service))
 			if l := r.Effect.Limit.Name; l != "" {
-				names["limit "+l] = r.Name
+				add("limit "+l, r.Name)
 			}
 			if c := r.Effect.Connections.Name; c != "" {
-				names["connections "+c] = r.Name
+				add("connections "+c, r.Name)
 			}
 		}
 	}
-	out := map[string]string{}
+	out := map[string][]string{}
 	for _, r := range table.Rules() {
-		if name, ok := names[r.Comment]; ok && !own[r.Comment] {
-			out[r.Comment] = name
+		if list := names[r.Comment]; list != nil && !own[r.Comment] {
+			out[r.Comment] = list
 		}
 	}
 	return out
 }
 
-// A naming knows the rules of policies by the comments that they have in the kernel.
-type naming map[string]string
+// A naming knows what the rules of policies are for by the comments that they have in the kernel.
+type naming map[string][]string
 
 // namingOf knows the rules of states; nil stands for none.
 func namingOf(records ...*history.Record) naming {
@@ -89,11 +94,9 @@ func namingOf(records ...*history.Record) naming {
 			continue
 		}
 		for _, name := range r.Opens {
-			n[render.NftablesComment(name)] = name
+			n[render.NftablesComment(name)] = []string{name}
 		}
-		for comment, name := range r.Names {
-			n[comment] = name
-		}
+		maps.Copy(n, r.Names)
 	}
 	return n
 }
@@ -102,8 +105,19 @@ func namingOf(records ...*history.Record) naming {
 // has.
 type tally struct {
 	apply.Counter
-	// Policy says that a policy asked for it; then Name is "ALLOW: SERVICE", or "ALLOW".
-	Policy bool
+	// Names are what a policy asked for, each "ALLOW: SERVICE" or "ALLOW", and Name all of them in
+	// one; none for a rule that every firewall has. More than one have rules that look alike.
+	Names []string
+}
+
+// labels are the allows and the services of names, each once.
+func (t *tally) labels() (allow, service string) {
+	var allows, services []string
+	for _, name := range t.Names {
+		one := apply.Counter{Name: name}
+		allows, services = append(allows, one.Allow()), append(services, one.Service())
+	}
+	return strings.Join(unique(allows), " and "), strings.Join(unique(services), " and ")
 }
 
 // verdictWords say what became of the packets that were counted.
@@ -123,24 +137,24 @@ func (n naming) tallies(counters []apply.Counter) []tally {
 	var out []tally
 	at := map[key]int{}
 	for _, c := range counters {
-		name, policy := n[c.Name]
-		if policy {
-			c.Name = name
+		names := n[c.Name]
+		if names != nil {
+			c.Name = strings.Join(names, " and ")
 		}
-		k := key{policy, c.Direction, c.Name, c.Verdict}
+		k := key{names != nil, c.Direction, c.Name, c.Verdict}
 		if i, ok := at[k]; ok {
 			out[i].Packets += c.Packets
 			out[i].Bytes += c.Bytes
 			continue
 		}
 		at[k] = len(out)
-		out = append(out, tally{c, policy})
+		out = append(out, tally{c, names})
 	}
 	slices.SortStableFunc(out, func(a, b tally) int {
 		switch {
-		case a.Policy != b.Policy && a.Policy:
+		case a.Names != nil && b.Names == nil:
 			return -1
-		case a.Policy != b.Policy:
+		case a.Names == nil && b.Names != nil:
 			return 1
 		case a.Direction != b.Direction:
 			return int(a.Direction) - int(b.Direction)

@@ -74,7 +74,7 @@ func (p *pilot) open() (err error) {
 		return fmt.Errorf("--state-dir: %w", err)
 	}
 	p.kernel, err = apply.OpenKernel()
-	return err
+	return onlyRoot(err)
 }
 
 // close ends what open began, and adds what goes wrong there to the error of the command.

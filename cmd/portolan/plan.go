@@ -95,19 +95,18 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 	if err != nil {
 		return nil, err
 	}
-	purpose := toWrite
-	if !strict {
-		purpose = toCompare
+	purpose := toCompare
+	if strict {
+		purpose = toChange
 	}
 	policy, rules, words, err := p.compiledPolicy(in, found, purpose, len(paths) > 0)
 	if err != nil {
 		return nil, err
 	}
-	if !strict {
-		if diags := lockedOut(policy, rules, found.inventory, len(paths) > 0); len(diags) > 0 {
-			if err := p.tell(diags); err != nil {
-				return nil, err
-			}
+	if diags := lockedOut(policy, rules, found.inventory, len(paths) > 0); len(diags) > 0 {
+		err := p.refuse(diags, "nothing is changed, because nobody could log in: change the policy, or say --cut-me-off")
+		if err != nil && strict {
+			return nil, &exitError{exitFindings, err}
 		}
 	}
 	table, diags := render.Nftables(rules)
@@ -153,6 +152,14 @@ func serviceName(allow, service string) string {
 		return allow
 	}
 	return allow + ": " + service
+}
+
+// policyName is what a rule of a policy is for, none for one that every policy has.
+func policyName(r *ruleset.Rule) []string {
+	if len(r.Origins) == 0 {
+		return nil
+	}
+	return []string{serviceName(r.Name, r.Service)}
 }
 
 // A standing is what is in force, and how it came about.
@@ -234,19 +241,12 @@ func (p *pilot) view(aim *aim) (*view, error) {
 	}
 	if last := st.last; last != nil {
 		old, now := last.Opens, aim.record.Opens
-		before := &ruleset.Ruleset{}
-		if st.live.inForce != nil {
-			before = st.live.inForce
-		}
 		names, aims := st.naming(), namingOf(&aim.record)
-		v.services = serviceChanges(before, aim.rules, func(r *ruleset.Rule) string { return names[r.Comment] }, func(r *ruleset.Rule) string {
-			switch {
-			case aim.side.text:
+		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return names[r.Comment] }, func(r *ruleset.Rule) []string {
+			if aim.side.text {
 				return aims[r.Comment]
-			case len(r.Origins) == 0:
-				return ""
 			}
-			return serviceName(r.Name, r.Service)
+			return policyName(r)
 		}, missing(now, old), missing(old, now))
 		v.zones = zoneChanges(last.Zones, aim.record.Zones, aim.uses)
 	}
@@ -408,9 +408,9 @@ func (s *standing) said(r *ruleset.Rule) string {
 	if r.Comment == "" || byHand || s.last == nil && !pending {
 		return ""
 	}
-	name, ok := s.naming()[r.Comment]
-	if !ok {
-		name = r.Comment
+	name := r.Comment
+	if names := s.naming()[r.Comment]; names != nil {
+		name = strings.Join(names, " and ")
 	}
 	return name + " (" + from + ")"
 }
@@ -422,7 +422,7 @@ const driftShown = 20
 func (s *standing) driftWords(detail bool) (string, []string) {
 	switch {
 	case s.unknown != nil:
-		return "what was changed by hand is not known", []string{s.unknown.Error()}
+		return "what was changed by hand is not known", []string{s.unknown.Error(), otherStates}
 	case !s.live.state.Exists && !detail: // said already
 		return "", nil
 	}

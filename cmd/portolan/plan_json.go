@@ -21,7 +21,9 @@ type planJSON struct {
 	Kernel   []differenceInOne `json:"kernel"` // objects and elements that change
 	Drift    []differenceInOne `json:"drift"`  // what was changed by hand
 	Others   []otherJSON       `json:"others"`
+	Mixed    string            `json:"mixed"` // iptables of two kinds at the same time
 	CutOff   []cutOffJSON      `json:"cut_off"`
+	Hidden   []int             `json:"hidden"` // processes whose sessions cannot be seen
 }
 
 // inForceJSON is what the kernel has now.
@@ -95,7 +97,8 @@ func (v *view) json() planJSON {
 	out := planJSON{
 		Version: 1, Table: tableName, Aim: v.aim.words, Empty: v.plan.Empty(), InPlace: v.plan.InPlace(), InForce: v.inForceJSON(),
 		Changes: []changeJSON{}, Ports: map[string]int{}, Services: []serviceJSON{}, Zones: []zoneJSON{},
-		Kernel: differencesJSON(v.plan.Differences), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), CutOff: []cutOffJSON{},
+		Kernel: differencesJSON(v.plan.Differences), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), Mixed: v.mixed,
+		CutOff: []cutOffJSON{}, Hidden: append([]int{}, v.hidden...),
 	}
 	if v.aim.rules != nil {
 		out.Ruleset = v.aim.rules.Hash()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -188,8 +189,8 @@ func (p *pilot) stored(record history.Record, table *nft.Table, words string) (*
 	}
 	names := namingOf(&record)
 	out.side = &side{name: words, rules: out.rules, text: true, backend: "nftables", words: func(r *ruleset.Rule) string {
-		if name, ok := names[r.Comment]; ok {
-			return name + " (" + words + ")"
+		if list := names[r.Comment]; list != nil {
+			return strings.Join(list, " and ") + " (" + words + ")"
 		}
 		return ""
 	}}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +87,6 @@ With --exit-code it ends with 1 when the kernel is not what was applied last. Wi
 // A status is what is known of the firewall of this host.
 type status struct {
 	*standing
-	now      time.Time
 	list     *history.List
 	counters []tally
 }
@@ -103,7 +101,7 @@ func (p *pilot) status() (*status, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &status{standing: st, now: p.now(), list: list, counters: st.naming().tallies(st.live.state.Counters())}, nil
+	return &status{standing: st, list: list, counters: st.naming().tallies(st.live.state.Counters())}, nil
 }
 
 // text is the status in words.
@@ -191,9 +189,10 @@ func (s *status) counts(line func(string, ...any)) {
 	}
 	wider(&width.packets, "packets")
 	for i, r := range rows {
-		if i == 0 || s.counters[i].Policy != s.counters[i-1].Policy {
-			title := map[bool]string{true: "services", false: "what every firewall has"}[s.counters[i].Policy]
-			if !s.counters[i].Policy && s.last == nil && s.pending == nil {
+		policy := s.counters[i].Names != nil
+		if i == 0 || policy != (s.counters[i-1].Names != nil) {
+			title := map[bool]string{true: "services", false: "what every firewall has"}[policy]
+			if !policy && s.last == nil && s.pending == nil {
 				title = "rules"
 			}
 			line("")

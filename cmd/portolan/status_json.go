@@ -74,7 +74,7 @@ func (s *status) json() statusJSON {
 	}
 	for i := range s.counters {
 		c := &s.counters[i]
-		out.Counters = append(out.Counters, counterJSON{c.Policy, c.Name, c.Direction.String(), c.verdictWords(), c.Packets, c.Bytes})
+		out.Counters = append(out.Counters, counterJSON{c.Names != nil, c.Name, c.Direction.String(), c.verdictWords(), c.Packets, c.Bytes})
 	}
 	for i := range s.list.Kept {
 		out.History = append(out.History, stateJSONOf(&s.list.Kept[i].Record, s.list.Kept[i].Err))
@@ -114,8 +114,9 @@ func (s *status) metrics(w io.Writer) error {
 	for i := range s.counters {
 		c := &s.counters[i]
 		labels := []metrics.Label{{Name: "direction", Value: c.Direction.String()}, {Name: "verdict", Value: c.verdictWords()}}
-		if c.Policy {
-			labels = append(labels, metrics.Label{Name: "allow", Value: report.Printable(c.Allow())}, metrics.Label{Name: "service", Value: report.Printable(c.Service())})
+		if c.Names != nil {
+			allow, service := c.labels()
+			labels = append(labels, metrics.Label{Name: "allow", Value: report.Printable(allow)}, metrics.Label{Name: "service", Value: report.Printable(service)})
 		} else {
 			labels = append(labels, metrics.Label{Name: "rule", Value: report.Printable(c.Name)})
 		}

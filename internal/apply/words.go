@@ -369,12 +369,8 @@ func unlike(old *Rule, now *wantedRule) string {
 	names(old.Sets, now.Sets, "asks no more", "is to ask")
 	names(old.Limits, now.Limits, "keeps no more to limit", "is to keep to limit")
 	names(old.Chains, now.Chains, "leads no more to chain", "is to lead to chain")
-	if old.Verdict != now.Verdict {
-		is := "is to go on"
-		if now.Verdict != 0 {
-			is = "is to " + now.Verdict.String()
-		}
-		parts = append(parts, is)
+	if v := now.line.Verdict; old.Verdict != v && v != 0 {
+		parts = append(parts, "is to "+v.String())
 	}
 	switch {
 	case len(parts) > 0:
