@@ -93,7 +93,7 @@ start of a host, and to repair what somebody changed by hand. It sends nothing w
 nothing is to be changed.
 
 Exit codes: 0 applied, or nothing to do; 1 refused; 3 could not do it; 4 applied, and
-rolled back.`,
+rolled back; 130 interrupted.`,
 		Example: `  portolan apply
   portolan apply --policy portolan.hcl --confirm-within 5m
   portolan apply --yes --no-confirm --probe tcp:10.1.0.5:22`,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,26 @@ func TestStatusForms(t *testing.T) {
 		if want := read(t, name); !bytes.Equal(got, want) {
 			t.Errorf("%s is not what status writes; got\n%s", name, got)
 		}
+	}
+}
+
+// TestMetricsAreDocumented: the guide has every metric that there is, and no other.
+func TestMetricsAreDocumented(t *testing.T) {
+	var out bytes.Buffer
+	if err := someStatus(t).metrics(&out); err != nil {
+		t.Fatal(err)
+	}
+	var has, says []string
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(out.String(), -1) {
+		has = append(has, m[1])
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)(?:\\{[a-z0-9_,]+\\})?` \\| (?:counter|gauge) \\|").FindAllStringSubmatch(string(read(t, "../../docs/guides/apply.md")), -1) {
+		says = append(says, m[1])
+	}
+	slices.Sort(has)
+	slices.Sort(says)
+	if says = slices.Compact(says); !slices.Equal(has, says) {
+		t.Errorf("there are %v, and the guide says %v", has, says)
 	}
 }
 
