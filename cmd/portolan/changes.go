@@ -46,8 +46,8 @@ type extent struct {
 }
 
 // extents are those of rules by direction and name. Names of rules that are for several are
-// unclear: nobody knows which of them a rule is for.
-func extents(rs *ruleset.Ruleset, namesOf func(*ruleset.Rule) []string, unclear map[string]bool) map[ruleset.Direction]map[string]*extent {
+// unclear: nobody knows which of them a rule is for. Only those that are touched are looked at.
+func extents(rs *ruleset.Ruleset, namesOf func(*ruleset.Rule) []string, touched map[ruleset.Direction]map[string]*touch, unclear map[string]bool) map[ruleset.Direction]map[string]*extent {
 	out := map[ruleset.Direction]map[string]*extent{}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		out[d] = map[string]*extent{}
@@ -62,6 +62,9 @@ func extents(rs *ruleset.Ruleset, namesOf func(*ruleset.Rule) []string, unclear 
 				continue
 			}
 			name := names[0]
+			if touched[d][name] == nil {
+				continue
+			}
 			x := out[d][name]
 			if x == nil {
 				x = &extent{map[uint8]port.Set{}, addr.Set{}, map[string]bool{}, map[string]bool{}}
@@ -208,8 +211,8 @@ func serviceChanges(traffic *difference, oldNames, nowNames func(*ruleset.Rule) 
 	var was, is map[ruleset.Direction]map[string]*extent
 	var seen map[ruleset.Direction]map[string]*touch
 	if traffic != nil && len(traffic.entries) > 0 {
-		was, is = extents(traffic.old.rules, oldNames, unclear), extents(traffic.new.rules, nowNames, unclear)
 		seen = touches(traffic, oldNames, nowNames)
+		was, is = extents(traffic.old.rules, oldNames, seen, unclear), extents(traffic.new.rules, nowNames, seen, unclear)
 	}
 	all := map[string]*namedChange{}
 	for kind, names := range map[string][]string{"added": added, "removed": removed} {

@@ -50,9 +50,35 @@ func usesOf(p *policy.Policy) map[string][]string {
 // the policy opens: rules in base chains say the line that asks for them, and shared limits
 // stand in chains of their own.
 func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[string][]string {
-	own := map[string]bool{}
+	// Most rules are those of services and say it, so first of all what else there is.
+	asked := map[string]bool{}
+	ask := func(rules []nft.Rule) {
+		for i := range rules {
+			asked[rules[i].Comment] = true
+		}
+	}
+	for _, b := range table.Bases {
+		ask(b.Rules)
+	}
+	for _, c := range table.Chains {
+		if strings.HasPrefix(c.Name, "connections_") || strings.HasPrefix(c.Name, "log_") {
+			ask(c.Rules)
+		}
+	}
+	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+		for _, r := range rules.Chain(d).Rules {
+			if len(r.Origins) == 0 {
+				delete(asked, r.Comment)
+			}
+		}
+	}
 	for _, name := range opens {
-		own[render.NftablesComment(name)] = true
+		delete(asked, name)
+	}
+	delete(asked, "")
+	maps.DeleteFunc(asked, func(comment string, _ bool) bool { return strings.HasPrefix(comment, "default: ") })
+	if len(asked) == 0 {
+		return nil
 	}
 	names := map[string][]string{}
 	add := func(comment, name string) {
@@ -75,9 +101,9 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 		}
 	}
 	out := map[string][]string{}
-	for _, r := range table.Rules() {
-		if list := names[r.Comment]; list != nil && !own[r.Comment] {
-			out[r.Comment] = list
+	for comment := range asked {
+		if list := names[comment]; list != nil {
+			out[comment] = list
 		}
 	}
 	return out

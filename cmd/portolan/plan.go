@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -169,6 +170,7 @@ type standing struct {
 	pending *history.Record    // what was applied and waits, or waited, to be confirmed; nil when that is not known
 	drift   []apply.Difference // what would put back what was changed by hand since then
 	unknown error              // why it is not known what was changed by hand
+	names   naming             // once somebody has asked
 }
 
 // standing asks the kernel and the states.
@@ -241,10 +243,10 @@ func (p *pilot) view(aim *aim) (*view, error) {
 	}
 	if last := st.last; last != nil {
 		old, now := last.Opens, aim.record.Opens
-		names, aims := st.naming(), namingOf(&aim.record)
-		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return names[r.Comment] }, func(r *ruleset.Rule) []string {
+		aims := sync.OnceValue(func() naming { return namingOf(&aim.record) })
+		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return st.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
 			if aim.side.text {
-				return aims[r.Comment]
+				return aims()[r.Comment]
 			}
 			return policyName(r)
 		}, missing(now, old), missing(old, now))
@@ -292,9 +294,16 @@ func (v *view) text(detail bool) string {
 		}
 	}
 	line("%s for the table inet portolan of this host", v.aim.words)
+	few := func(items []string) []string {
+		const most = 40
+		if detail || len(items) <= most+1 {
+			return items
+		}
+		return append(items[:most], fmt.Sprintf("and %d more: portolan plan --detail lists them", len(items)-most))
+	}
 	line("in force: %s", v.inForce())
-	list("services", words(v.services))
-	list("zones", words(v.zones))
+	list("services", few(words(v.services)))
+	list("zones", few(words(v.zones)))
 	switch {
 	case v.plan.Empty() && v.aim.table == nil:
 		line("")
@@ -391,7 +400,12 @@ func recordName(r *history.Record) string {
 }
 
 // naming knows the rules of the policies that can be in force.
-func (s *standing) naming() naming { return namingOf(s.last, s.pending) }
+func (s *standing) naming() naming {
+	if s.names == nil {
+		s.names = namingOf(s.last, s.pending)
+	}
+	return s.names
+}
 
 // said is a rule that is in force in words: what it is for, and which state it is of. What
 // somebody may have made by hand is said by its place.
