@@ -69,7 +69,7 @@ func TestNothingChanges(t *testing.T) {
 		for _, c := range serviceChanges(traffic, func(r *ruleset.Rule) []string { return names[r.Comment] }, policyName, nil, nil) {
 			t.Errorf("seed %d: %s\n%s", seed, c, text)
 		}
-		builtin := []string{"answers", "this host to itself", "packets of no known", "IPv6 is", "errors", "DHCP", "default: ", "connection tracking"}
+		builtin := []string{"answers", "this host to itself", "packets of no known", "IPv6 is", "errors", "DHCP", "default: ", "log what is dropped", "connection tracking"}
 		for _, c := range []ruleset.Chain{back.Input, back.Output} {
 			for _, r := range c.Rules {
 				if names[r.Comment] == nil && !slices.ContainsFunc(builtin, func(s string) bool { return strings.HasPrefix(r.Comment, s) }) {

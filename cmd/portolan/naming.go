@@ -72,8 +72,11 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 			}
 		}
 	}
+	allows := map[string]bool{}
 	for _, name := range opens {
 		delete(asked, name)
+		allow, _, _ := strings.Cut(name, ": ")
+		allows[allow] = true
 	}
 	delete(asked, "")
 	maps.DeleteFunc(asked, func(comment string, _ bool) bool { return strings.HasPrefix(comment, "default: ") })
@@ -88,7 +91,7 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 	}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		for _, r := range rules.Chain(d).Rules {
-			if len(r.Origins) == 0 {
+			if len(r.Origins) == 0 || r.Effect.Verdict == ruleset.Continue && !allows[r.Name] { // the log of the default
 				continue
 			}
 			add(render.NftablesComment(r.Comment), serviceName(r.Name, r.Service))

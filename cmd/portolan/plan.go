@@ -133,12 +133,18 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 }
 
 // servicesOf are what the rules of a policy open, close and connect, each "allow: service",
-// in order.
+// in order. The log of the default is none of them: nothing of its name does more than log.
 func servicesOf(rs *ruleset.Ruleset) []string {
 	var out []string
+	acts := map[string]bool{}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		for _, r := range rs.Chain(d).Rules {
-			if len(r.Origins) > 0 {
+			acts[r.Name] = acts[r.Name] || r.Effect.Verdict != ruleset.Continue
+		}
+	}
+	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+		for _, r := range rs.Chain(d).Rules {
+			if len(r.Origins) > 0 && acts[r.Name] {
 				out = append(out, serviceName(r.Name, r.Service))
 			}
 		}
