@@ -206,7 +206,11 @@ func nftSet(list string, n int) string {
 func nftComment(s string) string { return `"` + nftPlain(s) + `"` }
 
 // nftPlain is what a comment can say.
-func nftPlain(s string) string { return printable(strings.ReplaceAll(s, `"`, "'"), "", 128) }
+func nftPlain(s string) string { return NftablesComment(s) }
+
+// NftablesComment is a text as the comments of rules in nftables have it: printable ASCII, at most
+// 128 bytes of it, without double quotes.
+func NftablesComment(s string) string { return printable(strings.ReplaceAll(s, `"`, "'"), "", 128) }
 
 // nftPrefix quotes a log prefix. nft expands $name in it and has no escape.
 func nftPrefix(s string) (string, error) {

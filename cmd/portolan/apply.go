@@ -94,24 +94,28 @@ start of a host, and to repair what somebody changed by hand. It sends nothing w
 nothing is to be changed.
 
 Exit codes: 0 applied, or nothing to do; 1 refused; 3 could not do it; 4 applied, and
-rolled back.`,
+rolled back; 130 interrupted.`,
 		Example: `  portolan apply
   portolan apply --policy portolan.hcl --confirm-within 5m
   portolan apply --yes --no-confirm --probe tcp:10.1.0.5:22`,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: p.command(func(cmd *cobra.Command, args []string) error {
 			if err := c.check(cmd); err != nil {
 				return err
 			}
 			if boot {
+				const restores = "--boot restores what was confirmed last, whatever the policy says now: leave out "
 				for _, name := range []string{"root", "policy", "services", "set", "confirm-within", "no-confirm", "probe", "wait"} {
-					if cmd.Flags().Changed(name) || len(args) > 0 {
-						return usage("--boot restores what was confirmed last: leave out --%s and paths", name)
+					if cmd.Flags().Changed(name) {
+						return usage("%s--%s", restores, name)
 					}
+				}
+				if len(args) > 0 {
+					return usage("%s%q", restores, args[0])
 				}
 				return p.boot(cmd.Context(), c)
 			}
 			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
-		},
+		}),
 	}
 	in.inventoryFlags(cmd)
 	in.policyFlag(cmd)
@@ -131,97 +135,132 @@ func (p *pilot) change(ctx context.Context, c change, find func() (*aim, error))
 		return err
 	}
 	defer p.close(&err)
-	waits, err := p.changeAlone(ctx, c, find)
-	if err != nil || !waits || !c.wait {
+	var waits waiting
+	if err := p.changeAlone(ctx, c, find, &waits); err != nil || !waits.on || !c.wait {
 		return err
 	}
-	return p.await(ctx)
+	return p.await(ctx, waits)
+}
+
+// A waiting is a change that waits to be confirmed.
+type waiting struct {
+	on    bool
+	until time.Time
+	after int // the number of the state that was kept last before it, 0 for none
 }
 
 // changeAlone makes the change while nobody else is at work, and looks for the aim only then.
-// It reports whether the change waits to be confirmed.
-func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, error)) (waits bool, err error) {
+// It says whether the change waits to be confirmed.
+func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, error), waits *waiting) (err error) {
 	var w *history.Writer
 	if !c.dryRun {
 		if w, err = p.lock(ctx); err != nil {
-			return false, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+			return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	state, err := p.kernel.Read()
+	state, err := p.state()
 	if err != nil {
-		return false, err
+		return err
 	}
 	if left, pending := state.PendingLeft(); pending && left > 0 {
-		return false, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
+		return &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
 	}
 	aim, err := find()
 	if err != nil {
-		return false, err
+		return err
 	}
 	v, err := p.view(aim)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if _, err := io.WriteString(p.stdout, v.text(false)); err != nil {
-		return false, fmt.Errorf("writing the plan: %w", err)
+		return fmt.Errorf("writing the plan: %w", err)
 	}
 	if len(v.cut) > 0 && !c.cutMeOff {
-		return false, &exitError{exitFindings, errors.New("nothing is changed, because a connection of an administrator would be cut: change the policy, or say --cut-me-off")}
+		return &exitError{exitFindings, errors.New("nothing is changed, because a connection of an administrator would be cut: change the policy, or say --cut-me-off")}
 	}
 	switch {
 	case c.dryRun:
 		p.say("nothing was changed, because of --dry-run")
-		return false, nil
+		return nil
 	case v.plan.Empty():
-		return false, p.unchanged(w, v)
+		return p.unchanged(w, v)
 	case !c.yes:
-		yes, err := p.ask("change the firewall of this host?")
+		yes, err := p.ask(ctx, "change the firewall of this host?")
 		if err != nil {
-			return false, err
+			return err
 		}
 		if !yes {
-			return false, &exitError{exitFindings, errors.New("nothing is changed")}
+			return &exitError{exitFindings, errors.New("nothing is changed: the answer was not yes")}
 		}
 	}
-	return p.carryOut(ctx, w, c, v)
-}
-
-// ask asks a person at the terminal. Only "y" and "yes" mean yes.
-func (p *pilot) ask(question string) (bool, error) {
-	fmt.Fprintf(p.stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(p.stdin).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return false, fmt.Errorf("reading the answer: %w", err)
+	if v.last != nil {
+		waits.after = v.last.Number
 	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
+	waits.until, err = p.carryOut(ctx, w, c, v)
+	waits.on = !waits.until.IsZero()
+	return err
 }
 
-// unchanged remembers what is in force already, where nobody has: text that nft loaded, or a
-// change of a portolan that was killed before it could say so.
+// ask asks a person at the terminal. Only "y" and "yes" mean yes. Who is interrupted has not
+// answered.
+func (p *pilot) ask(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(p.stderr, "%s [y/N] ", question)
+	type result struct {
+		text string
+		err  error
+	}
+	answered := make(chan result, 1)
+	go func() {
+		text, err := bufio.NewReader(p.stdin).ReadString('\n')
+		answered <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.stderr)
+		return false, errors.New("nothing is changed")
+	case a := <-answered:
+		if a.err != nil {
+			fmt.Fprintln(p.stderr) // the line of the question has no end yet
+		}
+		if a.err != nil && a.err != io.EOF {
+			return false, fmt.Errorf("nothing is changed: reading the answer: %w", a.err)
+		}
+		answer := strings.ToLower(strings.TrimSpace(a.text))
+		return answer == "y" || answer == "yes", nil
+	}
+}
+
+// unchanged remembers what is in force already, where nobody has: text that nft loaded, a change
+// of a portolan that was killed before it could say so, or a policy of another text that means
+// the same, so that its hash is the one that status says.
 func (p *pilot) unchanged(w *history.Writer, v *view) error {
+	record := p.signed(v.aim.record)
+	last := v.last
+	switch {
+	case last == nil && v.aim.table == nil: // there was never anything
+		return w.DropPending()
+	case last != nil && !v.drifted() && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum:
+		return w.DropPending()
+	}
 	if err := proves(v.aim.rules)(v.live.state); err != nil {
 		return err
 	}
-	if v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset {
-		record := p.signed(v.aim.record)
-		record.State = v.live.state.Hash()
-		return p.keep(w, record, v.aim.table)
-	}
-	return w.DropPending()
+	record.State = v.live.state.Hash()
+	return p.keep(w, record, v.aim.table)
 }
 
-// signed is a record with when and by whom.
+// signed is a record with when and by whom, that nobody has confirmed.
 func (p *pilot) signed(r history.Record) history.Record {
 	r.Number, r.Time, r.By, r.Program = 0, p.now().UTC(), who(p.getenv), "portolan "+version
 	r.Until, r.Confirmed, r.ConfirmedBy = time.Time{}, time.Time{}, "" // of an earlier state
 	return r
 }
 
-// carryOut makes a change that was decided, and reports whether it waits to be confirmed: when no
-// packet notices it, it does not.
-func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (waits bool, err error) {
+// carryOut makes a change that was decided. It says until when the change waits to be
+// confirmed; the zero time for one that does not, because nobody is asked or no packet notices.
+func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
 	record := p.signed(v.aim.record)
 	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
 	if c.noConfirm {
@@ -232,28 +271,31 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	}
 	// What is about to be: who is killed behind this leaves a trace of it.
 	if err := w.SetPending(record, v.aim.table); err != nil {
-		return false, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
+		return until, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
 	}
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
 	if back, ok := wentBack(err).(*exitError); ok {
-		return false, errors.Join(back, w.DropPending())
+		return until, errors.Join(back, w.DropPending())
+	}
+	if errors.Is(err, context.Canceled) {
+		return until, errors.Join(errors.New("nothing is changed"), w.DropPending())
 	}
 	if err != nil {
-		return false, err
+		return until, err
 	}
 	if !outcome.Until.IsZero() {
-		p.say("in force until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", outcome.Until.UTC().Format(timeLayout))
-		return true, nil
+		p.say("in force for %s, until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", c.within, outcome.Until.UTC().Format(timeLayout))
+		return outcome.Until, nil
 	}
 	record.State, record.Until = outcome.After.Hash(), time.Time{}
-	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset {
+	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
-		return false, w.DropPending()
+		return until, w.DropPending()
 	}
-	return false, p.keep(w, record, v.aim.table)
+	return until, p.keep(w, record, v.aim.table)
 }
 
 // wentBack is the error of a change, with the exit code of those that went back for these.

@@ -10,6 +10,9 @@ import (
 	"portolan/internal/nft"
 )
 
+// otherStates are what to do where the last state cannot be read.
+const otherStates = "portolan apply makes a new one, and portolan rollback N goes to another one of portolan status --history"
+
 // boot restores the last confirmed state: at the start of a host, and when somebody changed it
 // by hand. Nobody is asked, and no session is looked for: it was confirmed.
 func (p *pilot) boot(ctx context.Context, c change) (err error) {
@@ -32,7 +35,7 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 			return err
 		}
 	}
-	state, err := p.kernel.Read()
+	state, err := p.state()
 	if err != nil {
 		return err
 	}
@@ -47,13 +50,13 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		return nil
 	case err != nil && state.Exists:
 		// An older state may close what is in use by now.
-		return fmt.Errorf("the last confirmed state cannot be restored, so the table that the kernel has is left as it is: %w", err)
+		return fmt.Errorf("the last confirmed state cannot be restored, so the table that the kernel has is left as it is: %w; %s", err, otherStates)
 	case err != nil:
 		// But it is better than no firewall: somebody was on the host behind it. That it is not
 		// what was asked for is for whoever looks at the exit code.
 		broken := err
 		if record, table, err = p.olderWhole(); err != nil {
-			return fmt.Errorf("there is no firewall, because no state can be restored: %w; %w", broken, err)
+			return fmt.Errorf("there is no firewall, because no state can be restored: %w; %w; %s", broken, err, otherStates)
 		}
 		p.say("warning: the last confirmed state cannot be restored, so an older one, %s, is taken: %s", recordName(&record), broken)
 		defer func() {

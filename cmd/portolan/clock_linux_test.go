@@ -37,7 +37,7 @@ func TestClock(t *testing.T) {
 		at := func(year, code int, says string, args ...string) string {
 			t.Helper()
 			var out bytes.Buffer
-			a := &app{strings.NewReader(""), &out, &out, noEnv, func() time.Time { return clock(year) }}
+			a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &out, getenv: noEnv, now: func() time.Time { return clock(year) }}
 			got := a.run(t.Context(), append(args, "--state-dir", states))
 			if got != code || !strings.Contains(out.String(), says) {
 				t.Fatalf("in %d: %v: exit code %d, want %d and %q\n%s", year, args, got, code, says, out.String())
@@ -48,7 +48,7 @@ func TestClock(t *testing.T) {
 			return append([]string{"apply", "--yes", "--root", root, "--policy", policies[port]}, more...)
 		}
 		at(2026, exitOK, "state 1", apply("80", "--no-confirm")...)
-		at(1970, exitOK, "in force until", apply("81", "--confirm-within", "50s")...)
+		at(1970, exitOK, "and then the old rules again", apply("81", "--confirm-within", "50s")...)
 		for _, year := range []int{1970, 1969, 2037, 2262} { // long before, and long after it would be over
 			at(year, exitOK, "a change that waits to be confirmed for ", "status")
 			at(year, exitFindings, "nothing is changed, because a change waits to be confirmed", apply("82", "--no-confirm")...)
@@ -66,9 +66,9 @@ func TestClock(t *testing.T) {
 		at(2030, exitOK, "in force: state 3 of 1971-11-26", "status", "--exit-code")
 
 		// A time that is over is over, also when the clock has not got that far.
-		at(2026, exitOK, "in force until", apply("82", "--confirm-within", "1s")...)
+		at(2026, exitOK, "and then the old rules again", apply("82", "--confirm-within", "1s")...)
 		time.Sleep(1100 * time.Millisecond)
-		at(1999, exitOK, "before a change that nobody confirmed", "status")
+		at(1999, exitOK, "nobody confirmed", "status")
 		at(1999, exitRolledBack, "nobody confirmed the change in time", "confirm")
 		at(1998, exitFailure, "nothing waits to be confirmed", "confirm")
 		at(1998, exitOK, "in force: state 3 ", "status", "--exit-code")

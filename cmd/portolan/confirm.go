@@ -26,7 +26,7 @@ Exit codes: 0 kept; 3 nothing waits, or it could not do it; 4 too late, the kern
 on the old rules.`,
 		Example: "  portolan confirm",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: p.command(func(cmd *cobra.Command, _ []string) (err error) {
 			if err := p.open(); err != nil {
 				return err
 			}
@@ -37,7 +37,7 @@ on the old rules.`,
 			}
 			defer func() { err = errors.Join(err, w.Close()) }()
 			return p.confirm(cmd.Context(), w)
-		},
+		}),
 	}
 	p.flags(cmd)
 	return cmd
@@ -103,22 +103,21 @@ const poll = 500 * time.Millisecond
 
 // await waits until a change is confirmed, or given up by the kernel or by somebody. The lock
 // is not held, so that others can say so.
-func (p *pilot) await(ctx context.Context) error {
-	before := p.newest()
+func (p *pilot) await(ctx context.Context, w waiting) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the change still waits to be confirmed: %w", ctx.Err())
+			return fmt.Errorf("the change is in force until %s, and still waits for portolan confirm or portolan rollback", w.until.UTC().Format(timeLayout))
 		case <-tick.C:
 		}
-		state, err := p.kernel.Read()
+		state, err := p.state()
 		if err != nil {
 			return err
 		}
 		if left, pending := state.PendingLeft(); !pending || left <= 0 {
-			return p.ended(ctx, before)
+			return p.ended(ctx, w.after)
 		}
 	}
 }
@@ -144,7 +143,7 @@ func (p *pilot) ended(ctx context.Context, before int) (err error) {
 		p.say("confirmed")
 		return nil
 	}
-	state, err := p.kernel.Read()
+	state, err := p.state()
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md and testdata/corpus/lint.golden")
+var update = flag.Bool("update", false, "write docs/cli.md, testdata/corpus/lint.golden and testdata/status")
 
 // TestCommandLineManual keeps docs/cli.md the help of every command.
 func TestCommandLineManual(t *testing.T) {
@@ -47,12 +47,11 @@ func TestCommandLineManual(t *testing.T) {
 	}
 }
 
-// TestAnswersAreDocumented: every field of the JSON of verify and explain is in docs/verify.md.
+// TestAnswersAreDocumented: every field of the JSON of verify and explain is in docs/verify.md, and
+// of plan and status in the guide to apply, which leaves what they share to the other page.
 func TestAnswersAreDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/verify.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := "../../docs/verify.md"
+	page := read(t, file)
 	seen := map[reflect.Type]bool{}
 	var look func(reflect.Type)
 	look = func(of reflect.Type) {
@@ -66,7 +65,7 @@ func TestAnswersAreDocumented(t *testing.T) {
 		for i := range of.NumField() {
 			f := of.Field(i)
 			if name := f.Tag.Get("json"); name != "" && !bytes.Contains(page, []byte("`"+name+"`")) {
-				t.Errorf("docs/verify.md does not say what %s of %s is", name, of)
+				t.Errorf("%s does not say what %s of %s is", file, name, of)
 			}
 			if f.IsExported() || f.Anonymous {
 				look(f.Type)
@@ -76,4 +75,8 @@ func TestAnswersAreDocumented(t *testing.T) {
 	look(reflect.TypeFor[differenceJSON]())
 	look(reflect.TypeFor[answer]())
 	look(reflect.TypeFor[portAnswer]())
+	file = "../../docs/guides/apply.md"
+	page = read(t, file)
+	look(reflect.TypeFor[planJSON]())
+	look(reflect.TypeFor[statusJSON]())
 }

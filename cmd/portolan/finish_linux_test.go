@@ -41,7 +41,7 @@ func TestConfirmKilled(t *testing.T) {
 		// killed has the change to a policy be in force and only wait in the folder.
 		killed := func(name string, confirmed bool) {
 			t.Helper()
-			portolan(exitOK, "in force until", apply(name, "--confirm-within", "1m")...)
+			portolan(exitOK, "and then the old rules again", apply(name, "--confirm-within", "1m")...)
 			s, err := history.Open(state)
 			if err != nil {
 				t.Fatal(err)

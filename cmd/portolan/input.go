@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -101,6 +102,18 @@ func (a *app) catalogue(in *input) (*catalog.Catalog, error) {
 	return cat, a.refuse(diags, "the descriptions of services have errors")
 }
 
+// tell prints findings beside the answer of a command, or logs them.
+func (a *app) tell(diags diag.List) error {
+	if a.log == nil {
+		return report.Text(a.stderr, diags, a.dress(a.stderr))
+	}
+	for _, d := range diags {
+		level := map[diag.Severity]slog.Level{diag.Error: slog.LevelError, diag.Warning: slog.LevelWarn}[d.Severity] // else info
+		a.log.Log(context.Background(), level, report.Printable(d.Message), "rule", d.Rule, "place", report.Printable(placeOf(d.Span)), "help", report.Printable(d.Help))
+	}
+	return nil
+}
+
 // refuse prints findings that keep a command from working; nil without an error among
 // them.
 func (a *app) refuse(diags diag.List, why string) error {
@@ -108,7 +121,7 @@ func (a *app) refuse(diags diag.List, why string) error {
 		return nil
 	}
 	diags.Sort()
-	if err := report.Text(a.stderr, diags, a.dress(a.stderr)); err != nil {
+	if err := a.tell(diags); err != nil {
 		return err
 	}
 	if diags.Max() < diag.Error {

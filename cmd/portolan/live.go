@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -67,10 +66,8 @@ func readKernel() (live *verify.Live, err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 	t, err := c.Read(nftablesTable)
 	switch {
-	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("%w: only root may read the kernel's tables", err)
 	case err != nil:
-		return nil, err
+		return nil, onlyRoot(err)
 	case !t.Exists:
 		return nil, errors.New("the kernel has no table inet portolan: load portolan.nft first, with nft -f portolan.nft")
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"portolan/internal/kernel"
 )
 
@@ -101,9 +103,24 @@ func TestLiveRates(t *testing.T) {
 	})
 }
 
-// TestScriptKernel runs the stories that need a kernel's tables of their own.
+// TestScriptKernel runs the stories that need a kernel's tables of their own, one after the other
+// because they share them.
 func TestScriptKernel(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft", "unshare"}, func(t *testing.T) { stories(t, "../../testdata/script_kernel") })
+	kernel.InNamespace(t, []string{"nft", "unshare", "ip", "script"}, func(t *testing.T) {
+		testscript.RunT(inTurn{t}, stories(t, "../../testdata/script_kernel", func() error {
+			_, err := kernel.Run("", "nft", "flush", "ruleset")
+			return err
+		}))
+	})
+}
+
+// inTurn runs the stories one after the other.
+type inTurn struct{ *testing.T }
+
+func (t inTurn) Parallel()     {}
+func (t inTurn) Verbose() bool { return testing.Verbose() }
+func (t inTurn) Run(name string, f func(testscript.T)) {
+	t.T.Run(name, func(t *testing.T) { f(inTurn{t}) })
 }
 
 func TestLook(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -72,6 +73,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	log            *slog.Logger // of a command that was asked for one, instead of words; nil for no log
 }
 
 // exitError carries the exit code of a command that did not end well.
@@ -94,9 +96,20 @@ func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
+// exitCodeOf is the exit code of a command that ended with err.
+func exitCodeOf(err error) int {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
+	if err != nil {
+		return exitFailure
+	}
+	return exitOK
+}
+
 // run is the whole program as a function.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	return (&app{stdin, stdout, stderr, getenv, time.Now}).run(ctx, args)
+	return (&app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now}).run(ctx, args)
 }
 
 // run is run at the time that the app takes it to be.
@@ -104,16 +117,21 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	code := exitCodeOf(err)
 	if ctx.Err() != nil {
-		fmt.Fprintln(a.stderr, "portolan: interrupted")
+		words := "portolan: interrupted"
+		switch e, ok := errors.AsType[*exitError](err); {
+		case !ok || code != exitInterrupted: // nothing is left of what was begun
+		case e.err == nil:
+			return exitInterrupted // said already
+		default:
+			words += ": " + report.Printable(err.Error())
+		}
+		fmt.Fprintln(a.stderr, words)
 		return exitInterrupted
 	}
 	if err == nil {
 		return exitOK
-	}
-	code := exitFailure
-	if e, ok := errors.AsType[*exitError](err); ok {
-		code = e.code
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(a.stderr, "portolan: "+report.Printable(text))

@@ -8,11 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-
-	"portolan/internal/apply"
-	"portolan/internal/history"
 )
 
 // TestPackagingSpeaksTheCommandLine: every command in units, scripts and guides is one that
@@ -101,30 +96,5 @@ func TestCommandsIn(t *testing.T) {
 	page := "`portolan status`, `portolan`,\n`--flag`\n```sh\nsudo portolan plan # look\n```\n```\nportolan gone\n```\n"
 	if got := commandsIn(page, true); len(got) != 2 || got[0][0] != "plan" || got[1][0] != "status" {
 		t.Errorf("%q", got)
-	}
-}
-
-// TestGuideKnowsTheNumbers: the guide names every metric with its labels, and no other.
-func TestGuideKnowsTheNumbers(t *testing.T) {
-	s := &status{standing: &standing{live: &live{state: &apply.State{}}, last: &history.Record{Number: 1, Ruleset: "r", PolicySum: "s"}}, counters: []apply.Counter{{Name: "sip: freeswitch"}}}
-	var text bytes.Buffer
-	if err := s.metrics(&text); err != nil {
-		t.Fatal(err)
-	}
-	var has, said []string
-	for _, m := range regexp.MustCompile(`(?m)^(portolan_\w+)(\{.*\})? `).FindAllStringSubmatch(text.String(), -1) {
-		var labels []string
-		for _, l := range regexp.MustCompile(`[{,](\w+)="`).FindAllStringSubmatch(m[2], -1) {
-			labels = append(labels, l[1])
-		}
-		has = append(has, strings.TrimSuffix(m[1]+"{"+strings.Join(labels, ",")+"}", "{}"))
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(portolan_[^`]+)` \\|").FindAllStringSubmatch(string(read(t, "../../docs/guides/apply.md")), -1) {
-		said = append(said, m[1])
-	}
-	slices.Sort(has)
-	slices.Sort(said)
-	if d := cmp.Diff(has, said); d != "" {
-		t.Errorf("-program +guide:\n%s", d)
 	}
 }

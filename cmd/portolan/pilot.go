@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"syscall"
 	"time"
 
@@ -32,7 +33,6 @@ type pilot struct {
 
 	kernel *apply.Kernel
 	store  *history.Store
-	log    *slog.Logger // nil when nobody asked for a log
 	// finished is what lock has remembered for somebody who was killed; nil when there was nothing.
 	finished *history.Record
 }
@@ -44,22 +44,41 @@ func (p *pilot) flags(cmd *cobra.Command) {
 	completeWords(cmd, "log", "text", "json")
 }
 
+// command is what a command of the pilot does, with what --log asks for: then an error is the last
+// line of the log.
+func (p *pilot) command(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		own := *p.app
+		switch p.logs {
+		case "":
+		case "text":
+			own.log = slog.New(slog.NewTextHandler(p.stderr, nil))
+		case "json":
+			own.log = slog.New(slog.NewJSONHandler(p.stderr, nil))
+		default:
+			return usage("--log: there is no form %q: use text or json", p.logs)
+		}
+		p.app = &own
+		err := do(cmd, args)
+		if err != nil && cmd.Context().Err() != nil {
+			err = &exitError{exitInterrupted, err}
+		}
+		if p.log == nil || err == nil || err.Error() == "" {
+			return err
+		}
+		code := exitCodeOf(err)
+		p.log.Error(report.Printable(err.Error()), "exit_code", code)
+		return &exitError{code: code}
+	}
+}
+
 // open connects to the kernel and looks at the states. They are made when somebody writes one.
 func (p *pilot) open() (err error) {
-	switch p.logs {
-	case "":
-	case "text":
-		p.log = slog.New(slog.NewTextHandler(p.stderr, nil))
-	case "json":
-		p.log = slog.New(slog.NewJSONHandler(p.stderr, nil))
-	default:
-		return usage("--log: there is no form %q: use text or json", p.logs)
-	}
 	if p.store, err = history.Open(p.stateDir); err != nil {
 		return fmt.Errorf("--state-dir: %w", err)
 	}
 	p.kernel, err = apply.OpenKernel()
-	return err
+	return onlyRoot(err)
 }
 
 // close ends what open began, and adds what goes wrong there to the error of the command.
@@ -146,11 +165,18 @@ func (p *pilot) say(format string, args ...any) {
 	fmt.Fprintln(p.stderr, text)
 }
 
-// event logs a step with what belongs to it; without a log nobody hears of it.
-func (p *pilot) event(what string, attrs ...any) {
-	if p.log != nil {
-		p.log.Info(what, attrs...)
+// state is the table as the kernel says it.
+func (p *pilot) state() (*apply.State, error) {
+	state, err := p.kernel.Read()
+	return state, onlyRoot(err)
+}
+
+// onlyRoot says who may do what the kernel does not permit.
+func onlyRoot(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: only root may read the kernel's tables", err)
 	}
+	return err
 }
 
 // A live is what the kernel has now.
@@ -171,7 +197,7 @@ type live struct {
 // read is what the kernel has now.
 func (p *pilot) read() (*live, error) {
 	for again := true; ; again = false {
-		state, err := p.kernel.Read()
+		state, err := p.state()
 		if err != nil {
 			return nil, err
 		}

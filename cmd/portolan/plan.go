@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +43,7 @@ With --detail it prints every object and element of the kernel that would change
 		Example: `  portolan plan
   portolan plan --policy portolan.hcl --detail
   portolan plan --format json --exit-code`,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: p.command(func(cmd *cobra.Command, args []string) (err error) {
 			if !slices.Contains(answerFormats, format) {
 				return usage("--format: there is no format %q: use %s", format, strings.Join(answerFormats, " or "))
 			}
@@ -68,7 +68,7 @@ With --detail it prints every object and element of the kernel that would change
 				err = &exitError{code: exitFindings}
 			}
 			return err
-		},
+		}),
 	}
 	in.inventoryFlags(cmd)
 	in.policyFlag(cmd)
@@ -87,6 +87,7 @@ type aim struct {
 	rules  *ruleset.Ruleset
 	side   *side // rules, with who asks for them
 	record history.Record
+	uses   map[string][]string // by zone, what speaks of it; nil when nobody knows
 }
 
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
@@ -96,19 +97,18 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 	if err != nil {
 		return nil, err
 	}
-	purpose := toWrite
-	if !strict {
-		purpose = toCompare
+	purpose := toCompare
+	if strict {
+		purpose = toChange
 	}
 	policy, rules, words, err := p.compiledPolicy(in, found, purpose, len(paths) > 0)
 	if err != nil {
 		return nil, err
 	}
-	if !strict {
-		if diags := lockedOut(policy, rules, found.inventory, len(paths) > 0); len(diags) > 0 {
-			if err := report.Text(p.stderr, diags, p.dress(p.stderr)); err != nil {
-				return nil, err
-			}
+	if diags := lockedOut(policy, rules, found.inventory, len(paths) > 0); len(diags) > 0 {
+		err := p.refuse(diags, "nothing is changed, because nobody could log in: change the policy, or say --cut-me-off")
+		if err != nil && strict {
+			return nil, &exitError{exitFindings, err}
 		}
 	}
 	table, diags := render.Nftables(rules)
@@ -125,19 +125,27 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 		Program: "portolan " + version, Policy: words, PolicySum: hex.EncodeToString(sum.Sum(nil)), Ruleset: rules.Hash(),
 		Opens: servicesOf(rules), Zones: map[string][]string{},
 	}
+	out.record.Names = commentsOf(table, rules, out.record.Opens)
 	for _, z := range policy.Zones {
 		out.record.Zones[z.Name.Text] = peerItems(z.Sources)
 	}
+	out.uses = usesOf(policy)
 	return out, nil
 }
 
 // servicesOf are what the rules of a policy open, close and connect, each "allow: service",
-// in order.
+// in order. The log of the default is none of them: nothing of its name does more than log.
 func servicesOf(rs *ruleset.Ruleset) []string {
 	var out []string
+	acts := map[string]bool{}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		for _, r := range rs.Chain(d).Rules {
-			if len(r.Origins) > 0 {
+			acts[r.Name] = acts[r.Name] || r.Effect.Verdict != ruleset.Continue
+		}
+	}
+	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+		for _, r := range rs.Chain(d).Rules {
+			if len(r.Origins) > 0 && acts[r.Name] {
 				out = append(out, serviceName(r.Name, r.Service))
 			}
 		}
@@ -154,12 +162,22 @@ func serviceName(allow, service string) string {
 	return allow + ": " + service
 }
 
+// policyName is what a rule of a policy is for, none for one that every policy has.
+func policyName(r *ruleset.Rule) []string {
+	if len(r.Origins) == 0 {
+		return nil
+	}
+	return []string{serviceName(r.Name, r.Service)}
+}
+
 // A standing is what is in force, and how it came about.
 type standing struct {
 	live    *live
 	last    *history.Record    // what was applied last; nil when nothing was
+	pending *history.Record    // what was applied and waits, or waited, to be confirmed; nil when that is not known
 	drift   []apply.Difference // what would put back what was changed by hand since then
 	unknown error              // why it is not known what was changed by hand
+	names   naming             // once somebody has asked
 }
 
 // standing asks the kernel and the states.
@@ -169,6 +187,12 @@ func (p *pilot) standing() (*standing, error) {
 		return nil, err
 	}
 	s := &standing{live: l}
+	if _, pending := l.state.PendingLeft(); pending {
+		// Only words depend on it. What was confirmed meanwhile is the latest.
+		if record, err := p.store.PendingRecord(); err == nil {
+			s.pending = &record
+		}
+	}
 	last, err := p.store.LatestRecord()
 	switch {
 	case errors.Is(err, history.ErrNone):
@@ -200,16 +224,16 @@ func (s *standing) drifted() bool { return len(s.drift) > 0 || s.unknown != nil 
 // A view is everything that is to be known before a change.
 type view struct {
 	*standing
-	aim     *aim
-	plan    *apply.Plan
-	traffic *difference // nil when what the kernel has is not understood
-	opens   [2][]string // what comes and what goes, each "allow: service"
-	zones   []string    // changes of zones in words
-	others  []neighbour.Firewall
-	mixed   string // iptables of two kinds at the same time
-	cut     []cutOff
-	living  []session.Session // of administrators, that live and have logged in
-	hidden  []int             // processes whose sessions cannot be seen
+	aim      *aim
+	plan     *apply.Plan
+	traffic  *difference // nil when what the kernel has is not understood
+	services []namedChange
+	zones    []namedChange
+	others   []neighbour.Firewall
+	mixed    string // iptables of two kinds at the same time
+	cut      []cutOff
+	living   []session.Session // of administrators, that live and have logged in
+	hidden   []int             // processes whose sessions cannot be seen
 }
 
 // view compares an aim with what the kernel has.
@@ -222,13 +246,19 @@ func (p *pilot) view(aim *aim) (*view, error) {
 	if v.plan, err = apply.NewPlan(st.live.state, aim.table); err != nil {
 		return nil, err
 	}
-	if last := st.last; last != nil {
-		old, now := last.Opens, aim.record.Opens
-		v.opens = [2][]string{missing(now, old), missing(old, now)}
-		v.zones = zoneChanges(last.Zones, aim.record.Zones)
-	}
 	if st.live.strange == nil {
 		v.traffic = newDifference(v.before(), aim.side)
+	}
+	if last := st.last; last != nil {
+		old, now := last.Opens, aim.record.Opens
+		aims := sync.OnceValue(func() naming { return namingOf(&aim.record) })
+		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return st.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
+			if aim.side.text {
+				return aims()[r.Comment]
+			}
+			return policyName(r)
+		}, missing(now, old), missing(old, now))
+		v.zones = zoneChanges(last.Zones, aim.record.Zones, aim.uses)
 	}
 	if err := p.neighbours(v); err != nil {
 		return nil, err
@@ -249,50 +279,13 @@ func missing(a, b []string) []string {
 // policy has: so the difference says what the policy opens, and not that it closes the rest.
 func (v *view) before() *side {
 	if filters(v.live.state) || v.aim.table == nil {
-		return &side{name: "the kernel", rules: v.live.inForce, text: true, backend: "nftables"}
+		return &side{name: "the kernel", rules: v.live.inForce, text: true, backend: "nftables", words: v.said}
 	}
 	builtin := *v.aim.rules
 	for _, c := range []*ruleset.Chain{&builtin.Input, &builtin.Output} {
 		c.Rules = slices.DeleteFunc(slices.Clone(c.Rules), func(r ruleset.Rule) bool { return len(r.Origins) > 0 })
 	}
 	return &side{name: "no table", rules: &builtin}
-}
-
-// zoneChanges are the zones that come, go and have other addresses, in words.
-func zoneChanges(old, now map[string][]string) []string {
-	var out []string
-	names := slices.Collect(maps.Keys(old))
-	for name := range now {
-		if _, known := old[name]; !known {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		before, known := old[name]
-		after, stays := now[name]
-		switch {
-		case !known:
-			out = append(out, name+" is new: "+shortened(after, 4, "ranges"))
-		case !stays:
-			out = append(out, name+" is gone: it had "+shortened(before, 4, "ranges"))
-		case !slices.Equal(before, after):
-			out = append(out, name+rangeChanges(before, after))
-		}
-	}
-	return out
-}
-
-// rangeChanges are what a zone gains and loses, both not all of it.
-func rangeChanges(before, after []string) string {
-	words := ""
-	if gains := missing(after, before); len(gains) > 0 {
-		words += " gains " + shortened(gains, 4, "ranges")
-	}
-	if loses := missing(before, after); len(loses) > 0 {
-		words += " loses " + shortened(loses, 4, "ranges")
-	}
-	return words
 }
 
 // text is the view in words.
@@ -309,14 +302,29 @@ func (v *view) text(detail bool) string {
 		}
 	}
 	line("%s for the table inet portolan of this host", v.aim.words)
+	few := func(items []string) []string {
+		const most = 40
+		if detail || len(items) <= most+1 {
+			return items
+		}
+		return append(items[:most], fmt.Sprintf("and %d more: portolan plan --detail lists them", len(items)-most))
+	}
 	line("in force: %s", v.inForce())
+	list("services", few(words(v.services)))
+	list("zones", few(words(v.zones)))
 	switch {
 	case v.plan.Empty() && v.live.strange != nil:
 		line("")
 		line("nothing to change, and yet what the kernel has is not understood: %s", v.live.strange)
+	case v.plan.Empty() && v.aim.table == nil:
+		line("")
+		line("nothing to change: there is no table")
 	case v.plan.Empty():
 		line("")
 		line("nothing to change: the kernel is what %s means", v.aim.words)
+	case v.aim.table == nil:
+		line("")
+		line("the table is taken away, and everything is accepted that others do not drop")
 	case v.live.strange != nil:
 		line("")
 		line("what the kernel has is not understood, and would be replaced as a whole: %s", v.live.strange)
@@ -329,20 +337,15 @@ func (v *view) text(detail bool) string {
 			line("what will be open; everything is accepted now, and everything else will be %s:", map[ruleset.Verdict]string{ruleset.Drop: "dropped", ruleset.Accept: "left to others"}[v.aim.rules.Input.Default])
 		}
 		line("")
-		v.traffic.text(&b) // a builder takes everything
-	}
-	var names []string
-	for i, what := range []string{"new", "gone"} {
-		for _, s := range v.opens[i] {
-			names = append(names, s+" is "+what)
+		shown := *v.traffic
+		if detail && shown.old.words != nil {
+			places := *shown.old
+			places.words = nil
+			shown.old = &places
 		}
+		shown.text(&b) // a builder takes everything
 	}
-	list("services", names)
-	list("zones", v.zones)
-	list("changed by hand since "+v.lastName(), words(driftOf(v.drift)))
-	if v.unknown != nil {
-		list("what was changed by hand is not known", []string{v.unknown.Error()})
-	}
+	list(v.driftWords(detail))
 	others := words(v.others)
 	if v.mixed != "" {
 		others = append(others, v.mixed)
@@ -365,10 +368,7 @@ func (v *view) text(detail bool) string {
 // travels says what would be sent.
 func (v *view) travels() string {
 	n := plural(len(v.plan.Differences), "change") + " in the kernel"
-	switch {
-	case v.aim.table == nil:
-		return "the table is taken away, and everything is accepted"
-	case !v.live.state.Exists:
+	if !v.live.state.Exists || v.aim.table == nil {
 		return n
 	}
 	return n + "; counters and limits of what stays go on"
@@ -379,17 +379,21 @@ func (s *standing) inForce() string {
 	left, pending := s.live.state.PendingLeft()
 	switch {
 	case !s.live.state.Exists && s.last != nil && s.last.Firewall:
-		return "no table, so everything is accepted; " + s.lastName() + " is not there any more"
+		return "no table, so everything is accepted; " + s.lastName() + " was taken away by hand: portolan apply --boot brings it back"
 	case !s.live.state.Exists:
 		return "no table, so everything is accepted"
 	case s.live.state.Dormant:
 		return "a table that is switched off, so everything is accepted"
 	case pending && left > 0:
 		return fmt.Sprintf("a change that waits to be confirmed for %s more: portolan confirm, or portolan rollback", seconds(left))
+	case pending && s.last == nil:
+		return "nothing, because nobody confirmed the first change: everything is accepted; portolan rollback tidies up"
 	case pending:
-		return "the rules from before a change that nobody confirmed"
+		return s.lastName() + ", because nobody confirmed the change after it; portolan rollback tidies up"
+	case s.last == nil && s.unknown != nil:
+		return "a table, and what was applied last cannot be read"
 	case s.last == nil:
-		return "a table of which nothing is remembered"
+		return "a table of which nothing is remembered: portolan apply remembers it"
 	case s.drifted():
 		return s.lastName() + ", with changes by hand"
 	}
@@ -406,6 +410,54 @@ func (s *standing) lastName() string {
 
 func recordName(r *history.Record) string {
 	return fmt.Sprintf("state %d of %s by %s, from %s", r.Number, r.Time.UTC().Format(timeLayout), r.By, r.Policy)
+}
+
+// naming knows the rules of the policies that can be in force.
+func (s *standing) naming() naming {
+	if s.names == nil {
+		s.names = namingOf(s.last, s.pending)
+	}
+	return s.names
+}
+
+// said is a rule that is in force in words: what it is for, and which state it is of. What
+// somebody may have made by hand is said by its place.
+func (s *standing) said(r *ruleset.Rule) string {
+	left, pending := s.live.state.PendingLeft()
+	from := "in force"
+	switch {
+	case pending && left > 0:
+		from = "what waits to be confirmed"
+	case s.last != nil:
+		from = fmt.Sprintf("state %d", s.last.Number)
+	}
+	byHand := slices.ContainsFunc(s.drift, func(d apply.Difference) bool { return d.Object == "rule" && d.Detail == r.Comment })
+	if r.Comment == "" || byHand || s.last == nil && !pending {
+		return ""
+	}
+	name := r.Comment
+	if names := s.naming()[r.Comment]; names != nil {
+		name = strings.Join(names, " and ")
+	}
+	return name + " (" + from + ")"
+}
+
+// driftShown is how many changes by hand are told to people who ask for no details.
+const driftShown = 20
+
+// driftWords are what was changed by hand, with a title.
+func (s *standing) driftWords(detail bool) (string, []string) {
+	switch {
+	case s.unknown != nil:
+		return "what was changed by hand is not known", []string{s.unknown.Error(), otherStates}
+	case !s.live.state.Exists && !detail: // said already
+		return "", nil
+	}
+	lines := words(driftOf(s.drift))
+	if !detail && len(lines) > driftShown+1 {
+		lines = append(lines[:driftShown], fmt.Sprintf("and %d more: portolan plan --detail lists them", len(lines)-driftShown))
+	}
+	return "changed by hand since " + s.lastName(), lines
 }
 
 // timeLayout is how times are printed.

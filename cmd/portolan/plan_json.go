@@ -14,14 +14,16 @@ type planJSON struct {
 	Empty    bool              `json:"empty"`   // nothing is to be changed
 	InPlace  bool              `json:"in_place"`
 	InForce  inForceJSON       `json:"in_force"`
-	Changes  []changeJSON      `json:"changes"` // of traffic
-	Ports    map[string]int    `json:"ports"`   // by the kind of their change
-	Services addedRemovedJSON  `json:"services"`
-	Zones    []string          `json:"zones"`
+	Changes  []changeJSON      `json:"changes"`  // of traffic
+	Ports    map[string]int    `json:"ports"`    // by the kind of their change
+	Services []serviceJSON     `json:"services"` // that come, go and change
+	Zones    []zoneJSON        `json:"zones"`
 	Kernel   []differenceInOne `json:"kernel"` // objects and elements that change
 	Drift    []differenceInOne `json:"drift"`  // what was changed by hand
 	Others   []otherJSON       `json:"others"`
+	Mixed    string            `json:"mixed"` // iptables of two kinds at the same time
 	CutOff   []cutOffJSON      `json:"cut_off"`
+	Hidden   []int             `json:"hidden"` // processes whose sessions cannot be seen
 }
 
 // inForceJSON is what the kernel has now.
@@ -29,15 +31,26 @@ type inForceJSON struct {
 	Table          bool    `json:"table"`
 	State          int     `json:"state"` // 0 when none was applied
 	Drift          bool    `json:"drift"`
-	Unknown        string  `json:"unknown"`         // why nobody knows what was changed by hand; drift is true then
 	Pending        bool    `json:"pending"`         // a change waits to be confirmed, or waited
 	PendingSeconds float64 `json:"pending_seconds"` // 0 when the time is over
 	Strange        string  `json:"strange"`         // what is not understood
+	Unknown        string  `json:"unknown"`         // why it is not known what was changed by hand; drift is true then
 }
 
-type addedRemovedJSON struct {
-	Added   []string `json:"added"`
-	Removed []string `json:"removed"`
+// serviceJSON is what becomes of a service.
+type serviceJSON struct {
+	Change string   `json:"change"` // "added", "removed" or "changed"
+	Name   string   `json:"name"`   // "allow: service", or the allow alone
+	Words  []string `json:"words"`  // what changes
+}
+
+// zoneJSON is what becomes of a zone.
+type zoneJSON struct {
+	Change string   `json:"change"` // "added", "removed" or "changed"
+	Name   string   `json:"name"`
+	Gains  []string `json:"gains"` // addresses, prefixes and ranges
+	Loses  []string `json:"loses"`
+	UsedBy []string `json:"used_by"` // of the policy; empty for a state from the history
 }
 
 // differenceInOne is one object, rule or element.
@@ -83,11 +96,18 @@ type cutOffJSON struct {
 func (v *view) json() planJSON {
 	out := planJSON{
 		Version: 1, Table: tableName, Aim: v.aim.words, Empty: v.plan.Empty(), InPlace: v.plan.InPlace(), InForce: v.inForceJSON(),
-		Changes: []changeJSON{}, Ports: map[string]int{}, Services: addedRemovedJSON{append([]string{}, v.opens[0]...), append([]string{}, v.opens[1]...)},
-		Zones: append([]string{}, v.zones...), Kernel: differencesJSON(v.plan.Differences), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), CutOff: []cutOffJSON{},
+		Changes: []changeJSON{}, Ports: map[string]int{}, Services: []serviceJSON{}, Zones: []zoneJSON{},
+		Kernel: differencesJSON(v.plan.Differences), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), Mixed: v.mixed,
+		CutOff: []cutOffJSON{}, Hidden: append([]int{}, v.hidden...),
 	}
 	if v.aim.rules != nil {
 		out.Ruleset = v.aim.rules.Hash()
+	}
+	for _, s := range v.services {
+		out.Services = append(out.Services, serviceJSON{s.kind, s.name, append([]string{}, s.words...)})
+	}
+	for _, z := range v.zones {
+		out.Zones = append(out.Zones, zoneJSON{z.kind, z.name, append([]string{}, z.gains...), append([]string{}, z.loses...), append([]string{}, z.uses...)})
 	}
 	if v.traffic != nil {
 		traffic := v.traffic.json()

@@ -200,6 +200,7 @@ func (a *app) ruleset(ctx context.Context, in *input, paths []string) (*ruleset.
 // What a ruleset is for, as findings say it.
 const (
 	toWrite   = "written"
+	toChange  = "changed"
 	toCompare = "compared"
 	toExplain = "explained"
 )

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"portolan/internal/apply"
 	"portolan/internal/history"
 	"portolan/internal/nft"
+	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/internal/verify"
@@ -32,8 +34,16 @@ To go to an earlier state is a change like any other: it is shown, asked about, 
 for connections of administrators, and waits to be confirmed, with the flags of apply.`,
 		Example: `  portolan rollback
   portolan rollback 3 --yes --no-confirm`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("rollback goes to one state, and %q is one too many", args[1])
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return p.numbers(args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		},
+		RunE: p.command(func(cmd *cobra.Command, args []string) error {
 			number := -1
 			if len(args) > 0 {
 				n, err := strconv.Atoi(args[0])
@@ -46,11 +56,31 @@ for connections of administrators, and waits to be confirmed, with the flags of 
 				return err
 			}
 			return p.rollback(cmd.Context(), c, number)
-		},
+		}),
 	}
 	p.flags(cmd)
 	c.flags(cmd)
 	return cmd
+}
+
+// numbers are the states that can be gone back to, for a shell that completes a command, each
+// with what it is.
+func (p *pilot) numbers(args []string) []string {
+	store, err := history.Open(p.stateDir)
+	if err != nil || len(args) > 0 {
+		return nil
+	}
+	list, err := store.List()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, k := range list.Kept {
+		if k.Err == nil {
+			out = append(out, cobra.CompletionWithDesc(strconv.Itoa(k.Number), report.Printable(recordName(&k.Record))))
+		}
+	}
+	return append(out, cobra.CompletionWithDesc("0", "no table, so that nothing is filtered"))
 }
 
 // rollback gives up what waits, or goes to a state; -1 is the one before the latest.
@@ -81,7 +111,7 @@ func (p *pilot) giveUp(ctx context.Context, c change) (done bool, err error) {
 			defer func() { err = errors.Join(err, w.Close()) }()
 		}
 	}
-	state, err := p.kernel.Read()
+	state, err := p.state()
 	if err != nil {
 		return false, err
 	}
@@ -113,23 +143,38 @@ func (p *pilot) giveUp(ctx context.Context, c change) (done bool, err error) {
 // earlier is a state that was in force before; -1 is the one before the latest.
 func (p *pilot) earlier(number int) (*aim, error) {
 	if number == 0 {
-		return p.stored(history.Record{Policy: "no policy"}, nil, "no firewall of ours")
+		return p.stored(history.Record{Policy: "no policy"}, nil, "no table")
 	}
 	if number < 0 {
 		list, err := p.store.List()
 		if err != nil {
 			return nil, err
 		}
-		if len(list.Kept) < 2 {
+		before := previous(list.Kept)
+		switch {
+		case before == nil:
 			return nil, errors.New("there is no state before the one that is in force; portolan rollback 0 takes the table away")
+		case before.Err != nil:
+			return nil, fmt.Errorf("the state before the one that is in force cannot be used: %w; portolan status --history lists the others", before.Err)
 		}
-		number = list.Kept[1].Number
+		number = before.Number
 	}
 	record, table, err := p.store.Load(number)
 	if err != nil {
 		return nil, err
 	}
 	return p.stored(record, table, "state "+strconv.Itoa(number))
+}
+
+// previous is the newest state that means something else than the latest; nil when there is
+// none. One that cannot be used may mean something else.
+func previous(kept []history.State) *history.State {
+	for i := range kept {
+		if last := &kept[0]; i > 0 && (kept[i].Err != nil || last.Err != nil || kept[i].Firewall != last.Firewall || kept[i].Ruleset != last.Ruleset) {
+			return &kept[i]
+		}
+	}
+	return nil
 }
 
 // stored is an aim that was remembered; no table is a host on which everything is accepted.
@@ -152,6 +197,12 @@ func (p *pilot) stored(record history.Record, table *nft.Table, words string) (*
 			c.Rules[i].Origins = []source.Span{place}
 		}
 	}
-	out.side = &side{name: words, rules: out.rules, text: true, backend: "nftables"}
+	names := namingOf(&record)
+	out.side = &side{name: words, rules: out.rules, text: true, backend: "nftables", words: func(r *ruleset.Rule) string {
+		if list := names[r.Comment]; list != nil {
+			return strings.Join(list, " and ") + " (" + words + ")"
+		}
+		return ""
+	}}
 	return out, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -13,31 +12,31 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portolan": func() {
-		os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
-	}})
+	testscript.Main(m, map[string]func(){"portolan": main, "sshd": serve, "caller": dialer})
 }
 
 // TestScript runs the stories in testdata/script. A story is a host in an archive and
 // what the program says about it, with exact exit codes: "code 2 portolan lint x".
-func TestScript(t *testing.T) { stories(t, "../../testdata/script") }
+func TestScript(t *testing.T) {
+	testscript.Run(t, stories(t, "../../testdata/script", func() error { return nil }))
+}
 
-// stories runs the stories in a folder.
-func stories(t *testing.T, dir string) {
+// stories are the stories in a folder. Begin is called before each.
+func stories(t *testing.T, dir string, begin func() error) testscript.Params {
 	hosts, err := filepath.Abs("../../testdata/hosts")
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{
+	return testscript.Params{
 		Dir:           dir,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOSTS", hosts)
 			env.Setenv("NO_COLOR", "1")
-			return nil
+			return begin()
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitCode},
-	})
+	}
 }
 
 // exitCode runs a command and checks its exit code: code N COMMAND ARG...

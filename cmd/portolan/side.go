@@ -28,6 +28,8 @@ type side struct {
 	backend string // of the text
 	// files are the texts, for their certificates.
 	files []*source.File
+	// words say a rule of a text, in place of its place and comment; "" for none. It may be nil.
+	words func(*ruleset.Rule) string
 }
 
 // maxFolder bounds the files of a folder that are looked at for a firewall.
@@ -249,6 +251,12 @@ func (s *side) who(rules ...*ruleset.Rule) string {
 		if s.isDefault(r) {
 			say("default", "the default")
 			continue
+		}
+		if s.text && s.words != nil {
+			if text := s.words(r); text != "" {
+				say(text, text)
+				continue
+			}
 		}
 		if s.text {
 			for _, at := range r.Origins {

@@ -8,13 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"portolan/internal/apply"
 	"portolan/internal/history"
 	"portolan/internal/report"
+	"portolan/internal/ruleset"
 	"portolan/render"
 )
 
@@ -40,7 +39,7 @@ With --exit-code it ends with 1 when the kernel is not what was applied last. Wi
   portolan status --history
   portolan status --format prometheus --output /var/lib/prometheus/node-exporter/portolan.prom`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: p.command(func(cmd *cobra.Command, _ []string) (err error) {
 			if !slices.Contains(statusFormats, format) {
 				return usage("--format: there is no format %q: use one of %s", format, strings.Join(statusFormats, ", "))
 			}
@@ -73,7 +72,7 @@ With --exit-code it ends with 1 when the kernel is not what was applied last. Wi
 				err = &exitError{code: exitFindings}
 			}
 			return err
-		},
+		}),
 	}
 	p.flags(cmd)
 	f := cmd.Flags()
@@ -88,9 +87,8 @@ With --exit-code it ends with 1 when the kernel is not what was applied last. Wi
 // A status is what is known of the firewall of this host.
 type status struct {
 	*standing
-	now      time.Time
 	list     *history.List
-	counters []apply.Counter
+	counters []tally
 }
 
 // status asks the kernel and the states.
@@ -103,7 +101,7 @@ func (p *pilot) status() (*status, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &status{standing: st, now: p.now(), list: list, counters: st.live.state.Counters()}, nil
+	return &status{standing: st, list: list, counters: st.naming().tallies(st.live.state.Counters())}, nil
 }
 
 // text is the status in words.
@@ -112,7 +110,25 @@ func (s *status) text(w io.Writer, past bool) {
 		fmt.Fprintln(w, report.Printable(fmt.Sprintf(format, args...)))
 	}
 	line("in force: %s", s.inForce())
-	if s.last != nil {
+	left, pending := s.live.state.PendingLeft()
+	switch change := s.list.Pending; {
+	case change == nil:
+	case change.Err != nil && pending:
+		line("change:   what waits cannot be confirmed: %s", change.Err)
+	case change.Err != nil:
+		line("left:     %s", change.Err)
+	case pending && left > 0:
+		line("change:   %s of %s by %s, until %s", change.Policy, change.Time.UTC().Format(timeLayout), change.By, change.Until.UTC().Format(timeLayout))
+	case pending:
+		line("change:   %s of %s by %s, given up at %s", change.Policy, change.Time.UTC().Format(timeLayout), change.By, change.Until.UTC().Format(timeLayout))
+	default:
+		line("left:     a change to %s of %s by %s was begun and is not in force; the next apply takes its trace away", change.Policy, change.Time.UTC().Format(timeLayout), change.By)
+	}
+	switch {
+	case s.last == nil:
+	case pending && left > 0:
+		line("before:   %s", s.lastName())
+	default:
 		line("policy:   %s, SHA-256 %s", s.last.Policy, s.last.PolicySum)
 		line("means:    ruleset %s", s.last.Ruleset)
 	}
@@ -120,23 +136,14 @@ func (s *status) text(w io.Writer, past bool) {
 		line("")
 		line("what the kernel has is not understood: %s", s.live.strange)
 	}
-	if len(s.drift) > 0 {
+	if title, drift := s.driftWords(false); len(drift) > 0 {
 		line("")
-		line("changed by hand since %s:", s.lastName())
-		for _, d := range driftOf(s.drift) {
+		line("%s:", title)
+		for _, d := range drift {
 			line("  %s", d)
 		}
 	}
-	if len(s.counters) > 0 {
-		line("")
-		width := 0
-		for _, c := range s.counters {
-			width = max(width, report.Width(report.Printable(c.Name)))
-		}
-		for _, c := range s.counters {
-			line("%-8s %-*s %12d packets %15d bytes", c.Verdict, width, c.Name, c.Packets, c.Bytes)
-		}
-	}
+	s.counts(line)
 	if !past {
 		return
 	}
@@ -150,10 +157,49 @@ func (s *status) text(w io.Writer, past bool) {
 			continue
 		}
 		text := recordName(&k.Record)
+		if k.ConfirmedBy != "" && k.ConfirmedBy != k.By {
+			text += ", confirmed by " + k.ConfirmedBy
+		}
 		if k.Note != "" {
 			text += ": " + k.Note
 		}
 		line("%s", text)
+	}
+}
+
+// counts are the counters as a table: what a policy opens, and then what every firewall has.
+func (s *status) counts(line func(string, ...any)) {
+	type row struct{ name, verdict, packets, bytes string }
+	var rows []row
+	var width row // of each column, in stars
+	wider := func(w *string, text string) {
+		*w = strings.Repeat("*", max(len(*w), report.Width(text)))
+	}
+	for i := range s.counters {
+		c := &s.counters[i]
+		r := row{report.Printable(c.Name), c.verdictWords(), grouped(c.Packets), amount(c.Bytes)}
+		if c.Direction == ruleset.Out {
+			r.name = "outgoing " + r.name
+		}
+		rows = append(rows, r)
+		wider(&width.name, r.name)
+		wider(&width.verdict, r.verdict)
+		wider(&width.packets, r.packets)
+		wider(&width.bytes, r.bytes)
+	}
+	wider(&width.packets, "packets")
+	for i, r := range rows {
+		policy := s.counters[i].Names != nil
+		if i == 0 || policy != (s.counters[i-1].Names != nil) {
+			title := map[bool]string{true: "services", false: "what every firewall has"}[policy]
+			if !policy && s.last == nil && s.pending == nil {
+				title = "rules"
+			}
+			line("")
+			line("%-*s  %*s  %*s", 2+len(width.name)+2+len(width.verdict), title, len(width.packets), "packets", len(width.bytes), "bytes")
+		}
+		pad := strings.Repeat(" ", len(width.name)-report.Width(r.name))
+		line("  %s%s  %-*s  %*s  %*s", r.name, pad, len(width.verdict), r.verdict, len(width.packets), r.packets, len(width.bytes), r.bytes)
 	}
 }
 

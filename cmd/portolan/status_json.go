@@ -14,7 +14,8 @@ type statusJSON struct {
 	Version  int               `json:"version"`
 	Table    string            `json:"table"`
 	InForce  inForceJSON       `json:"in_force"`
-	State    *stateJSON        `json:"state"` // what was applied last; null for nothing
+	State    *stateJSON        `json:"state"`  // what was applied last; null for nothing
+	Change   *stateJSON        `json:"change"` // what is written down as waiting to be confirmed; null for nothing
 	Drift    []differenceInOne `json:"drift"`
 	Counters []counterJSON     `json:"counters"`
 	History  []stateJSON       `json:"history"` // the newest first
@@ -23,7 +24,8 @@ type statusJSON struct {
 // stateJSON is one state.
 type stateJSON struct {
 	Number       int    `json:"number"`
-	Time         string `json:"time"`
+	Time         string `json:"time"`  // of applying, RFC 3339
+	Until        string `json:"until"` // when the kernel gives it up; "" for one that stays
 	By           string `json:"by"`
 	ConfirmedBy  string `json:"confirmed_by"`
 	Policy       string `json:"policy"`
@@ -34,12 +36,14 @@ type stateJSON struct {
 	Error        string `json:"error"` // why it cannot be gone back to; "" when it can
 }
 
-// counterJSON is what a service got.
+// counterJSON is what the rules of one name have counted.
 type counterJSON struct {
-	Name    string `json:"name"`
-	Verdict string `json:"verdict"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
+	Policy    bool   `json:"policy"` // a policy asked for them; otherwise every firewall has them
+	Name      string `json:"name"`   // of a policy "allow: service", or the allow alone
+	Direction string `json:"direction"`
+	Verdict   string `json:"verdict"` // "accept", "drop" or "log"
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
 }
 
 func stateJSONOf(r *history.Record, err error) stateJSON {
@@ -48,6 +52,9 @@ func stateJSONOf(r *history.Record, err error) stateJSON {
 	}
 	if !r.Time.IsZero() {
 		out.Time = r.Time.UTC().Format(time.RFC3339)
+	}
+	if r.Number == 0 && !r.Until.IsZero() {
+		out.Until = r.Until.UTC().Format(time.RFC3339)
 	}
 	if err != nil {
 		out.Error = err.Error()
@@ -61,8 +68,13 @@ func (s *status) json() statusJSON {
 		last := stateJSONOf(s.last, nil)
 		out.State = &last
 	}
-	for _, c := range s.counters {
-		out.Counters = append(out.Counters, counterJSON{c.Name, c.Verdict.String(), c.Packets, c.Bytes})
+	if c := s.list.Pending; c != nil {
+		change := stateJSONOf(&c.Record, c.Err)
+		out.Change = &change
+	}
+	for i := range s.counters {
+		c := &s.counters[i]
+		out.Counters = append(out.Counters, counterJSON{c.Names != nil, c.Name, c.Direction.String(), c.verdictWords(), c.Packets, c.Bytes})
 	}
 	for i := range s.list.Kept {
 		out.History = append(out.History, stateJSONOf(&s.list.Kept[i].Record, s.list.Kept[i].Err))
@@ -97,12 +109,16 @@ func (s *status) metrics(w io.Writer) error {
 				Labels: []metrics.Label{{Name: "version", Value: version}, {Name: "ruleset", Value: s.last.Ruleset}, {Name: "policy_sha256", Value: s.last.PolicySum}}, Value: 1,
 			}}})
 	}
-	packets := metrics.Metric{Name: "portolan_packets_total", Help: "Packets that a rule decided about.", Type: metrics.Counter}
-	bytes := metrics.Metric{Name: "portolan_bytes_total", Help: "Bytes of the packets that a rule decided about.", Type: metrics.Counter}
-	for _, c := range s.counters {
-		allow, service := c.Allow(), c.Service()
-		labels := []metrics.Label{
-			{Name: "allow", Value: report.Printable(allow)}, {Name: "service", Value: report.Printable(service)}, {Name: "direction", Value: c.Direction.String()}, {Name: "verdict", Value: c.Verdict.String()},
+	packets := metrics.Metric{Name: "portolan_packets_total", Help: "Packets that a rule accepted, dropped or logged.", Type: metrics.Counter}
+	bytes := metrics.Metric{Name: "portolan_bytes_total", Help: "Bytes of the packets that a rule accepted, dropped or logged.", Type: metrics.Counter}
+	for i := range s.counters {
+		c := &s.counters[i]
+		labels := []metrics.Label{{Name: "direction", Value: c.Direction.String()}, {Name: "verdict", Value: c.verdictWords()}}
+		if c.Names != nil {
+			allow, service := c.labels()
+			labels = append(labels, metrics.Label{Name: "allow", Value: report.Printable(allow)}, metrics.Label{Name: "service", Value: report.Printable(service)})
+		} else {
+			labels = append(labels, metrics.Label{Name: "rule", Value: report.Printable(c.Name)})
 		}
 		packets.Samples = append(packets.Samples, metrics.Sample{Labels: labels, Value: float64(c.Packets)})
 		bytes.Samples = append(bytes.Samples, metrics.Sample{Labels: labels, Value: float64(c.Bytes)})

@@ -59,8 +59,6 @@ var byHand = []struct{ name, script string }{
 	{"anonymous map", `insert rule inet portolan input tcp dport vmap { 99 : accept, 100-200 : drop }`},
 	{"element", `add element inet portolan src_trunks_* { 203.0.113.100 }`},
 	{"element gone", `delete element inet portolan src_trunks_* { 198.51.100.7 }`},
-	{"element with a comment", `delete element inet portolan src_trunks_* { 198.51.100.7 }
-		add element inet portolan src_trunks_* { 198.51.100.7 comment "x" }`},
 	{"map element", `add element inet portolan tcp_services { 99 : accept }`},
 	{"map element leads elsewhere", `delete element inet portolan tcp_services { 80 }
 		add element inet portolan tcp_services { 80 : goto svc_ssh_* }`},

@@ -638,9 +638,11 @@ func (s *State) follow(name string, through bool, out reached) {
 // sameElements reports whether two lists in order are of the same content.
 func sameElements(a, b []Element) bool { return slices.EqualFunc(a, b, sameElement) }
 
-// sameElement leaves out Jump, which Data says as well, and how much of a timeout is left.
+// sameElement leaves out Jump, which Data says as well, how much of a timeout is left, and the
+// comment: that says a line of a file, and one line more at the top of the file would be a change of
+// everything below. Whoever writes an element for another reason writes the new comment.
 func sameElement(a, b Element) bool {
-	return a.First == b.First && a.Last == b.Last && a.Data == b.Data && a.Comment == b.Comment && a.Code == b.Code && a.Timeout == b.Timeout
+	return a.First == b.First && a.Last == b.Last && a.Data == b.Data && a.Code == b.Code && a.Timeout == b.Timeout
 }
 
 // between is what has to go and to come to make one list of elements another. Both are in

@@ -76,6 +76,7 @@ func TestWhatChangesInPlace(t *testing.T) {
 		words   []string
 	}{
 		{"nothing", func(*nft.Table) {}, nil, false, nil},
+		{"lines of the file", func(x *nft.Table) { x.Maps[0].Elements[0].Comment = "svc_a_00000001 p.hcl:9" }, nil, false, nil},
 		{"one zone", func(x *nft.Table) { x.Sets[0] = set("src_a_v4", 4, "10.2.0.0/24", "10.9.0.0/16") }, nil, true,
 			[]string{"removed element src_a_v4: 10.1.0.0/24", "added element src_a_v4: 10.9.0.0/16"}},
 		{"both families", func(x *nft.Table) {

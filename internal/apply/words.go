@@ -3,6 +3,7 @@ package apply
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -294,7 +295,11 @@ func lastOf(p netip.Prefix) netip.Addr {
 }
 
 func (t *teller) chain(c *wantedChain) {
-	t.object("chain", c.name, c.live != nil, c.before != nil, many(len(c.rules), "rule"))
+	detail := many(len(c.rules), "rule")
+	if c.before != nil && logical(c.before.Name) != c.name {
+		detail += ", in place of " + logical(c.before.Name)
+	}
+	t.object("chain", c.name, c.live != nil, c.before != nil, detail)
 	if c.live == nil {
 		var old []Rule
 		if c.before != nil {
@@ -323,16 +328,64 @@ func (t *teller) base(live *State, b *wantedBase) {
 
 func (t *teller) rules(chain string, old []Rule, wanted []*wantedRule) {
 	kept, stays := common(old, wanted)
-	for i := range old {
-		if !stays[i] {
-			t.tell(Removed, "rule", chain, old[i].words())
-		}
-	}
+	// Of rules that are for the same, the first is told with the first.
+	fresh := map[string][]int{}
 	for j := range wanted {
 		if kept[j] < 0 {
+			fresh[wanted[j].words()] = append(fresh[wanted[j].words()], j)
+		}
+	}
+	told := map[int]bool{}
+	for i := range old {
+		if stays[i] {
+			continue
+		}
+		words := old[i].words()
+		if js := fresh[words]; len(js) > 0 {
+			fresh[words], told[js[0]] = js[1:], true
+			t.tell(Changed, "rule", chain, words+": "+unlike(&old[i], wanted[js[0]]))
+			continue
+		}
+		t.tell(Removed, "rule", chain, words)
+	}
+	for j := range wanted {
+		if kept[j] < 0 && !told[j] {
 			t.tell(Added, "rule", chain, wanted[j].words())
 		}
 	}
+}
+
+// unlike says how a rule differs from the one in its place.
+func unlike(old *Rule, now *wantedRule) string {
+	var parts []string
+	names := func(before, after []string, gone, fresh string) {
+		for _, name := range after {
+			if !slices.ContainsFunc(before, func(s string) bool { return logical(s) == logical(name) }) {
+				parts = append(parts, fresh+" "+logical(name))
+			}
+		}
+		for _, name := range before {
+			if !slices.ContainsFunc(after, func(s string) bool { return logical(s) == logical(name) }) {
+				parts = append(parts, gone+" "+logical(name))
+			}
+		}
+	}
+	names(old.Sets, now.Sets, "asks no more", "is to ask")
+	names(old.Limits, now.Limits, "keeps no more to limit", "is to keep to limit")
+	names(old.Chains, now.Chains, "leads no more to chain", "is to lead to chain")
+	if v := now.line.Verdict; old.Verdict != v && v != 0 {
+		parts = append(parts, "is to "+v.String())
+	}
+	switch {
+	case len(parts) > 0:
+	case now.line.Peer != nil:
+		parts = append(parts, "is to be about "+now.line.Peer.String())
+	case len(now.line.Ports) > 0:
+		parts = append(parts, "is to be about other ports, or for others")
+	default:
+		parts = append(parts, "is about other packets, or does something else to them")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // words are what a rule is for.

@@ -42,6 +42,9 @@ type Record struct {
 	Services    int       `json:"services,omitempty"`      // how many the policy opens
 	// Opens is what the policy opens, closes and connects, each "ALLOW: SERVICE", in order.
 	Opens []string `json:"opens,omitempty"`
+	// Names are what rules are for, "ALLOW: SERVICE" as in Opens, by their comments in the kernel,
+	// where these say something else. Rules for several can have the same comment.
+	Names map[string][]string `json:"names,omitempty"`
 	// Zones are the addresses of each zone, as ranges in order.
 	Zones map[string][]string `json:"zones,omitempty"`
 	Note  string              `json:"note,omitempty"` // such as "rollback to 3"

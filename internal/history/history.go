@@ -174,6 +174,13 @@ func (s *Store) Pending() (Record, *nft.Table, error) {
 	return s.load(func(*folder) (string, error) { return pendingName, nil })
 }
 
+// PendingRecord is what is known of the state of Pending, without its table. The file is checked
+// all the same.
+func (s *Store) PendingRecord() (Record, error) {
+	r, _, err := s.file(func(*folder) (string, error) { return pendingName, nil })
+	return r, err
+}
+
 // load reads the file that which names, with its table.
 func (s *Store) load(which func(*folder) (string, error)) (Record, *nft.Table, error) {
 	r, data, err := s.file(which)
