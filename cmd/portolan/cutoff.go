@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,14 +98,14 @@ func asks(rs *ruleset.Ruleset) []neighbour.Ask {
 	}
 	var out []neighbour.Ask
 	for _, proto := range port.Protos {
-		ask := neighbour.Ask{Proto: proto}
+		var ports []port.Range
 		for i := range rs.Input.Rules {
 			r := &rs.Input.Rules[i]
 			if len(r.Origins) > 0 && r.Effect.Verdict == ruleset.Accept && r.Match.Protos.Has(uint8(proto)) && r.Match.States&ruleset.New != 0 && !r.Match.Ports.IsAll() {
-				ask.Ports = ask.Ports.Union(r.Match.Ports)
+				ports = slices.AppendSeq(ports, r.Match.Ports.Each())
 			}
 		}
-		if !ask.Ports.IsEmpty() {
+		if ask := (neighbour.Ask{Proto: proto, Ports: port.Of(ports...)}); !ask.Ports.IsEmpty() {
 			out = append(out, ask)
 		}
 	}

@@ -46,7 +46,7 @@ func diffOf(direction Direction, a, b *Ruleset) []Change {
 	sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
 	d := &differ{
 		painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
-		known:   map[string][]area{}, decisions: map[int32]Decision{}, direction: direction, a: a, b: b,
+		known:   map[string][]area{}, direction: direction,
 	}
 	d.run(sides)
 	return d.merged()
@@ -57,24 +57,12 @@ type differ struct {
 	*painter
 	known     map[string][]area // by the key of a context
 	direction Direction
-	a, b      *Ruleset
 	changes   []Change
-	decisions map[int32]Decision // by the number of the painter
 }
 
 // An outcome is what has happened on both sides in the numbers of a painter, which are
 // equal for equal decisions alone.
 type outcome [2]int32
-
-// decide is the decision of one side about p, whose outcome is known.
-func (d *differ) decide(side int, o outcome, p Packet) Decision {
-	known, ok := d.decisions[o[side]]
-	if !ok {
-		known = [2]*Ruleset{d.a, d.b}[side].Decide(p)
-		d.decisions[o[side]] = known
-	}
-	return known
-}
 
 func (d *differ) run(sides [2][]Rule) {
 	for s := range settings(d.direction, sides) {
@@ -88,7 +76,7 @@ func (d *differ) run(sides [2][]Rule) {
 			if !s.other {
 				c.Interfaces = []string{s.at.Interface}
 			}
-			c.A, c.B = d.decide(0, c.outcome, c.Example), d.decide(1, c.outcome, c.Example)
+			c.A, c.B = d.decision(c.outcome[0]), d.decision(c.outcome[1])
 			d.changes = append(d.changes, c)
 		}
 	}
