@@ -176,28 +176,6 @@ in [58] 0-65535 10 types 0.0.0.0/0 new,untracked not:lo accepts it -> drops it`}
 	}
 }
 
-// TestChangesSayWhatIsDecided: the decisions of a change are what Decide says of each packet
-// in it.
-func TestChangesSayWhatIsDecided(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := genRuleset(t), genRuleset(t)
-		changes := Diff(a, b)
-		for i := range changes {
-			c := &changes[i]
-			said := func(p Packet) bool { return slices.Equal(c.A, a.Decide(p)) && slices.Equal(c.B, b.Decide(p)) }
-			if !c.Has(c.Example) || !said(c.Example) {
-				t.Fatalf("the example of %s is %s: %s, %s", c.short(), c.Example, a.Decide(c.Example).Words(), b.Decide(c.Example).Words())
-			}
-			cornersOf(c.Direction, testPorts, func(p Packet) bool {
-				if c.Has(p) && !said(p) {
-					t.Fatalf("%s is in %s: %s, %s", p, c.short(), a.Decide(p).Words(), b.Decide(p).Words())
-				}
-				return true
-			})
-		}
-	})
-}
-
 // TestDecidersAreExact: the rules that are named for a change are those that decide about
 // some packet of it.
 func TestDecidersAreExact(t *testing.T) {
