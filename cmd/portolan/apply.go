@@ -154,11 +154,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 	if left, pending := state.PendingLeft(); pending && left > 0 {
 		return false, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
 	}
-	aim, err := find()
-	if err != nil {
-		return false, err
-	}
-	v, err := p.view(aim)
+	v, err := p.view(state, find)
 	if err != nil {
 		return false, err
 	}
@@ -217,9 +213,16 @@ func (p *pilot) signed(r history.Record) history.Record {
 // carryOut makes a change that was decided.
 func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) error {
 	record := p.signed(v.aim.record)
-	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
+	options := apply.Options{Plan: v.plan, Prove: proves(v.aim.rules), Journal: p.step}
 	if c.noConfirm {
-		if err := p.watch(c.probes, &options); err != nil {
+		found := v.found
+		if !c.yes { // and somebody may have come while we asked
+			var err error
+			if found, err = p.found(v.interfaces); err != nil {
+				return err
+			}
+		}
+		if err := p.watch(c.probes, found, &options); err != nil {
 			return err
 		}
 	} else {
@@ -278,11 +281,7 @@ func (p *pilot) step(e apply.Event) {
 
 // watch makes a change that nobody confirms go back when a probe does not answer or when it cuts
 // the connection of an administrator.
-func (p *pilot) watch(probes []string, o *apply.Options) error {
-	found, err := p.found()
-	if err != nil {
-		return err
-	}
+func (p *pilot) watch(probes []string, found session.Found, o *apply.Options) error {
 	before, err := session.Look()
 	if err != nil && !errors.Is(err, session.ErrNoLife) {
 		return err

@@ -54,8 +54,8 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Prove: proves(aim.rules), Journal: p.step}); err != nil {
-		if back, ok := errors.AsType[*apply.WentBack](err); ok {
+	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Plan: plan, Prove: proves(aim.rules), Journal: p.step}); err != nil {
+		if back, ok := errors.AsType[apply.WentBack](err); ok {
 			err = &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
 		}
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"portolan/internal/neighbour"
 	"portolan/internal/netlink"
+	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/internal/session"
@@ -27,25 +28,17 @@ func (c cutOff) String() string {
 	return fmt.Sprintf("%s: %s: %s, is dropped by %s", c.session, c.packet.Words, c.packet.Packet, c.by)
 }
 
-// found are the sessions of administrators on this host.
-func (p *pilot) found() (session.Found, error) {
-	interfaces, err := session.Interfaces()
-	if err != nil {
-		return session.Found{}, err
-	}
+// found are the sessions of administrators on this host, which has the interfaces.
+func (p *pilot) found(interfaces []session.Interface) (session.Found, error) {
 	return session.Find(os.DirFS("/proc"), p.getenv, os.Getpid(), interfaces)
 }
 
 // sessions finds the connections of administrators that live now and would not behind the aim
 // of a view, each with the packet that proves it. What is dropped already is no matter of the
 // change. Where nobody knows what is in force, everything is supposed to pass now.
-func (p *pilot) sessions(v *view) error {
-	found, err := p.found()
-	if err != nil {
-		return err
-	}
-	v.hidden = found.Hidden
-	for _, s := range found.Sessions {
+func (v *view) sessions() {
+	v.hidden = v.found.Hidden
+	for _, s := range v.found.Sessions {
 		if !s.Live || !s.LoggedIn { // one that has ended, or somebody who tries passwords
 			continue
 		}
@@ -57,36 +50,51 @@ func (p *pilot) sessions(v *view) error {
 			break
 		}
 	}
-	return nil
+}
+
+// surroundings are what else is on the host, whatever the policy says.
+type surroundings struct {
+	interfaces []session.Interface
+	found      session.Found
+	chains     []netlink.Chain // of others
+	legacy     []neighbour.Legacy
+}
+
+// surroundings looks around.
+func (p *pilot) surroundings() (s surroundings, err error) {
+	c, err := netlink.Open()
+	if err != nil {
+		return s, err
+	}
+	defer c.Close()
+	if s.chains, err = c.Chains(nft.Name); err != nil {
+		return s, err
+	}
+	if s.legacy, err = neighbour.ReadLegacy(); err != nil {
+		return s, err
+	}
+	if s.interfaces, err = session.Interfaces(); err != nil {
+		return s, err
+	}
+	s.found, err = p.found(s.interfaces)
+	return s, err
 }
 
 // neighbours finds the firewalls of others that can drop what the aim of a view accepts.
-func (p *pilot) neighbours(v *view) error {
+func (v *view) neighbours() (err error) {
 	c, err := netlink.Open()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	chains, err := c.Chains()
-	if err != nil {
-		return err
-	}
-	legacy, err := neighbour.ReadLegacy()
-	if err != nil {
-		return err
-	}
-	interfaces, err := session.Interfaces()
-	if err != nil {
-		return err
-	}
 	var local []netip.Addr
-	for _, i := range interfaces {
+	for _, i := range v.interfaces {
 		local = append(local, i.Addrs...)
 	}
-	if v.others, err = neighbour.Find(chains, legacy, c.Set, local, asks(v.aim.rules)); err != nil {
+	if v.others, err = neighbour.Find(v.chains, v.legacy, c.Set, local, asks(v.aim.rules)); err != nil {
 		return err
 	}
-	v.mixed, err = neighbour.Mixed(chains, legacy)
+	v.mixed, err = neighbour.Mixed(v.chains, v.legacy)
 	return err
 }
 

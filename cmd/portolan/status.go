@@ -95,7 +95,11 @@ type status struct {
 
 // status asks the kernel and the states.
 func (p *pilot) status() (*status, error) {
-	st, err := p.standing()
+	state, err := p.kernel.Read()
+	if err != nil {
+		return nil, err
+	}
+	st, err := p.standing(state)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type Plan struct {
 	// somebody did by hand. There are none exactly when there is nothing to send.
 	Differences []Difference
 
+	codes   codes
 	match   *match
 	prepare Batch
 	flip    Batch
@@ -87,7 +88,7 @@ func (b Batch) count() int {
 func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, newCodes()) }
 
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
-	p := &Plan{Live: live, Want: want}
+	p := &Plan{Live: live, Want: want, codes: known}
 	near, err := newMatch(live, want, inForce, known)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,11 @@ func (w WentBack) Unwrap() error { return w.Cause }
 
 // Options say how a change is made.
 type Options struct {
+	// Plan is a plan to the wanted table that somebody has looked at, or nil. When it is still
+	// from what the kernel has, which the kernel says when it gets the first batch, nothing is
+	// read and planned again before that. It does not count when it is empty, or when something
+	// is left over from a change that nobody confirmed.
+	Plan *Plan
 	// Within is how long the kernel keeps the change when nobody confirms it. With 0 it is
 	// taken into force at once.
 	Within time.Duration
@@ -84,7 +89,11 @@ type run struct {
 }
 
 func newRun(fw Firewall, want *nft.Table, o Options) *run {
-	return &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: newCodes()}
+	r := &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: newCodes()}
+	if p := o.Plan; p != nil && p.Want == want {
+		r.codes = p.codes
+	}
+	return r
 }
 
 func (r *run) tell(step string, changes int, err error) {
@@ -167,6 +176,10 @@ func Apply(ctx context.Context, fw Firewall, want *nft.Table, o Options) (*Outco
 }
 
 func (r *run) apply(ctx context.Context) error {
+	if p := r.o.Plan; p != nil && p.Want == r.want && r.out.Before == nil && !p.Empty() && !p.Live.leftBehind() {
+		r.out.Before, r.out.After = p.Live, p.Live
+		return r.carryOut(ctx, p)
+	}
 	live, err := r.read()
 	if err != nil {
 		return err
@@ -186,11 +199,16 @@ func (r *run) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	generation := live.Generation
+	return r.carryOut(ctx, plan)
+}
+
+// carryOut changes the kernel from a state in which nothing is pending or left over.
+func (r *run) carryOut(ctx context.Context, plan *Plan) error {
+	generation := plan.Live.Generation
 	within := r.o.Within
 	switch {
 	case plan.Empty():
-		return r.prove(live)
+		return r.prove(plan.Live)
 	case within == 0 && r.o.Probe == nil && plan.InPlace():
 		return r.inPlace(plan)
 	case within == 0:
