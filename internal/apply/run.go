@@ -18,6 +18,10 @@ const attempts = 10
 // leaves the old rules.
 const selfConfirm = 30 * time.Second
 
+// recent is how old a state may be from which a change is confirmed without another look, when
+// the kernel says that nobody came between: counters go on from what they were in it.
+const recent = 100 * time.Millisecond
+
 // Errors that say that nothing was changed.
 var (
 	ErrPending      = errors.New("a change still waits to be confirmed: confirm it or roll it back first")
@@ -85,7 +89,8 @@ type run struct {
 	o     Options
 	out   *Outcome
 	codes codes
-	tries int // that somebody else spoiled
+	tries int       // that somebody else spoiled
+	at    time.Time // of the last reading
 }
 
 func newRun(fw Firewall, want *nft.Table, o Options) *run {
@@ -109,7 +114,7 @@ func (r *run) read() (*State, error) {
 		if r.out.Before == nil {
 			r.out.Before = s
 		}
-		r.out.After = s
+		r.out.After, r.at = s, time.Now()
 	}
 	return s, err
 }
@@ -251,7 +256,16 @@ func (r *run) carryOut(ctx context.Context, plan *Plan) error {
 			return r.goBack(err)
 		}
 	}
-	if err := r.again(ctx, r.confirm); err != nil {
+	if err = ctx.Err(); err == nil {
+		err = ErrChanged
+		if time.Since(r.at) < recent {
+			err = r.takeIn(r.out.After)
+		}
+		if errors.Is(err, ErrChanged) {
+			err = r.again(ctx, r.confirm)
+		}
+	}
+	if err != nil {
 		return r.goBack(err)
 	}
 	if err := r.settle(); err != nil {
@@ -433,6 +447,11 @@ func (r *run) confirm() error {
 	if err := isPending(live, r.want, r.codes); err != nil {
 		return err
 	}
+	return r.takeIn(live)
+}
+
+// takeIn takes into force for good what waits in a state.
+func (r *run) takeIn(live *State) error {
 	plan, err := newPlan(live, r.want, r.codes)
 	if err != nil {
 		return err
