@@ -44,6 +44,7 @@ type Plan struct {
 
 	codes   codes
 	match   *match
+	near    *match // with what packets meet now
 	prepare Batch
 	flip    Batch
 	tidy    Batch
@@ -85,15 +86,22 @@ func (b Batch) count() int {
 // What waits to be confirmed counts as something to be taken away, unless want is just that:
 // then the plan takes it into force. An error says that the table cannot be said: a name in
 // it is missing or nothing that the kernel knows.
-func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, newCodes()) }
+func NewPlan(live *State, want *nft.Table) (*Plan, error) {
+	p, err := newPlan(live, want, newCodes())
+	if err == nil {
+		p.Differences = p.differences()
+	}
+	return p, err
+}
 
+// newPlan is NewPlan without differences.
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	p := &Plan{Live: live, Want: want, codes: known}
 	near, err := newMatch(live, want, inForce, known)
 	if err != nil {
 		return nil, err
 	}
-	p.match = near
+	p.match, p.near = near, near
 	if edits := near.edits(); !live.gated() && near.basesSame() && live.onePath(near, edits) {
 		p.edited = edits
 	} else if p.match, err = newMatch(live, want, beside, known); err != nil {
@@ -126,7 +134,6 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 		gone, fresh := between(s.live.Elements, s.elements)
 		p.flip = append(p.flip, elementChanges(s.SetSpec, gone, fresh)...)
 	}
-	p.Differences = differences(live, want, near, p)
 	return p, nil
 }
 

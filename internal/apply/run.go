@@ -376,7 +376,7 @@ func (r *run) settle() error {
 		return err
 	}
 	if len(rest.prepare)+len(rest.flip) > 0 {
-		return fmt.Errorf("what was read back is not what was sent: %v", rest.Differences)
+		return fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
 	}
 	if err := r.prove(live); err != nil {
 		return err

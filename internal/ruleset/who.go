@@ -31,13 +31,18 @@ func Areas(rs *Ruleset, direction Direction) []Area {
 // everywhere is a map of who decides where.
 func (rs *Ruleset) marked(direction Direction, matter func(int) bool) *Ruleset {
 	rules := rs.Chain(direction).Rules
+	var kept []int
+	for i := range rules {
+		if rules[i].Effect.Verdict != Continue && matter(i) {
+			kept = append(kept, i)
+		}
+	}
 	var marked Ruleset
 	chain := marked.Chain(direction)
 	chain.Default = Accept
-	for i := range rules {
-		if r := &rules[i]; r.Effect.Verdict != Continue && matter(i) {
-			chain.Rules = append(chain.Rules, Rule{Match: r.Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}})
-		}
+	chain.Rules = make([]Rule, len(kept))
+	for k, i := range kept {
+		chain.Rules[k] = Rule{Match: rules[i].Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}}
 	}
 	return &marked
 }
