@@ -147,14 +147,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	state, err := p.kernel.Read()
-	if err != nil {
-		return false, err
-	}
-	if left, pending := state.PendingLeft(); pending && left > 0 {
-		return false, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
-	}
-	v, err := p.view(state, find)
+	v, err := p.view(p.quiet, find)
 	if err != nil {
 		return false, err
 	}
@@ -180,6 +173,18 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 	}
 	return !c.noConfirm, p.carryOut(ctx, w, c, v)
+}
+
+// quiet is what the kernel has, when no change waits there.
+func (p *pilot) quiet() (*apply.State, error) {
+	state, err := p.kernel.Read()
+	if err != nil {
+		return nil, err
+	}
+	if left, pending := state.PendingLeft(); pending && left > 0 {
+		return nil, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
+	}
+	return state, nil
 }
 
 // ask asks a person at the terminal. Only "y" and "yes" mean yes.

@@ -51,11 +51,7 @@ With --detail it prints every object and element of the kernel that would change
 				return err
 			}
 			defer p.close(&err)
-			state, err := p.kernel.Read()
-			if err != nil {
-				return err
-			}
-			view, err := p.view(state, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) })
+			view, err := p.view(p.kernel.Read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) })
 			if err != nil {
 				return err
 			}
@@ -218,22 +214,26 @@ type view struct {
 }
 
 // view compares what the kernel has with an aim. While that is looked for, it looks at the
-// states and around.
-func (p *pilot) view(state *apply.State, find func() (*aim, error)) (*view, error) {
+// kernel, at the states and around.
+func (p *pilot) view(read func() (*apply.State, error), find func() (*aim, error)) (*view, error) {
 	v := new(view)
 	if err := together(
-		func() (err error) { v.aim, err = find(); return err },
-		func() (err error) {
+		func() error {
+			state, err := read()
+			if err != nil {
+				return err
+			}
 			if v.standing, err = p.standing(state); err == nil {
 				v.surroundings, err = p.surroundings()
 			}
 			return err
 		},
+		func() (err error) { v.aim, err = find(); return err },
 	); err != nil {
 		return nil, err
 	}
 	if err := together(
-		func() (err error) { v.plan, err = apply.NewPlan(state, v.aim.table); return err },
+		func() (err error) { v.plan, err = apply.NewPlan(v.live.state, v.aim.table); return err },
 		func() error {
 			if v.live.strange == nil {
 				v.traffic = newDifference(v.before(), v.aim.side)

@@ -62,6 +62,24 @@ func (p *Plan) Empty() bool { return len(p.prepare)+len(p.flip)+len(p.tidy) == 0
 // before, and those to which none leads any more are taken away in one behind.
 func (p *Plan) InPlace() bool { return len(p.edited) > 0 }
 
+// takesOver reports whether rules that are written anew go on with counters.
+func (p *Plan) takesOver() bool {
+	for _, b := range []Batch{p.prepare, p.flip} {
+		for _, c := range b {
+			if a, ok := c.(AddRule); ok && a.Packets > 0 {
+				return true
+			}
+		}
+	}
+	if p.InPlace() {
+		return false
+	}
+	// While it waits to be confirmed, a chain with all rules stands for a base chain.
+	return slices.ContainsFunc(p.Live.bases(), func(c *Chain) bool {
+		return slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Packets > 0 })
+	})
+}
+
 // Changes is how many changes the plan sends when nothing has to be confirmed; a list of
 // elements is one for each element.
 func (p *Plan) Changes() int { return p.prepare.count() + p.flip.count() + p.tidy.count() }

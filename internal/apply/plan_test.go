@@ -406,13 +406,16 @@ func TestAPlanIsTakenUp(t *testing.T) {
 		name            string
 		want            *nft.Table
 		between, pended bool
-		reads           int // with the plan
+		packets         uint64 // that were counted
+		reads           int    // with the plan
 	}{
-		{"in place", elements, false, false, 1},
-		{"rules", rules, false, false, 2},
-		{"somebody came between", rules, true, false, 3},
-		{"somebody came between, in place", elements, true, false, 2},
-		{"something is left over", rules, false, true, 5},
+		{"in place", elements, false, false, 0, 1},
+		{"in place with counters, which stay", elements, false, false, 7, 1},
+		{"rules", rules, false, false, 0, 2},
+		{"rules with counters, which go on", rules, false, false, 7, 3},
+		{"somebody came between", rules, true, false, 0, 3},
+		{"somebody came between, in place", elements, true, false, 0, 2},
+		{"something is left over", rules, false, true, 0, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &fake{generation: 1}
@@ -423,6 +426,7 @@ func TestAPlanIsTakenUp(t *testing.T) {
 				}
 				f.pass(time.Minute)
 			}
+			f.table.chains["input"].rules[0].Packets = c.packets
 			live, _ := f.Read()
 			plan, err := NewPlan(live, c.want)
 			if err != nil {

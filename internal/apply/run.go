@@ -42,8 +42,9 @@ func (w WentBack) Unwrap() error { return w.Cause }
 type Options struct {
 	// Plan is a plan to the wanted table that somebody has looked at, or nil. When it is still
 	// from what the kernel has, which the kernel says when it gets the first batch, nothing is
-	// read and planned again before that. It does not count when it is empty, or when something
-	// is left over from a change that nobody confirmed.
+	// read and planned again before that. It does not count when it is empty, when something is
+	// left over from a change that nobody confirmed, or when counters go on in rules that are
+	// written anew: packets were counted since it was made.
 	Plan *Plan
 	// Within is how long the kernel keeps the change when nobody confirms it. With 0 it is
 	// taken into force at once.
@@ -181,7 +182,7 @@ func Apply(ctx context.Context, fw Firewall, want *nft.Table, o Options) (*Outco
 }
 
 func (r *run) apply(ctx context.Context) error {
-	if p := r.o.Plan; p != nil && p.Want == r.want && r.out.Before == nil && !p.Empty() && !p.Live.leftBehind() {
+	if p := r.o.Plan; p != nil && p.Want == r.want && r.out.Before == nil && !p.Empty() && !p.Live.leftBehind() && !p.takesOver() {
 		r.out.Before, r.out.After = p.Live, p.Live
 		return r.carryOut(ctx, p)
 	}
