@@ -2,9 +2,11 @@ package render
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"portolan/internal/nft"
@@ -212,7 +214,7 @@ func (n *nftMaker) number(left rest) int {
 func (n *nftMaker) audience(proto port.Proto, cover []portRule, after *ruleset.Rule) (*audience, bool) {
 	var numbers []int
 	var asks []*ruleset.Rule
-	var who strings.Builder
+	var who, key []byte
 	for _, r := range cover {
 		// A rest that ended a packet cannot match again; one with a limit counts again.
 		number := r.numbers[slices.Index(port.Protos[:], proto)]
@@ -220,14 +222,16 @@ func (n *nftMaker) audience(proto port.Proto, cover []portRule, after *ruleset.R
 			continue
 		}
 		numbers, asks = append(numbers, number), append(asks, r.Rule)
-		fmt.Fprintf(&who, "%q %q\n", r.Name, r.Service)
+		key = binary.AppendUvarint(key, uint64(number)+1)
+		who = append(strconv.AppendQuote(who, r.Name), ' ')
+		who = append(strconv.AppendQuote(who, r.Service), '\n')
 	}
-	key := fmt.Sprint(numbers, who.String())
-	if a, ok := n.audiences[key]; ok {
+	key = append(append(key, 0), who...)
+	if a, ok := n.audiences[string(key)]; ok {
 		return a, false
 	}
 	content := sha256.New()
-	content.Write([]byte(who.String()))
+	content.Write(who)
 	for _, i := range numbers {
 		r := &n.rests[i]
 		fmt.Fprintf(content, "%q %q %d %d %s %+v\n", r.peers, r.interfaces, r.states, r.proto, r.from, r.effect)
@@ -237,6 +241,6 @@ func (n *nftMaker) audience(proto port.Proto, cover []portRule, after *ruleset.R
 		name += slug(after.Service, 40) + "_"
 	}
 	a := &audience{&nft.Chain{Name: n.names.take(name+hex.EncodeToString(content.Sum(nil)[:4]), "_")}, proto, asks}
-	n.audiences[key] = a
+	n.audiences[string(key)] = a
 	return a, true
 }

@@ -159,18 +159,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	state, err := p.state()
-	if err != nil {
-		return err
-	}
-	if left, pending := state.PendingLeft(); pending && left > 0 {
-		return &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
-	}
-	aim, err := find()
-	if err != nil {
-		return err
-	}
-	v, err := p.view(aim)
+	v, err := p.view(p.quiet, find)
 	if err != nil {
 		return err
 	}
@@ -201,6 +190,18 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 	waits.until, err = p.carryOut(ctx, w, c, v)
 	waits.on = !waits.until.IsZero()
 	return err
+}
+
+// quiet is what the kernel has, when no change waits there.
+func (p *pilot) quiet() (*live, error) {
+	l, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	if left, pending := l.state.PendingLeft(); pending && left > 0 {
+		return nil, &exitError{exitFindings, fmt.Errorf("nothing is changed, because a change waits to be confirmed for %s more: say portolan confirm or portolan rollback first", seconds(left))}
+	}
+	return l, nil
 }
 
 // ask asks a person at the terminal. Only "y" and "yes" mean yes. Who is interrupted has not
@@ -262,9 +263,17 @@ func (p *pilot) signed(r history.Record) history.Record {
 // confirmed; the zero time for one that does not, because nobody is asked or no packet notices.
 func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
 	record := p.signed(v.aim.record)
-	options := apply.Options{Prove: proves(v.aim.rules), Journal: p.step}
+	options := apply.Options{Plan: v.plan, Prove: proves(v.aim.rules), Journal: p.step}
 	if c.noConfirm {
-		p.watch(ctx, c.probes, v.living, &options)
+		living := v.living
+		if !c.yes { // somebody may have come while we asked
+			found, err := p.found(v.interfaces)
+			if err != nil {
+				return until, err
+			}
+			living = alive(found)
+		}
+		p.watch(ctx, c.probes, living, &options)
 	} else {
 		options.Within = c.within
 		record.Until = record.Time.Add(c.within)

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"portolan/internal/neighbour"
 	"portolan/internal/netlink"
+	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
 	"portolan/internal/session"
@@ -26,29 +28,23 @@ func (c cutOff) String() string {
 	return fmt.Sprintf("%s: %s: %s, is dropped by %s", c.session, c.packet.Words, c.packet.Packet, c.by)
 }
 
-// found are the sessions of administrators on this host.
-func (p *pilot) found() (session.Found, error) {
-	interfaces, err := session.Interfaces()
-	if err != nil {
-		return session.Found{}, err
-	}
+// found are the sessions of administrators on this host, which has the interfaces.
+func (p *pilot) found(interfaces []session.Interface) (session.Found, error) {
 	return session.Find(os.DirFS("/proc"), p.getenv, os.Getpid(), interfaces)
+}
+
+// alive are the sessions that live, of those who have logged in: no administrator is who tries
+// passwords.
+func alive(found session.Found) []session.Session {
+	return slices.DeleteFunc(slices.Clone(found.Sessions), func(s session.Session) bool { return !s.Live || !s.LoggedIn })
 }
 
 // sessions finds the connections of administrators that live now and would not behind the aim
 // of a view, each with the packet that proves it. What is dropped already is no matter of the
 // change. Where nobody knows what is in force, everything is supposed to pass now.
-func (p *pilot) sessions(v *view) error {
-	found, err := p.found()
-	if err != nil {
-		return err
-	}
-	v.hidden = found.Hidden
-	for _, s := range found.Sessions {
-		if !s.Live || !s.LoggedIn { // one that has ended, or somebody who tries passwords
-			continue
-		}
-		v.living = append(v.living, s)
+func (v *view) sessions() {
+	v.hidden, v.living = v.found.Hidden, alive(v.found)
+	for _, s := range v.living {
 		for _, packet := range session.Packets(s) {
 			if v.aim.rules.Decide(packet.Packet).Verdict() == ruleset.Accept || v.live.inForce != nil && v.live.inForce.Decide(packet.Packet).Verdict() == ruleset.Drop {
 				continue
@@ -57,36 +53,51 @@ func (p *pilot) sessions(v *view) error {
 			break
 		}
 	}
-	return nil
+}
+
+// surroundings are what else is on the host, whatever the policy says.
+type surroundings struct {
+	interfaces []session.Interface
+	found      session.Found
+	chains     []netlink.Chain // of others
+	legacy     []neighbour.Legacy
+}
+
+// surroundings looks around.
+func (p *pilot) surroundings() (s surroundings, err error) {
+	c, err := netlink.Open()
+	if err != nil {
+		return s, err
+	}
+	defer c.Close()
+	if s.chains, err = c.Chains(nft.Name); err != nil {
+		return s, err
+	}
+	if s.legacy, err = neighbour.ReadLegacy(); err != nil {
+		return s, err
+	}
+	if s.interfaces, err = session.Interfaces(); err != nil {
+		return s, err
+	}
+	s.found, err = p.found(s.interfaces)
+	return s, err
 }
 
 // neighbours finds the firewalls of others that can drop what the aim of a view accepts.
-func (p *pilot) neighbours(v *view) error {
+func (v *view) neighbours() (err error) {
 	c, err := netlink.Open()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	chains, err := c.Chains()
-	if err != nil {
-		return err
-	}
-	legacy, err := neighbour.ReadLegacy()
-	if err != nil {
-		return err
-	}
-	interfaces, err := session.Interfaces()
-	if err != nil {
-		return err
-	}
 	var local []netip.Addr
-	for _, i := range interfaces {
+	for _, i := range v.interfaces {
 		local = append(local, i.Addrs...)
 	}
-	if v.others, err = neighbour.Find(chains, legacy, c.Set, local, asks(v.aim.rules)); err != nil {
+	if v.others, err = neighbour.Find(v.chains, v.legacy, c.Set, local, asks(v.aim.rules)); err != nil {
 		return err
 	}
-	v.mixed, err = neighbour.Mixed(chains, legacy)
+	v.mixed, err = neighbour.Mixed(v.chains, v.legacy)
 	return err
 }
 
@@ -98,14 +109,14 @@ func asks(rs *ruleset.Ruleset) []neighbour.Ask {
 	}
 	var out []neighbour.Ask
 	for _, proto := range port.Protos {
-		ask := neighbour.Ask{Proto: proto}
+		var ports []port.Range
 		for i := range rs.Input.Rules {
 			r := &rs.Input.Rules[i]
 			if len(r.Origins) > 0 && r.Effect.Verdict == ruleset.Accept && r.Match.Protos.Has(uint8(proto)) && r.Match.States&ruleset.New != 0 && !r.Match.Ports.IsAll() {
-				ask.Ports = ask.Ports.Union(r.Match.Ports)
+				ports = slices.AppendSeq(ports, r.Match.Ports.Each())
 			}
 		}
-		if !ask.Ports.IsEmpty() {
+		if ask := (neighbour.Ask{Proto: proto, Ports: port.Of(ports...)}); !ask.Ports.IsEmpty() {
 			out = append(out, ask)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"portolan/internal/history"
 	"portolan/internal/neighbour"
 	"portolan/internal/nft"
+	"portolan/internal/parallel"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/session"
@@ -47,15 +48,11 @@ With --detail it prints every object and element of the kernel that would change
 			if !slices.Contains(answerFormats, format) {
 				return usage("--format: there is no format %q: use %s", format, strings.Join(answerFormats, " or "))
 			}
-			aim, err := p.aim(cmd.Context(), &in, args, false)
-			if err != nil {
-				return err
-			}
 			if err := p.open(); err != nil {
 				return err
 			}
 			defer p.close(&err)
-			view, err := p.view(aim)
+			view, err := p.view(p.read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) })
 			if err != nil {
 				return err
 			}
@@ -111,8 +108,16 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 			return nil, &exitError{exitFindings, err}
 		}
 	}
-	table, diags := render.Nftables(rules)
-	if err := p.refuse(diags, "nftables cannot say this policy: change it"); err != nil {
+	var table *nft.Table
+	var hash string
+	if err := together(
+		func() error {
+			made, diags := render.Nftables(rules)
+			table = made
+			return p.refuse(diags, "nftables cannot say this policy: change it")
+		},
+		func() error { hash = rules.Hash(); return nil },
+	); err != nil {
 		return nil, &exitError{exitFindings, err}
 	}
 	sum := sha256.New()
@@ -122,7 +127,7 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 	}
 	out := &aim{words: words, table: table, rules: rules, side: &side{name: words, rules: rules}}
 	out.record = history.Record{
-		Program: "portolan " + version, Policy: words, PolicySum: hex.EncodeToString(sum.Sum(nil)), Ruleset: rules.Hash(),
+		Program: "portolan " + version, Policy: words, PolicySum: hex.EncodeToString(sum.Sum(nil)), Ruleset: hash,
 		Opens: servicesOf(rules), Zones: map[string][]string{},
 	}
 	out.record.Names = commentsOf(table, rules, out.record.Opens)
@@ -180,12 +185,8 @@ type standing struct {
 	names   naming             // once somebody has asked
 }
 
-// standing asks the kernel and the states.
-func (p *pilot) standing() (*standing, error) {
-	l, err := p.read()
-	if err != nil {
-		return nil, err
-	}
+// standing asks the states about what the kernel has.
+func (p *pilot) standing(l *live) (*standing, error) {
 	s := &standing{live: l}
 	if _, pending := l.state.PendingLeft(); pending {
 		// Only words depend on it. What was confirmed meanwhile is the latest.
@@ -224,6 +225,7 @@ func (s *standing) drifted() bool { return len(s.drift) > 0 || s.unknown != nil 
 // A view is everything that is to be known before a change.
 type view struct {
 	*standing
+	surroundings
 	aim      *aim
 	plan     *apply.Plan
 	traffic  *difference // nil when what the kernel has is not understood
@@ -236,34 +238,62 @@ type view struct {
 	hidden   []int             // processes whose sessions cannot be seen
 }
 
-// view compares an aim with what the kernel has.
-func (p *pilot) view(aim *aim) (*view, error) {
-	st, err := p.standing()
-	if err != nil {
+// view compares what the kernel has with an aim. While that is looked for, it looks at the
+// kernel, at the states and around.
+func (p *pilot) view(read func() (*live, error), find func() (*aim, error)) (*view, error) {
+	v := new(view)
+	if err := together(
+		func() error {
+			l, err := read()
+			if err != nil {
+				return err
+			}
+			if v.standing, err = p.standing(l); err == nil {
+				v.surroundings, err = p.surroundings()
+			}
+			return err
+		},
+		func() (err error) { v.aim, err = find(); return err },
+	); err != nil {
 		return nil, err
 	}
-	v := &view{standing: st, aim: aim}
-	if v.plan, err = apply.NewPlan(st.live.state, aim.table); err != nil {
+	if err := together(
+		func() (err error) { v.plan, err = apply.NewPlan(v.live.state, v.aim.table); return err },
+		func() error {
+			if v.live.strange == nil {
+				v.traffic = newDifference(v.before(), v.aim.side)
+			}
+			v.sessions()
+			return v.neighbours()
+		},
+	); err != nil {
 		return nil, err
 	}
-	if st.live.strange == nil {
-		v.traffic = newDifference(v.before(), aim.side)
-	}
-	if last := st.last; last != nil {
-		old, now := last.Opens, aim.record.Opens
-		aims := sync.OnceValue(func() naming { return namingOf(&aim.record) })
-		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return st.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
-			if aim.side.text {
+	if last := v.last; last != nil {
+		old, now := last.Opens, v.aim.record.Opens
+		aims := sync.OnceValue(func() naming { return namingOf(&v.aim.record) })
+		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return v.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
+			if v.aim.side.text {
 				return aims()[r.Comment]
 			}
 			return policyName(r)
 		}, missing(now, old), missing(old, now))
-		v.zones = zoneChanges(last.Zones, aim.record.Zones, aim.uses)
+		v.zones = zoneChanges(last.Zones, v.aim.record.Zones, v.aim.uses)
 	}
-	if err := p.neighbours(v); err != nil {
-		return nil, err
+	return v, nil
+}
+
+// together does independent things at the same time. The error is that of the first one that
+// has one.
+func together(things ...func() error) error {
+	errs := make([]error, len(things))
+	parallel.For(len(things), func(i int) { errs[i] = things[i]() })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
-	return v, p.sessions(v)
+	return nil
 }
 
 // missing are the items of a that are not in b.

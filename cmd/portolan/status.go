@@ -93,7 +93,11 @@ type status struct {
 
 // status asks the kernel and the states.
 func (p *pilot) status() (*status, error) {
-	st, err := p.standing()
+	l, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	st, err := p.standing(l)
 	if err != nil {
 		return nil, err
 	}

@@ -648,6 +648,9 @@ func sameElement(a, b Element) bool {
 // between is what has to go and to come to make one list of elements another. Both are in
 // order.
 func between(old, wanted []Element) (gone, fresh []Element) {
+	if len(old) == 0 || len(wanted) == 0 {
+		return old, wanted
+	}
 	for len(old) > 0 || len(wanted) > 0 {
 		switch {
 		case len(wanted) == 0 || len(old) > 0 && old[0].First < wanted[0].First:

@@ -42,7 +42,9 @@ type Plan struct {
 	// somebody did by hand. There are none exactly when there is nothing to send.
 	Differences []Difference
 
+	codes   codes
 	match   *match
+	near    *match // with what packets meet now
 	prepare Batch
 	flip    Batch
 	tidy    Batch
@@ -50,6 +52,7 @@ type Plan struct {
 	// all that packets notice.
 	edited []*wantedSet
 	gone   Batch // that takes away a table which is made anew
+	awake  *Plan // what would be done if a table that is switched off were not; nil for others
 }
 
 // none is a state without the table.
@@ -68,6 +71,24 @@ func (p *Plan) InForce() bool { return len(p.prepare)+len(p.flip) == 0 }
 // where they are, all in one batch. Chains to which new elements lead are made in a batch
 // before, and those to which none leads any more are taken away in one behind.
 func (p *Plan) InPlace() bool { return len(p.edited) > 0 }
+
+// takesOver reports whether rules that are written anew go on with counters.
+func (p *Plan) takesOver() bool {
+	for _, b := range []Batch{p.prepare, p.flip} {
+		for _, c := range b {
+			if a, ok := c.(AddRule); ok && a.Packets > 0 {
+				return true
+			}
+		}
+	}
+	if p.InPlace() {
+		return false
+	}
+	// While it waits to be confirmed, a chain with all rules stands for a base chain.
+	return slices.ContainsFunc(p.Live.bases(), func(c *Chain) bool {
+		return slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Packets > 0 })
+	})
+}
 
 // Changes is how many changes the plan sends when nothing has to be confirmed; a list of
 // elements is one for each element.
@@ -93,8 +114,15 @@ func (b Batch) count() int {
 // What waits to be confirmed counts as something to be taken away, unless want is just that:
 // then the plan takes it into force. An error says that the table cannot be said: a name in
 // it is missing or nothing that the kernel knows.
-func NewPlan(live *State, want *nft.Table) (*Plan, error) { return newPlan(live, want, newCodes()) }
+func NewPlan(live *State, want *nft.Table) (*Plan, error) {
+	p, err := newPlan(live, want, newCodes())
+	if err == nil {
+		p.Differences = p.differences()
+	}
+	return p, err
+}
 
+// newPlan is NewPlan without differences.
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	if live.Dormant && want != nil {
 		// No packet meets anything of it, and what is old is not to be met for a moment when
@@ -106,19 +134,15 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 		p.gone, p.prepare = Batch{DeleteTable{}}, append(Batch{DeleteTable{}}, p.prepare...)
 		awake := *live
 		awake.Dormant = false
-		rest, err := newPlan(&awake, want, known)
-		if err != nil {
-			return nil, err
-		}
-		p.Differences = append([]Difference{{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}}, rest.Differences...)
-		return p, nil
+		p.awake, err = newPlan(&awake, want, known)
+		return p, err
 	}
-	p := &Plan{Live: live, Want: want}
+	p := &Plan{Live: live, Want: want, codes: known}
 	near, err := newMatch(live, want, inForce, known)
 	if err != nil {
 		return nil, err
 	}
-	p.match = near
+	p.match, p.near = near, near
 	if edits := near.edits(); !live.gated() && near.basesSame() && live.onePath(near, edits) {
 		p.edited = edits
 	} else if p.match, err = newMatch(live, want, beside, known); err != nil {
@@ -151,7 +175,6 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 		gone, fresh := between(s.live.Elements, s.elements)
 		p.flip = append(p.flip, elementChanges(s.SetSpec, gone, fresh)...)
 	}
-	p.Differences = differences(live, want, near, p)
 	return p, nil
 }
 

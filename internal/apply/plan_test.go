@@ -387,6 +387,86 @@ func (r restless) Commit(generation uint32, b Batch) error {
 	return r.fake.Commit(generation, b)
 }
 
+// counting counts how often the kernel is read.
+type counting struct {
+	*fake
+	reads *int
+}
+
+func (c counting) Read() (*State, error) {
+	*c.reads++
+	return c.fake.Read()
+}
+
+// TestAPlanIsTakenUp: a plan that was looked at is not made again, unless somebody came between.
+func TestAPlanIsTakenUp(t *testing.T) {
+	elements, rules := small(), small()
+	elements.Sets[0] = set(elements.Sets[0].Name, elements.Sets[0].Family, "192.0.2.0/24")
+	rules.Bases[1].Rules = rules.Bases[1].Rules[1:]
+	for _, c := range []struct {
+		name            string
+		want            *nft.Table
+		between, pended bool
+		packets         uint64 // that were counted
+		reads           int    // with the plan
+	}{
+		{"in place", elements, false, false, 0, 1},
+		{"in place with counters, which stay", elements, false, false, 7, 1},
+		{"rules", rules, false, false, 0, 2},
+		{"rules with counters, which go on", rules, false, false, 7, 3},
+		{"somebody came between", rules, true, false, 0, 3},
+		{"somebody came between, in place", elements, true, false, 0, 2},
+		{"something is left over", rules, false, true, 0, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := &fake{generation: 1}
+			f.load(t, small())
+			if c.pended {
+				if _, err := Apply(context.Background(), f, elements, Options{Within: time.Second, Probe: func(context.Context) error { return nil }}); err != nil {
+					t.Fatal(err)
+				}
+				f.pass(time.Minute)
+			}
+			f.table.chains["input"].rules[0].Packets = c.packets
+			live, _ := f.Read()
+			plan, err := NewPlan(live, c.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.between {
+				if err := f.Commit(live.Generation, Batch{AddLimit{nft.Limit{Name: "theirs", Rate: ruleset.Rate{Count: 1, Period: "day"}, Burst: 1}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			reads := 0
+			out, err := Apply(context.Background(), counting{f, &reads}, c.want, Options{Plan: plan})
+			if err != nil || reads != c.reads || (out.Attempts > 1) != c.between || out.Before == nil {
+				t.Errorf("read %d times, want %d; %d attempts, %v", reads, c.reads, out.Attempts, err)
+			}
+			now, _ := f.Read()
+			if rest, err := NewPlan(now, c.want); err != nil || !rest.Empty() {
+				t.Errorf("left to do: %v, %v", rest.Differences, err)
+			}
+		})
+	}
+	t.Run("of another table", func(t *testing.T) {
+		f := &fake{generation: 1}
+		f.load(t, small())
+		live, _ := f.Read()
+		plan, err := NewPlan(live, rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Apply(context.Background(), f, elements, Options{Plan: plan}); err != nil {
+			t.Fatal(err)
+		}
+		now, _ := f.Read()
+		if rest, err := NewPlan(now, elements); err != nil || !rest.Empty() {
+			t.Errorf("left to do: %v, %v", rest.Differences, err)
+		}
+	})
+}
+
 // TestCancelled ends a change whose context is over: it does not come into force, or it goes back.
 func TestCancelled(t *testing.T) {
 	b := small()

@@ -27,6 +27,10 @@ const (
 // leaves the old rules.
 const selfConfirm = 30 * time.Second
 
+// recent is how old a state may be from which a change is confirmed without another look, when
+// the kernel says that nobody came between: counters go on from what they were in it.
+const recent = 100 * time.Millisecond
+
 // Errors that say that nothing was changed.
 var (
 	ErrPending      = errors.New("a change still waits to be confirmed: confirm it or roll it back first")
@@ -45,6 +49,12 @@ func (w WentBack) Unwrap() error { return w.Cause }
 
 // Options say how a change is made.
 type Options struct {
+	// Plan is a plan to the wanted table that somebody has looked at, or nil. When it is still
+	// from what the kernel has, which the kernel says when it gets the first batch, nothing is
+	// read and planned again before that. It does not count when it is empty, when something is
+	// left over from a change that nobody confirmed, or when counters go on in rules that are
+	// written anew: packets were counted since it was made.
+	Plan *Plan
 	// Within is how long the kernel keeps the change when nobody confirms it. With 0 it is
 	// taken into force at once.
 	Within time.Duration
@@ -89,11 +99,16 @@ type run struct {
 	o     Options
 	out   *Outcome
 	codes codes
-	tries int // that somebody else spoiled
+	tries int       // that somebody else spoiled
+	at    time.Time // of the last reading
 }
 
 func newRun(fw Firewall, want *nft.Table, o Options) *run {
-	return &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: newCodes()}
+	r := &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: newCodes()}
+	if p := o.Plan; p != nil && p.Want == want {
+		r.codes = p.codes
+	}
+	return r
 }
 
 func (r *run) tell(step string, changes int, err error) {
@@ -109,7 +124,7 @@ func (r *run) read() (*State, error) {
 		if r.out.Before == nil {
 			r.out.Before = s
 		}
-		r.out.After = s
+		r.out.After, r.at = s, time.Now()
 	}
 	return s, err
 }
@@ -180,6 +195,10 @@ func Apply(ctx context.Context, fw Firewall, want *nft.Table, o Options) (*Outco
 }
 
 func (r *run) apply(ctx context.Context) error {
+	if p := r.o.Plan; p != nil && p.Want == r.want && r.out.Before == nil && !p.Empty() && !p.Live.leftBehind() && !p.takesOver() {
+		r.out.Before, r.out.After = p.Live, p.Live
+		return r.carryOut(ctx, p)
+	}
 	live, err := r.read()
 	if err != nil {
 		return err
@@ -199,11 +218,16 @@ func (r *run) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	generation := live.Generation
+	return r.carryOut(ctx, plan)
+}
+
+// carryOut changes the kernel from a state in which nothing is pending or left over.
+func (r *run) carryOut(ctx context.Context, plan *Plan) error {
+	generation := plan.Live.Generation
 	within := r.o.Within
 	switch {
 	case plan.Empty():
-		return r.prove(live)
+		return r.prove(plan.Live)
 	case within == 0 && r.o.Probe == nil && plan.InPlace():
 		return r.inPlace(plan)
 	case within == 0:
@@ -246,7 +270,16 @@ func (r *run) apply(ctx context.Context) error {
 			return r.goBack(err)
 		}
 	}
-	if err := r.again(ctx, r.confirm); err != nil {
+	if err = ctx.Err(); err == nil {
+		err = ErrChanged
+		if time.Since(r.at) < recent {
+			err = r.takeIn(r.out.After)
+		}
+		if errors.Is(err, ErrChanged) {
+			err = r.again(ctx, r.confirm)
+		}
+	}
+	if err != nil {
 		return r.goBack(err)
 	}
 	if err := r.settle(); err != nil {
@@ -358,7 +391,7 @@ func (r *run) settle() error {
 		return err
 	}
 	if !rest.InForce() {
-		return fmt.Errorf("what was read back is not what was sent: %v", rest.Differences)
+		return fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
 	}
 	if err := r.prove(live); err != nil {
 		return err
@@ -451,6 +484,11 @@ func (r *run) confirm() error {
 	if err := isPending(live, r.want, r.codes); err != nil {
 		return err
 	}
+	return r.takeIn(live)
+}
+
+// takeIn takes into force for good what waits in a state.
+func (r *run) takeIn(live *State) error {
 	plan, err := newPlan(live, r.want, r.codes)
 	if err != nil {
 		return err

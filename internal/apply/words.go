@@ -62,8 +62,11 @@ func (t *teller) tell(k DifferenceKind, object, name, detail string) {
 }
 
 // differences compares a table with what packets meet, whatever waits to be confirmed beside.
-// The match is that with what packets meet; p has the batches.
-func differences(live *State, want *nft.Table, near *match, p *Plan) []Difference {
+func (p *Plan) differences() []Difference {
+	if p.awake != nil {
+		return append([]Difference{{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}}, p.awake.differences()...)
+	}
+	live, want, near := p.Live, p.Want, p.near
 	var t teller
 	switch {
 	case want == nil && live.Exists:

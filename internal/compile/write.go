@@ -104,6 +104,7 @@ func (w *writer) claim(c *inventory.Claim, peers addr.Set) {
 
 // ports is about ports that stand in the policy itself.
 func (w *writer) ports(ports []policy.Port) {
+	w.rules = slices.Grow(w.rules, len(ports))
 	for _, p := range ports {
 		w.add(match(p.Proto, p.Ports, w.peers), w.words(p.Span), p.Span)
 	}

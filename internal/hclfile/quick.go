@@ -36,15 +36,33 @@ type quick struct {
 	at   int // the offset of the next byte
 	line int // its line, from 1
 	bol  int // the offset at which that line begins
+
+	// plain gives up at calls, colons, and what the library would read, at words and texts of
+	// more than most bytes, and at more than deepest brackets inside each other.
+	plain                bool
+	most, deepest, depth int
 }
 
 // parseQuick reads a whole file; false says that the library must read it. It calls
 // itself for each bracket: the caller has asked tooDeep before.
 func parseQuick(src []byte, filename string) (*hclsyntax.Body, bool) {
-	if !utf8.Valid(src) { // the library counts its lines in another way
+	return (&quick{src: src, file: filename}).parse()
+}
+
+// Plain reads a file that has nothing but blocks, attributes, lists and objects of texts, whole
+// numbers and names, and comments: the body is that of the library. It is false where
+// anything else stands, where something is wrong, and where a text, a number or a name has
+// more than most bytes or more than deepest brackets stand inside each other, those of blocks
+// among them.
+func Plain(src []byte, filename string, most, deepest int) (*hclsyntax.Body, bool) {
+	return (&quick{src: src, file: filename, plain: true, most: most, deepest: deepest}).parse()
+}
+
+func (q *quick) parse() (*hclsyntax.Body, bool) {
+	if !utf8.Valid(q.src) { // the library counts its lines in another way
 		return nil, false
 	}
-	q := &quick{src: src, text: string(src), file: filename, line: 1}
+	q.text, q.line = string(q.src), 1
 	q.blanks()
 	// The library lets a body begin at its first token. A comment is one only when it
 	// ends with a newline.
@@ -144,8 +162,22 @@ func (q *quick) word() string {
 			break
 		}
 	}
+	if q.tooLong(q.at - start) {
+		return ""
+	}
 	return q.text[start:q.at]
 }
+
+// tooLong reports whether a plain file may not have so many bytes at once.
+func (q *quick) tooLong(n int) bool { return q.plain && n > q.most }
+
+// open goes into a bracket, which close comes out of; false when a plain file may not.
+func (q *quick) open() bool {
+	q.depth++
+	return !q.plain || q.depth <= q.deepest
+}
+
+func (q *quick) close() { q.depth-- }
 
 // quoted reads a text in quotes that means what it says. "$" and "%" may begin a
 // template.
@@ -155,7 +187,7 @@ func (q *quick) quoted() (string, bool) {
 		switch c := q.text[i]; {
 		case c == '"':
 			q.at = i + 1
-			return q.text[start:i], true
+			return q.text[start:i], !q.tooLong(i - start)
 		case c == '\\' || c == '$' || c == '%' || c == '\n' || c >= 0x80:
 			return "", false
 		}
@@ -237,9 +269,10 @@ func (q *quick) block(b *hclsyntax.Block) bool {
 		b.Labels, b.LabelRanges = append(b.Labels, label), append(b.LabelRanges, q.since(start))
 		q.space(false)
 	}
-	if q.peek() != '{' {
+	if q.peek() != '{' || !q.open() {
 		return false
 	}
+	defer q.close()
 	b.OpenBraceRange = q.take()
 	var ok bool
 	if q.endOfItem() || q.peek() == '}' {
@@ -267,6 +300,9 @@ func (q *quick) oneLine() (*hclsyntax.Body, bool) {
 
 // expression has the library read the value here.
 func (q *quick) expression() (hclsyntax.Expression, bool) {
+	if q.plain {
+		return nil, false
+	}
 	newline, lines := q.lastLine()
 	if strings.HasPrefix(q.text[q.at:], "<<") {
 		newline, lines = q.heredoc(), false
@@ -387,6 +423,9 @@ func (q *quick) number() (hclsyntax.Expression, bool) {
 	for c := q.peek(); c >= '0' && c <= '9'; c = q.peek() {
 		q.at++
 	}
+	if q.tooLong(q.at - start.Byte) {
+		return nil, false
+	}
 	n, err := cty.ParseNumberVal(q.text[start.Byte:q.at])
 	return &hclsyntax.LiteralValueExpr{Val: n, SrcRange: q.since(start)}, err == nil
 }
@@ -428,6 +467,9 @@ func (q *quick) name() (hclsyntax.Expression, bool) {
 		return nil, false
 	}
 	if q.peek() == '(' {
+		if q.plain {
+			return nil, false
+		}
 		call := &hclsyntax.FunctionCallExpr{Name: name, NameRange: at, OpenParenRange: q.take()}
 		var ok bool
 		call.Args, ok = q.list(')')
@@ -457,6 +499,10 @@ func (q *quick) name() (hclsyntax.Expression, bool) {
 
 // list reads values with commas between them, through the closing bracket.
 func (q *quick) list(closer byte) ([]hclsyntax.Expression, bool) {
+	if !q.open() {
+		return nil, false
+	}
+	defer q.close()
 	var list []hclsyntax.Expression
 	for q.space(true); q.peek() != closer; q.space(true) {
 		e, ok := q.value()
@@ -475,12 +521,16 @@ func (q *quick) list(closer byte) ([]hclsyntax.Expression, bool) {
 }
 
 func (q *quick) object() (hclsyntax.Expression, bool) {
+	if !q.open() {
+		return nil, false
+	}
+	defer q.close()
 	start := q.pos()
 	object := &hclsyntax.ObjectConsExpr{OpenRange: q.take()}
 	for q.space(true); q.peek() != '}'; q.space(true) {
 		key, ok := q.value()
 		q.space(false)
-		if c := q.peek(); !ok || c != '=' && c != ':' {
+		if c := q.peek(); !ok || c != '=' && (c != ':' || q.plain) {
 			return nil, false
 		}
 		q.at++

@@ -23,7 +23,7 @@ func find(t *testing.T, asks ...neighbour.Ask) []neighbour.Firewall {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	chains, err := c.Chains()
+	chains, err := c.Chains("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +364,7 @@ func TestMixed(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			chains, err := c.Chains()
+			chains, err := c.Chains("")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -227,8 +227,9 @@ func (c *Conn) Read(name string) (*Table, error) {
 	return t, err
 }
 
-// Chains are the chains of all tables, with their rules, at one moment.
-func (c *Conn) Chains() ([]Chain, error) {
+// Chains are the chains of all tables, with their rules, at one moment. The table of the family
+// inet that has the name but is left out, and its rules are not asked for; "" leaves out none.
+func (c *Conn) Chains(but string) ([]Chain, error) {
 	var chains []Chain
 	err := c.still(func(uint32) error {
 		chains = nil
@@ -237,25 +238,41 @@ func (c *Conn) Chains() ([]Chain, error) {
 			table, name string
 		}
 		at, dormant := map[place]int{}, map[place]bool{}
+		var tables []place
 		err := c.ask(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
-			dormant[place{m.family, Text(Attr(m.attrs, TableName)), ""}] = Number(Attr(m.attrs, TableFlags))&1 != 0
+			if t := (place{m.family, Text(Attr(m.attrs, TableName)), ""}); t.family != inet || t.table != but {
+				tables = append(tables, t)
+				dormant[t] = Number(Attr(m.attrs, TableFlags))&1 != 0
+			}
 		})
-		if err != nil {
+		if err != nil || len(tables) == 0 {
 			return err
 		}
 		err = c.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
 			p := place{m.family, Text(Attr(m.attrs, ChainTable)), Text(Attr(m.attrs, ChainName))}
+			if p.family == inet && p.table == but {
+				return
+			}
 			at[p] = len(chains)
 			chains = append(chains, Chain{Family: p.family, Table: p.table, Name: p.name, Dormant: dormant[place{p.family, p.table, ""}], Attrs: m.attrs})
 		})
 		if err != nil {
 			return err
 		}
-		return c.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
-			if i, ok := at[place{m.family, Text(Attr(m.attrs, RuleTable)), Text(Attr(m.attrs, RuleChain))}]; ok {
-				chains[i].Rules = append(chains[i].Rules, m.attrs)
+		for _, t := range tables {
+			err := c.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, t.family, attr(nil, RuleTable, t.table), func(m message) {
+				if m.family != t.family || Text(Attr(m.attrs, RuleTable)) != t.table { // of a kernel that lists all of them
+					return
+				}
+				if i, ok := at[place{m.family, t.table, Text(Attr(m.attrs, RuleChain))}]; ok {
+					chains[i].Rules = append(chains[i].Rules, m.attrs)
+				}
+			})
+			if err != nil {
+				return err
 			}
-		})
+		}
+		return nil
 	})
 	return chains, err
 }

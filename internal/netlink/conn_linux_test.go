@@ -59,16 +59,21 @@ table inet other { chain input { accept; }; }
 		if comment := netlink.Comment(netlink.Attr(got.Rules[0], netlink.RuleUserData), 0); comment != "hello" {
 			t.Errorf("comment %q", comment)
 		}
-		chains, err := c.Chains()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for _, x := range chains {
-			names = append(names, x.Table+" "+x.Name+" "+strings.Repeat("r", len(x.Rules)))
-		}
-		if want := "portolan go r|portolan input rr|portolan input r|other input r"; strings.Join(names, "|") != want {
-			t.Errorf("chains %q, want %q", strings.Join(names, "|"), want)
+		var chains []netlink.Chain
+		for but, want := range map[string]string{
+			"":         "portolan go r|portolan input rr|portolan input r|other input r",
+			"portolan": "portolan input r|other input r",
+		} {
+			if chains, err = c.Chains(but); err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, x := range chains {
+				names = append(names, x.Table+" "+x.Name+" "+strings.Repeat("r", len(x.Rules)))
+			}
+			if strings.Join(names, "|") != want {
+				t.Errorf("chains but %q: %q, want %q", but, strings.Join(names, "|"), want)
+			}
 		}
 		for _, x := range []struct {
 			family          byte
@@ -82,7 +87,7 @@ table inet other { chain input { accept; }; }
 			}
 		}
 		load(t, "delete table inet other; table inet other { flags dormant; chain input { type filter hook input priority 0; drop; }; }")
-		if chains, err = c.Chains(); err != nil || !chains[len(chains)-1].Dormant || chains[0].Dormant {
+		if chains, err = c.Chains(""); err != nil || !chains[len(chains)-1].Dormant || chains[0].Dormant {
 			t.Errorf("chains %+v, %v", chains, err)
 		}
 	})

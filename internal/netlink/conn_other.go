@@ -26,7 +26,7 @@ func (*Conn) Generation() (uint32, error) { return 0, ErrNone }
 func (*Conn) Read(string) (*Table, error) { return nil, ErrNone }
 
 // Chains is ErrNone here.
-func (*Conn) Chains() ([]Chain, error) { return nil, ErrNone }
+func (*Conn) Chains(string) ([]Chain, error) { return nil, ErrNone }
 
 // Set is ErrNone here.
 func (*Conn) Set(byte, string, string) ([]byte, [][]byte, error) { return nil, nil, ErrNone }

@@ -57,7 +57,7 @@ func TestExpiry(t *testing.T) {
 		p.reaches(time.Until(armed.Add(window+time.Second)), " 80 8443", 80, 8443)
 		t.Logf("back after %v of %v", time.Since(start).Round(time.Millisecond), window)
 		p.means(old) // also before anybody has tidied
-		p.unchanged(func() { p.ends(0, p.changing("status"), "before a change that nobody confirmed") })
+		p.unchanged(func() { p.ends(0, p.changing("status"), "nobody confirmed") })
 		p.ends(4, p.confirm(), "nobody confirmed the change in time")
 		p.must(p.tidy(old))
 

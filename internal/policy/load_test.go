@@ -3,13 +3,16 @@ package policy
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"portolan/internal/diag"
+	"portolan/internal/hclfile"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 )
@@ -519,6 +522,57 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestLibraryReadsTheSame: which reader takes a text makes no difference, in the policy or in
+// what is wrong with it. Pieces of policies are put together at random.
+func TestLibraryReadsTheSame(t *testing.T) {
+	same := func(text string) (plain bool) {
+		f := source.New("portolan.hcl", []byte(text))
+		p, list := Load(f, nil)
+		slow, slowList := (&loader{file: f, slow: true}).load()
+		if !reflect.DeepEqual(p, slow) || !reflect.DeepEqual(list, slowList) {
+			t.Fatalf("%q: %+v, %+v\nand the library: %+v, %+v", text, p, list, slow, slowList)
+		}
+		_, plain = hclfile.Plain(f.Text, f.Name, maxText, maxDepth)
+		return plain
+	}
+	for name, text := range shipped(t) {
+		if !same(string(text)) {
+			t.Errorf("%s is left to the library, which is slow", name)
+		}
+	}
+	if !same(design) {
+		t.Error("the example is left to the library")
+	}
+	for _, n := range []int{maxText, maxText + 1} {
+		long := strings.Repeat("1", n)
+		for _, text := range []string{"allow \"a\" { ports = [\"%s\"] }\n", "allow \"%s\" { ports = [\"1/tcp\"] }\n", "allow \"a\" { ports = %s }\n", "a%s = 1\n", "a%s {\n}\n", "a = b.c%s\n", "a = c%s.b\n"} {
+			same(fmt.Sprintf(text, long))
+		}
+	}
+	for n := range maxDepth + 2 {
+		same("allow \"a\" {\n ports = " + strings.Repeat("[", n) + strings.Repeat("]", n) + "\n}\n")
+		same("a = " + strings.Repeat("[", n) + strings.Repeat("]", n) + "\n")
+		same("a = " + strings.Repeat("{a=", n) + "1" + strings.Repeat("}", n) + "\n")
+		same(strings.Repeat("a {\n", n) + strings.Repeat("}\n", n))
+	}
+	pieces := strings.Split("zone \"a\" {|zone \"b\" {\n|allow \"c\" {\n|allow|deny \"d\" {|connect|default {\n|ignore \"e\" {|}|}\n|\n|\n|"+
+		" sources = [\"10.0.0.0/8\"]\n| from = [zone.a]\n| from = [zone.a, \"::1\",\n]\n| ports = [\"22/tcp\", \"5060-5070/udp\"]\n| service = \"sshd\"\n| reason = \"x\"\n| notrack = true\n| notrack = false |"+
+		" input = \"drop\"\n|=|==|:|;|,|.|(|)|f(1)|{|[|]|\"|\"x\"|\"$\"|\"${x}\"|\"%\"|'x'|1|1.5|-|null|zone.a|<<E\nx\nE\n|# c\n|// é\n|/* c */|/*|é|\r|\t|\x00|\xef\xbb\xbf|\xff|“", "|")
+	random, plain := rand.New(rand.NewPCG(3, 4)), 0
+	for range 10_000 {
+		text := ""
+		for range 1 + random.IntN(12) {
+			text += pieces[random.IntN(len(pieces))]
+		}
+		if same(text + "\n") {
+			plain++
+		}
+	}
+	if plain < 200 {
+		t.Errorf("%d texts were plain", plain)
+	}
+}
+
 // FuzzLoad holds every text, and every file of addresses, against what Load promises: no
 // panic, a policy exactly when nothing is an error, places inside the files, one line for
 // each message.
@@ -540,6 +594,9 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, addresses []byte) {
 		file, named := source.New("p", raw), source.New("x", addresses)
 		p, list := Load(file, func(string) (*source.File, error) { return named, nil })
+		if slow, slowList := (&loader{file: file, open: func(string) (*source.File, error) { return named, nil }, slow: true}).load(); !reflect.DeepEqual(p, slow) || !reflect.DeepEqual(list, slowList) {
+			t.Fatalf("%+v, %+v\nand the library: %+v, %+v", p, list, slow, slowList)
+		}
 		if (p == nil) != (list.Max() == diag.Error) {
 			t.Fatalf("policy %v with findings %+v", p, list)
 		}

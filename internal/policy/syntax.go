@@ -17,6 +17,12 @@ func (l *loader) parse() *hclsyntax.Body {
 		l.wrong(l.file.Span(0, 0), "is this the right file?", "larger than %d KiB, the most that a policy may have", MaxSize>>10)
 		return nil
 	}
+	// Nearly every policy that is right is read so, in a tenth of the time.
+	if !l.slow {
+		if body, ok := hclfile.Plain(l.file.Text, l.file.Name, maxText, maxDepth); ok {
+			return body
+		}
+	}
 	start := hcl.Pos{Line: 1, Column: 1}
 	tokens, _ := hclsyntax.LexConfig(l.file.Text, l.file.Name, start)
 	l.plain(tokens)

@@ -232,8 +232,12 @@ func (s Set) Intersect(o Set) Set {
 	case o.IsAll():
 		return s
 	}
+	if len(s.ranges) == 0 || len(o.ranges) == 0 {
+		return Set{}
+	}
 	var out []Range
-	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
+	// One may hold thousands of runs and the other one, so what lies before is skipped.
+	for i, j := s.from(o.ranges[0].First), o.from(s.ranges[0].First); i < len(s.ranges) && j < len(o.ranges); {
 		a, b := s.ranges[i], o.ranges[j]
 		if a.Overlaps(b) {
 			out = append(out, Range{max(a.First, b.First), min(a.Last, b.Last)})
@@ -245,6 +249,12 @@ func (s Set) Intersect(o Set) Set {
 		}
 	}
 	return Set{out}
+}
+
+// from is the index of the first run that does not end before p.
+func (s Set) from(p uint16) int {
+	i, _ := slices.BinarySearchFunc(s.ranges, p, func(r Range, p uint16) int { return cmp.Compare(r.Last, p) })
+	return i
 }
 
 // Minus is the set of ports in s that are not in o.

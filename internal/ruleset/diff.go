@@ -43,55 +43,46 @@ func Diff(a, b *Ruleset) []Change {
 
 // diffOf is the part of Diff about one direction.
 func diffOf(direction Direction, a, b *Ruleset) []Change {
-	sides := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
-	d := &differ{
-		painter: newPainter(sides, a.byDefault(direction), b.byDefault(direction)),
-		known:   map[string][]area{}, decisions: map[int32]Decision{}, direction: direction, a: a, b: b,
+	d := newDiffer(direction, a, b)
+	for s := range settings(direction, d.chains) {
+		for _, found := range d.areas(s.at) {
+			c := s.change()
+			c.Peers, c.Ports, c.Types, c.outcome = found.peers, found.ports, found.types, found.outcome
+			c.Example = s.at.cell(found.peers.Ranges()[0].First, found.column)
+			c.A, c.B = d.decision(c.outcome[0]), d.decision(c.outcome[1])
+			d.changes = append(d.changes, c)
+		}
 	}
-	d.run(sides)
 	return d.merged()
 }
 
 // differ collects the changes of one direction.
 type differ struct {
 	*painter
-	known     map[string][]area // by the key of a context
-	direction Direction
-	a, b      *Ruleset
-	changes   []Change
-	decisions map[int32]Decision // by the number of the painter
+	chains  [2][]Rule
+	known   map[string][]area // by the key of a context
+	changes []Change
+}
+
+func newDiffer(direction Direction, a, b *Ruleset) *differ {
+	chains := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
+	return &differ{painter: newPainter(chains, a.byDefault(direction), b.byDefault(direction)), chains: chains, known: map[string][]area{}}
 }
 
 // An outcome is what has happened on both sides in the numbers of a painter, which are
 // equal for equal decisions alone.
 type outcome [2]int32
 
-// decide is the decision of one side about p, whose outcome is known.
-func (d *differ) decide(side int, o outcome, p Packet) Decision {
-	known, ok := d.decisions[o[side]]
-	if !ok {
-		known = [2]*Ruleset{d.a, d.b}[side].Decide(p)
-		d.decisions[o[side]] = known
+// change is all packets of a setting.
+func (s *setting) change() Change {
+	c := Change{
+		Direction: s.at.Direction, Others: s.other, States: s.at.State, Protos: s.protos,
+		Peers: addr.All(), Ports: port.All(), SourcePorts: s.sourcePorts, Types: AllBytes(), named: s.named,
 	}
-	return known
-}
-
-func (d *differ) run(sides [2][]Rule) {
-	for s := range settings(d.direction, sides) {
-		for _, found := range d.areas(s.at) {
-			c := Change{
-				Direction: d.direction, Others: s.other, States: s.at.State, Protos: s.protos, SourcePorts: s.sourcePorts,
-				Peers: found.peers, Ports: found.ports, Types: found.types,
-				Example: s.at.cell(found.peers.Ranges()[0].First, found.column),
-				named:   s.named, outcome: found.outcome,
-			}
-			if !s.other {
-				c.Interfaces = []string{s.at.Interface}
-			}
-			c.A, c.B = d.decide(0, c.outcome, c.Example), d.decide(1, c.outcome, c.Example)
-			d.changes = append(d.changes, c)
-		}
+	if !s.other {
+		c.Interfaces = []string{s.at.Interface}
 	}
+	return c
 }
 
 // An area is peers times ports or types of one context that are treated differently.

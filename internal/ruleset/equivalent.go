@@ -187,8 +187,10 @@ func protoAtoms(sides ...[]Rule) []protoAtom {
 type painter struct {
 	rules   [2][]candidate
 	effects map[Effect]int
+	list    []Effect        // by their numbers
 	steps   [][]int32       // by what happened so far, then by effect: what happened then
 	ended   []bool          // by what happened so far
+	pasts   []past          // by what happened so far
 	done    map[string]bool // contexts already compared, by the rules that matter there
 	cells   int             // looked at so far, on both sides
 	sides   [2][]stroke     // of the context that is looked at
@@ -196,6 +198,12 @@ type painter struct {
 
 // nothing is what has happened to a cell before the first rule.
 const nothing = 0
+
+// A past is what had happened before the last effect, and the number of that effect.
+type past struct {
+	before int32
+	effect int
+}
 
 // candidate is a rule with what is asked of it in many contexts.
 type candidate struct {
@@ -207,7 +215,7 @@ type candidate struct {
 }
 
 func newPainter(sides [2][]Rule, defaults ...Verdict) *painter {
-	p := &painter{effects: map[Effect]int{}, steps: [][]int32{nil}, ended: []bool{false}, done: map[string]bool{}}
+	p := &painter{effects: map[Effect]int{}, steps: [][]int32{nil}, ended: []bool{false}, pasts: []past{{}}, done: map[string]bool{}}
 	all := Any()
 	for side, rules := range sides {
 		list := make([]candidate, 0, len(rules)+1)
@@ -237,6 +245,7 @@ func (p *painter) effect(e Effect) int {
 	if !ok {
 		id = len(p.effects)
 		p.effects[e] = id
+		p.list = append(p.list, e)
 	}
 	return id
 }
@@ -253,8 +262,19 @@ func (p *painter) step(now int32, id int, ends bool) int32 {
 		p.steps[now][id] = next
 		p.steps = append(p.steps, nil)
 		p.ended = append(p.ended, ends)
+		p.pasts = append(p.pasts, past{now, id})
 	}
 	return next
+}
+
+// decision is what has happened to a cell, as Decide says it of the packets in it.
+func (p *painter) decision(now int32) Decision {
+	var d Decision
+	for ; now != nothing; now = p.pasts[now].before {
+		d = append(d, p.list[p.pasts[now].effect])
+	}
+	slices.Reverse(d)
+	return d
 }
 
 // A stroke is one rule as far as it matters in one context: peers times columns,

@@ -463,15 +463,50 @@ func (rs *Ruleset) Decider(p Packet) *Rule {
 // no part.
 func (rs *Ruleset) Hash() string {
 	h := sha256.New()
+	var line []byte
+	add := func(text string) { line = append(append(line, text...), ' ') }
+	// What takes long to say is mostly the same in many rules.
+	sets, effects := map[Bytes]string{}, map[Effect]string{}
+	peers := ""
 	for _, d := range []Direction{In, Out} {
-		for i := range rs.Chain(d).Rules {
-			r := &rs.Chain(d).Rules[i]
-			m := &r.Match
-			fmt.Fprintf(h, "%s %q %v %q %d %x %v %v %v %x %+v\n", d, r.Name, m.Interfaces.all, m.Interfaces.names, m.States, m.Protos,
-				m.Peers, m.Ports, m.SourcePorts, m.Types, r.Effect)
+		rules := rs.Chain(d).Rules
+		for i := range rules {
+			r, m := &rules[i], &rules[i].Match
+			if i == 0 || !m.Peers.Equal(rules[i-1].Match.Peers) {
+				peers = m.Peers.String()
+			}
+			add(d.String())
+			line = append(strconv.AppendQuote(line, r.Name), ' ')
+			line = append(strconv.AppendBool(line, m.Interfaces.all), " ["...)
+			for k, name := range m.Interfaces.names {
+				if k > 0 {
+					line = append(line, ' ')
+				}
+				line = strconv.AppendQuote(line, name)
+			}
+			add("]")
+			line = append(strconv.AppendUint(line, uint64(m.States), 10), ' ')
+			add(said(sets, "%x", m.Protos))
+			add(peers)
+			add(m.Ports.String())
+			add(m.SourcePorts.String())
+			add(said(sets, "%x", m.Types))
+			line = append(append(line, said(effects, "%+v", r.Effect)...), '\n')
+			h.Write(line)
+			line = line[:0]
 		}
 		fmt.Fprintf(h, "%s default %s\n", d, rs.byDefault(d))
 	}
 	fmt.Fprintf(h, "untracked %v\n", rs.Untracked)
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// said is what fmt makes of a value, which is known the second time.
+func said[T comparable](known map[T]string, format string, value T) string {
+	text, ok := known[value]
+	if !ok {
+		text = fmt.Sprintf(format, value)
+		known[value] = text
+	}
+	return text
 }

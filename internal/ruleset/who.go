@@ -18,36 +18,45 @@ type Area struct {
 // in one area.
 func Areas(rs *Ruleset, direction Direction) []Area {
 	var out []Area
-	for _, a := range rs.areas(direction, func(int) bool { return true }) {
+	for _, c := range diffOf(direction, rs.marked(direction, func(int) bool { return true }), unlike) {
+		a := Area{Change: c, Rule: rs.marks(direction, c.A)}
 		a.B = rs.Decide(a.Example)
 		out = append(out, a)
 	}
 	return out
 }
 
-// areas are Areas without their decisions, as if the rules that matter does not name were
-// not there. Each rule gets an effect that only it has, so that the difference to a ruleset
-// that does something else everywhere is a map of who decides where.
-func (rs *Ruleset) areas(direction Direction, matter func(int) bool) []Area {
+// marked is rs as if the rules that matter does not name were not there. Each rule gets an
+// effect that only it has, so that the difference to a ruleset that does something else
+// everywhere is a map of who decides where.
+func (rs *Ruleset) marked(direction Direction, matter func(int) bool) *Ruleset {
 	rules := rs.Chain(direction).Rules
+	var kept []int
+	for i := range rules {
+		if rules[i].Effect.Verdict != Continue && matter(i) {
+			kept = append(kept, i)
+		}
+	}
 	var marked Ruleset
 	chain := marked.Chain(direction)
 	chain.Default = Accept
-	for i := range rules {
-		if r := &rules[i]; r.Effect.Verdict != Continue && matter(i) {
-			chain.Rules = append(chain.Rules, Rule{Match: r.Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}})
-		}
+	chain.Rules = make([]Rule, len(kept))
+	for k, i := range kept {
+		chain.Rules[k] = Rule{Match: rules[i].Match, Effect: Effect{Verdict: Drop, Log: Log{Prefix: strconv.Itoa(i)}}}
 	}
-	unlike := &Ruleset{Input: Chain{Default: Drop}, Output: Chain{Default: Drop}}
-	var out []Area
-	for _, c := range diffOf(direction, &marked, unlike) {
-		area := Area{Change: c}
-		if n, err := strconv.Atoi(c.A[0].Log.Prefix); err == nil {
-			area.Rule = &rules[n]
-		}
-		out = append(out, area)
+	return &marked
+}
+
+// unlike does something else than any marked ruleset.
+var unlike = &Ruleset{Input: Chain{Default: Drop}, Output: Chain{Default: Drop}}
+
+// marks is the rule that a decision of a marked ruleset stands for; nil for the default.
+func (rs *Ruleset) marks(direction Direction, d Decision) *Rule {
+	n, err := strconv.Atoi(d[0].Log.Prefix)
+	if err != nil {
+		return nil
 	}
-	return out
+	return &rs.Chain(direction).Rules[n]
 }
 
 // Deciders are, for each change, the rules of rs that give a packet of it its verdict, in
@@ -68,7 +77,7 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 			}
 			near := span(c.Ports)
 			some := 0
-			areas := rs.areas(direction, func(i int) bool {
+			marked := rs.marked(direction, func(i int) bool {
 				meets := bounds[i].Overlaps(near) && c.meets(&rules[i].Match)
 				if meets {
 					some++
@@ -79,15 +88,19 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 				out[k] = []*Rule{nil}
 				continue
 			}
-			decides, rest := map[*Rule]bool{}, false
-			for i := range areas {
-				switch a := &areas[i]; {
-				case a.Rule != nil && decides[a.Rule], a.Rule == nil && rest:
-				case !a.overlaps(c):
-				case a.Rule == nil:
-					rest = true
-				default:
-					decides[a.Rule] = true
+			decides := map[*Rule]bool{}
+			d := newDiffer(direction, marked, unlike)
+			for s := range settings(direction, d.chains) {
+				all := s.change()
+				if !all.overlaps(c) {
+					continue
+				}
+				for _, found := range d.areas(s.at) {
+					r := rs.marks(direction, d.decision(found.outcome[0]))
+					if !decides[r] {
+						all.Peers, all.Ports, all.Types = found.peers, found.ports, found.types
+						decides[r] = all.overlaps(c)
+					}
 				}
 			}
 			for i := range rules {
@@ -95,7 +108,7 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 					out[k] = append(out[k], &rules[i])
 				}
 			}
-			if rest {
+			if decides[nil] {
 				out[k] = append(out[k], nil)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
@@ -115,12 +116,15 @@ const moshServer = "mosh-server"
 func Find(proc fs.FS, env func(string) string, pid int, interfaces []Interface) (Found, error) {
 	p := processes{proc}
 	var out Found
-	t, err := readTables(proc)
-	if err != nil {
-		return out, err
-	}
+	// The kernel goes through all its sockets for them, which takes longer than all the rest; so
+	// they are read when there is somebody to look for.
+	sockets := sync.OnceValues(func() (*tables, error) { return readTables(proc) })
 	above := p.above(pid)
 	for _, h := range p.holders() {
+		t, err := sockets()
+		if err != nil {
+			return out, err
+		}
 		inodes, err := p.sockets(h.pid)
 		if errors.Is(err, fs.ErrPermission) {
 			out.Hidden = append(out.Hidden, h.pid)
@@ -153,24 +157,22 @@ func Find(proc fs.FS, env func(string) string, pid int, interfaces []Interface) 
 			out.add(s)
 		}
 	}
-	own := func(text, from string) bool {
-		c, ok := ParseConnection(text)
-		if ok {
-			live := false
-			for _, other := range t.connections {
-				live = live || same(other, c)
-			}
-			out.add(Session{Proto: port.TCP, Peer: c.Peer, Local: c.Local, Live: live, LoggedIn: true, Own: true, From: []string{from}})
-		}
-		return ok
+	from := connectionVariable
+	own, ok := ParseConnection(env(connectionVariable))
+	for i := 0; !ok && i < len(above); i++ { // sudo and su drop the variable; who started them still has it
+		from = fmt.Sprintf("%s of process %d", connectionVariable, above[i])
+		own, ok = ParseConnection(p.environment(above[i], connectionVariable))
 	}
-	if !own(env(connectionVariable), connectionVariable) {
-		// sudo and su drop the variable; who started them still has it.
-		for _, parent := range above {
-			if own(p.environment(parent, connectionVariable), fmt.Sprintf("%s of process %d", connectionVariable, parent)) {
-				break
-			}
+	if ok {
+		t, err := sockets()
+		if err != nil {
+			return out, err
 		}
+		live := false
+		for _, other := range t.connections {
+			live = live || same(other, own)
+		}
+		out.add(Session{Proto: port.TCP, Peer: own.Peer, Local: own.Local, Live: live, LoggedIn: true, Own: true, From: []string{from}})
 	}
 	for i := range out.Sessions {
 		out.Sessions[i].Interface = arrives(out.Sessions[i], interfaces)
