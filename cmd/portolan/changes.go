@@ -131,7 +131,7 @@ func touches(d *difference, oldNames, nowNames func(*ruleset.Rule) []string) map
 						continue // a limit or a log
 					}
 					for _, p := range e.Protos.Each() {
-						x.ports[p] = x.ports[p].Union(e.Ports)
+						x.ports[p] = x.ports[p].Union(r.Match.Ports.Intersect(e.Ports))
 					}
 					x.peers = x.peers.Union(e.Peers)
 				}
