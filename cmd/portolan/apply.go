@@ -349,15 +349,8 @@ func (p *pilot) step(e apply.Event) {
 // watch makes a change that nobody confirms go back when a probe does not answer or when it cuts
 // one of the sessions of administrators.
 func (p *pilot) watch(ctx context.Context, probes []string, sessions []session.Session, o *apply.Options) {
-	// Once: when the change was found good and is taken into force for good, there is no way back.
-	asked := len(sessions) == 0
-	prove := o.Prove
-	o.Prove = func(s *apply.State) error {
-		if err := prove(s); err != nil || asked {
-			return err
-		}
-		asked = true
-		return p.alive(ctx, sessions)
+	if len(sessions) > 0 {
+		o.Alive = func() error { return p.alive(ctx, sessions) }
 	}
 	if len(probes) == 0 {
 		return
