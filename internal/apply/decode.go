@@ -99,11 +99,13 @@ const intervalEnd = 1
 // starts of ranges and, as elements of their own, the first keys behind them.
 func (c *coder) elements(k Kind, list [][]byte) []Element {
 	interval := k.Flags&flagInterval != 0
-	out := make([]Element, 0, len(list))
+	n := len(list)
 	var ends [][]byte
-	if interval {
-		out, ends = make([]Element, 0, len(list)/2+1), make([][]byte, 0, len(list)/2+1)
+	if interval { // most have a start and an end
+		n = n/2 + 1
+		ends = make([][]byte, 0, n)
 	}
+	out := make([]Element, 0, n)
 	keys := keysOf(list)
 	for _, b := range list {
 		var e Element

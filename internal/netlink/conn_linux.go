@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +39,7 @@ const inet = 1
 // A Conn asks the kernel of one network namespace.
 type Conn struct {
 	asker
-	second asker // asks at the same time for what is long
+	second asker // asks at the same time
 }
 
 // An asker has one question at a time answered.
@@ -228,29 +230,30 @@ func (c *Conn) Read(name string) (*Table, error) {
 				}
 			}
 		}
-		// Rules on the one connection while sets come on the other: each is about half of it.
-		rules := make(chan error, 1)
-		go func() { rules <- c.second.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, inet, named, ours(&t.Rules)) }()
-		err := func() error {
-			for _, part := range []struct {
-				kind uint8
-				into *[][]byte
-			}{{unix.NFT_MSG_GETSET, &t.Sets}, {unix.NFT_MSG_GETCHAIN, &t.Chains}, {unix.NFT_MSG_GETOBJ, &t.Objects}} {
-				if err := c.ask(part.kind, unix.NLM_F_DUMP, inet, named, ours(part.into)); err != nil {
-					return err
-				}
-			}
-			for _, s := range t.Sets {
-				set := Text(Attr(s, SetName))
-				elements, err := c.elements(inet, attr(named[:len(named):len(named)], ElementListSet, set))
-				if err != nil {
-					return err
-				}
-				t.Elements[set] = elements
-			}
-			return nil
-		}()
-		return cmp.Or(err, <-rules)
+		if err := c.ask(unix.NFT_MSG_GETSET, unix.NLM_F_DUMP, inet, named, ours(&t.Sets)); err != nil {
+			return err
+		}
+		parts := []func(*asker) error{
+			func(a *asker) error { return a.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, inet, named, ours(&t.Rules)) },
+			func(a *asker) error {
+				return a.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, inet, named, ours(&t.Chains))
+			},
+			func(a *asker) error {
+				return a.ask(unix.NFT_MSG_GETOBJ, unix.NLM_F_DUMP, inet, named, ours(&t.Objects))
+			},
+		}
+		elements := make([][][]byte, len(t.Sets))
+		for i, s := range t.Sets {
+			parts = append(parts, func(a *asker) (err error) {
+				elements[i], err = a.elements(inet, attr(named[:len(named):len(named)], ElementListSet, Text(Attr(s, SetName))))
+				return err
+			})
+		}
+		err := c.both(parts)
+		for i, s := range t.Sets {
+			t.Elements[Text(Attr(s, SetName))] = elements[i]
+		}
+		return err
 	})
 	return t, err
 }
@@ -322,6 +325,23 @@ func (c *Conn) Set(family byte, table, name string) (attrs []byte, elements [][]
 		return err
 	})
 	return attrs, elements, err
+}
+
+// both has the parts of an answer asked for on both sockets, each where there is time for it. The
+// error is that of the first part that has one.
+func (c *Conn) both(parts []func(*asker) error) error {
+	errs := make([]error, len(parts))
+	var next atomic.Int64
+	work := func(a *asker) {
+		for i := int(next.Add(1)) - 1; i < len(parts); i = int(next.Add(1)) - 1 {
+			errs[i] = parts[i](a)
+		}
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() { work(&c.second) })
+	work(&c.asker)
+	wait.Wait()
+	return cmp.Or(errs...)
 }
 
 // elements are those of the set that the attributes name.
