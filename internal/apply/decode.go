@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"portolan/internal/netlink"
@@ -27,15 +28,24 @@ func Decode(raw *netlink.Table) *State {
 		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
 	}
 	code := coder{anonymous: map[string]string{}, meters: map[string][]string{}, known: make(map[string]string, len(raw.Rules))}
+	var named []*Set
 	for _, m := range raw.Sets {
 		set := decodeSet(m)
-		set.Elements = code.elements(set.Kind, raw.Elements[set.Name])
 		if set.Kind.Flags&flagAnonymous != 0 {
-			code.anonymous[set.Name] = content(set.Kind, set.Elements)
+			code.anonymous[set.Name] = content(set.Kind, code.elements(set.Kind, raw.Elements[set.Name]))
 			continue
 		}
+		named = append(named, set)
 		s.Sets[set.Name] = set
 	}
+	// Elements of sets with names are a half of the work, and rules the other one.
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		var code coder
+		for _, set := range named {
+			set.Elements = code.elements(set.Kind, raw.Elements[set.Name])
+		}
+	})
 	for _, m := range raw.Chains {
 		c := decodeChain(m)
 		s.Chains[c.Name] = c
@@ -45,6 +55,7 @@ func Decode(raw *netlink.Table) *State {
 			c.Rules = append(c.Rules, code.decode(m))
 		}
 	}
+	wait.Wait()
 	for _, set := range s.Sets {
 		if set.Kind.dynamic() {
 			set.Elements = slices.DeleteFunc(set.Elements, func(e Element) bool { return madeByPackets(set.Kind, e, code.meters[set.Name]) })

@@ -443,8 +443,17 @@ const (
 // nlAttrs are the attributes of one message by their kinds. The first thing that is wrong with
 // them stays in err, so that one look at the end will do.
 type nlAttrs struct {
-	of  [21][]byte
-	err error
+	of   [21][]byte
+	seen uint32 // the kinds that are there
+	err  error
+}
+
+// clear makes a as new: of the many elements of a set, most have few attributes.
+func (a *nlAttrs) clear() {
+	for left := a.seen; left != 0; left &= left - 1 {
+		a.of[bits.TrailingZeros32(left)] = nil
+	}
+	a.seen, a.err = 0, nil
 }
 
 // mask is a set of kinds of attributes.
@@ -480,6 +489,7 @@ func (a *nlAttrs) take(b []byte, known uint32, later uint16) {
 			a.bad("attribute %d is there twice", kind)
 		default:
 			a.of[kind] = data
+			a.seen |= 1 << kind
 		}
 	}
 	if end < len(b) {
@@ -669,7 +679,7 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 	out := make([]nlElement, 0, len(list))
 	var a nlAttrs
 	for _, b := range list {
-		a = nlAttrs{}
+		a.clear()
 		a.read(b, mask(netlink.ElementKey, netlink.ElementData, netlink.ElementFlags, netlink.ElementTimeout, netlink.ElementExpiration, netlink.ElementUserData,
 			elementExpression, elementPad, elementExpressions))
 		key, _ := a.key(netlink.ElementKey, s.keyLength)
