@@ -249,7 +249,7 @@ func (p *pilot) unchanged(w *history.Writer, v *view) error {
 		return err
 	}
 	record.State = v.live.state.Hash()
-	return p.keep(w, record, v.aim.table)
+	return p.keep(w, record, v.aim.table, w.DropPending)
 }
 
 // signed is a record with when and by whom, that nobody has confirmed.
@@ -304,7 +304,7 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
 		return until, w.DropPending()
 	}
-	return until, p.keep(w, record, v.aim.table)
+	return until, p.keep(w, record, v.aim.table, w.DropKept)
 }
 
 // wentBack is the error of a change, with the exit code of those that went back for these.
@@ -315,14 +315,14 @@ func wentBack(err error) error {
 	return err
 }
 
-// keep remembers what is in force for good.
-func (p *pilot) keep(w *history.Writer, record history.Record, table *nft.Table) error {
+// keep remembers what is in force for good, and drops what waited.
+func (p *pilot) keep(w *history.Writer, record history.Record, table *nft.Table, drop func() error) error {
 	kept, err := w.Keep(record, table)
 	if err != nil {
 		return unremembered(err)
 	}
 	p.say("in force and proved, remembered as state %d", kept.Number)
-	return w.DropPending()
+	return drop()
 }
 
 // unremembered is the error of a change that is in force and could not be remembered.
@@ -349,15 +349,8 @@ func (p *pilot) step(e apply.Event) {
 // watch makes a change that nobody confirms go back when a probe does not answer or when it cuts
 // one of the sessions of administrators.
 func (p *pilot) watch(ctx context.Context, probes []string, sessions []session.Session, o *apply.Options) {
-	// Once: when the change was found good and is taken into force for good, there is no way back.
-	asked := len(sessions) == 0
-	prove := o.Prove
-	o.Prove = func(s *apply.State) error {
-		if err := prove(s); err != nil || asked {
-			return err
-		}
-		asked = true
-		return p.alive(ctx, sessions)
+	if len(sessions) > 0 {
+		o.Alive = func() error { return p.alive(ctx, sessions) }
 	}
 	if len(probes) == 0 {
 		return

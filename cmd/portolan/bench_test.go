@@ -27,6 +27,7 @@ func manyServices(t testing.TB, n int) (root, descriptions string) {
 			t.Fatal(err)
 		}
 	}
+	step := min(20, 50_000/n) // from port to port, so that all are ports
 	for i := range n {
 		id := fmt.Sprintf("service-%03d", i)
 		write(filepath.Join(descriptions, id+".hcl"), fmt.Sprintf(`service %[1]q {
@@ -55,8 +56,8 @@ func manyServices(t testing.TB, n int) (root, descriptions string) {
     exposure = "public"
   }
 }
-`, id, i, 10000+20*i, []string{"tcp", "udp"}[i%2]))
-		write(filepath.Join(root, "etc/services", id+".conf"), fmt.Sprintf("[MAIN]\n# where it listens\nport = %d\ncount = %d\n", 5000+20*i, 1+i%10))
+`, id, i, 10000+step*i, []string{"tcp", "udp"}[i%2]))
+		write(filepath.Join(root, "etc/services", id+".conf"), fmt.Sprintf("[MAIN]\n# where it listens\nport = %d\ncount = %d\n", 5000+step*i, 1+i%min(10, step-1)))
 	}
 	write(filepath.Join(root, "etc/sysctl.d/10-net.conf"), "net.ipv4.ip_local_port_range = 32768 60999\n")
 	return root, descriptions

@@ -53,10 +53,11 @@ type coder struct {
 	// anonymous are the contents of sets without a name of their own. The kernel numbers
 	// them as they come, so a rule with such a set says the content in place of the name.
 	anonymous map[string]string
-	// known are the codes that rules had before: most rules of a large table say one of few
-	// things.
+	// known are the codes and comments that rules and elements had before: most of a large table
+	// say one of few things.
 	known map[string]string
-	code  []byte // of the rule at hand
+	code  []byte // of the rule or element at hand
+	key   []byte // of the element at hand
 	// meters are the codes of what rules have the elements do that they put into sets, by the
 	// names of the sets; nil when nobody asks.
 	meters map[string][]string
@@ -70,7 +71,7 @@ func (c *coder) rule(list []byte) Rule {
 	return r
 }
 
-// shared is a code as one piece of memory for all that have it.
+// shared is a text as one piece of memory for all that have it.
 func (c *coder) shared(b []byte) string {
 	code, ok := c.known[string(b)]
 	if !ok {

@@ -1,10 +1,12 @@
 package apply
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"portolan/internal/netlink"
@@ -25,26 +27,35 @@ func Decode(raw *netlink.Table) *State {
 		}
 		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
 	}
-	code := coder{anonymous: map[string]string{}, meters: map[string][]string{}}
+	code := coder{anonymous: map[string]string{}, meters: map[string][]string{}, known: make(map[string]string, len(raw.Rules))}
+	var named []*Set
 	for _, m := range raw.Sets {
 		set := decodeSet(m)
-		set.Elements = code.elements(set.Kind, raw.Elements[set.Name])
 		if set.Kind.Flags&flagAnonymous != 0 {
-			code.anonymous[set.Name] = content(set.Kind, set.Elements)
+			code.anonymous[set.Name] = content(set.Kind, code.elements(set.Kind, raw.Elements[set.Name]))
 			continue
 		}
+		named = append(named, set)
 		s.Sets[set.Name] = set
 	}
+	// Elements of sets with names are a half of the work, and rules the other one.
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		var code coder
+		for _, set := range named {
+			set.Elements = code.elements(set.Kind, raw.Elements[set.Name])
+		}
+	})
 	for _, m := range raw.Chains {
 		c := decodeChain(m)
 		s.Chains[c.Name] = c
 	}
-	code.known = make(map[string]string, len(raw.Rules))
 	for _, m := range raw.Rules {
-		if c := s.Chains[netlink.Text(netlink.Attr(m, netlink.RuleChain))]; c != nil {
+		if c := s.Chains[string(netlink.Name(netlink.Attr(m, netlink.RuleChain)))]; c != nil {
 			c.Rules = append(c.Rules, code.decode(m))
 		}
 	}
+	wait.Wait()
 	for _, set := range s.Sets {
 		if set.Kind.dynamic() {
 			set.Elements = slices.DeleteFunc(set.Elements, func(e Element) bool { return madeByPackets(set.Kind, e, code.meters[set.Name]) })
@@ -98,16 +109,21 @@ const intervalEnd = 1
 // elements puts the elements of a set together. Those of an interval set come as the
 // starts of ranges and, as elements of their own, the first keys behind them.
 func (c *coder) elements(k Kind, list [][]byte) []Element {
-	out := make([]Element, 0, len(list))
-	var ends []string
+	interval := k.Flags&flagInterval != 0
+	n := len(list)
+	var ends [][]byte
+	if interval { // most have a start and an end
+		n = n/2 + 1
+		ends = make([][]byte, 0, n)
+	}
+	out := make([]Element, 0, n)
+	keys := keysOf(list)
 	for _, b := range list {
 		var e Element
+		key, end := keyOf(b), false
 		var last, data []byte
-		end := false
 		for kind, v := range netlink.Attrs(b) {
 			switch kind {
-			case netlink.ElementKey:
-				e.First = string(netlink.Attr(v, netlink.DataValue))
 			case netlink.ElementKeyEnd:
 				last = netlink.Attr(v, netlink.DataValue)
 			case netlink.ElementData:
@@ -119,7 +135,7 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 			case netlink.ElementExpiration:
 				e.Expires = milliseconds(v)
 			case netlink.ElementUserData:
-				e.Comment = netlink.Comment(v, 0)
+				e.Comment = c.shared(netlink.CommentName(v, 0))
 			case netlink.ElementExpression:
 				e.Code += c.element(v)
 			case netlink.ElementExpressions:
@@ -128,38 +144,59 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 				}
 			}
 		}
+		e.First, keys = keys[:len(key)], keys[len(key):]
 		if end {
-			ends = append(ends, e.First)
+			ends = append(ends, key)
 			continue
 		}
 		if e.Last = e.First; last != nil {
 			e.Last = string(last)
 		}
 		if data != nil {
-			e.Data, e.Jump = elementData(data)
+			e.Data, e.Jump = c.elementData(data)
 		}
 		out = append(out, e)
 	}
 	sortElements(out)
-	if k.Flags&flagInterval == 0 {
+	if !interval {
 		return out
 	}
-	slices.Sort(ends)
-	next := 0
+	if !slices.IsSortedFunc(ends, bytes.Compare) {
+		slices.SortFunc(ends, bytes.Compare)
+	}
 	for i := range out {
-		for next < len(ends) && ends[next] <= out[i].First {
-			next++
+		for len(ends) > 0 && string(ends[0]) <= out[i].First {
+			ends = ends[1:]
 		}
-		limit := strings.Repeat("\xff", len(out[i].First)) // a range without an end
-		if next < len(ends) {
-			limit = before(ends[next])
+		// A range ends before an end and before the next range, whichever comes first.
+		c.key = c.key[:0]
+		if len(ends) > 0 {
+			c.key = append(c.key, ends[0]...)
 		}
-		if i+1 < len(out) { // one that the next range ends
-			limit = min(limit, before(out[i+1].First))
+		if i+1 < len(out) && (len(ends) == 0 || out[i+1].First < string(c.key)) {
+			c.key = append(c.key[:0], out[i+1].First...)
 		}
-		out[i].Last = limit
+		if len(c.key) == 0 { // it has no end
+			out[i].Last = strings.Repeat("\xff", len(out[i].First))
+		} else if before(c.key); string(c.key) != out[i].First {
+			out[i].Last = string(c.key)
+		}
 	}
 	return out
+}
+
+// keyOf is the key of an element.
+func keyOf(b []byte) []byte {
+	return netlink.Attr(netlink.Attr(b, netlink.ElementKey), netlink.DataValue)
+}
+
+// keysOf are the keys of elements, one behind the other, in one piece of memory.
+func keysOf(list [][]byte) string {
+	keys := make([]byte, 0, 16*len(list))
+	for _, b := range list {
+		keys = append(keys, keyOf(b)...)
+	}
+	return string(keys)
 }
 
 // element is an expression of an element. Most of a set have the same.
@@ -169,42 +206,49 @@ func (c *coder) element(e []byte) string {
 }
 
 func sortElements(list []Element) {
-	slices.SortFunc(list, func(a, b Element) int { return cmp.Compare(a.First, b.First) })
+	if !slices.IsSortedFunc(list, byFirst) {
+		slices.SortFunc(list, byFirst)
+	}
 }
+
+func byFirst(a, b Element) int { return cmp.Compare(a.First, b.First) }
 
 func milliseconds(b []byte) time.Duration {
 	return time.Duration(netlink.Number(b)) * time.Millisecond
 }
 
 // elementData is what an element leads to: its verdict with the chain, or its value.
-func elementData(data []byte) (code, chain string) {
+func (c *coder) elementData(data []byte) (code, chain string) {
 	verdict := netlink.Attr(data, netlink.DataVerdict)
 	if verdict == nil {
 		return "value " + string(netlink.Attr(data, netlink.DataValue)), ""
 	}
 	number := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
-	chain = netlink.Text(netlink.Attr(verdict, netlink.VerdictChain))
-	code = verdictData(int(number), chain)
-	return code, code[len(code)-len(chain):] // one piece of memory
+	to := netlink.Name(netlink.Attr(verdict, netlink.VerdictChain))
+	c.code = appendVerdictData(c.code[:0], int(number), to)
+	code = c.shared(c.code)
+	return code, code[len(code)-len(to):] // one piece of memory
 }
 
 // verdictData is what an element of a map leads to when that is a verdict, NFT_JUMP and the
 // like, with its chain.
-func verdictData(code int, chain string) string { return "verdict " + strconv.Itoa(code) + " " + chain }
+func verdictData(code int, chain string) string { return string(appendVerdictData(nil, code, chain)) }
+
+func appendVerdictData[T string | []byte](b []byte, code int, chain T) []byte {
+	return append(append(strconv.AppendInt(append(b, "verdict "...), int64(code), 10), ' '), chain...)
+}
 
 // verdictJump is NFT_JUMP.
 const verdictJump = -3
 
-// before is the key before another one of the same length.
-func before(key string) string {
-	b := []byte(key)
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i]--
-		if b[i] != 0xff {
+// before makes a key the one before it of the same length.
+func before(key []byte) {
+	for i := len(key) - 1; i >= 0; i-- {
+		key[i]--
+		if key[i] != 0xff {
 			break
 		}
 	}
-	return string(b)
 }
 
 func decodeChain(m []byte) *Chain {
@@ -230,7 +274,7 @@ func decodeChain(m []byte) *Chain {
 func (c *coder) decode(m []byte) Rule {
 	r := c.rule(netlink.Attr(m, netlink.RuleExpressions))
 	r.Handle = netlink.Number(netlink.Attr(m, netlink.RuleHandle))
-	r.Comment = netlink.Comment(netlink.Attr(m, netlink.RuleUserData), 0)
+	r.Comment = c.shared(netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
 	return r
 }
 

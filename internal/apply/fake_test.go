@@ -6,6 +6,7 @@ package apply
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -659,3 +660,6 @@ func during(from, to *fakeTable, p sample, may func(string) bool) (string, bool)
 	}
 	return "", true
 }
+
+// portKey is a port as the key of an element.
+func portKey(p uint16) string { return string(binary.BigEndian.AppendUint16(nil, p)) }

@@ -117,9 +117,13 @@ type matcher struct {
 type codes struct {
 	rules map[*nft.Rule]*wantedRule
 	said  map[saying]Rule
+	sets  map[*nft.Set][]Element
+	maps  map[*nft.Map][]Element // as long as their chains have the same names
 }
 
-func newCodes() codes { return codes{map[*nft.Rule]*wantedRule{}, map[saying]Rule{}} }
+func newCodes() codes {
+	return codes{map[*nft.Rule]*wantedRule{}, map[saying]Rule{}, map[*nft.Set][]Element{}, map[*nft.Map][]Element{}}
+}
 
 // sayingOf is all that a rule says but for its comment, when that can be compared: when it
 // says nothing of which there can be several.
@@ -186,9 +190,10 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 		}
 	}
 	for _, x := range want.Sets {
-		elements := make([]Element, len(x.Elements))
-		for i, r := range x.Elements {
-			elements[i] = Element{First: string(r.First.AsSlice()), Last: string(r.Last.AsSlice())}
+		elements, known := m.codes.sets[x]
+		if !known {
+			elements = elementsOf(x)
+			m.codes.sets[x] = elements
 		}
 		if err := m.set(SetSpec{Name: x.Name, What: Addresses, Family: x.Family}, elements); err != nil {
 			return nil, err
@@ -203,13 +208,9 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 		}
 	}
 	for _, x := range want.Maps {
-		elements := make([]Element, len(x.Elements))
-		for i, e := range x.Elements {
-			to, ok := m.chainNames[e.Jump]
-			if !ok {
-				return nil, fmt.Errorf("map %s of the table leads to chain %q, which is not there", x.Name, e.Jump)
-			}
-			elements[i] = Element{First: portKey(e.Ports.First), Last: portKey(e.Ports.Last), Data: verdictData(verdictJump, to), Jump: to, Comment: e.Comment}
+		elements, err := m.mapElements(x)
+		if err != nil {
+			return nil, err
 		}
 		if err := m.set(SetSpec{Name: x.Name, What: Ports}, elements); err != nil {
 			return nil, err
@@ -218,7 +219,63 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 	return m.match, m.base(want)
 }
 
-func portKey(p uint16) string { return string(binary.BigEndian.AppendUint16(nil, p)) }
+// elementsOf are the elements of a set in order. Their keys are one piece of memory.
+func elementsOf(x *nft.Set) []Element {
+	b := make([]byte, 0, 32*len(x.Elements))
+	for _, r := range x.Elements {
+		for _, a := range []netip.Addr{r.First, r.Last} {
+			b = append(b, a.AsSlice()...)
+		}
+	}
+	keys := string(b)
+	next := func(a netip.Addr) (key string) {
+		key, keys = keys[:a.BitLen()/8], keys[a.BitLen()/8:]
+		return key
+	}
+	elements := make([]Element, len(x.Elements))
+	for i, r := range x.Elements {
+		elements[i].First = next(r.First)
+		elements[i].Last = next(r.Last)
+	}
+	sortElements(elements)
+	return elements
+}
+
+// mapElements are the elements of a map in order. When it was asked before, and the chains have
+// still the same names in the kernel, they are the same.
+func (m *matcher) mapElements(x *nft.Map) ([]Element, error) {
+	known := m.codes.maps[x]
+	same := known != nil
+	b := make([]byte, 0, 4*len(x.Elements))
+	for i := range x.Elements {
+		e := &x.Elements[i]
+		to, ok := m.chainNames[e.Jump]
+		if !ok {
+			return nil, fmt.Errorf("map %s of the table leads to chain %q, which is not there", x.Name, e.Jump)
+		}
+		same = same && known[i].Jump == to
+		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, e.Ports.First), e.Ports.Last)
+	}
+	if same {
+		return known, nil
+	}
+	keys := string(b)
+	elements := make([]Element, len(x.Elements))
+	data := make(map[string]string, len(m.chainNames)) // by chain
+	for i := range x.Elements {
+		e := &x.Elements[i]
+		to := m.chainNames[e.Jump]
+		if data[to] == "" {
+			data[to] = verdictData(verdictJump, to)
+		}
+		elements[i] = Element{First: keys[4*i:][:2], Last: keys[4*i+2:][:2], Data: data[to], Jump: to, Comment: e.Comment}
+	}
+	if slices.IsSortedFunc(elements, byFirst) { // those of the table stand in the same order
+		m.codes.maps[x] = elements
+	}
+	sortElements(elements)
+	return elements, nil
+}
 
 // order sorts versions of one set: those that packets meet come first.
 func (m *matcher) order(list []*Set) {
@@ -280,6 +337,7 @@ func (m *matcher) limit(x nft.Limit) error {
 	return nil
 }
 
+// set matches a set with elements in order.
 func (m *matcher) set(spec SetSpec, elements []Element) error {
 	kind, err := kindOf(spec)
 	if err != nil {
@@ -287,10 +345,6 @@ func (m *matcher) set(spec SetSpec, elements []Element) error {
 	}
 	if _, twice := m.setNames[spec.Name]; twice {
 		return fmt.Errorf("the table has set %s twice", spec.Name)
-	}
-	byFirst := func(a, b Element) int { return cmp.Compare(a.First, b.First) }
-	if !slices.IsSortedFunc(elements, byFirst) {
-		slices.SortFunc(elements, byFirst)
 	}
 	w := &wantedSet{SetSpec: spec, name: spec.Name, elements: elements}
 	for _, s := range m.versions[spec.Name] {
@@ -624,9 +678,10 @@ func (s *State) follow(name string, through bool, out reached) {
 			for _, name := range r.Sets {
 				if set := s.Sets[name]; set != nil && !out.sets[name] {
 					out.sets[name] = true
-					for _, e := range set.Elements {
-						if e.Jump != "" {
-							open = append(open, e.Jump)
+					last := ""
+					for i := range set.Elements {
+						if to := set.Elements[i].Jump; to != last && !out.chains[to] {
+							open, last = append(open, to), to
 						}
 					}
 				}
@@ -636,12 +691,22 @@ func (s *State) follow(name string, through bool, out reached) {
 }
 
 // sameElements reports whether two lists in order are of the same content.
-func sameElements(a, b []Element) bool { return slices.EqualFunc(a, b, sameElement) }
+func sameElements(a, b []Element) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !sameElement(&a[i], &b[i]) {
+			return false
+		}
+	}
+	return true
+}
 
 // sameElement leaves out Jump, which Data says as well, how much of a timeout is left, and the
 // comment: that says a line of a file, and one line more at the top of the file would be a change of
 // everything below. Whoever writes an element for another reason writes the new comment.
-func sameElement(a, b Element) bool {
+func sameElement(a, b *Element) bool {
 	return a.First == b.First && a.Last == b.Last && a.Data == b.Data && a.Code == b.Code && a.Timeout == b.Timeout
 }
 
@@ -658,7 +723,7 @@ func between(old, wanted []Element) (gone, fresh []Element) {
 		case len(old) == 0 || wanted[0].First < old[0].First:
 			fresh, wanted = append(fresh, wanted[0]), wanted[1:]
 		default:
-			if !sameElement(old[0], wanted[0]) {
+			if !sameElement(&old[0], &wanted[0]) {
 				gone, fresh = append(gone, old[0]), append(fresh, wanted[0])
 			}
 			old, wanted = old[1:], wanted[1:]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"portolan/internal/nft"
@@ -60,9 +61,13 @@ type Options struct {
 	Within time.Duration
 	// Prove is asked of what was read back after every change that packets meet; an error
 	// means that it has to go back. While the change waits to be confirmed, the old rules are in the
-	// state as well. It is asked, too, when there is nothing to change. nil proves nothing more
-	// than that the kernel has what was sent.
+	// state as well. It is asked, too, when there is nothing to change. It is asked while another
+	// goroutine compares the same state with what was sent, so it must not change the state. nil
+	// proves nothing more than that the kernel has what was sent.
 	Prove func(*State) error
+	// Alive is asked once, when a change is in force and proved for the first time: an error means
+	// that it has to go back. nil is fine.
+	Alive func() error
 	// Probe is asked while the change is in force and the kernel would still go back by itself;
 	// an error means that it goes back. It counts only when Within is 0. Without it elements
 	// are changed where they are, when that is all there is to change.
@@ -100,6 +105,7 @@ type run struct {
 	out   *Outcome
 	codes codes
 	tries int       // that somebody else spoiled
+	asked bool      // whether all is alive
 	at    time.Time // of the last reading
 }
 
@@ -227,7 +233,7 @@ func (r *run) carryOut(ctx context.Context, plan *Plan) error {
 	within := r.o.Within
 	switch {
 	case plan.Empty():
-		return r.prove(plan.Live)
+		return r.prove(plan.Live, func() error { return nil })
 	case within == 0 && r.o.Probe == nil && plan.InPlace():
 		return r.inPlace(plan)
 	case within == 0:
@@ -317,19 +323,30 @@ func (r *run) pending() error {
 	} else if left == 0 {
 		return ErrExpired
 	}
-	if err := isPending(live, r.want, r.codes); err != nil {
-		return err
-	}
-	return r.prove(live)
+	return r.prove(live, func() error { return isPending(live, r.want, r.codes) })
 }
 
-func (r *run) prove(s *State) error {
-	if r.o.Prove == nil {
-		return nil
+// prove compares a state with what was sent, and has it proved at the same time. When both are
+// wrong, the comparison says so first: a proof of something else is none.
+func (r *run) prove(s *State, compare func() error) error {
+	var proved error
+	var wait sync.WaitGroup
+	if r.o.Prove != nil {
+		wait.Go(func() { proved = r.o.Prove(s) })
 	}
-	err := r.o.Prove(s)
-	r.tell("prove", 0, err)
-	return err
+	err := compare()
+	wait.Wait()
+	if err != nil {
+		return err
+	}
+	if r.o.Prove != nil {
+		r.tell("prove", 0, proved)
+	}
+	if proved != nil || r.o.Alive == nil || r.asked {
+		return proved
+	}
+	r.asked = true // once: when the change is taken into force for good, there is no way back
+	return r.o.Alive()
 }
 
 // inPlace changes elements where they are, and changes them back when that cannot be proved.
@@ -386,14 +403,13 @@ func (r *run) settle() error {
 	if err != nil {
 		return err
 	}
-	rest, err := newPlan(live, r.want, r.codes)
-	if err != nil {
+	var rest *Plan
+	if err := r.prove(live, func() (err error) {
+		if rest, err = newPlan(live, r.want, r.codes); err == nil && !rest.InForce() {
+			err = fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
+		}
 		return err
-	}
-	if !rest.InForce() {
-		return fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
-	}
-	if err := r.prove(live); err != nil {
+	}); err != nil {
 		return err
 	}
 	generation := live.Generation

@@ -93,6 +93,9 @@ func encodeFile(r Record, table []byte) ([]byte, error) {
 // plain is a line of JSON whose texts do nothing to a terminal. JSON itself escapes the controls
 // of ASCII, but neither those above it nor what turns the direction of writing.
 func plain(line []byte) []byte {
+	if !slices.ContainsFunc(line, func(b byte) bool { return b >= 0x7f }) {
+		return line
+	}
 	var out []byte
 	for _, r := range string(line) {
 		if r < 0x7f || unicode.IsPrint(r) {

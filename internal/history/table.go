@@ -23,9 +23,37 @@ import (
 
 // encodeTable is a table as bytes. The same table is the same bytes.
 func encodeTable(t *nft.Table) []byte {
-	c := &coder{}
+	c := &coder{out: make([]byte, 0, room(t))}
 	c.table(t)
 	return c.out
+}
+
+// room is about how many bytes a table takes, and seldom less: what has to grow is copied.
+func room(t *nft.Table) int {
+	n := 4096
+	for _, s := range t.Sets {
+		if s != nil {
+			n += 34 * len(s.Elements)
+		}
+	}
+	for _, m := range t.Maps {
+		if m == nil {
+			continue
+		}
+		for i := range m.Elements {
+			n += 12 + len(m.Elements[i].Jump) + len(m.Elements[i].Comment)
+		}
+	}
+	for _, x := range t.Chains {
+		if x == nil {
+			continue
+		}
+		n += 8 + len(x.Name)
+		for i := range x.Rules {
+			n += 64 + len(x.Rules[i].Comment)
+		}
+	}
+	return n
 }
 
 // decodeTable is the table of bytes: all of it, or an error. A list without elements is nil.

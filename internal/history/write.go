@@ -22,6 +22,9 @@ import (
 type Writer struct {
 	*folder
 	lock *os.File
+	// What was encoded last: what waits is often kept a moment later.
+	table   *nft.Table
+	encoded []byte
 }
 
 // pause is how long to wait before the lock is tried again.
@@ -54,7 +57,7 @@ func (s *Store) Lock(ctx context.Context, waiting func(holder string)) (*Writer,
 		d.root.Close()
 		return nil, err
 	}
-	return &Writer{d, f}, nil
+	return &Writer{folder: d, lock: f}, nil
 }
 
 // make makes the folder.
@@ -140,10 +143,12 @@ func (w *Writer) Close() error {
 }
 
 // SetPending remembers what is about to wait for its confirmation, in the place of what has
-// waited before. A nil table is a host without one. After an error, what waited before waits, or
-// the new one does and a crash of the machine may still lose it.
+// waited before. A nil table is a host without one, and a table must not change before the writer is
+// closed. After an error, what waited before waits, or the new one does and a crash of the machine
+// may still lose it. Such a crash may lose a record without Until in any case, and find what waited
+// before: nobody is waited for, so the kernel has lost the change as well.
 func (w *Writer) SetPending(r Record, t *nft.Table) error {
-	if err := w.put(pendingName, r, t); err != nil {
+	if err := w.put(pendingName, r, t); err != nil || r.Until.IsZero() {
 		return err
 	}
 	return w.sync()
@@ -156,6 +161,10 @@ func (w *Writer) DropPending() error {
 	}
 	return w.sync()
 }
+
+// DropKept is DropPending for what was kept a moment ago. A crash of the machine may bring it back:
+// that it is kept is seen by its time, which is the same in both records.
+func (w *Writer) DropKept() error { return w.remove(pendingName) }
 
 // Keep makes a state the newest one and that for the boot, and is its record with its number.
 // What waits goes on waiting. After an error, a number other than 0 says that the state is
@@ -239,7 +248,10 @@ func (w *Writer) settle() error {
 func (w *Writer) put(name string, r Record, t *nft.Table) error {
 	var table []byte
 	if r.Firewall = t != nil; r.Firewall {
-		table = encodeTable(t)
+		if w.table != t {
+			w.table, w.encoded = t, encodeTable(t)
+		}
+		table = w.encoded
 	}
 	return w.replace(name, r, table)
 }

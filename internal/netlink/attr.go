@@ -109,11 +109,16 @@ func Attr(b []byte, kind uint16) []byte {
 	return nil
 }
 
-// Text is an attribute that is a name, without the zero byte at its end; "" for none.
-func Text(b []byte) string {
-	text, _, _ := bytes.Cut(b, []byte{0})
-	return string(text)
+// Name is an attribute that is a name, without the zero byte at its end.
+func Name(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
 }
+
+// Text is Name as a text; "" for none.
+func Text(b []byte) string { return string(Name(b)) }
 
 // Number is an attribute that is a number of 1, 2, 4 or 8 bytes in the order of the network;
 // 0 for anything else.
@@ -133,14 +138,17 @@ func Number(b []byte) uint64 {
 
 // A Comment is in the user data of rules, sets and elements, which nft made up: a list of
 // a kind and a length of one byte each, and the data. The kind is 0 for rules and elements.
-func Comment(userdata []byte, kind byte) string {
+func Comment(userdata []byte, kind byte) string { return string(CommentName(userdata, kind)) }
+
+// CommentName is Comment as the bytes in the user data.
+func CommentName(userdata []byte, kind byte) []byte {
 	for len(userdata) >= 2 && len(userdata) >= 2+int(userdata[1]) {
 		if userdata[0] == kind {
-			return Text(userdata[2 : 2+int(userdata[1])])
+			return Name(userdata[2 : 2+int(userdata[1])])
 		}
 		userdata = userdata[2+int(userdata[1]):]
 	}
-	return ""
+	return nil
 }
 
 // A Table is all of one table at one moment. Each message is its attributes. The zero value

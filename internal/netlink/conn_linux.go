@@ -1,9 +1,12 @@
 package netlink
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,43 +25,65 @@ const (
 	pause    = 2 * time.Millisecond
 )
 
-// answerSize is how much the kernel can answer at a time. It walks a set anew for each
-// piece, so small pieces make large sets slow.
-const answerSize = 1 << 18
+// The kernel answers in pieces of at most 32 KiB, however large the buffer is (netlink_recvmsg in
+// net/netlink/af_netlink.c), and walks a set anew for each of them. answerSize is how much memory
+// is taken at a time for several pieces, and pieceSize how much of it must be left for one more.
+const (
+	answerSize = 1 << 18
+	pieceSize  = 1 << 16
+)
 
 // inet is NFPROTO_INET.
 const inet = 1
 
 // A Conn asks the kernel of one network namespace.
 type Conn struct {
+	asker
+	second asker // asks at the same time
+}
+
+// An asker has one question at a time answered.
+type asker struct {
 	socket int
 	seq    uint32
-	buffer []byte
+	buffer []byte // for what comes; what was handed out is cut off
 }
 
 // Open makes a connection to the kernel of the namespace of the calling thread. An error
 // wraps ErrNone where there is no nftables, and os.ErrPermission for who is not root there.
 func Open() (*Conn, error) {
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		if errors.Is(err, unix.EPROTONOSUPPORT) {
-			err = ErrNone
+	c := &Conn{asker: asker{socket: -1}, second: asker{socket: -1}}
+	for _, a := range []*asker{&c.asker, &c.second} {
+		if err := a.open(); err != nil {
+			return nil, errors.Join(fmt.Errorf("asking the kernel for its tables: %w", err), c.Close())
 		}
-		return nil, fmt.Errorf("asking the kernel for its tables: %w", err)
-	}
-	c := &Conn{socket: socket, buffer: make([]byte, answerSize)}
-	err = unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30})
-	if err == nil {
-		err = unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("asking the kernel for its tables: %w", err), c.Close())
 	}
 	return c, nil
 }
 
+func (a *asker) open() (err error) {
+	a.socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if errors.Is(err, unix.EPROTONOSUPPORT) {
+		return ErrNone
+	}
+	if err == nil {
+		err = unix.SetsockoptTimeval(a.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30})
+	}
+	if err == nil {
+		err = unix.Bind(a.socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	}
+	return err
+}
+
 // Close ends the connection.
-func (c *Conn) Close() error { return unix.Close(c.socket) }
+func (c *Conn) Close() error { return errors.Join(c.asker.close(), c.second.close()) }
+
+func (a *asker) close() error {
+	if a.socket < 0 { // it was not opened
+		return nil
+	}
+	return unix.Close(a.socket)
+}
 
 // attr appends a text attribute.
 func attr(b []byte, kind uint16, text string) []byte {
@@ -83,7 +108,7 @@ var errTorn = errors.New("torn")
 
 // ask sends a question and hands out the answers. What is handed out is not used again. An
 // answer to a dump that changed meanwhile is errTorn.
-func (c *Conn) ask(kind uint8, flags uint16, family byte, attrs []byte, each func(message)) error {
+func (c *asker) ask(kind uint8, flags uint16, family byte, attrs []byte, each func(message)) error {
 	c.seq++
 	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+4+len(attrs)))
 	b = binary.NativeEndian.AppendUint16(b, unix.NFNL_SUBSYS_NFTABLES<<8|uint16(kind))
@@ -96,6 +121,9 @@ func (c *Conn) ask(kind uint8, flags uint16, family byte, attrs []byte, each fun
 	}
 	torn := false
 	for {
+		if len(c.buffer) < pieceSize {
+			c.buffer = make([]byte, answerSize)
+		}
 		n, _, err := unix.Recvfrom(c.socket, c.buffer, unix.MSG_TRUNC)
 		switch {
 		case err == unix.EINTR:
@@ -105,7 +133,8 @@ func (c *Conn) ask(kind uint8, flags uint16, family byte, attrs []byte, each fun
 		case n > len(c.buffer):
 			return fmt.Errorf("an answer of %d bytes, which is too long", n)
 		}
-		answer := append([]byte(nil), c.buffer[:n]...)
+		answer := c.buffer[:n:n]
+		c.buffer = c.buffer[n:]
 		for len(answer) > 0 {
 			if len(answer) < unix.SizeofNlMsghdr {
 				return errors.New("an answer that is cut off")
@@ -196,33 +225,35 @@ func (c *Conn) Read(name string) (*Table, error) {
 		}
 		ours := func(list *[][]byte) func(message) {
 			return func(m message) {
-				if m.family == inet && Text(Attr(m.attrs, 1)) == name {
+				if m.family == inet && string(Name(Attr(m.attrs, 1))) == name {
 					*list = append(*list, m.attrs)
 				}
 			}
 		}
-		for _, part := range []struct {
-			kind uint8
-			into *[][]byte
-		}{{unix.NFT_MSG_GETCHAIN, &t.Chains}, {unix.NFT_MSG_GETRULE, &t.Rules}, {unix.NFT_MSG_GETSET, &t.Sets}, {unix.NFT_MSG_GETOBJ, &t.Objects}} {
-			if err := c.ask(part.kind, unix.NLM_F_DUMP, inet, named, ours(part.into)); err != nil {
-				return err
-			}
+		if err := c.ask(unix.NFT_MSG_GETSET, unix.NLM_F_DUMP, inet, named, ours(&t.Sets)); err != nil {
+			return err
 		}
-		for _, s := range t.Sets {
-			set := Text(Attr(s, SetName))
-			var elements [][]byte
-			err := c.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, inet, attr(named[:len(named):len(named)], ElementListSet, set), func(m message) {
-				for _, e := range Attrs(Attr(m.attrs, ElementListElements)) {
-					elements = append(elements, e)
-				}
+		parts := []func(*asker) error{
+			func(a *asker) error { return a.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, inet, named, ours(&t.Rules)) },
+			func(a *asker) error {
+				return a.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, inet, named, ours(&t.Chains))
+			},
+			func(a *asker) error {
+				return a.ask(unix.NFT_MSG_GETOBJ, unix.NLM_F_DUMP, inet, named, ours(&t.Objects))
+			},
+		}
+		elements := make([][][]byte, len(t.Sets))
+		for i, s := range t.Sets {
+			parts = append(parts, func(a *asker) (err error) {
+				elements[i], err = a.elements(inet, attr(named[:len(named):len(named)], ElementListSet, Text(Attr(s, SetName))))
+				return err
 			})
-			if err != nil {
-				return err
-			}
-			t.Elements[set] = elements
 		}
-		return nil
+		err := c.both(parts)
+		for i, s := range t.Sets {
+			t.Elements[Text(Attr(s, SetName))] = elements[i]
+		}
+		return err
 	})
 	return t, err
 }
@@ -290,11 +321,46 @@ func (c *Conn) Set(family byte, table, name string) (attrs []byte, elements [][]
 			return err
 		}
 		// NFTA_SET_ELEM_LIST_TABLE and _SET have the numbers of NFTA_SET_TABLE and _NAME.
-		return c.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, family, named, func(m message) {
-			for _, e := range Attrs(Attr(m.attrs, ElementListElements)) {
-				elements = append(elements, e)
-			}
-		})
+		elements, err = c.elements(family, named)
+		return err
 	})
 	return attrs, elements, err
+}
+
+// both has the parts of an answer asked for on both sockets, each where there is time for it. The
+// error is that of the first part that has one.
+func (c *Conn) both(parts []func(*asker) error) error {
+	errs := make([]error, len(parts))
+	var next atomic.Int64
+	work := func(a *asker) {
+		for i := int(next.Add(1)) - 1; i < len(parts); i = int(next.Add(1)) - 1 {
+			errs[i] = parts[i](a)
+		}
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() { work(&c.second) })
+	work(&c.asker)
+	wait.Wait()
+	return cmp.Or(errs...)
+}
+
+// elements are those of the set that the attributes name.
+func (c *asker) elements(family byte, named []byte) ([][]byte, error) {
+	var lists [][]byte
+	err := c.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, family, named, func(m message) {
+		lists = append(lists, Attr(m.attrs, ElementListElements))
+	})
+	n := 0
+	for _, list := range lists {
+		for range Attrs(list) {
+			n++
+		}
+	}
+	elements := make([][]byte, 0, n)
+	for _, list := range lists {
+		for _, e := range Attrs(list) {
+			elements = append(elements, e)
+		}
+	}
+	return elements, err
 }

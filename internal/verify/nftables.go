@@ -128,7 +128,15 @@ type nftElement struct {
 	verdict ruleset.Verdict // unless jump is set
 	jump    string
 	comment string
-	line    line
+	line    line // none in the kernel: see place
+}
+
+// place is where an element stands.
+func (m *nftMap) place(e *nftElement) line {
+	if e.line.file != nil {
+		return e.line
+	}
+	return placeOf(e.comment, "map "+m.name+", element "+e.ports.String())
 }
 
 // add adds elements as nft does, which takes none that overlap.
@@ -860,7 +868,7 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 		if e.jump == "" {
 			own := m
 			own.Ports = own.Ports.Intersect(port.Of(e.ports))
-			if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, e.line, cmp.Or(e.comment, nftLogical(r.vmap))); err != nil {
+			if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, vmap.place(e), cmp.Or(e.comment, nftLogical(r.vmap))); err != nil {
 				return err
 			}
 			continue
@@ -873,7 +881,7 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	for _, e := range order {
 		own := m
 		own.Ports = own.Ports.Intersect(port.Of(ports[e.jump]...))
-		if err := f.chain(own, e.jump, e.line, ruleset.Connections{}, depth+1); err != nil {
+		if err := f.chain(own, e.jump, vmap.place(e), ruleset.Connections{}, depth+1); err != nil {
 			return err
 		}
 	}

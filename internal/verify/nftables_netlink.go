@@ -82,11 +82,22 @@ func inTable(err error) error { return fmt.Errorf("the kernel's table inet porto
 
 func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
-		raw: t, table: newNftTable(nil),
+		raw: t, table: newNftTable(nil), texts: map[string]string{},
 		chains: make(map[string]uint64, len(t.Chains)), rules: make(map[string][][]byte, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
 	return k
+}
+
+// shared is a text as one piece of memory for all that have it: many elements of a map have the
+// same comment and lead to the same chain.
+func (k *kernelReader) shared(b []byte) string {
+	text, ok := k.texts[string(b)]
+	if !ok {
+		text = string(b)
+		k.texts[text] = text
+	}
+	return text
 }
 
 // A kernelReader reads the messages of a table into an nftTable: the base chains, and what
@@ -98,8 +109,9 @@ type kernelReader struct {
 	rules  map[string][][]byte // by chain
 	sets   map[string]*kernelSet
 	limits map[string][]byte
-	todo   []*nftChain // that something leads to and that are not read yet
-	gate   string      // the set of what waits for its confirmation
+	texts  map[string]string // that were read, once for all that have them
+	todo   []*nftChain       // that something leads to and that are not read yet
+	gate   string            // the set of what waits for its confirmation
 	// then has only that be read which waits for its confirmation: behind a gate nothing is
 	// looked at, and base chains that let everything pass as long as it waits may stand anywhere.
 	then bool
@@ -431,8 +443,17 @@ const (
 // nlAttrs are the attributes of one message by their kinds. The first thing that is wrong with
 // them stays in err, so that one look at the end will do.
 type nlAttrs struct {
-	of  [21][]byte
-	err error
+	of   [21][]byte
+	seen uint32 // the kinds that are there
+	err  error
+}
+
+// clear makes a as new: of the many elements of a set, most have few attributes.
+func (a *nlAttrs) clear() {
+	for left := a.seen; left != 0; left &= left - 1 {
+		a.of[bits.TrailingZeros32(left)] = nil
+	}
+	a.seen, a.err = 0, nil
 }
 
 // mask is a set of kinds of attributes.
@@ -468,6 +489,7 @@ func (a *nlAttrs) take(b []byte, known uint32, later uint16) {
 			a.bad("attribute %d is there twice", kind)
 		default:
 			a.of[kind] = data
+			a.seen |= 1 << kind
 		}
 	}
 	if end < len(b) {
@@ -502,13 +524,16 @@ func (a *nlAttrs) numberOr(kind uint16, size int, otherwise uint64) uint64 {
 }
 
 // text is a name that must be there.
-func (a *nlAttrs) text(kind uint16) string {
+func (a *nlAttrs) text(kind uint16) string { return string(a.name(kind)) }
+
+// name is text as the bytes of the attribute.
+func (a *nlAttrs) name(kind uint16) []byte {
 	b := a.of[kind]
 	if i := bytes.IndexByte(b, 0); i < 1 || i != len(b)-1 {
 		a.bad("attribute %d is not a name", kind)
-		return ""
+		return nil
 	}
-	return string(b[:len(b)-1])
+	return b[:len(b)-1]
 }
 
 // value is the value in an attribute, of some bytes.
@@ -652,8 +677,9 @@ func (s *kernelSet) errorf(e *nlElement, format string, args ...any) error {
 func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 	list := k.raw.Elements[s.name]
 	out := make([]nlElement, 0, len(list))
+	var a nlAttrs
 	for _, b := range list {
-		var a nlAttrs
+		a.clear()
 		a.read(b, mask(netlink.ElementKey, netlink.ElementData, netlink.ElementFlags, netlink.ElementTimeout, netlink.ElementExpiration, netlink.ElementUserData,
 			elementExpression, elementPad, elementExpressions))
 		key, _ := a.key(netlink.ElementKey, s.keyLength)
@@ -671,21 +697,24 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 			return nil, s.errorf(&e, "the kernel will forget it after a time")
 		}
 		if a.has(netlink.ElementUserData) && !e.end {
-			e.comment = netlink.Comment(a.of[netlink.ElementUserData], 0)
+			e.comment = k.shared(netlink.CommentName(a.of[netlink.ElementUserData], 0))
 		}
 		out = append(out, e)
 	}
 	if s.flags&setInterval == 0 {
 		return out, nil
 	}
-	slices.SortFunc(out, func(a, b nlElement) int {
+	inOrder := func(a, b nlElement) int {
 		if c := a.first.compare(b.first); c != 0 || a.end == b.end {
 			return c
 		} else if a.end {
 			return -1
 		}
 		return 1
-	})
+	}
+	if !slices.IsSortedFunc(out, inOrder) {
+		slices.SortFunc(out, inOrder)
+	}
 	kept := out[:0]
 	for i := range out {
 		e := out[i]
@@ -773,22 +802,22 @@ func (k *kernelReader) vmap(name string) error {
 	for i := range elements {
 		e := &elements[i]
 		ports := port.Range{First: uint16(e.first.lo), Last: uint16(e.last.lo)}
-		to := nftElement{ports: ports, comment: e.comment, line: placeOf(e.comment, "map "+name+", element "+ports.String())}
+		to := nftElement{ports: ports, comment: e.comment}
 		code, chain, err := verdict(e.data)
 		switch {
 		case err != nil:
-			return to.line.errorf("%v", err)
+			return own.place(&to).errorf("%v", err)
 		case !onlyCounters(e.expressions):
-			return to.line.errorf("it does more than to count")
+			return own.place(&to).errorf("it does more than to count")
 		case code == verdictAccept:
 			to.verdict = ruleset.Accept
 		case code == verdictDrop:
 			to.verdict = ruleset.Drop
 		case code == verdictJump:
-			to.jump = chain
-			k.chain(chain)
+			to.jump = k.shared(chain)
+			k.chain(to.jump)
 		default:
-			return to.line.errorf("verdict %d is not understood here", code)
+			return own.place(&to).errorf("verdict %d is not understood here", code)
 		}
 		own.elements = append(own.elements, to)
 	}
@@ -810,13 +839,13 @@ func (k *kernelReader) limit(name string) error {
 }
 
 // verdict is a verdict, with the chain that it leads to.
-func verdict(data []byte) (code int32, chain string, err error) {
+func verdict(data []byte) (code int32, chain []byte, err error) {
 	var a, v nlAttrs
 	a.read(data, mask(netlink.DataVerdict))
 	v.read(a.of[netlink.DataVerdict], mask(netlink.VerdictCode, netlink.VerdictChain))
 	code = int32(v.number(netlink.VerdictCode, 4))
 	if code == verdictJump || code == verdictGoto {
-		chain = v.text(netlink.VerdictChain)
+		chain = v.name(netlink.VerdictChain)
 	} else if v.has(netlink.VerdictChain) {
 		v.bad("a verdict that leads nowhere has a chain")
 	}
@@ -1159,9 +1188,9 @@ func (d *kernelRule) expression(name, data []byte) error {
 		case code == verdictDrop:
 			return d.b.decide(ruleset.Drop)
 		case code == verdictJump:
-			return d.b.jumpTo(chain)
+			return d.b.jumpTo(string(chain))
 		case code == verdictGoto && d.gated:
-			return d.b.waitIn(chain)
+			return d.b.waitIn(string(chain))
 		}
 		return wrong("verdict %d is not understood here", code)
 	}
