@@ -144,15 +144,23 @@ func servicesOf(rs *ruleset.Ruleset) []string {
 	var out []string
 	acts := map[string]bool{}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		for _, r := range rs.Chain(d).Rules {
-			acts[r.Name] = acts[r.Name] || r.Effect.Verdict != ruleset.Continue
+		rules := rs.Chain(d).Rules
+		for i := range rules {
+			if rules[i].Effect.Verdict != ruleset.Continue {
+				acts[rules[i].Name] = true
+			}
 		}
 	}
+	last := new(ruleset.Rule) // most rules are of the same service as the one before
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		for _, r := range rs.Chain(d).Rules {
-			if len(r.Origins) > 0 && acts[r.Name] {
-				out = append(out, serviceName(r.Name, r.Service))
+		rules := rs.Chain(d).Rules
+		for i := range rules {
+			r := &rules[i]
+			if len(r.Origins) == 0 || !acts[r.Name] || r.Name == last.Name && r.Service == last.Service {
+				continue
 			}
+			last = r
+			out = append(out, serviceName(r.Name, r.Service))
 		}
 	}
 	slices.Sort(out)
