@@ -20,13 +20,14 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		return
 	}
 	seen := make(map[string]block, len(blocks))
+	p.Allows = make([]Allow, 0, len(blocks)) // most are allows, and one is large
 	budget := MaxRanges
 	for at, b := range blocks {
 		name, ok := l.name(b)
 		if !ok {
 			continue
 		}
-		b.what = fmt.Sprintf("%s %q", b.Type, name.Text)
+		b.what = b.Type + " " + strconv.Quote(name.Text)
 		switch b.Type {
 		case "allow":
 			l.known(b, allowAttrs)
