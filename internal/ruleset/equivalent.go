@@ -242,6 +242,9 @@ func (p *painter) candidate(m *Match, e Effect) candidate {
 
 // effect numbers the effects as they are met.
 func (p *painter) effect(e Effect) int {
+	if n := len(p.list); n > 0 && p.list[n-1] == e { // of thousands of rules one after the other
+		return n - 1
+	}
 	id, ok := p.effects[e]
 	if !ok {
 		id = len(p.effects)
@@ -395,9 +398,10 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 				runs[side][i] = room[begin:len(room):len(room)]
 			}
 		}
+		many := len(all) / 4 // with more columns of its own it is quicker to give a row all
 		seen := map[string]bool{}
 		var key []byte
-		var own, columns []int // indices into all, and what they stand for
+		own, columns := make([]int, 0, len(all)), make([]int, 0, len(all)) // indices into all, and what they stand for
 		var painted [2][]int32
 		for row, from := range rows {
 			if distinct {
@@ -416,12 +420,15 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 			own = append(own[:0], 0)
 			for side := range sides {
 				for _, i := range hits[side][row] {
+					if len(own) > many {
+						break
+					}
 					for _, run := range runs[side][i] {
 						own = append(own, run[0], min(run[1], len(all)-1))
 					}
 				}
 			}
-			if len(own) > len(all)/4 { // so many that it is quicker to take all
+			if len(own) > many {
 				own = own[:0]
 				for i := range all {
 					own = append(own, i)
