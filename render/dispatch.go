@@ -157,7 +157,7 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 			}
 		}
 	}
-	out := make([]nft.Element, 0, len(starts))
+	out := make([]nft.Element, 0, len(starts)/2+1) // ports mostly stand apart
 	var fresh []*audience
 	for k, cover := range covers {
 		switch {
@@ -222,9 +222,8 @@ func (n *nftMaker) number(left rest) int {
 // called after one of them. Rules about source ports do not share one with those of the
 // other protocol.
 func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.Rule) (*audience, bool) {
-	var numbers []int
-	var asks []*ruleset.Rule
-	var who, key []byte
+	numbers, asks := make([]int, 0, len(cover)), make([]*ruleset.Rule, 0, len(cover))
+	var key []byte
 	for _, r := range cover {
 		// A rest that ended a packet cannot match again; one with a limit counts again.
 		number := r.numbers[slices.Index(port.Protos[:], proto)]
@@ -232,15 +231,19 @@ func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.
 			continue
 		}
 		numbers, asks = append(numbers, number), append(asks, r.Rule)
-		key = binary.AppendUvarint(key, uint64(number)+1)
-		who = append(strconv.AppendQuote(who, r.Name), ' ')
-		who = append(strconv.AppendQuote(who, r.Service), '\n')
+		key = binary.AppendUvarint(key, uint64(number))
+		for _, word := range []string{r.Name, r.Service} {
+			key = append(binary.AppendUvarint(key, uint64(len(word))), word...)
+		}
 	}
-	key = append(append(key, 0), who...)
 	if a, ok := n.audiences[string(key)]; ok {
 		return a, false
 	}
-	content := who
+	var content []byte
+	for _, r := range asks {
+		content = append(strconv.AppendQuote(content, r.Name), ' ')
+		content = append(strconv.AppendQuote(content, r.Service), '\n')
+	}
 	for _, i := range numbers {
 		content = append(content, n.rests[i]...)
 	}

@@ -26,7 +26,7 @@ import (
 // at max bytes. Loaders disagree about everything else: encodings, quotes of other
 // scripts, line ends.
 func printable(s, drop string, max int) string {
-	strange := func(c rune) bool { return c < ' ' || c > '~' || strings.ContainsRune(drop, c) }
+	strange := func(c rune) bool { return c < ' ' || c > '~' || drop != "" && strings.ContainsRune(drop, c) }
 	if len(s) <= max && !strings.ContainsFunc(s, strange) {
 		return s
 	}
