@@ -131,7 +131,8 @@ var onLo = []string{ruleset.Loopback}
 
 // survey cuts all ports at the bounds of the doors; nil when there is too much of it.
 func (f *firewall) survey(doors []*door) []run {
-	cuts := []int{0, port.Max + 1}
+	cuts := make([]int, 0, 2*len(doors)+2)
+	cuts = append(cuts, 0, port.Max+1)
 	for _, d := range doors {
 		for _, r := range d.ports {
 			cuts = append(cuts, int(r.First), int(r.Last)+1)

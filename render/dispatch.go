@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portolan/internal/addr"
 	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/ruleset"
@@ -61,13 +62,19 @@ type portRule struct {
 
 // dispatch are the lines of consecutive rules about ports: one map for each protocol.
 func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
-	var asked []portRule
+	asked := make([]portRule, 0, len(rules))
+	var peers addr.Set
+	var key string // of peers; those of one allow are mostly the same
 	for i := range rules {
 		r := &rules[i]
 		if impossible(r.Match) || r.Match.Peers.IsEmpty() || r.Match.SourcePorts.IsEmpty() {
 			continue
 		}
-		left := rest{direction: n.direction, peers: rangesKey(r.Match.Peers.Ranges()), interfaces: "*", states: r.Match.States & ruleset.AllStates, effect: r.Effect}
+		if !peers.Equal(r.Match.Peers) {
+			peers = r.Match.Peers
+			key = rangesKey(peers.Ranges())
+		}
+		left := rest{direction: n.direction, peers: key, interfaces: "*", states: r.Match.States & ruleset.AllStates, effect: r.Effect}
 		if !r.Match.Interfaces.IsAll() {
 			left.interfaces = strings.Join(r.Match.Interfaces.Names(), " ")
 		}
@@ -124,21 +131,24 @@ func plainEnd(e ruleset.Effect) bool {
 // of all ranges cut the ports into runs that no rule tells apart; each run gets the rules
 // that speak of it, in their order, up to the first that takes everything.
 func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, []*audience) {
-	ranges := make([][]port.Range, len(rules)) // by rule; none for another protocol
-	var starts []int
-	for i, r := range rules {
-		if r.Match.Protos.Has(uint8(proto)) {
-			ranges[i] = r.Match.Ports.Ranges()
+	starts := make([]int, 0, 2*len(rules))
+	for i := range rules {
+		if !rules[i].Match.Protos.Has(uint8(proto)) {
+			continue
 		}
-		for _, p := range ranges[i] {
+		for p := range rules[i].Match.Ports.Each() {
 			starts = append(starts, int(p.First), int(p.Last)+1)
 		}
 	}
 	slices.Sort(starts)
 	starts = slices.Compact(starts)
-	covers := make([][]portRule, len(starts)) // by run
-	for i, r := range rules {
-		for _, p := range ranges[i] {
+	covers := make([][]*portRule, len(starts)) // by run
+	for i := range rules {
+		r := &rules[i]
+		if !r.Match.Protos.Has(uint8(proto)) {
+			continue
+		}
+		for p := range r.Match.Ports.Each() {
 			first, _ := slices.BinarySearch(starts, int(p.First))
 			for k := first; starts[k] <= int(p.Last); k++ {
 				if c := covers[k]; len(c) == 0 || !c[len(c)-1].decides {
@@ -147,7 +157,7 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 			}
 		}
 	}
-	var out []nft.Element
+	out := make([]nft.Element, 0, len(starts)/2+1) // ports mostly stand apart
 	var fresh []*audience
 	for k, cover := range covers {
 		switch {
@@ -168,14 +178,14 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 }
 
 // speakers are the rules that say what a port is for: all but the logs, if there are any.
-func speakers(cover []portRule) []*ruleset.Rule {
-	var out []*ruleset.Rule
+func speakers(cover []*portRule) []*ruleset.Rule {
+	out := make([]*ruleset.Rule, 0, len(cover))
 	for _, r := range cover {
 		if r.Effect.Verdict != ruleset.Continue {
 			out = append(out, r.Rule)
 		}
 	}
-	if out == nil {
+	if len(out) == 0 {
 		for _, r := range cover {
 			out = append(out, r.Rule)
 		}
@@ -203,7 +213,7 @@ func (n *nftMaker) number(left rest) int {
 	if !ok {
 		number = len(n.rests)
 		n.numbers[left] = number
-		n.rests = append(n.rests, left)
+		n.rests = append(n.rests, fmt.Sprintf("%q %q %d %d %s %+v\n", left.peers, left.interfaces, left.states, left.proto, left.from, left.effect))
 	}
 	return number
 }
@@ -211,10 +221,9 @@ func (n *nftMaker) number(left rest) int {
 // audience is the audience of the given rules, and whether nobody has had it before. It is
 // called after one of them. Rules about source ports do not share one with those of the
 // other protocol.
-func (n *nftMaker) audience(proto port.Proto, cover []portRule, after *ruleset.Rule) (*audience, bool) {
-	var numbers []int
-	var asks []*ruleset.Rule
-	var who, key []byte
+func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.Rule) (*audience, bool) {
+	numbers, asks := make([]int, 0, len(cover)), make([]*ruleset.Rule, 0, len(cover))
+	var key []byte
 	for _, r := range cover {
 		// A rest that ended a packet cannot match again; one with a limit counts again.
 		number := r.numbers[slices.Index(port.Protos[:], proto)]
@@ -222,25 +231,28 @@ func (n *nftMaker) audience(proto port.Proto, cover []portRule, after *ruleset.R
 			continue
 		}
 		numbers, asks = append(numbers, number), append(asks, r.Rule)
-		key = binary.AppendUvarint(key, uint64(number)+1)
-		who = append(strconv.AppendQuote(who, r.Name), ' ')
-		who = append(strconv.AppendQuote(who, r.Service), '\n')
+		key = binary.AppendUvarint(key, uint64(number))
+		for _, word := range []string{r.Name, r.Service} {
+			key = append(binary.AppendUvarint(key, uint64(len(word))), word...)
+		}
 	}
-	key = append(append(key, 0), who...)
 	if a, ok := n.audiences[string(key)]; ok {
 		return a, false
 	}
-	content := sha256.New()
-	content.Write(who)
-	for _, i := range numbers {
-		r := &n.rests[i]
-		fmt.Fprintf(content, "%q %q %d %d %s %+v\n", r.peers, r.interfaces, r.states, r.proto, r.from, r.effect)
+	var content []byte
+	for _, r := range asks {
+		content = append(strconv.AppendQuote(content, r.Name), ' ')
+		content = append(strconv.AppendQuote(content, r.Service), '\n')
 	}
+	for _, i := range numbers {
+		content = append(content, n.rests[i]...)
+	}
+	sum := sha256.Sum256(content)
 	name := [...]string{ruleset.In: "svc_", ruleset.Out: "out_"}[n.direction] + slug(after.Name, 40) + "_"
 	if after.Service != "" {
 		name += slug(after.Service, 40) + "_"
 	}
-	a := &audience{&nft.Chain{Name: n.names.take(name+hex.EncodeToString(content.Sum(nil)[:4]), "_")}, proto, asks}
+	a := &audience{&nft.Chain{Name: n.names.take(name+hex.EncodeToString(sum[:4]), "_")}, proto, asks}
 	n.audiences[string(key)] = a
 	return a, true
 }

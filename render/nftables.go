@@ -72,7 +72,7 @@ type nftMaker struct {
 	logs   map[*ruleset.Rule]string              // chains that log, by their rule
 
 	direction ruleset.Direction    // of the chain in the making
-	rests     []rest               // as they are met
+	rests     []string             // as they are met, in words
 	numbers   map[rest]int         // indices into rests
 	audiences map[string]*audience // by the numbers of its rests and the names of its rules
 }

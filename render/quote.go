@@ -26,12 +26,16 @@ import (
 // at max bytes. Loaders disagree about everything else: encodings, quotes of other
 // scripts, line ends.
 func printable(s, drop string, max int) string {
+	strange := func(c rune) bool { return c < ' ' || c > '~' || drop != "" && strings.ContainsRune(drop, c) }
+	if len(s) <= max && !strings.ContainsFunc(s, strange) {
+		return s
+	}
 	var b strings.Builder
 	for _, c := range s {
 		if b.Len() == max {
 			break
 		}
-		if c < ' ' || c > '~' || strings.ContainsRune(drop, c) {
+		if strange(c) {
 			c = '?'
 		}
 		b.WriteByte(byte(c))

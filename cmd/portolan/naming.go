@@ -21,7 +21,7 @@ func usesOf(p *policy.Policy) map[string][]string {
 		name  string
 		zones []policy.Word
 	}
-	var all []use
+	all := make([]use, 0, len(p.Allows)+len(p.Denies)+len(p.Connects))
 	for _, a := range p.Allows {
 		all = append(all, use{a.At, a.Name.Text, a.From})
 	}
@@ -38,7 +38,8 @@ func usesOf(p *policy.Policy) map[string][]string {
 	}
 	for _, u := range all {
 		for _, z := range u.zones {
-			if names, known := out[z.Text]; known && !slices.Contains(names, u.name) {
+			// Names are unique, so one that is there already is the last.
+			if names, known := out[z.Text]; known && (len(names) == 0 || names[len(names)-1] != u.name) {
 				out[z.Text] = append(names, u.name)
 			}
 		}
@@ -66,8 +67,9 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 		}
 	}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		for _, r := range rules.Chain(d).Rules {
-			if len(r.Origins) == 0 {
+		chain := rules.Chain(d).Rules
+		for i := range chain {
+			if r := &chain[i]; len(r.Origins) == 0 {
 				delete(asked, r.Comment)
 			}
 		}

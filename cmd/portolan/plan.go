@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portolan/internal/apply"
+	"portolan/internal/diag"
 	"portolan/internal/history"
 	"portolan/internal/neighbour"
 	"portolan/internal/nft"
@@ -102,22 +103,23 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 	if err != nil {
 		return nil, err
 	}
-	if diags := lockedOut(policy, rules, found.inventory, len(paths) > 0); len(diags) > 0 {
-		err := p.refuse(diags, "nothing is changed, because nobody could log in: change the policy, or say --cut-me-off")
-		if err != nil && strict {
-			return nil, &exitError{exitFindings, err}
-		}
-	}
 	var table *nft.Table
 	var hash string
+	var outside, unsayable diag.List
 	if err := together(
+		func() error { table, unsayable = render.Nftables(rules); return nil },
 		func() error {
-			made, diags := render.Nftables(rules)
-			table = made
-			return p.refuse(diags, "nftables cannot say this policy: change it")
+			outside = lockedOut(policy, rules, found.inventory, len(paths) > 0)
+			hash = rules.Hash()
+			return nil
 		},
-		func() error { hash = rules.Hash(); return nil },
 	); err != nil {
+		return nil, err
+	}
+	if err := p.refuse(outside, "nothing is changed, because nobody could log in: change the policy, or say --cut-me-off"); err != nil && strict {
+		return nil, &exitError{exitFindings, err}
+	}
+	if err := p.refuse(unsayable, "nftables cannot say this policy: change it"); err != nil {
 		return nil, &exitError{exitFindings, err}
 	}
 	sum := sha256.New()
@@ -144,15 +146,23 @@ func servicesOf(rs *ruleset.Ruleset) []string {
 	var out []string
 	acts := map[string]bool{}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		for _, r := range rs.Chain(d).Rules {
-			acts[r.Name] = acts[r.Name] || r.Effect.Verdict != ruleset.Continue
+		rules := rs.Chain(d).Rules
+		for i := range rules {
+			if rules[i].Effect.Verdict != ruleset.Continue {
+				acts[rules[i].Name] = true
+			}
 		}
 	}
+	last := new(ruleset.Rule) // most rules are of the same service as the one before
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		for _, r := range rs.Chain(d).Rules {
-			if len(r.Origins) > 0 && acts[r.Name] {
-				out = append(out, serviceName(r.Name, r.Service))
+		rules := rs.Chain(d).Rules
+		for i := range rules {
+			r := &rules[i]
+			if len(r.Origins) == 0 || !acts[r.Name] || r.Name == last.Name && r.Service == last.Service {
+				continue
 			}
+			last = r
+			out = append(out, serviceName(r.Name, r.Service))
 		}
 	}
 	slices.Sort(out)

@@ -258,7 +258,12 @@ func (s Set) covers(o Set) bool {
 }
 
 // Minus is the set of addresses in s that are not in o.
-func (s Set) Minus(o Set) Set { return s.Intersect(o.complement()) }
+func (s Set) Minus(o Set) Set {
+	if o.IsEmpty() {
+		return s
+	}
+	return s.Intersect(o.complement())
+}
 
 func (s Set) complement() Set {
 	var out []Range

@@ -45,6 +45,7 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 			b.connects[c.Service] = append(b.connects[c.Service], c)
 		}
 	}
+	b.in = make([]ruleset.Rule, 0, stated(p))
 	allows, denies := p.Allows, p.Denies
 	for len(allows)+len(denies) > 0 {
 		if len(denies) == 0 || len(allows) > 0 && allows[0].At < denies[0].At {
@@ -70,6 +71,19 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 	return rs, b.list
 }
 
+// stated is about how many rules about packets that arrive stand in p itself, so that there is room
+// for all of them at once: a rule is large.
+func stated(p *policy.Policy) int {
+	n := len(p.Allows) + len(p.Denies)
+	for i := range p.Allows {
+		n += len(p.Allows[i].Ports) + len(p.Allows[i].Protocols)
+	}
+	for i := range p.Denies {
+		n += len(p.Denies[i].Ports) + len(p.Denies[i].Protocols)
+	}
+	return n
+}
+
 // chain is the rules of one direction: what is asked before everything else, what every host
 // needs, what the policy asks for, and the log of the rest. Only loopback stands above what
 // is asked first: no deny is about it.
@@ -81,14 +95,15 @@ func (b *builder) chain(d ruleset.Direction, byDefault ruleset.Verdict, first, r
 		first = append([]ruleset.Rule{needed[loopback]}, first...)
 		needed = slices.Delete(needed, loopback, loopback+1)
 	}
-	rules := slices.Concat(first, needed, rest)
+	var last []ruleset.Rule
 	if log := b.policy.Defaults; log.Log.Count > 0 && byDefault == ruleset.Drop {
 		prefix := map[ruleset.Direction]string{ruleset.In: LogPrefix, ruleset.Out: LogPrefixOut}[d]
-		rules = append(rules, ruleset.Rule{
+		last = []ruleset.Rule{{
 			Match: ruleset.Any(), Effect: logged(log.Log, prefix),
 			Name: "log", Comment: "log what is dropped", Origins: origins(log.LogSpan),
-		})
+		}}
 	}
+	rules := slices.Concat(first, needed, rest, last)
 	if !noIPv6.IsZero() {
 		rules = withoutIPv6(rules)
 	}
@@ -142,6 +157,7 @@ type builder struct {
 	connects                      map[string][]*inventory.Claim // the same, by service
 	limits, connections, prefixes map[string]bool               // names that are taken
 	in, out                       []ruleset.Rule                // what the policy asks for
+	room                          []ruleset.Rule                // of the writer before, for the next one
 	// untracked are the UDP ports that are kept from connection tracking, and upTo is how
 	// many of the rules in stand before the last one that asks for it, itself included.
 	untracked port.Set
@@ -192,7 +208,10 @@ func (b *builder) allowClaims(a *policy.Allow, t *writer) {
 }
 
 // add adds what was written to the rules about packets that arrive.
-func (b *builder) add(t *writer) { b.in = append(b.in, t.finished()...) }
+func (b *builder) add(t *writer) {
+	b.in = append(b.in, t.finished()...)
+	b.room = t.rules[:0]
+}
 
 // deny adds the rules of one deny. It is about every listener that it can mean: what is to
 // be closed is not left open because its configuration has a narrow place for it.

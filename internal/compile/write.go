@@ -23,7 +23,7 @@ type writer struct {
 }
 
 func (b *builder) writer(kind string, s *policy.Selection, peers addr.Set, e ruleset.Effect) *writer {
-	w := &writer{kind: kind, about: s, peers: peers, effect: e}
+	w := &writer{kind: kind, about: s, peers: peers, effect: e, rules: b.room}
 	if s.Log.Count > 0 {
 		w.log = logged(s.Log, b.logPrefix(s.Name.Text))
 	}
@@ -104,7 +104,6 @@ func (w *writer) claim(c *inventory.Claim, peers addr.Set) {
 
 // ports is about ports that stand in the policy itself.
 func (w *writer) ports(ports []policy.Port) {
-	w.rules = slices.Grow(w.rules, len(ports))
 	for _, p := range ports {
 		w.add(match(p.Proto, p.Ports, w.peers), w.words(p.Span), p.Span)
 	}

@@ -19,16 +19,23 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		l.wrong(blocks[MaxAllows].span, "join those that are about the same ports, or write ranges", "more than %d allows, denies and connects in one policy", MaxAllows)
 		return
 	}
-	seen := map[string]block{}
+	seen := make(map[string]block, len(blocks))
+	p.Allows = make([]Allow, 0, len(blocks)) // most are allows, and one is large
 	budget := MaxRanges
 	for at, b := range blocks {
 		name, ok := l.name(b)
 		if !ok {
 			continue
 		}
-		b.what = fmt.Sprintf("%s %q", b.Type, name.Text)
-		attrs := map[string][]string{"allow": allowAttrs, "deny": denyAttrs, "connect": connectAttrs}[b.Type]
-		l.known(b, attrs)
+		b.what = b.Type + " " + strconv.Quote(name.Text)
+		switch b.Type {
+		case "allow":
+			l.known(b, allowAttrs)
+		case "deny":
+			l.known(b, denyAttrs)
+		case "connect":
+			l.known(b, connectAttrs)
+		}
 		if first, dup := seen[name.Text]; dup {
 			msg := fmt.Sprintf("a second %s", b.what)
 			if first.Type != b.Type {

@@ -300,6 +300,9 @@ func wordsOf(peers []peer) []Word {
 // peers are the zones and addresses that an attribute of a rule lists; none when it is not
 // written. It is false when there is too much of them to go on.
 func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set, bool) {
+	if _, has := l.has(b, attribute); !has {
+		return nil, addr.Set{}, true
+	}
 	example := attribute + " = [zone.office]"
 	if len(l.zoneNames) > 0 {
 		example = attribute + " = [zone." + l.zoneNames[0] + "]"
@@ -310,7 +313,6 @@ func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set
 	}
 	items, _ := l.items(b, attribute, example, ifEmpty)
 	var listed []peer
-	var ranges []addr.Range
 	seen := map[string]source.Span{}
 	for _, e := range items {
 		var w Word
@@ -340,12 +342,20 @@ func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set
 			}
 		}
 		listed = append(listed, peer{w, isZone, set})
-		found := set.Ranges()
-		if *budget -= len(found); *budget < 0 {
+		for range set.Each() {
+			*budget--
+		}
+		if *budget < 0 {
 			l.wrong(w.Span, "let zones hold prefixes instead of single addresses", "the lists of all allows, denies and connects together hold more than %d address ranges", MaxRanges)
 			return nil, addr.Set{}, false
 		}
-		ranges = append(ranges, found...)
+	}
+	if len(listed) == 1 { // most name one zone, which many others name as well
+		return listed, listed[0].set, true
+	}
+	var ranges []addr.Range
+	for _, p := range listed {
+		ranges = slices.AppendSeq(ranges, p.set.Each())
 	}
 	return listed, addr.OfRanges(ranges...), true
 }

@@ -3,6 +3,7 @@ package ruleset
 import (
 	"encoding/binary"
 	"iter"
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -241,6 +242,9 @@ func (p *painter) candidate(m *Match, e Effect) candidate {
 
 // effect numbers the effects as they are met.
 func (p *painter) effect(e Effect) int {
+	if n := len(p.list); n > 0 && p.list[n-1] == e { // of thousands of rules one after the other
+		return n - 1
+	}
 	id, ok := p.effects[e]
 	if !ok {
 		id = len(p.effects)
@@ -348,6 +352,9 @@ func (p Packet) cell(peer netip.Addr, column int) Packet {
 // next context.
 func (p *painter) context(at Packet) ([2][]stroke, string) {
 	for side, rules := range p.rules {
+		if p.sides[side] == nil {
+			p.sides[side] = make([]stroke, 0, len(rules))
+		}
 		p.sides[side] = strokes(p.sides[side][:0], rules, at)
 	}
 	return p.sides, contextKey(at.Proto, p.sides)
@@ -380,7 +387,7 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 		for side, list := range sides {
 			hits[side] = p.hits(side, list, rows)
 			runs[side] = make([][][2]int, len(list))
-			var room [][2]int
+			room := make([][2]int, 0, len(list)) // most have one run
 			for i, s := range list {
 				begin := len(room)
 				for r := range s.columns.Each() {
@@ -391,9 +398,10 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 				runs[side][i] = room[begin:len(room):len(room)]
 			}
 		}
+		many := len(all) / 4 // with more columns of its own it is quicker to give a row all
 		seen := map[string]bool{}
 		var key []byte
-		var own, columns []int // indices into all, and what they stand for
+		own, columns := make([]int, 0, len(all)), make([]int, 0, len(all)) // indices into all, and what they stand for
 		var painted [2][]int32
 		for row, from := range rows {
 			if distinct {
@@ -412,12 +420,15 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 			own = append(own[:0], 0)
 			for side := range sides {
 				for _, i := range hits[side][row] {
+					if len(own) > many {
+						break
+					}
 					for _, run := range runs[side][i] {
 						own = append(own, run[0], min(run[1], len(all)-1))
 					}
 				}
 			}
-			if len(own) > len(all)/4 { // so many that it is quicker to take all
+			if len(own) > many {
 				own = own[:0]
 				for i := range all {
 					own = append(own, i)
@@ -432,7 +443,8 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 			}
 			p.cells += len(own)
 			for side, list := range sides {
-				line := append(painted[side][:0], make([]int32, len(own))...)
+				line := slices.Grow(painted[side][:0], len(own))[:len(own)]
+				clear(line)
 				painted[side] = line
 				for _, i := range hits[side][row] {
 					rule := &p.rules[side][list[i].rule]
@@ -509,10 +521,12 @@ func newRows(sides [2][]stroke) []netip.Addr {
 		rows = append(rows, r.First)
 	}
 	for _, list := range sides {
+		var last addr.Set // most rules are of the same peers as the one before
 		for _, s := range list {
-			if s.peers.IsAll() {
+			if s.peers.IsAll() || s.peers.Equal(last) {
 				continue
 			}
+			last = s.peers
 			for r := range s.peers.Each() {
 				rows = append(rows, r.First)
 				if next := r.Last.Next(); next.IsValid() {
@@ -532,17 +546,28 @@ func rowOf(rows []netip.Addr, a netip.Addr) int {
 
 // newColumns are the first numbers of the cells of ports or types, ascending.
 func newColumns(sides [2][]stroke) []int {
-	columns := []int{0}
+	var begins [port.Max/64 + 1]uint64 // a bit for each number
+	mark := func(n uint16) { begins[n/64] |= 1 << (n % 64) }
+	mark(0)
 	for _, list := range sides {
 		for _, s := range list {
 			for r := range s.columns.Each() {
-				columns = append(columns, int(r.First))
+				mark(r.First)
 				if r.Last < port.Max {
-					columns = append(columns, int(r.Last)+1)
+					mark(r.Last + 1)
 				}
 			}
 		}
 	}
-	slices.Sort(columns)
-	return slices.Compact(columns)
+	count := 0
+	for _, word := range begins {
+		count += bits.OnesCount64(word)
+	}
+	columns := make([]int, 0, count)
+	for i, word := range begins {
+		for ; word != 0; word &= word - 1 {
+			columns = append(columns, i*64+bits.TrailingZeros64(word))
+		}
+	}
+	return columns
 }
