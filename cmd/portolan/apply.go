@@ -302,9 +302,22 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	record.State, record.Until = outcome.After.Hash(), time.Time{}
 	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
-		return until, w.DropPending()
+		return until, errors.Join(w.DropPending(), p.still(outcome.After))
 	}
-	return until, p.keep(w, record, v.aim.table, w.DropKept)
+	return until, errors.Join(p.keep(w, record, v.aim.table, w.DropKept), p.still(outcome.After))
+}
+
+// still is an error when the table is not any more what was proved, because somebody else has
+// changed it since: to remember it takes a moment.
+func (p *pilot) still(proved *apply.State) error {
+	if now, err := p.kernel.Generation(); err != nil || now == proved.Generation {
+		return err
+	}
+	state, err := p.state()
+	if err == nil && state.Hash() != proved.Hash() { // not only a table of somebody else
+		err = errors.New("somebody else has changed the table since it was proved: portolan plan says what")
+	}
+	return err
 }
 
 // wentBack is the error of a change, with the exit code of those that went back for these.

@@ -82,7 +82,7 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err != nil {
 		return unremembered(err)
 	}
-	return p.confirmed(kept.Number)
+	return errors.Join(p.confirmed(kept.Number), p.still(outcome.After))
 }
 
 func (p *pilot) confirmed(number int) error {

@@ -66,6 +66,10 @@ func (k *Kernel) Read() (*State, error) {
 	return Decode(raw), nil
 }
 
+// Generation is the number of the last change to the tables of the network namespace, whoever
+// made it.
+func (k *Kernel) Generation() (uint32, error) { return k.reader.Generation() }
+
 // Commit makes the changes of a batch, all at once and only when the generation is still the
 // given one; 0 is any. What the kernel refuses is an error that says which change it was and
 // wraps the kernel's syscall.Errno; it is an *Unsupported when the kernel lacks a feature.

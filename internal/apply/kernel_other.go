@@ -32,3 +32,6 @@ func limitCode(nft.Limit) (string, error) { return "", errHere() }
 func errHere() error {
 	return fmt.Errorf("tables are applied on Linux only, not on %s: %w", runtime.GOOS, netlink.ErrNone)
 }
+
+// Generation is an error here.
+func (*Kernel) Generation() (uint32, error) { return 0, errHere() }
