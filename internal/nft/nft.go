@@ -136,16 +136,6 @@ type Rule struct {
 	Comment     string // untrusted text
 }
 
-// Base is the base chain of a name, nil when there is none.
-func (t *Table) Base(name string) *Base {
-	for _, b := range t.Bases {
-		if b.Name == name {
-			return b
-		}
-	}
-	return nil
-}
-
 // Rules are all rules of the table with the chain that they stand in.
 func (t *Table) Rules() iter.Seq2[string, *Rule] {
 	return func(yield func(string, *Rule) bool) {
