@@ -99,6 +99,7 @@ func TestConfirmKeepsTheGateOpen(t *testing.T) {
 // rules are in force, or the old ones, for good. Everything else that may be said says that it
 // is not known, and nothing says it here.
 func TestConfirmAtTheLastMoment(t *testing.T) {
+	alongside(t)
 	kernel.InNamespace(t, nil, func(t *testing.T) {
 		k := open(t)
 		inForce := func(want *nft.Table) bool {

@@ -225,6 +225,7 @@ func named(t *testing.T, table *nft.Table, script string) string {
 }
 
 func TestByHand(t *testing.T) {
+	alongside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		rs := goldens(t)["confined"]

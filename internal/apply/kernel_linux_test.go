@@ -282,6 +282,7 @@ func listings(t *testing.T, where string, rs *ruleset.Ruleset) {
 
 // TestAsNftWrites: whoever writes a ruleset, nft or we, the kernel has the same.
 func TestAsNftWrites(t *testing.T) {
+	alongside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		for name, rs := range goldens(t) {

@@ -26,3 +26,10 @@ func TestKernelPassesTheSuite(t *testing.T) {
 		})
 	})
 }
+
+// alongside lets a test that has a namespace of its own, and mostly waits, run beside others.
+func alongside(t *testing.T) {
+	if !kernel.Inside() {
+		t.Parallel()
+	}
+}

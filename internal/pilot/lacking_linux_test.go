@@ -68,6 +68,9 @@ func (p *place) sending(cmd *exec.Cmd, change func([]byte) []byte) (said string,
 			}
 		case stop == syscall.SIGTRAP|0x80:
 			n, err := changeCall(pid, change)
+			if errors.Is(err, unix.ESRCH) { // the process ends, and this thread with it
+				continue
+			}
 			if err != nil {
 				return "", 0, 0, err
 			}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,7 +165,7 @@ func TestSessionsOfTheKernel(t *testing.T) {
 		p := withoutZone(v4.LocalAddr())
 		variable := fmt.Sprintf("%s %d %s 22", p.Addr(), p.Port(), kernel.HostV4)
 		found, err := session.Find(os.DirFS("/proc"), func(string) string { return variable }, os.Getpid(), interfaces)
-		if err != nil || len(found.Hidden) > 0 {
+		if err != nil || slices.Contains(found.Hidden, sshd) { // others may run on the machine around the namespace
 			t.Fatalf("%+v, %v", found, err)
 		}
 		var got []string
