@@ -22,18 +22,13 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 	defer p.close(&err)
 	var w *history.Writer
 	if !c.dryRun {
-		w, err = p.lock(ctx)
-		switch {
-		case err == nil:
-			defer func() { err = errors.Join(err, w.Close()) }()
-		case unwritable(err):
-			// A disk with faults is mounted like that, and the host is not to be open because of
-			// it. Nobody else can have the lock there, and the kernel takes only one change
-			// at a time.
-			p.say("what was kept can only be read, so nothing is remembered: %s", err)
-		default:
+		// A disk with faults can only be read, and the host is not to be open because of it.
+		if w, err = p.lockIfWritable(ctx, "what was kept can only be read, so nothing is remembered"); err != nil {
 			return err
 		}
+	}
+	if w != nil {
+		defer func() { err = errors.Join(err, w.Close()) }()
 	}
 	state, err := p.state()
 	if err != nil {

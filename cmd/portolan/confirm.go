@@ -50,7 +50,8 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 		return err
 	}
 	if p.finished != nil {
-		return p.confirmed(p.finished.Number)
+		p.confirmed(p.finished.Number)
+		return nil
 	}
 	left, pending := l.state.PendingLeft()
 	switch {
@@ -82,12 +83,13 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err != nil {
 		return unremembered(err)
 	}
-	return errors.Join(p.confirmed(kept.Number), p.still(outcome.After))
+	p.confirmed(kept.Number)
+	return p.still(outcome.After)
 }
 
-func (p *pilot) confirmed(number int) error {
+// confirmed says that a change is kept.
+func (p *pilot) confirmed(number int) {
 	p.say("confirmed: state %d is in force, and a start of this host brings it back", number)
-	return nil
 }
 
 // tooLate tidies up behind a change that nobody confirmed.

@@ -144,6 +144,18 @@ func (p *pilot) finish(ctx context.Context, w *history.Writer) error {
 	return nil
 }
 
+// lockIfWritable is lock, and nil with the given words for people where the states cannot be
+// written: what brings a firewall back must not fail because of the disk. The kernel takes only
+// one change at a time all the same.
+func (p *pilot) lockIfWritable(ctx context.Context, words string) (*history.Writer, error) {
+	w, err := p.lock(ctx)
+	if unwritable(err) {
+		p.say("%s: %s", words, err)
+		return nil, nil
+	}
+	return w, err
+}
+
 // unwritable reports whether the states cannot be written for a reason that is none of the
 // firewall's: the disk is full, read-only or broken.
 func unwritable(err error) bool {

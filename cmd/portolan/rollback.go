@@ -102,14 +102,13 @@ func (p *pilot) giveUp(ctx context.Context, c change) (done bool, err error) {
 	defer p.close(&err)
 	var w *history.Writer
 	if !c.dryRun {
-		if w, err = p.lock(ctx); err != nil && !unwritable(err) {
+		// A full disk must not keep anybody from going back.
+		if w, err = p.lockIfWritable(ctx, "nothing keeps other appliers out meanwhile"); err != nil {
 			return false, err
 		}
-		if err != nil { // a full disk must not keep anybody from going back
-			p.say("nothing keeps other appliers out meanwhile: %s", err)
-		} else {
-			defer func() { err = errors.Join(err, w.Close()) }()
-		}
+	}
+	if w != nil {
+		defer func() { err = errors.Join(err, w.Close()) }()
 	}
 	state, err := p.state()
 	if err != nil {

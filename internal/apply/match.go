@@ -203,7 +203,7 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 		m.chains[x.Name] = x
 	}
 	for _, x := range want.Chains {
-		if _, err := m.chain(x.Name); err != nil {
+		if err := m.chain(x.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -437,32 +437,32 @@ func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
 }
 
 // chain matches a chain, after those that it jumps to, because their names are in its rules.
-func (m *matcher) chain(name string) (string, error) {
-	if kernel, done := m.chainNames[name]; done {
-		return kernel, nil
+func (m *matcher) chain(name string) error {
+	if _, done := m.chainNames[name]; done {
+		return nil
 	}
 	x := m.chains[name]
 	if x == nil {
-		return "", fmt.Errorf("a rule jumps to chain %q, which is not in the table", name)
+		return fmt.Errorf("a rule jumps to chain %q, which is not in the table", name)
 	}
 	if slices.Contains(m.onTheWay, name) {
-		return "", fmt.Errorf("chain %s of the table leads to itself", name)
+		return fmt.Errorf("chain %s of the table leads to itself", name)
 	}
 	m.onTheWay = append(m.onTheWay, name)
 	w := &wantedChain{name: name, rules: make([]*wantedRule, len(x.Rules))}
 	for i := range x.Rules {
 		r := &x.Rules[i]
 		if r.Map != "" {
-			return "", fmt.Errorf("chain %s of the table looks up a map: only base chains do", name)
+			return fmt.Errorf("chain %s of the table looks up a map: only base chains do", name)
 		}
 		if r.Jump != "" {
-			if _, err := m.chain(r.Jump); err != nil {
-				return "", err
+			if err := m.chain(r.Jump); err != nil {
+				return err
 			}
 		}
 		var err error
 		if w.rules[i], err = m.line(name, r); err != nil {
-			return "", err
+			return err
 		}
 	}
 	if w.live = m.find(w); w.live != nil {
@@ -474,7 +474,7 @@ func (m *matcher) chain(name string) (string, error) {
 	m.taken[w.kernel] = true
 	m.chainNames[name] = w.kernel
 	m.match.chains = append(m.match.chains, w)
-	return w.kernel, nil
+	return nil
 }
 
 // find is the chain of the kernel that has the rules of a wanted one: under its name, or

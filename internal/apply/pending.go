@@ -167,7 +167,8 @@ func (m *match) gates(live *State) ([]gate, error) {
 	}
 	standsIn := map[string]bool{}
 	for _, w := range m.bases {
-		name, hook, policy := w.Name, &w.hook, ruleset.Accept
+		var name string
+		hook, policy := &w.hook, ruleset.Accept
 		c := w.live
 		if c == nil {
 			c = live.standIn(w)

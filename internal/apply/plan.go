@@ -90,10 +90,6 @@ func (p *Plan) takesOver() bool {
 	})
 }
 
-// Changes is how many changes the plan sends when nothing has to be confirmed; a list of
-// elements is one for each element.
-func (p *Plan) Changes() int { return p.prepare.count() + p.flip.count() + p.tidy.count() }
-
 // count is the number of changes, each element by itself.
 func (b Batch) count() int {
 	n := 0

@@ -438,14 +438,14 @@ func TestKilled(t *testing.T) {
 		}
 		if len(l.Kept) > 0 {
 			r, table, err := s.Latest()
-			if err != nil || len(table.Chains) != r.Services || r.Number < kept || r.Number > kept+2 && kept > 0 || len(l.Kept) < min(r.Number, Keeps) {
+			if err != nil || len(table.Chains) != len(r.Opens) || r.Number < kept || r.Number > kept+2 && kept > 0 || len(l.Kept) < min(r.Number, Keeps) {
 				t.Fatalf("said %q: %+v, %v, %v", said.String(), r, l.numbers(), err)
 			}
 			kept = r.Number - kept
 		}
 		if l.Pending != nil {
 			r, table, err := s.Pending()
-			if l.Pending.Err != nil || err != nil || len(table.Chains) != r.Services || r.Services < waits {
+			if l.Pending.Err != nil || err != nil || len(table.Chains) != len(r.Opens) || len(r.Opens) < waits {
 				t.Fatalf("said %q: %+v, %v, %v", said.String(), r, l.Pending.Err, err)
 			}
 		} else if sure == "one" && kept == 0 {
@@ -517,11 +517,11 @@ func writeForEver(t *testing.T, dir string) {
 	for i := 1; i < 10_000; i++ {
 		write(t, s, func(w *Writer) {
 			r := note("x")
-			r.Services = i%7 + 1
-			if err := w.SetPending(r, many(r.Services)); err != nil {
+			r.Opens = make([]string, i%7+1)
+			if err := w.SetPending(r, many(len(r.Opens))); err != nil {
 				t.Fatal(err)
 			}
-			fmt.Println("waits", r.Services)
+			fmt.Println("waits", len(r.Opens))
 			r, err := w.Confirm(func(r *Record) { r.ConfirmedBy = "y" })
 			if err != nil {
 				t.Fatal(err)
@@ -556,7 +556,7 @@ func TestReadersAndWriters(t *testing.T) {
 					n, err = w.next()
 					if err == nil {
 						r := note("x")
-						r.Services = n // the number that it will have
+						r.Opens = make([]string, n) // as many as the number that it will have
 						err = w.SetPending(r, many(2))
 					}
 					if err == nil {
@@ -588,8 +588,8 @@ func TestReadersAndWriters(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := listOf(t, s)
-		if l.Kept[0].Number < waits.Services && (l.Pending == nil || l.Pending.Services < waits.Services) {
-			t.Fatalf("state %d has waited and is gone: %v, %+v", waits.Services, l.numbers(), l.Pending)
+		if l.Kept[0].Number < len(waits.Opens) && (l.Pending == nil || len(l.Pending.Opens) < len(waits.Opens)) {
+			t.Fatalf("state %d has waited and is gone: %v, %+v", len(waits.Opens), l.numbers(), l.Pending)
 		}
 		for _, one := range l.Kept {
 			if one.Err != nil {

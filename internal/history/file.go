@@ -32,14 +32,12 @@ type Record struct {
 	By          string    `json:"by"`   // who applied it
 	Confirmed   time.Time `json:"confirmed,omitzero"`
 	ConfirmedBy string    `json:"confirmed_by,omitempty"`
-	Until       time.Time `json:"until,omitzero"` // when the kernel gives it up unless it is confirmed
-	Command     string    `json:"command,omitempty"`
+	Until       time.Time `json:"until,omitzero"`          // when the kernel gives it up unless it is confirmed
 	Program     string    `json:"program,omitempty"`       // the version that applied it
 	Policy      string    `json:"policy,omitempty"`        // where the policy was, or what it was in words
 	PolicySum   string    `json:"policy_sha256,omitempty"` // of its text, in hex
 	Ruleset     string    `json:"ruleset,omitempty"`       // hash of what the policy meant
 	State       string    `json:"state,omitempty"`         // hash of what the kernel had after it was applied
-	Services    int       `json:"services,omitempty"`      // how many the policy opens
 	// Opens is what the policy opens, closes and connects, each "ALLOW: SERVICE", in order.
 	Opens []string `json:"opens,omitempty"`
 	// Names are what rules are for, "ALLOW: SERVICE" as in Opens, by their comments in the kernel,
@@ -77,7 +75,7 @@ var (
 // encodeFile is a file with the bytes of a table, which are none without a firewall.
 func encodeFile(r Record, table []byte) ([]byte, error) {
 	r.Time, r.Confirmed, r.Until = r.Time.UTC(), r.Confirmed.UTC(), r.Until.UTC()
-	for _, s := range []*string{&r.By, &r.ConfirmedBy, &r.Command, &r.Program, &r.Policy, &r.PolicySum, &r.Ruleset, &r.State, &r.Note} {
+	for _, s := range []*string{&r.By, &r.ConfirmedBy, &r.Program, &r.Policy, &r.PolicySum, &r.Ruleset, &r.State, &r.Note} {
 		*s = cut(*s)
 	}
 	b := &bytes.Buffer{}

@@ -30,7 +30,7 @@ var exact = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
 // note is a record that can be told from others.
 func note(text string) Record {
-	return Record{Time: time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC), By: "root (uid 0)", Note: text, Services: 3}
+	return Record{Time: time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC), By: "root (uid 0)", Note: text, Opens: []string{"ssh: sshd", "sip", "web"}}
 }
 
 // write locks the folder, and f writes.
@@ -113,7 +113,7 @@ func TestLifeOfAState(t *testing.T) {
 	table := many(3)
 	full := Record{
 		Time: time.Date(2026, 3, 1, 13, 0, 0, 7, time.FixedZone("CET", 3600)), By: "anna (uid 1000) from 10.1.0.5", Until: time.Date(2026, 3, 1, 12, 1, 0, 0, time.UTC),
-		Command: "portolan apply <x> & y", Program: "1.2", Policy: "/etc/portolan.hcl", PolicySum: "ab", Ruleset: "cd", State: "ef", Services: 3, Note: "rollback to 3", Opens: []string{"ssh: sshd", "web <&>"}, Zones: map[string][]string{"ops": {"10.0.0.0-10.0.0.255"}},
+		Program: "1.2", Policy: "/etc/portolan.hcl", PolicySum: "ab", Ruleset: "cd", State: "ef", Note: "rollback to 3", Opens: []string{"ssh: sshd", "web <&>"}, Zones: map[string][]string{"ops": {"10.0.0.0-10.0.0.255"}},
 	}
 	want := full
 	want.Time, want.Firewall = full.Time.UTC(), true
@@ -256,7 +256,7 @@ func TestFileForPeople(t *testing.T) {
 	if err := json.Unmarshal(line, &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["format"] != 1.0 || got["by"] != "root (uid 0)" || got["time"] != "2026-03-01T12:00:00.000000005Z" || got["services"] != 3.0 || got["firewall"] != true {
+	if got["format"] != 1.0 || got["by"] != "root (uid 0)" || got["time"] != "2026-03-01T12:00:00.000000005Z" || len(got["opens"].([]any)) != 3 || got["firewall"] != true {
 		t.Errorf("%s", line)
 	}
 	if bytes.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) || !bytes.Contains(line, []byte("<&> ü")) {
@@ -331,7 +331,7 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, _, _ := bytes.Cut(newer, []byte("\n"))
-	line = append(bytes.Replace(line, []byte(`"format":1`), []byte(`"format":2,"services":"many"`), 1), '\n')
+	line = append(bytes.Replace(line, []byte(`"format":1`), []byte(`"format":2,"opens":"many"`), 1), '\n')
 	newer = append(bytes.Clone(line), sum(line)+"\nanything"...)
 	// A table that ends too early, under checksums that fit.
 	half, err := encodeFile(Record{Firewall: true}, encodeTable(many(1))[:100])

@@ -14,7 +14,7 @@ import (
 // The numbers of include/uapi/linux/netfilter/nfnetlink_conntrack.h, nf_conntrack_common.h and
 // nf_conntrack_tcp.h of Linux.
 const (
-	trackNew = 1<<8 | 0 // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
+	trackNew = 1 << 8 // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
 
 	trackOrigin, trackReply, trackStatus, trackDetails, trackTimeout = 1, 2, 3, 4, 7 // CTA_*
 	trackAddresses, trackPorts                                       = 1, 2          // CTA_TUPLE_*

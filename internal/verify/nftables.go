@@ -483,12 +483,6 @@ func (r *nftRule) plain() bool {
 	return r.count == 0 && r.counting == nftSetRef{} && r.meter == nftSetRef{} && r.rate == nftRate{} && r.limit == ""
 }
 
-// acceptsAll reports whether r accepts every packet.
-func (r *nftRule) acceptsAll() bool {
-	all := ruleset.Any()
-	return r.plain() && len(r.sets) == 0 && r.match.Equal(&all) && r.verdict == ruleset.Accept
-}
-
 // finish makes sure that the parts are those of a rule that we write.
 func (b *nftBuilder) finish() (*nftRule, error) {
 	r := b.r

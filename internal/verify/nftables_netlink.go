@@ -381,7 +381,7 @@ func (k *kernelReader) waiting() (bool, time.Duration, error) {
 	for _, b := range k.raw.Elements[s.name] {
 		var a nlAttrs
 		a.read(b, mask(netlink.ElementKey, netlink.ElementTimeout, netlink.ElementExpiration, netlink.ElementUserData, elementPad))
-		key, _ := a.key(netlink.ElementKey, 1)
+		key := a.key(netlink.ElementKey, 1)
 		if a.err == nil && (!a.has(netlink.ElementTimeout) || !a.has(netlink.ElementExpiration)) {
 			a.bad("the kernel will never forget it")
 		}
@@ -547,14 +547,14 @@ func (a *nlAttrs) value(kind uint16) []byte {
 	return v
 }
 
-// key is a value of so many bytes as a number.
-func (a *nlAttrs) key(kind uint16, size int) (nlKey, bool) {
+// key is a value of so many bytes as a number; 0 with a.err for another one.
+func (a *nlAttrs) key(kind uint16, size int) nlKey {
 	v := a.value(kind)
 	if len(v) != size {
 		a.bad("attribute %d is not a key of %d bytes", kind, size)
-		return nlKey{}, false
+		return nlKey{}
 	}
-	return keyOf(v), true
+	return keyOf(v)
 }
 
 // nlKey is a value of up to 16 bytes as a number.
@@ -682,7 +682,7 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 		a.clear()
 		a.read(b, mask(netlink.ElementKey, netlink.ElementData, netlink.ElementFlags, netlink.ElementTimeout, netlink.ElementExpiration, netlink.ElementUserData,
 			elementExpression, elementPad, elementExpressions))
-		key, _ := a.key(netlink.ElementKey, s.keyLength)
+		key := a.key(netlink.ElementKey, s.keyLength)
 		flags := a.numberOr(netlink.ElementFlags, 4, 0)
 		e := nlElement{first: key, last: key, data: a.of[netlink.ElementData], expressions: a.of[elementExpressions], end: flags == elementEnd}
 		if one := a.of[elementExpression]; one != nil && e.expressions == nil {
