@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	wire "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,58 +34,35 @@ func Look() (Snapshot, error) {
 // byFamily is SOCK_DIAG_BY_FAMILY of include/uapi/linux/sock_diag.h.
 const byFamily = 20
 
-// dump hands out the connections of a family. What is handed out is not used again.
+// dump hands out the connections of a family.
 func dump(family byte, each func([]byte)) error {
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(socket)
-	if err := unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}); err != nil {
-		return err
-	}
 	// struct inet_diag_req_v2: the family, the protocol, what to add, the states, and which
 	// socket, which is all of them.
 	body := []byte{family, unix.IPPROTO_TCP, 1 << (infoAttr - 1), 0}
 	body = binary.NativeEndian.AppendUint32(body, 1<<1) // TCP_ESTABLISHED
 	body = append(body, make([]byte, 48)...)
-	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
-	b = binary.NativeEndian.AppendUint16(b, byFamily)
-	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0)
-	if err := unix.Sendto(socket, append(b, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	buffer := make([]byte, 1<<16)
-	for {
-		n, _, err := unix.Recvfrom(socket, buffer, unix.MSG_TRUNC)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return err
-		case n > len(buffer):
-			return fmt.Errorf("an answer of %d bytes, which is too long", n)
-		}
-		for answer := buffer[:n]; len(answer) > 0; {
-			if len(answer) < unix.SizeofNlMsghdr {
-				return errors.New("an answer that is cut off")
-			}
-			size := int(binary.NativeEndian.Uint32(answer))
-			if size < unix.SizeofNlMsghdr+4 || size > len(answer) {
-				return errors.New("an answer that is cut off")
-			}
-			message := answer[unix.SizeofNlMsghdr:size]
-			switch kind := binary.NativeEndian.Uint16(answer[4:]); kind {
-			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
-				if code := int32(binary.NativeEndian.Uint32(message)); code != 0 {
-					return unix.Errno(-code)
-				}
-				return nil
-			case byFamily:
-				each(message)
-			}
-			answer = answer[min((size+3)&^3, len(answer)):]
+	answers, err := ask(unix.NETLINK_SOCK_DIAG, byFamily, wire.Dump, body)
+	for _, m := range answers {
+		if m.Header.Type == byFamily {
+			each(m.Data)
 		}
 	}
+	return err
+}
+
+// answerTime is how long the kernel may take to answer.
+const answerTime = 10 * time.Second
+
+// ask sends one message to a part of the kernel and returns what that answers, without its word
+// that there is no more. What the kernel refuses wraps its syscall.Errno.
+func ask(part int, kind wire.HeaderType, flags wire.HeaderFlags, body []byte) ([]wire.Message, error) {
+	c, err := wire.Dial(part, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return nil, err
+	}
+	return c.Execute(wire.Message{Header: wire.Header{Type: kind, Flags: wire.Request | flags}, Data: body})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	wire "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"portolan/internal/port"
@@ -54,7 +55,8 @@ func Track(s Session) error {
 	body = append(body, attribute(trackTimeout, binary.BigEndian.AppendUint32(nil, trackFor))...)
 	body = append(body, nest(trackDetails, nest(trackTCP, attribute(trackState, []byte{trackOpen}),
 		attribute(trackFlagsOrigin, []byte(trackLiberal)), attribute(trackFlagsReply, []byte(trackLiberal))))...)
-	if err := tell(body); err != nil && !errors.Is(err, unix.EEXIST) {
+	_, err := ask(unix.NETLINK_NETFILTER, trackNew, wire.Acknowledge|wire.Create|wire.Excl, body)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("making connection tracking know the session %s: %w", s, err)
 	}
 	return nil
@@ -86,39 +88,4 @@ func attribute(kind uint16, data []byte) []byte {
 	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(data)))
 	b = append(binary.NativeEndian.AppendUint16(b, kind), data...)
 	return append(b, make([]byte, -len(b)&3)...)
-}
-
-// tell sends one message to connection tracking and waits for its word.
-func tell(body []byte) error {
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(socket)
-	if err := unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}); err != nil {
-		return err
-	}
-	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
-	b = binary.NativeEndian.AppendUint16(b, trackNew)
-	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0)
-	if err := unix.Sendto(socket, append(b, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	answer := make([]byte, 1<<12)
-	for {
-		n, _, err := unix.Recvfrom(socket, answer, 0)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return err
-		case n < unix.SizeofNlMsghdr+4 || binary.NativeEndian.Uint16(answer[4:]) != unix.NLMSG_ERROR:
-			return errors.New("an answer that is not understood")
-		}
-		if code := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); code != 0 {
-			return unix.Errno(-code)
-		}
-		return nil
-	}
 }
