@@ -29,7 +29,7 @@ services
 policies
 
 floor 1: words
-internal/diag:       source
+internal/diag:       port source
 internal/ruleset:    addr port source
 
 floor 2: languages
@@ -54,6 +54,7 @@ internal/inventory:  catalog conf diag hclfile parallel port source
 
 floor 5: what follows
 lint:                addr diag host inventory policy port ruleset solve source
+internal/chart:      diag host inventory port report source
 internal/compile:    addr diag inventory policy port ruleset source
 internal/draft:      host inventory policy port report source
 internal/ignore:     diag hclfile inventory policy source
@@ -62,9 +63,10 @@ floor 6: firewalls
 render:              addr diag nft port ruleset templates
 internal/verify:     addr netlink port ruleset source
 internal/apply:      addr netlink nft port ruleset
+internal/draw:       chart diag report
 
 floor 7: the front door
-cmd/portolan:        addr apply catalog compile diag draft edit hclfile history host ignore inventory lint metrics neighbour netlink nft parallel policies policy port render report ruleset services session source verify
+cmd/portolan:        addr apply catalog chart compile diag draft draw edit hclfile history host ignore inventory lint metrics neighbour netlink nft parallel policies policy port render report ruleset services session source verify
 
 beside the house, for tests
 internal/kernel:     port ruleset

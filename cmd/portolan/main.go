@@ -187,7 +187,7 @@ Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usage("%s", strings.TrimSuffix(err.Error(), "."))
 	})
-	root.AddCommand(a.lintCommand(), a.inventoryCommand(), a.renderCommand(), a.verifyCommand(),
+	root.AddCommand(a.lintCommand(), a.inventoryCommand(), a.chartCommand(), a.renderCommand(), a.verifyCommand(),
 		a.planCommand(), a.applyCommand(), a.confirmCommand(), a.rollbackCommand(), a.statusCommand(),
 		a.hostCommand(), a.initCommand(), a.explainCommand(), a.demoCommand(), a.versionCommand())
 	return root
