@@ -29,7 +29,7 @@ services
 policies
 
 floor 1: words
-internal/diag:       source
+internal/diag:       port source
 internal/ruleset:    addr port source
 
 floor 2: languages

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"portolan/internal/port"
 	"portolan/internal/source"
 )
 
@@ -52,6 +53,33 @@ type Diagnostic struct {
 	Notes    []string    // the facts that make it wrong, each with its own place
 	Help     string      // what to do; may be empty
 	Fixes    []Fix       // alternatives, of which at most one is applied
+	// Ports are the ports of this host that the finding is about: of a quarrel those that are
+	// shared, else those of the listener that are wrong, or all of them. They are in order of
+	// protocol, each protocol once and none without a port; nil for a finding that is not about
+	// ports of this host.
+	Ports []Ports
+}
+
+// Ports are ports of one protocol.
+type Ports struct {
+	Proto port.Proto
+	Set   port.Set
+}
+
+// Join is all ports of parts in the form of Diagnostic.Ports.
+func Join(parts ...Ports) []Ports {
+	ranges := map[port.Proto][]port.Range{}
+	for _, p := range parts {
+		ranges[p.Proto] = append(ranges[p.Proto], p.Set.Ranges()...)
+	}
+	var out []Ports
+	for proto, list := range ranges {
+		if s := port.Of(list...); !s.IsEmpty() {
+			out = append(out, Ports{proto, s})
+		}
+	}
+	slices.SortFunc(out, func(a, b Ports) int { return cmp.Compare(a.Proto, b.Proto) })
+	return out
 }
 
 // Related is a second place with its own words.
