@@ -349,6 +349,9 @@ func (l *layer) lane(lane *Lane) laneBox {
 				continue
 			}
 			m.Words.Text = "! " + listed(m.Mark.Ports.Intersect(port.Of(b.Bars[i].Bar.Ports))) + " " + m.Mark.Rule
+			if m.Mark.On != "" {
+				m.Words.Text += " on " + m.Mark.On
+			}
 			m.Words.W = l.f.Text(m.Words.Text)
 			m.Words.X, m.Words.Y = beneath(m.Runs[0].X, m.Words.W)
 		}
