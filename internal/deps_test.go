@@ -70,6 +70,7 @@ cmd/portolan:        addr apply catalog chart compile diag draft draw edit hclfi
 
 beside the house, for tests
 internal/kernel:     port ruleset
+internal/quoted
 
 beside the house, above all that
 internal/truth:      inventory kernel port
