@@ -48,7 +48,7 @@ var inks = [...]ink{
 	{"word", "#1b2229", "#e8ecf1"},       // words that matter
 	{"quiet", "#545f6b", "#a3afbc"},      // words that do not
 	{"line", "#dde2e8", "#2b333d"},       // between groups, and at numbers
-	{"edge", "#8b95a1", "#74808d"},       // of bars and bands
+	{"edge", "#78838f", "#7e8a97"},       // of bars and bands
 	{"on-bar", "#101418", "#101418"},     // words inside bars
 	{"on-clients", "#ffffff", "#101418"}, // and inside those for clients
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,6 +108,7 @@ type svgWord struct {
 	Text   string
 	Length float64 // 0, or how wide it has to be
 	Bar    string  // of which it speaks
+	About  string  // its title
 }
 
 type svgPanel struct {
@@ -192,7 +194,7 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	y := margin
 	head := func(class, text string, size, height float64) {
 		y += height
-		pic.Head = append(pic.Head, written(class, margin, y-height*0.25, fitting(text, s.Width, size), size))
+		pic.Head = append(pic.Head, written(class, margin, y-height*0.25, fitting(report.Printable(text), s.Width, size), size))
 	}
 	if p.Title != "" {
 		head("title", p.Title, titleSize, 28)
@@ -210,7 +212,7 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	y += s.Height + 14
 	pic.Legend, y = legendOf(p, s.Width, y)
 	y += 22
-	foot := strings.TrimSuffix("portolan "+report.Printable(o.Version), " ") + " · the title of each bar has its file and line"
+	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · hold the pointer over a bar to see the file and line it comes from"
 	pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
 	pic.Height = math.Ceil(y + margin*0.75)
 	return pictureTemplate().Execute(w, &pic)
@@ -258,7 +260,9 @@ func groupOf(p *chart.Panel, s *chart.Sheet, i, k int, b *chart.GroupBox) svgGro
 	if len(b.Lanes) > 0 && b.Lanes[0].Y == b.Y {
 		height = rowHeight
 	}
-	g.Words = append(g.Words, word("name", b.Name, height), word("note", b.Note, lineHeight))
+	name := word("name", b.Name, height)
+	name.About = joined("\n", append([]string{p.Groups[k].Title}, p.Groups[k].Cites...)...)
+	g.Words = append(g.Words, name, word("note", b.Note, lineHeight))
 	for n := range b.Lanes {
 		g.Lanes = append(g.Lanes, laneOf(p, &b.Lanes[n], p.Groups[k].Lanes[n].Proto, fmt.Sprintf("%d-%d-%d-", i, k, n)))
 		g.Lanes[n].Number = n
@@ -299,8 +303,9 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		for _, mark := range bar.Marks {
 			severity := mark.Mark.Severity.String()
 			runs := mark.Mark.Ports.Intersect(port.Of(bar.Bar.Ports)).Ranges()
+			about := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
 			for r, box := range mark.Runs {
-				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: rect.About})
+				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: about})
 			}
 			words := word("mark-words "+severity, mark.Words, lineHeight)
 			words.Bar = number
@@ -399,42 +404,52 @@ func described(p *chart.Picture) string {
 	return strings.Join(lines, "\n")
 }
 
+// joined leaves out what is empty.
+func joined(separator string, words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), separator)
+}
+
+func portWords(proto port.Proto, r port.Range) string {
+	if proto == 0 {
+		return r.String()
+	}
+	return r.String() + "/" + proto.String()
+}
+
+// findingWords are a finding on one line, "error port-overlap: … (file:line); help: …".
 func findingWords(f *chart.Finding) string {
-	return fmt.Sprintf("%s %s: %s (%s)", f.Severity, f.Rule, f.Message, f.Place)
+	text := fmt.Sprintf("%s %s: %s (%s)", f.Severity, f.Rule, f.Message, f.Place)
+	if f.Help != "" {
+		text += "; help: " + f.Help
+	}
+	return text
 }
 
 // aboutBar is all that is known of a bar, for its title.
 func aboutBar(p *chart.Panel, b *chart.Bar) string {
-	ports := b.Ports.String()
-	if b.Proto != 0 {
-		ports += "/" + b.Proto.String()
-	}
-	lines := []string{strings.TrimSpace(b.Service+" "+b.Name) + ": " + ports}
-	add := func(label, text string) {
-		if text != "" {
-			lines = append(lines, label+text)
+	said := func(label, text string) string {
+		if text == "" {
+			return ""
 		}
+		return label + text
 	}
-	add("", b.Words)
-	add("written as ", b.Nominal)
-	add("address ", b.Bind)
 	from := b.Place
 	if b.Origin != "" {
 		from += " (" + b.Origin + ")"
 	}
-	add("from ", from)
+	lines := []string{barWords(b), b.Words, said("written as ", b.Nominal), said("address ", b.Bind), said("from ", from)}
 	for _, m := range b.Marks {
-		add("", findingWords(&p.Findings[m.Finding]))
-		add("help: ", p.Findings[m.Finding].Help)
+		lines = append(lines, findingWords(&p.Findings[m.Finding]))
 	}
-	return strings.Join(lines, "\n")
+	return joined("\n", lines...)
+}
+
+func barWords(b *chart.Bar) string {
+	return joined(" ", b.Service, b.Name) + ": " + portWords(b.Proto, b.Ports)
 }
 
 func aboutBand(b *chart.Band) string {
-	text := b.Words + ": " + b.Ports.String()
-	if b.Proto != 0 {
-		text += "/" + b.Proto.String()
-	}
+	text := b.Words + ": " + portWords(b.Proto, b.Ports)
 	if b.From != "" {
 		text += "\nfrom " + b.From
 	}
