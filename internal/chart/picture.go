@@ -49,6 +49,14 @@ type Source struct {
 	Cites []string // addresses of pages, the best first
 }
 
+// String is the words with the note behind, and no addresses.
+func (s *Source) String() string {
+	if s.Note == "" {
+		return s.Words
+	}
+	return s.Words + " (" + s.Note + ")"
+}
+
 // A Lane is what one protocol of a group has.
 type Lane struct {
 	Proto port.Proto // 0 for all protocols

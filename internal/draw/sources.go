@@ -3,7 +3,6 @@ package draw
 import (
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -11,64 +10,65 @@ import (
 	"portolan/internal/report"
 )
 
-// sources lists where what a picture shows is documented. Groups often have the same source,
-// and sources the same page, so each is there once, and pages have numbers. An address has a
-// line of its own and is not cut: half of one leads nowhere.
+// sources lists where what a picture shows is documented.
 func sources(out io.Writer, p *chart.Picture, o Options) {
-	var list []chart.Source
-	var pages []string
-	for i := range p.Panels {
-		for k := range p.Panels[i].Groups {
-			for _, s := range p.Panels[i].Groups[k].Sources {
-				if slices.ContainsFunc(list, func(t chart.Source) bool { return reflect.DeepEqual(s, t) }) {
-					continue
-				}
-				list = append(list, s)
-				for _, cite := range s.Cites {
-					if !slices.Contains(pages, cite) {
-						pages = append(pages, cite)
-					}
-				}
-			}
-		}
-	}
+	list, pages := sourcesOf(p)
 	if len(list) == 0 {
 		return
 	}
 	fmt.Fprintln(out, "\nsources:")
-	for _, s := range list {
-		words := s.Words
-		if s.Note != "" {
-			words += " (" + s.Note + ")"
-		}
-		for _, cite := range s.Cites {
-			words += fmt.Sprintf(" [%d]", slices.Index(pages, cite)+1)
-		}
+	for _, words := range list {
 		indent := ""
-		for _, line := range fold(words, o.Width-4) {
+		for _, line := range fold(words, float64(o.Width-4), func(s string) float64 { return float64(report.Width(s)) }) {
 			fmt.Fprintln(out, "  "+indent+plainText(line, o.ASCII))
 			indent = "  "
 		}
 	}
-	for i, page := range pages {
-		fmt.Fprintf(out, "  [%d] %s\n", i+1, plainText(page, o.ASCII))
+	for _, page := range pages {
+		fmt.Fprintln(out, "  "+plainText(page, o.ASCII))
 	}
 }
 
-// fold breaks text at blanks into lines of at most width columns; a word that is wider has a
-// line of its own.
-func fold(text string, width int) []string {
+// sourcesOf are the sources of all groups, and then the pages that they cite, "[1] https://…".
+// Groups often have the same source, and sources the same page, so each is there once, and pages
+// have numbers. A page is never cut: half of an address leads nowhere.
+func sourcesOf(p *chart.Picture) (list, pages []string) {
+	number := map[string]int{}
+	for i := range p.Panels {
+		for k := range p.Panels[i].Groups {
+			for n := range p.Panels[i].Groups[k].Sources {
+				s := &p.Panels[i].Groups[k].Sources[n]
+				words := s.String()
+				for _, cite := range s.Cites {
+					if number[cite] == 0 {
+						number[cite] = len(pages) + 1
+						pages = append(pages, fmt.Sprintf("[%d] %s", number[cite], cite))
+					}
+					words += fmt.Sprintf(" [%d]", number[cite])
+				}
+				if !slices.Contains(list, words) {
+					list = append(list, words)
+				}
+			}
+		}
+	}
+	return list, pages
+}
+
+// fold breaks text at blanks into lines that are not wider than width; a word that is wider has
+// a line of its own.
+func fold(text string, width float64, measure func(string) float64) []string {
 	var lines []string
-	line, used := "", 0
+	line := ""
 	for _, word := range strings.Fields(text) {
-		w := report.Width(word)
-		if used > 0 && used+1+w > width {
-			lines, line, used = append(lines, line), "", 0
+		switch longer := line + " " + word; {
+		case line == "":
+			line = word
+		case measure(longer) > width:
+			lines, line = append(lines, line), word
+		default:
+			line = longer
 		}
-		if used > 0 {
-			line, used = line+" ", used+1
-		}
-		line, used = line+word, used+w
 	}
 	return append(lines, line)
 }
