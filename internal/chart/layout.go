@@ -300,7 +300,12 @@ func (l *layer) cut(text string, width float64) string {
 	for i := range text {
 		ends = append(ends, i)
 	}
-	n := sort.Search(len(ends), func(n int) bool { return l.f.Text(text[:ends[n]]+more) > width })
+	wide := func(n int) bool { return l.f.Text(text[:ends[n]]+more) > width }
+	bound := 1 // a name can be long: only a little more than what is left of it is measured
+	for bound < len(ends) && !wide(bound) {
+		bound *= 2
+	}
+	n := sort.Search(min(bound, len(ends)), wide)
 	if n == 0 {
 		return ""
 	}
@@ -392,6 +397,12 @@ func (l *layer) lane(lane *Lane) laneBox {
 		bars[at[i]].take(box.X, box.X+box.W)
 		box.Y += float64(at[i]) * l.f.Row
 		l.insides(box)
+	}
+	// Words keep clear of where bars are in another panel, as far as nothing else is there.
+	for i := range b.Bars {
+		for _, g := range b.Bars[i].Ghosts {
+			bars[at[i]].take(g.X, g.X+g.W)
+		}
 	}
 	// What is marked gets its words first: they are what people look for.
 	slices.SortStableFunc(order, func(i, k int) int {
