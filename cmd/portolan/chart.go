@@ -19,6 +19,9 @@ func (a *app) chartCommand() *cobra.Command {
 		Use:   "chart [PATH…]",
 		Short: "draw the port space: who has which ports, and where they meet",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.fit(cmd, format, &o); err != nil {
+				return err
+			}
 			i := slices.IndexFunc(draw.Formats[:], func(f draw.Format) bool { return f.Name == format })
 			if i < 0 {
 				return usage("--format: there is no format %q: use %s", format, draw.Names())
@@ -41,7 +44,7 @@ func (a *app) chartCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&format, "format", draw.Formats[0].Name, draw.Names())
 	f.BoolVar(&o.Linear, "linear", false, "give every port the same room")
-	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone")
-	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide")
+	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone; the usual in a locale without UTF-8")
+	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide; without it as wide as the terminal, or 80 columns")
 	return cmd
 }
