@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,8 +164,7 @@ func many(t *testing.T, d *drafting) *chart.Picture {
 	return charted(whole, []host.Facts{linux}, nil, lint.Options{})
 }
 
-// TestChartOfManyServices draws a host with all services that are known. With
-// PORTOLAN_CHART=WIDTH it prints the chart.
+// TestChartOfManyServices draws a host with all services that are known, to be looked at with -v.
 func TestChartOfManyServices(t *testing.T) {
 	p := many(t, newDrafting(t))
 	if n := len(p.Panels[0].Groups); n < 60 {
@@ -175,12 +172,11 @@ func TestChartOfManyServices(t *testing.T) {
 	}
 	fits(t, p)
 	inChart(t, p)
-	var width int
-	if _, err := fmt.Sscan(os.Getenv("PORTOLAN_CHART"), &width); err == nil {
-		if err := draw.Text(os.Stdout, p, draw.Options{Width: width}); err != nil {
-			t.Fatal(err)
-		}
+	var b bytes.Buffer
+	if err := draw.Text(&b, p, draw.Options{}); err != nil {
+		t.Fatal(err)
 	}
+	t.Logf("\n%s", b.String())
 }
 
 // TestChartOfMuchExclusion draws a Windows host with dozens of excluded ranges.
