@@ -22,6 +22,9 @@ type Judged struct {
 	Findings  diag.List
 	// Quarrel reports whether findings of a rule say that ports meet something.
 	Quarrel func(rule string) bool
+	// On are the ids of the systems on which each of Findings is so, for inventories that are
+	// judged for several; nil, or no ids, where that is plain.
+	On [][]string
 }
 
 // unclaimed is the rule that names sockets of which no file speaks.
@@ -35,15 +38,19 @@ const lastSystem = 1023
 // order of their lowest port. All text that comes from files can be printed, see
 // report.Printable.
 func Host(j Judged) Panel {
-	var p Panel
-	p.Bands = append(p.Bands, Band{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"})
-	for i := range j.Hosts {
-		bands := Bands(&j.Hosts[i])
-		p.Groups = append(p.Groups, systemGroup(&j.Hosts[i], bands))
-		for _, b := range bands {
-			if !slices.ContainsFunc(p.Bands, func(o Band) bool { return o.Kind == b.Kind && o.Proto == b.Proto && o.Ports == b.Ports }) {
-				p.Bands = append(p.Bands, b)
-			}
+	return services(j, true)
+}
+
+// Services are the panel of one host without what its systems do with ports, which is behind
+// the services all the same: for a picture that has a panel of systems too.
+func Services(j Judged) Panel { return services(j, false) }
+
+// services is the panel of a host, with groups of its systems or without.
+func services(j Judged, groups bool) Panel {
+	p := Panel{Bands: background(j.Hosts)}
+	if groups {
+		for i := range j.Hosts {
+			p.Groups = append(p.Groups, systemGroup(&j.Hosts[i], Bands(&j.Hosts[i])))
 		}
 	}
 	systems := len(p.Groups)
@@ -57,10 +64,23 @@ func Host(j Judged) Panel {
 		}
 	}
 	for i := range j.Findings {
-		p.find(&j, i)
+		p.find(&j, i, p.Groups)
 	}
 	p.order(systems)
 	return p
+}
+
+// background are the bands behind services: system ports, and those of hosts, each once.
+func background(hosts []host.Facts) []Band {
+	out := []Band{{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"}}
+	for i := range hosts {
+		for _, b := range Bands(&hosts[i]) {
+			if !slices.ContainsFunc(out, func(o Band) bool { return o.Kind == b.Kind && o.Proto == b.Proto && o.Ports == b.Ports }) {
+				out = append(out, b)
+			}
+		}
+	}
+	return out
 }
 
 // Bands are the ports that a host does not leave to services.
@@ -162,7 +182,11 @@ func (p *Panel) add(group string, b Bar, first int) {
 		i = len(p.Groups) - first
 		p.Groups = append(p.Groups, Group{Name: group})
 	}
-	g := &p.Groups[first+i]
+	p.Groups[first+i].add(b)
+}
+
+// add puts a bar into the lane of its protocol.
+func (g *Group) add(b Bar) {
 	k := slices.IndexFunc(g.Lanes, func(l Lane) bool { return l.Proto == b.Proto })
 	if k < 0 {
 		k = len(g.Lanes)
@@ -171,8 +195,8 @@ func (p *Panel) add(group string, b Bar, first int) {
 	g.Lanes[k].Bars = append(g.Lanes[k].Bars, b)
 }
 
-// find adds a finding, and marks the bars that it is about.
-func (p *Panel) find(j *Judged, i int) {
+// find adds a finding, and marks the bars of groups that it is about.
+func (p *Panel) find(j *Judged, i int, groups []Group) {
 	d := &j.Findings[i]
 	f := Finding{Rule: d.Rule, Severity: d.Severity, Message: printable(d.Message), Place: place(d.Span), Help: printable(d.Help),
 		Quarrel: len(d.Ports) > 0 && j.Quarrel != nil && j.Quarrel(d.Rule)}
@@ -186,19 +210,23 @@ func (p *Panel) find(j *Judged, i int) {
 	if !f.Quarrel {
 		return
 	}
+	on := ""
+	if i < len(j.On) {
+		on = printable(and(few(j.On[i])))
+	}
 	places := []source.Span{d.Span}
 	for _, r := range d.Related {
 		places = append(places, r.Span)
 	}
 	mark := func(about func(*Bar) bool) bool {
 		found := false
-		each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(b *Bar) {
+		each(&Picture{Panels: []Panel{{Groups: groups}}}, func(*Band) {}, func(b *Bar) {
 			if b.Kind.Behind() || !about(b) {
 				return
 			}
 			for _, ports := range d.Ports {
 				if shared := ports.Set.Intersect(port.Of(b.Ports)); ports.Proto == b.Proto && !shared.IsEmpty() {
-					b.Marks = append(b.Marks, Mark{shared, d.Rule, d.Severity, len(p.Findings) - 1})
+					b.Marks = append(b.Marks, Mark{shared, d.Rule, on, d.Severity, len(p.Findings) - 1})
 					found = true
 				}
 			}
@@ -207,9 +235,27 @@ func (p *Panel) find(j *Judged, i int) {
 	}
 	// A finding that names no line of a listener, such as one about a setting of the system, is
 	// about all that have the ports.
-	if !mark(func(b *Bar) bool { return slices.Contains(places, b.span) }) {
-		mark(func(*Bar) bool { return true })
+	if !mark(func(b *Bar) bool { return slices.Contains(places, b.span) }) && !mark(func(*Bar) bool { return true }) {
+		p.markGiven(d, len(p.Findings)-1)
 	}
+}
+
+// markGiven marks what systems keep for somebody, for a finding that meets no listener.
+func (p *Panel) markGiven(d *diag.Diagnostic, finding int) {
+	each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(b *Bar) {
+		if !b.Kind.Behind() || b.Kind == Ephemeral || b.Kind == System {
+			return
+		}
+		var shared port.Set
+		for _, ports := range d.Ports {
+			if b.Proto == 0 || b.Proto == ports.Proto {
+				shared = shared.Union(ports.Set.Intersect(port.Of(b.Ports)))
+			}
+		}
+		if !shared.IsEmpty() {
+			b.Marks = append(b.Marks, Mark{Ports: shared, Rule: d.Rule, Severity: d.Severity, Finding: finding})
+		}
+	})
 }
 
 // seen adds the sockets of a finding about those that no file claims.
@@ -219,9 +265,18 @@ func (p *Panel) seen(j *Judged, d *diag.Diagnostic) {
 			if !slices.ContainsFunc(d.Ports, func(x diag.Ports) bool { return x.Proto == l.Proto && x.Set.Contains(l.Port) }) {
 				continue
 			}
-			b := Bar{Kind: Unclaimed, Proto: l.Proto, Ports: port.Single(l.Port), Name: cmp.Or(printable(l.Process), "socket"),
+			b := Bar{Kind: Unclaimed, Proto: l.Proto, Ports: port.Single(l.Port), Name: printable(l.Process),
 				Words: kinds[Unclaimed][1], Place: printable(l.From), Bind: l.Addr.String()}
-			p.add("not in a file", b, 0)
+			// One program often has a socket for IPv4 and one for IPv6.
+			again := false
+			each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(o *Bar) {
+				if o.Kind == Unclaimed && o.Proto == b.Proto && o.Ports == b.Ports && o.Name == b.Name {
+					o.Bind, again = o.Bind+", "+b.Bind, true
+				}
+			})
+			if !again {
+				p.add("not in a file", b, 0)
+			}
 		}
 	}
 }
@@ -236,15 +291,19 @@ func (p *Panel) order(systems int) {
 		return low
 	}
 	for i := range p.Groups {
-		g := &p.Groups[i]
-		slices.SortFunc(g.Lanes, func(a, b Lane) int { return cmp.Compare(a.Proto, b.Proto) })
-		for k := range g.Lanes {
-			sortBars(g.Lanes[k].Bars)
-		}
+		p.Groups[i].sort()
 	}
 	slices.SortStableFunc(p.Groups[systems:], func(a, b Group) int {
 		return cmp.Or(cmp.Compare(lowest(&a), lowest(&b)), strings.Compare(a.Name, b.Name))
 	})
+}
+
+// sort sorts the lanes of g, and what they have by port.
+func (g *Group) sort() {
+	slices.SortFunc(g.Lanes, func(a, b Lane) int { return cmp.Compare(a.Proto, b.Proto) })
+	for k := range g.Lanes {
+		sortBars(g.Lanes[k].Bars)
+	}
 }
 
 func sortBars(list []Bar) {
@@ -310,3 +369,23 @@ func place(s source.Span) string {
 }
 
 func printable(s string) string { return report.Printable(s) }
+
+// maxNames bounds the names that the words of a mark list.
+const maxNames = 3
+
+// few are names for words that have little room: "linux", "freebsd", "4 more".
+func few(names []string) []string {
+	if rest := len(names) - maxNames; rest > 1 {
+		return append(slices.Clone(names[:maxNames]), strconv.Itoa(rest)+" more")
+	}
+	return names
+}
+
+// and is "linux", "linux and freebsd", "linux, freebsd and macos".
+func and(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
