@@ -654,7 +654,7 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	rs := &ruleset.Ruleset{}
 	counts, size := map[string]string{}, 0
 	for _, c := range t.chains {
-		size += len(c.rules)
+		size += 2 * len(c.rules) // TCP and UDP lead to it
 	}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
