@@ -708,3 +708,9 @@ func BenchmarkHistory(b *testing.B) {
 		}
 	})
 }
+
+// encodeFile is a whole file.
+func encodeFile(r Record, table []byte) ([]byte, error) {
+	head, err := encodeHead(r, table, sum(table))
+	return slices.Concat(head, table), err
+}
