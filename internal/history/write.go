@@ -17,8 +17,8 @@ import (
 	"portolan/internal/nft"
 )
 
-// A Writer may change the states, and nobody else can until it is closed. Its methods are not
-// for several goroutines.
+// A Writer may change the states, and nobody else can until it is closed. Its methods are for one
+// goroutine at a time.
 type Writer struct {
 	*folder
 	lock *os.File
@@ -143,6 +143,15 @@ func (w *Writer) Close() error {
 	return w.lock.Close()
 }
 
+// Prepare makes a table that is about to be remembered ready for that, which takes time with many
+// services. Nothing is written, and who remembers a table without it takes the time then.
+func (w *Writer) Prepare(t *nft.Table) {
+	if t != nil && w.table != t {
+		w.table, w.encoded = t, encodeTable(t)
+		w.encodedSum = sum(w.encoded)
+	}
+}
+
 // SetPending remembers what is about to wait for its confirmation, in the place of what has
 // waited before. A nil table is a host without one, and a table must not change before the writer is
 // closed. After an error, what waited before waits, or the new one does and a crash of the machine
@@ -250,10 +259,7 @@ func (w *Writer) put(name string, r Record, t *nft.Table) error {
 	if r.Firewall = t != nil; !r.Firewall {
 		return w.replace(name, r, nil, sum(nil))
 	}
-	if w.table != t {
-		w.table, w.encoded = t, encodeTable(t)
-		w.encodedSum = sum(w.encoded)
-	}
+	w.Prepare(t)
 	return w.replace(name, r, w.encoded, w.encodedSum)
 }
 
