@@ -98,8 +98,14 @@ func (p *pilot) open() (err error) {
 	return onlyRoot(err)
 }
 
-// close ends what open began, and adds what goes wrong there to the error of the command.
-func (p *pilot) close(err *error) { *err = errors.Join(*err, p.kernel.Close()) }
+// close ends what open began, and adds what goes wrong there to the error of the command. It
+// leaves that to the end of the process when that is near: who closes a connection waits until the
+// kernel has put away what was deleted, and a process that ends gives its memory back meanwhile.
+func (p *pilot) close(err *error) {
+	if !p.ends {
+		*err = errors.Join(*err, p.kernel.Close())
+	}
+}
 
 // lock keeps other appliers out until what it returns is closed. It first remembers what one that
 // was killed has kept in the kernel.
