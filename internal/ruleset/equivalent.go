@@ -189,6 +189,7 @@ type painter struct {
 	rules   [2][]candidate
 	effects map[Effect]int
 	list    []Effect        // by their numbers
+	last    int             // number of the effect that was met last
 	steps   [][]int32       // by what happened so far, then by effect: what happened then
 	ended   []bool          // by what happened so far
 	pasts   []past          // by what happened so far
@@ -242,8 +243,8 @@ func (p *painter) candidate(m *Match, e Effect) candidate {
 
 // effect numbers the effects as they are met.
 func (p *painter) effect(e Effect) int {
-	if n := len(p.list); n > 0 && p.list[n-1] == e { // of thousands of rules one after the other
-		return n - 1
+	if len(p.list) > 0 && p.list[p.last] == e { // of thousands of rules one after the other
+		return p.last
 	}
 	id, ok := p.effects[e]
 	if !ok {
@@ -251,6 +252,7 @@ func (p *painter) effect(e Effect) int {
 		p.effects[e] = id
 		p.list = append(p.list, e)
 	}
+	p.last = id
 	return id
 }
 
