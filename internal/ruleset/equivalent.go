@@ -426,17 +426,7 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 		var runs [2][][][2]int
 		for side, list := range sides {
 			hits[side] = p.hits(side, list, rows)
-			runs[side] = make([][][2]int, len(list))
-			room := make([][2]int, 0, len(list)) // most have one run
-			for i, s := range list {
-				begin := len(room)
-				for r := range s.columns.Each() {
-					first, _ := slices.BinarySearch(all, int(r.First))
-					end, _ := slices.BinarySearch(all, int(r.Last)+1)
-					room = append(room, [2]int{first, end})
-				}
-				runs[side][i] = room[begin:len(room):len(room)]
-			}
+			runs[side] = runsOf(list, all)
 		}
 		many := len(all) / 4 // with more columns of its own it is quicker to give a row all
 		seen := map[string]bool{}
@@ -502,6 +492,22 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 			}
 		}
 	}
+}
+
+// runsOf are, by stroke, the runs of columns that it has: the index of the first, and of the one
+// behind the last.
+func runsOf(list []stroke, all []int) [][][2]int {
+	out, room := make([][][2]int, len(list)), make([][2]int, 0, len(list)) // most have one run
+	for i, s := range list {
+		begin := len(room)
+		for r := range s.columns.Each() {
+			first, _ := slices.BinarySearch(all, int(r.First))
+			end, _ := slices.BinarySearch(all, int(r.Last)+1)
+			room = append(room, [2]int{first, end})
+		}
+		out[i] = room[begin:len(room):len(room)]
+	}
+	return out
 }
 
 // columnOf is where a column is among some of all, which are in order.
