@@ -23,8 +23,9 @@ INITDIR  ?= $(SHAREDIR)/portolan
 
 .PHONY: build install uninstall docs test truth compat vet bench fuzz
 
+# Without C the program needs no loader and no libc of the machine that it runs on.
 build:
-	$(GO) build -trimpath -o portolan ./cmd/portolan
+	CGO_ENABLED=0 $(GO) build -trimpath -o portolan ./cmd/portolan
 
 # Root installs what somebody else has built: install needs no Go.
 install:

@@ -30,7 +30,7 @@ policies
 
 floor 1: words
 internal/diag:       port source
-internal/ruleset:    addr port source
+internal/ruleset:    addr parallel port source
 
 floor 2: languages
 internal/hclfile:    diag source

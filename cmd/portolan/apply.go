@@ -159,7 +159,11 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	v, err := p.view(p.quiet, find)
+	v, err := p.view(p.quiet, find, func(plan *apply.Plan) {
+		if w != nil && !plan.Empty() {
+			w.Prepare(plan.Want)
+		}
+	})
 	if err != nil {
 		return err
 	}

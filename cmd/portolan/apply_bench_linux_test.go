@@ -171,7 +171,9 @@ func BenchmarkApply(b *testing.B) {
 		b.Skip("a network namespace of its own takes root")
 	}
 	program := filepath.Join(b.TempDir(), "portolan")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make does
+	if out, err := build.CombinedOutput(); err != nil {
 		b.Skipf("the program cannot be built here: %v\n%s", err, out)
 	}
 	for _, c := range []struct {

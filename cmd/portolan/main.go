@@ -41,7 +41,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) }()
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now, ends: true}
+	go func() { done <- a.run(ctx, os.Args[1:]) }()
 	select {
 	case code := <-done:
 		os.Exit(code)
@@ -73,6 +74,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	ends           bool         // the process ends with the command
 	log            *slog.Logger // of a command that was asked for one, instead of words; nil for no log
 }
 

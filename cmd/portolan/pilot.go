@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -59,6 +61,9 @@ func (p *pilot) command(do func(cmd *cobra.Command, args []string) error) func(*
 			return usage("--log: there is no form %q: use text or json", p.logs)
 		}
 		p.app = &own
+		if p.getenv("GOGC") == "" {
+			collectLate()
+		}
 		err := do(cmd, args)
 		if err != nil && cmd.Context().Err() != nil {
 			err = &exitError{exitInterrupted, err}
@@ -72,6 +77,18 @@ func (p *pilot) command(do func(cmd *cobra.Command, args []string) error) func(*
 	}
 }
 
+// collectLate lets the garbage collector begin only when there is much to collect: of one host,
+// most of what is read and made is needed to the end, and that is there by then. From then on its
+// target is gcPercent.
+func collectLate() {
+	debug.SetGCPercent(lateGCPercent)
+	// The collection that finds that nothing leads to this is the first.
+	runtime.AddCleanup(new([16]byte), func(int) { debug.SetGCPercent(gcPercent) }, 0)
+}
+
+// lateGCPercent makes 128 MiB of the 4 MiB from which on the runtime collects with 100.
+const lateGCPercent = 3200
+
 // open connects to the kernel and looks at the states. They are made when somebody writes one.
 func (p *pilot) open() (err error) {
 	if p.store, err = history.Open(p.stateDir); err != nil {
@@ -81,8 +98,14 @@ func (p *pilot) open() (err error) {
 	return onlyRoot(err)
 }
 
-// close ends what open began, and adds what goes wrong there to the error of the command.
-func (p *pilot) close(err *error) { *err = errors.Join(*err, p.kernel.Close()) }
+// close ends what open began, and adds what goes wrong there to the error of the command. It
+// leaves that to the end of the process when that is near: who closes a connection waits until the
+// kernel has put away what was deleted, and a process that ends gives its memory back meanwhile.
+func (p *pilot) close(err *error) {
+	if !p.ends {
+		*err = errors.Join(*err, p.kernel.Close())
+	}
+}
 
 // lock keeps other appliers out until what it returns is closed. It first remembers what one that
 // was killed has kept in the kernel.

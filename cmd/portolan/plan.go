@@ -53,7 +53,7 @@ With --detail it prints every object and element of the kernel that would change
 				return err
 			}
 			defer p.close(&err)
-			view, err := p.view(p.read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) })
+			view, err := p.view(p.read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) }, nil)
 			if err != nil {
 				return err
 			}
@@ -249,8 +249,9 @@ type view struct {
 }
 
 // view compares what the kernel has with an aim. While that is looked for, it looks at the
-// kernel, at the states and around.
-func (p *pilot) view(read func() (*live, error), find func() (*aim, error)) (*view, error) {
+// kernel, at the states and around. planned is told of a plan while it is looked into what that
+// does to packets; it may be nil.
+func (p *pilot) view(read func() (*live, error), find func() (*aim, error), planned func(*apply.Plan)) (*view, error) {
 	v := new(view)
 	if err := together(
 		func() error {
@@ -268,7 +269,12 @@ func (p *pilot) view(read func() (*live, error), find func() (*aim, error)) (*vi
 		return nil, err
 	}
 	if err := together(
-		func() (err error) { v.plan, err = apply.NewPlan(v.live.state, v.aim.table); return err },
+		func() (err error) {
+			if v.plan, err = apply.NewPlan(v.live.state, v.aim.table); err == nil && planned != nil {
+				planned(v.plan)
+			}
+			return err
+		},
 		func() error {
 			if v.live.strange == nil {
 				v.traffic = newDifference(v.before(), v.aim.side)

@@ -298,7 +298,7 @@ func unitPaths(unit string) []string {
 
 // isUnit reports whether a text may be the name of a unit with ports.
 func isUnit(text string) bool {
-	return !strings.ContainsAny(text, "/ ") && (strings.HasSuffix(text, ".service") || strings.HasSuffix(text, ".socket"))
+	return (strings.HasSuffix(text, ".service") || strings.HasSuffix(text, ".socket")) && !strings.ContainsAny(text, "/ ")
 }
 
 // ComposeFiles are the places of Compose files. Nothing says where a project lies, and
@@ -465,9 +465,9 @@ func (e *entry) parse() *Service {
 }
 
 // literalPaths are the quoted texts that begin like an absolute path, "/..." or
-// "C:/...", without the root itself, which is no file, and the places of what may be a
-// unit or a Compose file. The paths and samples of a description must be among them, so it
-// need not be parsed to know where its files cannot be.
+// "C:/...", without the root itself, which is no file, and "//", which is how comments
+// begin, and the places of what may be a unit or a Compose file. The paths and samples of a
+// description must be among them, so it need not be parsed to know where its files cannot be.
 func literalPaths(raw []byte) []string {
 	var out []string
 	for {
@@ -475,14 +475,20 @@ func literalPaths(raw []byte) []string {
 		if !found {
 			return out
 		}
-		end := bytes.IndexAny(rest, "\"\n")
+		end := bytes.IndexByte(rest, '"')
 		if end < 0 {
+			end = len(rest)
+		}
+		if line := bytes.IndexByte(rest[:end], '\n'); line >= 0 {
+			end = line
+		}
+		if end == len(rest) {
 			return out
 		}
 		switch text := rest[:end]; { // most are no path, and need no copy
-		case len(text) > 1 && text[0] == '/' || len(text) > 3 && text[1] == ':' && text[2] == '/':
+		case len(text) > 1 && text[0] == '/' && text[1] != '/' || len(text) > 3 && text[1] == ':' && text[2] == '/':
 			out = append(out, string(text))
-		case bytes.HasSuffix(text, []byte("t")) || bytes.HasSuffix(text, []byte("e")):
+		case bytes.HasSuffix(text, []byte("et")) || bytes.HasSuffix(text, []byte("ce")):
 			if isUnit(string(text)) {
 				out = append(out, unitPaths(string(text))...)
 			}
@@ -494,9 +500,13 @@ func literalPaths(raw []byte) []string {
 	}
 }
 
-// literalImages are the quoted texts in lists of images.
+// literalImages are the quoted texts in lists of images, which only what describes a container
+// of a Compose file may have.
 func literalImages(raw []byte) []string {
 	var out []string
+	if !bytes.Contains(raw, []byte(`"`+Compose+`"`)) { // the rarer text, so that it is found sooner
+		return nil
+	}
 	for {
 		_, rest, found := bytes.Cut(raw, []byte("images"))
 		if !found {

@@ -100,6 +100,13 @@ func TestWholeDescription(t *testing.T) {
 	if found := cat.Where(nothing, func(p string) bool { return p == "/etc/y.conf" }, none); len(found) != 0 {
 		t.Errorf("%d services have another path", len(found))
 	}
+	commented, _ := load(t, "# Comments begin with \"//\" there.\n"+whole)
+	commented.Where(nothing, func(p string) bool {
+		if p == "//" {
+			t.Errorf("%s was looked for, which is no path", p)
+		}
+		return false
+	}, none)
 	missing := func(dir string) string { return strings.TrimSuffix(dir, "/") }
 	if found := cat.Where(missing, func(p string) bool { t.Errorf("asked for %s in a folder that is not there", p); return true }, none); len(found) != 0 {
 		t.Errorf("%d services have paths in folders that are not there", len(found))

@@ -45,7 +45,7 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 			b.connects[c.Service] = append(b.connects[c.Service], c)
 		}
 	}
-	b.in = make([]ruleset.Rule, 0, stated(p))
+	b.in = make([]ruleset.Rule, 0, stated(p)+others)
 	allows, denies := p.Allows, p.Denies
 	for len(allows)+len(denies) > 0 {
 		if len(denies) == 0 || len(allows) > 0 && allows[0].At < denies[0].At {
@@ -57,7 +57,6 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 		}
 	}
 	rs := &ruleset.Ruleset{Files: files(p, inv), Untracked: b.untracked}
-	rs.Input = b.chain(ruleset.In, p.Defaults.Input, b.hoisted(), b.in)
 	switch {
 	case p.Defaults.Output == ruleset.Drop:
 		for i := range p.Connects {
@@ -68,8 +67,13 @@ func Ruleset(p *policy.Policy, inv *inventory.Inventory) (*ruleset.Ruleset, diag
 	case !p.Defaults.NoIPv6.IsZero():
 		rs.Output = noIPv6Out(p.Defaults.NoIPv6)
 	}
+	rs.Input = b.chain(ruleset.In, p.Defaults.Input, b.hoisted(), b.in) // the last, because it takes over b.in
 	return rs, b.list
 }
+
+// others is room for the rules beside those that a policy states: those that every host needs, and
+// the log.
+const others = 16
 
 // stated is about how many rules about packets that arrive stand in p itself, so that there is room
 // for all of them at once: a rule is large.
@@ -86,7 +90,7 @@ func stated(p *policy.Policy) int {
 
 // chain is the rules of one direction: what is asked before everything else, what every host
 // needs, what the policy asks for, and the log of the rest. Only loopback stands above what
-// is asked first: no deny is about it.
+// is asked first: no deny is about it. The list of what the policy asks for is taken over.
 func (b *builder) chain(d ruleset.Direction, byDefault ruleset.Verdict, first, rest []ruleset.Rule) ruleset.Chain {
 	noIPv6 := b.policy.Defaults.NoIPv6
 	needed := essentials(d, byDefault, noIPv6)
@@ -103,7 +107,7 @@ func (b *builder) chain(d ruleset.Direction, byDefault ruleset.Verdict, first, r
 			Name: "log", Comment: "log what is dropped", Origins: origins(log.LogSpan),
 		}}
 	}
-	rules := slices.Concat(first, needed, rest, last)
+	rules := append(slices.Insert(rest, 0, slices.Concat(first, needed)...), last...) // where rest is, if there is room
 	if !noIPv6.IsZero() {
 		rules = withoutIPv6(rules)
 	}

@@ -72,8 +72,9 @@ var (
 	ErrFormat = errors.New("the file is of another version of portolan")
 )
 
-// encodeFile is a file with the bytes of a table, which are none without a firewall.
-func encodeFile(r Record, table []byte) ([]byte, error) {
+// encodeHead is what a file has before the bytes of a table, which are none without a firewall.
+// tableSum is their sum.
+func encodeHead(r Record, table []byte, tableSum string) ([]byte, error) {
 	r.Time, r.Confirmed, r.Until = r.Time.UTC(), r.Confirmed.UTC(), r.Until.UTC()
 	for _, s := range []*string{&r.By, &r.ConfirmedBy, &r.Program, &r.Policy, &r.PolicySum, &r.Ruleset, &r.State, &r.Note} {
 		*s = cut(*s)
@@ -81,11 +82,11 @@ func encodeFile(r Record, table []byte) ([]byte, error) {
 	b := &bytes.Buffer{}
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false) // people read it
-	if err := e.Encode(header{format, r, len(table), sum(table)}); err != nil {
+	if err := e.Encode(header{format, r, len(table), tableSum}); err != nil {
 		return nil, fmt.Errorf("what is known of the state: %w", err)
 	}
 	line := plain(b.Bytes())
-	return slices.Concat(line, []byte(sum(line)+"\n"), table), nil
+	return append(line, sum(line)+"\n"...), nil
 }
 
 // plain is a line of JSON whose texts do nothing to a terminal. JSON itself escapes the controls

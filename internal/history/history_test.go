@@ -106,6 +106,26 @@ func TestNothingYet(t *testing.T) {
 	}
 }
 
+// TestPrepare: what was prepared, none at all among it, is what is written only when it is what is
+// to be written.
+func TestPrepare(t *testing.T) {
+	s := open(t, t.TempDir())
+	tables := []*nft.Table{example(), many(3), nil}
+	write(t, s, func(w *Writer) {
+		for _, prepared := range tables {
+			for _, want := range tables {
+				w.Prepare(prepared)
+				if err := w.SetPending(note("x"), want); err != nil {
+					t.Fatal(err)
+				}
+				if _, table, err := s.Pending(); err != nil || !reflect.DeepEqual(table, want) {
+					t.Errorf("%v, %v", table, err)
+				}
+			}
+		}
+	})
+}
+
 // TestLifeOfAState goes the usual way: a state waits, is confirmed, another one is dropped, and
 // one is kept at once. Its record and its table come back as they were.
 func TestLifeOfAState(t *testing.T) {
@@ -707,4 +727,10 @@ func BenchmarkHistory(b *testing.B) {
 			}
 		}
 	})
+}
+
+// encodeFile is a whole file.
+func encodeFile(r Record, table []byte) ([]byte, error) {
+	head, err := encodeHead(r, table, sum(table))
+	return slices.Concat(head, table), err
 }

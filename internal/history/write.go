@@ -17,14 +17,15 @@ import (
 	"portolan/internal/nft"
 )
 
-// A Writer may change the states, and nobody else can until it is closed. Its methods are not
-// for several goroutines.
+// A Writer may change the states, and nobody else can until it is closed. Its methods are for one
+// goroutine at a time.
 type Writer struct {
 	*folder
 	lock *os.File
 	// What was encoded last: what waits is often kept a moment later.
-	table   *nft.Table
-	encoded []byte
+	table      *nft.Table
+	encoded    []byte
+	encodedSum string
 }
 
 // pause is how long to wait before the lock is tried again.
@@ -142,6 +143,15 @@ func (w *Writer) Close() error {
 	return w.lock.Close()
 }
 
+// Prepare makes a table that is about to be remembered ready for that, which takes time with many
+// services. Nothing is written, and who remembers a table without it takes the time then.
+func (w *Writer) Prepare(t *nft.Table) {
+	if t != nil && w.table != t {
+		w.table, w.encoded = t, encodeTable(t)
+		w.encodedSum = sum(w.encoded)
+	}
+}
+
 // SetPending remembers what is about to wait for its confirmation, in the place of what has
 // waited before. A nil table is a host without one, and a table must not change before the writer is
 // closed. After an error, what waited before waits, or the new one does and a crash of the machine
@@ -203,7 +213,7 @@ func (w *Writer) Confirm(change func(*Record)) (Record, error) {
 		was := r
 		change(&r)
 		r.Firewall = was.Firewall
-		if amended = w.replace(pendingName, r, table); amended != nil {
+		if amended = w.replace(pendingName, r, table, sum(table)); amended != nil {
 			r = was
 		}
 	}
@@ -246,25 +256,22 @@ func (w *Writer) settle() error {
 
 // put writes a state. Its name is on the disk after sync.
 func (w *Writer) put(name string, r Record, t *nft.Table) error {
-	var table []byte
-	if r.Firewall = t != nil; r.Firewall {
-		if w.table != t {
-			w.table, w.encoded = t, encodeTable(t)
-		}
-		table = w.encoded
+	if r.Firewall = t != nil; !r.Firewall {
+		return w.replace(name, r, nil, sum(nil))
 	}
-	return w.replace(name, r, table)
+	w.Prepare(t)
+	return w.replace(name, r, w.encoded, w.encodedSum)
 }
 
 // replace writes a file under another name, puts it on the disk and gives it its own name. After
 // an error, what had the name is as it was.
-func (w *Writer) replace(name string, r Record, table []byte) error {
-	data, err := encodeFile(r, table)
+func (w *Writer) replace(name string, r Record, table []byte, tableSum string) error {
+	head, err := encodeHead(r, table, tableSum)
 	if err != nil {
 		return err
 	}
-	if len(data) > maxFile {
-		return fmt.Errorf("%s: a table of %d MiB is more than can be kept", w.file(name), len(data)>>20)
+	if size := len(head) + len(table); size > maxFile {
+		return fmt.Errorf("%s: a table of %d MiB is more than can be kept", w.file(name), size>>20)
 	}
 	var f *os.File
 	err = w.do("create", freshName, name, func() (err error) {
@@ -274,7 +281,13 @@ func (w *Writer) replace(name string, r Record, table []byte) error {
 	if err != nil {
 		return err
 	}
-	err = w.do("write", freshName, name, func() error { _, err := f.Write(data); return err })
+	err = w.do("write", freshName, name, func() error {
+		_, err := f.Write(head)
+		if err == nil {
+			_, err = f.Write(table) // by itself, because to put it behind the head is to copy it
+		}
+		return err
+	})
 	if err == nil {
 		err = w.do("sync", freshName, name, f.Sync)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -158,9 +159,16 @@ type sender struct {
 // On the sender's processor the time in which a change shows cannot be seen. It is an error
 // when there is only one.
 func Processors() (packets, changes int, err error) {
+	two, err := processors()
+	return two[0], two[1], err
+}
+
+// processors asks once, before OnProcessor has bound a thread: the first thread, which is the
+// one that answers for the process, may be bound later on.
+var processors = sync.OnceValues(func() (two [2]int, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(unix.Getpid(), &set); err != nil {
-		return 0, 0, err
+		return two, err
 	}
 	var found []int
 	for i := 0; i < 1024 && len(found) < 2; i++ {
@@ -169,10 +177,10 @@ func Processors() (packets, changes int, err error) {
 		}
 	}
 	if len(found) < 2 {
-		return 0, 0, errors.New("there is one processor only, and packets and changes need one each")
+		return two, errors.New("there is one processor only, and packets and changes need one each")
 	}
-	return found[0], found[1], nil
-}
+	return [2]int(found), nil
+})
 
 // OnProcessor runs f on a thread that stays on one processor, as do processes that f starts.
 func OnProcessor(number int, f func() error) error {

@@ -260,3 +260,34 @@ func BenchmarkDeciders(b *testing.B) {
 		Deciders(y, changes)
 	}
 }
+
+// TestProveByProtocols: that protocols are looked at beside each other changes neither the
+// counterexample nor the number of cells.
+func TestProveByProtocols(t *testing.T) {
+	one := voiceHost(0)
+	for shift := range 3 {
+		other := voiceHost(shift)
+		if shift == 2 { // UDP alone, which is not the first to be looked at
+			other = voiceHost(0)
+			last := &other.Input.Rules[len(other.Input.Rules)-1]
+			last.Match.Ports = last.Match.Ports.Union(port.Of(port.Single(9)))
+		}
+		sides := [2][]Rule{one.Input.Rules, other.Input.Rules}
+		p := newPainter(sides, one.byDefault(In), other.byDefault(In))
+		var want *Counterexample
+		for s := range settings(In, sides) {
+			if want = p.compare(s.at); want != nil {
+				break
+			}
+		}
+		got, cells := newPainter(sides, one.byDefault(In), other.byDefault(In)).prove(settings(In, sides))
+		switch {
+		case (want == nil) != (shift == 0) || (got == nil) != (want == nil):
+			t.Errorf("shift %d: found %v, want %v", shift, got, want)
+		case got != nil && got.Packet != want.Packet:
+			t.Errorf("shift %d: found %v, want %v", shift, got.Packet, want.Packet)
+		case got == nil && cells != p.cells:
+			t.Errorf("%d cells, want %d", cells, p.cells)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"cmp"
 	"encoding/binary"
 	"iter"
 	"math/bits"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"portolan/internal/addr"
+	"portolan/internal/parallel"
 	"portolan/internal/port"
 )
 
@@ -35,13 +37,9 @@ func Prove(a, b *Ruleset) Proof {
 	var proof Proof
 	for _, d := range []Direction{In, Out} {
 		sides := [2][]Rule{a.Chain(d).Rules, b.Chain(d).Rules}
-		p := newPainter(sides, a.byDefault(d), b.byDefault(d))
-		for s := range settings(d, sides) {
-			if proof.Counterexample = p.compare(s.at); proof.Counterexample != nil {
-				break
-			}
-		}
-		proof.Cells += p.cells
+		var cells int
+		proof.Counterexample, cells = newPainter(sides, a.byDefault(d), b.byDefault(d)).prove(settings(d, sides))
+		proof.Cells += cells
 		if c := proof.Counterexample; c != nil {
 			c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
 			return proof
@@ -188,13 +186,14 @@ func protoAtoms(sides ...[]Rule) []protoAtom {
 type painter struct {
 	rules   [2][]candidate
 	effects map[Effect]int
-	list    []Effect        // by their numbers
-	steps   [][]int32       // by what happened so far, then by effect: what happened then
-	ended   []bool          // by what happened so far
-	pasts   []past          // by what happened so far
-	done    map[string]bool // contexts already compared, by the rules that matter there
-	cells   int             // looked at so far, on both sides
-	sides   [2][]stroke     // of the context that is looked at
+	list    []Effect       // by their numbers
+	last    int            // number of the effect that was met last
+	steps   [][]int32      // by what happened so far, then by effect: what happened then
+	ended   []bool         // by what happened so far
+	pasts   []past         // by what happened so far
+	done    map[string]int // cells of contexts already compared, by the rules that matter there
+	cells   int            // looked at so far, on both sides
+	sides   [2][]stroke    // of the context that is looked at
 }
 
 // nothing is what has happened to a cell before the first rule.
@@ -216,7 +215,7 @@ type candidate struct {
 }
 
 func newPainter(sides [2][]Rule, defaults ...Verdict) *painter {
-	p := &painter{effects: map[Effect]int{}, steps: [][]int32{nil}, ended: []bool{false}, pasts: []past{{}}, done: map[string]bool{}}
+	p := &painter{effects: map[Effect]int{}, steps: [][]int32{nil}, ended: []bool{false}, pasts: []past{{}}, done: map[string]int{}}
 	all := Any()
 	for side, rules := range sides {
 		list := make([]candidate, 0, len(rules)+1)
@@ -242,8 +241,8 @@ func (p *painter) candidate(m *Match, e Effect) candidate {
 
 // effect numbers the effects as they are met.
 func (p *painter) effect(e Effect) int {
-	if n := len(p.list); n > 0 && p.list[n-1] == e { // of thousands of rules one after the other
-		return n - 1
+	if len(p.list) > 0 && p.list[p.last] == e { // of thousands of rules one after the other
+		return p.last
 	}
 	id, ok := p.effects[e]
 	if !ok {
@@ -251,6 +250,7 @@ func (p *painter) effect(e Effect) int {
 		p.effects[e] = id
 		p.list = append(p.list, e)
 	}
+	p.last = id
 	return id
 }
 
@@ -315,13 +315,53 @@ func strokes(out []stroke, rules []candidate, at Packet) []stroke {
 	return out
 }
 
+// prove looks at all settings, and is the first cell of which the two sides disagree, and how many
+// cells there are. TCP and UDP are most of the work, and nothing of one matters to the other, so
+// every other protocol is looked at by a painter of its own.
+func (p *painter) prove(all iter.Seq[setting]) (*Counterexample, int) {
+	var protos [][]Packet
+	for s := range all {
+		if n := len(protos); n == 0 || protos[n-1][0].Proto != s.at.Proto {
+			protos = append(protos, nil)
+		}
+		protos[len(protos)-1] = append(protos[len(protos)-1], s.at)
+	}
+	painters := [2]*painter{p, p.another()}
+	found := make([]*Counterexample, len(protos))
+	parallel.For(len(painters), func(k int) {
+		for i := k; i < len(protos); i += len(painters) {
+			for _, at := range protos[i] {
+				if found[i] = painters[k].compare(at); found[i] != nil {
+					return
+				}
+			}
+		}
+	})
+	cells := 0
+	for _, n := range p.done {
+		cells += n
+	}
+	for key, n := range painters[1].done {
+		if _, both := p.done[key]; !both {
+			cells += n
+		}
+	}
+	return cmp.Or(found...), cells
+}
+
+// another is a painter of the same rules, which nothing has happened to.
+func (p *painter) another() *painter {
+	return &painter{rules: p.rules, list: p.list, steps: [][]int32{nil}, ended: []bool{false}, pasts: []past{{}}, done: map[string]int{}}
+}
+
 // compare looks at every cell of one context: all of at but its peer, port and type.
 func (p *painter) compare(at Packet) *Counterexample {
 	sides, key := p.context(at)
-	if p.done[key] {
+	if _, done := p.done[key]; done {
 		return nil
 	}
-	p.done[key] = true
+	before := p.cells
+	defer func() { p.done[key] = p.cells - before }()
 	for row := range p.paint(sides, true) {
 		for c, first := range row.columns {
 			if row.painted[0][c] != row.painted[1][c] {
@@ -386,17 +426,7 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 		var runs [2][][][2]int
 		for side, list := range sides {
 			hits[side] = p.hits(side, list, rows)
-			runs[side] = make([][][2]int, len(list))
-			room := make([][2]int, 0, len(list)) // most have one run
-			for i, s := range list {
-				begin := len(room)
-				for r := range s.columns.Each() {
-					first, _ := slices.BinarySearch(all, int(r.First))
-					end, _ := slices.BinarySearch(all, int(r.Last)+1)
-					room = append(room, [2]int{first, end})
-				}
-				runs[side][i] = room[begin:len(room):len(room)]
-			}
+			runs[side] = runsOf(list, all)
 		}
 		many := len(all) / 4 // with more columns of its own it is quicker to give a row all
 		seen := map[string]bool{}
@@ -462,6 +492,22 @@ func (p *painter) paint(sides [2][]stroke, distinct bool) func(func(paintedRow) 
 			}
 		}
 	}
+}
+
+// runsOf are, by stroke, the runs of columns that it has: the index of the first, and of the one
+// behind the last.
+func runsOf(list []stroke, all []int) [][][2]int {
+	out, room := make([][][2]int, len(list)), make([][2]int, 0, len(list)) // most have one run
+	for i, s := range list {
+		begin := len(room)
+		for r := range s.columns.Each() {
+			first, _ := slices.BinarySearch(all, int(r.First))
+			end, _ := slices.BinarySearch(all, int(r.Last)+1)
+			room = append(room, [2]int{first, end})
+		}
+		out[i] = room[begin:len(room):len(room)]
+	}
+	return out
 }
 
 // columnOf is where a column is among some of all, which are in order.

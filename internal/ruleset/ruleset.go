@@ -467,13 +467,16 @@ func (rs *Ruleset) Hash() string {
 	add := func(text string) { line = append(append(line, text...), ' ') }
 	// What takes long to say is mostly the same in many rules.
 	sets, effects := map[Bytes]string{}, map[Effect]string{}
-	peers := ""
+	peers, effect := "", ""
 	for _, d := range []Direction{In, Out} {
 		rules := rs.Chain(d).Rules
 		for i := range rules {
 			r, m := &rules[i], &rules[i].Match
 			if i == 0 || !m.Peers.Equal(rules[i-1].Match.Peers) {
 				peers = m.Peers.String()
+			}
+			if i == 0 || r.Effect != rules[i-1].Effect {
+				effect = said(effects, "%+v", r.Effect)
 			}
 			add(d.String())
 			line = append(strconv.AppendQuote(line, r.Name), ' ')
@@ -491,7 +494,7 @@ func (rs *Ruleset) Hash() string {
 			add(m.Ports.String())
 			add(m.SourcePorts.String())
 			add(said(sets, "%x", m.Types))
-			line = append(append(line, said(effects, "%+v", r.Effect)...), '\n')
+			line = append(append(line, effect...), '\n')
 			h.Write(line)
 			line = line[:0]
 		}

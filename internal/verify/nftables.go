@@ -654,7 +654,7 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	rs := &ruleset.Ruleset{}
 	counts, size := map[string]string{}, 0
 	for _, c := range t.chains {
-		size += len(c.rules)
+		size += 2 * len(c.rules) // TCP and UDP lead to it
 	}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
@@ -852,8 +852,8 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	if !vmap.fresh {
 		return r.line.errorf("map %s may have older elements: it was not flushed", r.vmap)
 	}
-	ports := make(map[string][]port.Range, len(vmap.elements)) // by chain
-	var order []*nftElement                                    // the first element of each chain
+	ports := make(map[string][]port.Range, min(len(vmap.elements), len(f.table.chains))) // by chain
+	var order []*nftElement                                                              // the first element of each chain
 	if f.steps += len(vmap.elements); f.steps > maxSteps {
 		return r.line.errorf("maps are asked for more than %d elements", maxSteps)
 	}

@@ -664,7 +664,6 @@ type nlElement struct {
 	data        []byte
 	comment     string
 	expressions []byte // a list
-	end         bool   // only where a range ends
 }
 
 // errorf says what is wrong with an element.
@@ -676,7 +675,13 @@ func (s *kernelSet) errorf(e *nlElement, format string, args ...any) error {
 // element that is not above a packet's value: it is in the set when that is not an end.
 func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 	list := k.raw.Elements[s.name]
-	out := make([]nlElement, 0, len(list))
+	n, interval := len(list), s.flags&setInterval != 0
+	var ends []nlKey // behind ranges
+	if interval {    // most have a start and an end
+		n = n/2 + 1
+		ends = make([]nlKey, 0, n)
+	}
+	out := make([]nlElement, 0, n)
 	var a nlAttrs
 	for _, b := range list {
 		a.clear()
@@ -684,54 +689,61 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 			elementExpression, elementPad, elementExpressions))
 		key := a.key(netlink.ElementKey, s.keyLength)
 		flags := a.numberOr(netlink.ElementFlags, 4, 0)
-		e := nlElement{first: key, last: key, data: a.of[netlink.ElementData], expressions: a.of[elementExpressions], end: flags == elementEnd}
+		e := nlElement{first: key, last: key, data: a.of[netlink.ElementData], expressions: a.of[elementExpressions]}
+		end := flags == elementEnd
 		if one := a.of[elementExpression]; one != nil && e.expressions == nil {
 			e.expressions = appendElement(one)
 		}
 		switch {
 		case a.err != nil:
 			return nil, s.errorf(&e, "%v", a.err)
-		case flags > elementEnd, e.end && s.flags&setInterval == 0:
+		case flags > elementEnd, end && !interval:
 			return nil, s.errorf(&e, "flags %#x are not understood", flags)
 		case s.flags&setEval == 0 && (a.has(netlink.ElementTimeout) || a.has(netlink.ElementExpiration)):
 			return nil, s.errorf(&e, "the kernel will forget it after a time")
 		}
-		if a.has(netlink.ElementUserData) && !e.end {
+		if end {
+			ends = append(ends, key)
+			continue
+		}
+		if a.has(netlink.ElementUserData) {
 			e.comment = k.shared(netlink.CommentName(a.of[netlink.ElementUserData], 0))
 		}
 		out = append(out, e)
 	}
-	if s.flags&setInterval == 0 {
+	if !interval {
 		return out, nil
 	}
-	inOrder := func(a, b nlElement) int {
-		if c := a.first.compare(b.first); c != 0 || a.end == b.end {
-			return c
-		} else if a.end {
-			return -1
-		}
-		return 1
-	}
-	if !slices.IsSortedFunc(out, inOrder) {
-		slices.SortFunc(out, inOrder)
-	}
-	kept := out[:0]
+	sortKeys(out, func(a, b nlElement) int { return a.first.compare(b.first) })
+	sortKeys(ends, nlKey.compare)
 	for i := range out {
-		e := out[i]
-		if e.end {
-			continue
+		e := &out[i]
+		for len(ends) > 0 && ends[0].compare(e.first) <= 0 {
+			ends = ends[1:]
 		}
+		// A range ends before an end and before the next range, whichever comes first.
 		e.last = lastKey(s.keyLength)
+		if len(ends) > 0 {
+			e.last = ends[0].before()
+		}
 		if i+1 < len(out) {
 			next := out[i+1].first
 			if next == e.first {
-				return nil, s.errorf(&e, "it is there twice")
+				return nil, s.errorf(e, "it is there twice")
 			}
-			e.last = next.before()
+			if before := next.before(); before.compare(e.last) < 0 {
+				e.last = before
+			}
 		}
-		kept = append(kept, e)
 	}
-	return kept, nil
+	return out, nil
+}
+
+// sortKeys sorts what the kernel mostly says in order.
+func sortKeys[T any](list []T, compare func(a, b T) int) {
+	if !slices.IsSortedFunc(list, compare) {
+		slices.SortFunc(list, compare)
+	}
 }
 
 // addresses reads a set of addresses, plain or counting. Of one that is not there, the table
