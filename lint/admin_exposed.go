@@ -53,6 +53,7 @@ type exposed struct {
 	door   *door
 	word   source.Span
 	claims []*inventory.Claim
+	ports  []diag.Ports // of the claims, as far as it opens them
 }
 
 // reportExposed reports the listeners that are picked and to which the public can come, a
@@ -84,6 +85,7 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag
 			if !slices.Contains(e.claims, c) {
 				e.claims = append(e.claims, c)
 			}
+			e.ports = append(e.ports, about(c, port.Of(c.Ports).Intersect(d.Match.Ports))...)
 		}
 	}
 	for _, e := range all {
@@ -98,7 +100,7 @@ func (p *Pass) reportExposed(pick func(*inventory.Claim) bool, finish func(*diag
 		if p.rule.Severity == diag.Error {
 			f.told[e.word] = p.rule
 		}
-		d := diag.Diagnostic{Span: e.word, Label: "this opens " + plural(len(names), "it", "them")}
+		d := diag.Diagnostic{Span: e.word, Label: "this opens " + plural(len(names), "it", "them"), Ports: diag.Join(e.ports...)}
 		whom := "everybody"
 		if ref := f.publicWord(a); ref != nil {
 			whom = "the public addresses of " + f.peerWords(ref)

@@ -13,16 +13,22 @@ import (
 // address although nothing guards them, where somebody wrote that they should be, or where
 // the service's own documentation warns of it.
 func bindAll(p *Pass) {
-	said := map[source.Span]bool{}
+	said := map[source.Span]int{} // the finding in Pass.found
+	whose := map[int][]*inventory.Claim{}
 	for _, c := range p.listeners {
 		at := c.Everywhere
 		switch {
 		case c.Exposure != inventory.Admin && c.Exposure != inventory.Internal, c.Unguarded == "", !everywhere(c), p.keptApart(c):
 			continue
-		case at.Span.HasLine() && said[at.Span], !at.Span.HasLine() && c.TrustedOnly == "":
+		case !at.Span.HasLine() && c.TrustedOnly == "":
 			continue
 		}
-		said[at.Span] = true
+		if i, ok := said[at.Span]; ok && at.Span.HasLine() {
+			whose[i] = append(whose[i], c)
+			continue
+		}
+		said[at.Span] = len(p.found)
+		whose[len(p.found)] = []*inventory.Claim{c}
 		d := diag.Diagnostic{
 			Message: subject(c) + " listens on every address",
 			Span:    at.Span,
@@ -41,6 +47,9 @@ func bindAll(p *Pass) {
 			}
 		}
 		p.report(d)
+	}
+	for i, claims := range whose {
+		p.found[i].Ports = allOf(claims...)
 	}
 }
 

@@ -80,6 +80,7 @@ func (p *Pass) reportClosed(m *machine, claims []*inventory.Claim) {
 			Label:   "closed",
 			Notes:   append(nominalNote(c), and(others)+" of the same service "+plural(len(others), "is", "are")+" open"),
 			Help:    "restart " + c.Service + " if the file was changed since it started, and look for a bind error in its log",
+			Ports:   allOf(c),
 		})
 	}
 }
@@ -96,6 +97,7 @@ func notRunning(closed []*inventory.Claim) diag.Diagnostic {
 		Message:  who + " is not running, or not with this file: none of its " + count(len(closed), "port") + " is open",
 		Span:     c.Span,
 		Help:     "start the service, or remove what is left of it",
+		Ports:    allOf(closed...),
 	}
 	if c.Span.HasLine() {
 		d.Label = label(c, "closed")

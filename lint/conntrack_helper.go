@@ -42,10 +42,12 @@ func read(c *inventory.Claim, h host.Helper) diag.Diagnostic {
 	if !strings.EqualFold(h.Name, "sip") {
 		protocol, module = "H.323", "h323"
 	}
+	heard := h.Ports.Intersect(port.Of(c.Ports))
 	d := diag.Diagnostic{
 		Message: "the " + protocol + " helper of the kernel reads what is sent to " + subject(c),
 		Span:    c.Span,
-		Label:   label(c, "the helper is on "+few(h.Ports.Intersect(port.Of(c.Ports)))+"/"+h.Proto.String()),
+		Label:   label(c, "the helper is on "+few(heard)+"/"+h.Proto.String()),
+		Ports:   about(c, heard),
 		Notes: []string{
 			"the helper " + h.Name + " is assigned to " + few(h.Ports) + "/" + h.Proto.String() + " (" + h.From + ")",
 			"it drops messages that it cannot follow",

@@ -106,7 +106,7 @@ func (n *neighbours) elsewhere(c *inventory.Claim) (theirs []*inventory.Claim, o
 // which do not listen at all.
 func mismatch(c *inventory.Claim, theirs []*inventory.Claim, off []*inventory.Disabled) diag.Diagnostic {
 	number := strconv.Itoa(int(c.Ports.First))
-	d := diag.Diagnostic{Span: c.Span, Help: "make the two files agree on the address and the port"}
+	d := diag.Diagnostic{Span: c.Span, Help: "make the two files agree on the address and the port", Ports: allOf(c)}
 	service, but := "", " listens elsewhere"
 	for _, l := range theirs[:min(len(theirs), maxPartners)] {
 		service = l.Service

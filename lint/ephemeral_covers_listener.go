@@ -79,6 +79,7 @@ func (p *Pass) reportCovered(c *covered, list port.Set) {
 		Span:    c.by.Span,
 		Label:   c.by.Untuned.String() + " by default",
 		Notes:   c.notes(),
+		Ports:   allOf(c.claims...),
 	}
 	for i, n := range names {
 		if i == maxCovered {

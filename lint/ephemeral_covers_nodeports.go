@@ -15,7 +15,7 @@ import (
 func ephemeralCoversNodePorts(p *Pass) {
 	for i := range p.machines {
 		m := &p.machines[i]
-		shared := m.nodePortsHandedOut()
+		shared, all := m.nodePortsHandedOut()
 		if shared.IsEmpty() {
 			continue
 		}
@@ -25,6 +25,7 @@ func ephemeralCoversNodePorts(p *Pass) {
 			Message: "the ephemeral ports " + e.Ports.String() + " of " + m.name + " cover the node ports " + n.Ports.String() + " of Kubernetes",
 			Span:    e.Span,
 			Label:   sharedPorts(shared),
+			Ports:   all,
 			Notes: []string{e.Setting + " is " + asWritten(*e) + " (" + e.From + ")", "node ports are " + n.Ports.String() + " (" + n.From + ")",
 				"an outgoing connection of this host may be given such a port, and its replies then go to the Service"},
 		}
@@ -50,16 +51,20 @@ func ephemeralCoversNodePorts(p *Pass) {
 	}
 }
 
-// nodePortsHandedOut are the node ports that m may give to any program.
-func (m *machine) nodePortsHandedOut() port.Set {
+// nodePortsHandedOut are the node ports that m may give to any program, of whatever protocol
+// and by protocol.
+func (m *machine) nodePortsHandedOut() (port.Set, []diag.Ports) {
 	if m.NodePorts.Ports.First == 0 {
-		return port.Set{}
+		return port.Set{}, nil
 	}
 	var out port.Set
-	for _, ports := range m.handsOut {
-		out = out.Union(ports.Intersect(port.Of(m.NodePorts.Ports)))
+	var parts []diag.Ports
+	for proto, ports := range m.handsOut {
+		both := ports.Intersect(port.Of(m.NodePorts.Ports))
+		out = out.Union(both)
+		parts = append(parts, diag.Ports{Proto: proto, Set: both})
 	}
-	return out
+	return out, diag.Join(parts...)
 }
 
 // handingOut is the range of m that has some of the ports, one that a file says before

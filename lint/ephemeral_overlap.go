@@ -91,7 +91,7 @@ func (p *Pass) findVictims() (victims []victim, lists map[*machine]port.Set) {
 	}
 	for i := range p.machines {
 		m := &p.machines[i]
-		if !m.nodePortsHandedOut().IsEmpty() {
+		if shared, _ := m.nodePortsHandedOut(); !shared.IsEmpty() {
 			reserve[m] = append(reserve[m], m.NodePorts.Ports)
 		}
 		for _, x := range m.Shadowed {
@@ -124,6 +124,7 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 			Span:    c.Span,
 			Label:   label(c, sharedWords(v.clashes)),
 			Notes:   nominalNote(c),
+			Ports:   about(c, leftOf(v.clashes)),
 		}
 		if c.Ports.Len() == 1 {
 			// One port, bound once at boot, is rarely lost; one of hundreds, bound anew for

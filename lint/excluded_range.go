@@ -65,6 +65,7 @@ func excludedRange(p *Pass) {
 			Notes:   append(nominalNote(c), notes...),
 			Help:    or(append(slices.Clip(ways), p.moveWords(c))...),
 			Fixes:   p.fixes(c, ways...),
+			Ports:   about(c, lost),
 		})
 	}
 }

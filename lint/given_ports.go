@@ -34,6 +34,7 @@ func (p *Pass) givenOverlap(service string, of func(*machine) given) {
 				Notes:   append(nominalNote(c), g.notes...),
 				Help:    or(p.moveWords(c), g.way(c)),
 				Fixes:   p.fixes(c, g.way(c)),
+				Ports:   about(c, shared),
 			})
 			break
 		}

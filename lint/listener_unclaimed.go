@@ -100,6 +100,7 @@ func (p *Pass) unclaimedBy(m *machine, process string, list []host.Listener) dia
 		Message: who + " listens on " + portsOf(list) + ", which no configuration mentions",
 		Span:    fileOf(list[0].From),
 		Notes:   listenNotes(list),
+		Ports:   openPorts(list),
 		Help:    "look for its configuration, describe the service with --services if portolan does not know it, or stop it where nobody needs it",
 	}
 	if process == "" {
@@ -122,19 +123,20 @@ func whose(m *machine) string {
 	return "the tools of the system"
 }
 
+// openPorts are the ports of sockets.
+func openPorts(list []host.Listener) []diag.Ports {
+	parts := make([]diag.Ports, len(list))
+	for i, x := range list {
+		parts[i] = diag.Ports{Proto: x.Proto, Set: port.Of(port.Single(x.Port))}
+	}
+	return diag.Join(parts...)
+}
+
 // portsOf is "5038/tcp and 4569,5000-5002/udp".
 func portsOf(list []host.Listener) string {
 	var words []string
-	for _, proto := range port.Protos {
-		var ranges []port.Range
-		for _, x := range list {
-			if x.Proto == proto {
-				ranges = append(ranges, port.Single(x.Port))
-			}
-		}
-		if len(ranges) > 0 {
-			words = append(words, few(port.Of(ranges...))+"/"+proto.String())
-		}
+	for _, p := range openPorts(list) {
+		words = append(words, few(p.Set)+"/"+p.Proto.String())
 	}
 	return and(words)
 }

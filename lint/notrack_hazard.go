@@ -61,6 +61,7 @@ func (p *Pass) untrackedAnswers(a *policy.Allow, ports port.Set, from addr.Set) 
 			Label:   count(both.Len(), "port"),
 			Notes:   []string{"what a program asks from such a port, a name for example, is answered, and the answer is dropped: without connection tracking nothing says that it is one"},
 			Help:    "reserve the ports, as for ephemeral-overlap, or leave notrack out",
+			Ports:   diag.Join(diag.Ports{Proto: port.UDP, Set: both}),
 		})
 	}
 }
@@ -69,10 +70,12 @@ func (p *Pass) untrackedAnswers(a *policy.Allow, ports port.Set, from addr.Set) 
 // translated, which is not done without connection tracking.
 func (p *Pass) untrackedOthers(a *policy.Allow, ports port.Set, from addr.Set) {
 	for _, c := range p.listeners {
-		if c.Proto != port.UDP || c.OnLoopback() || ports.Intersect(port.Of(c.Ports)).IsEmpty() {
+		both := ports.Intersect(port.Of(c.Ports))
+		if c.Proto != port.UDP || c.OnLoopback() || both.IsEmpty() {
 			continue
 		}
 		d := diag.Diagnostic{
+			Ports:   about(c, both),
 			Span:    a.NoTrack,
 			Related: []diag.Related{{Span: c.Span, Message: label(c, subject(c))}},
 		}
@@ -132,8 +135,16 @@ func (p *Pass) untrackedBounds(allow int, ports port.Set) {
 				what = append(what, w.name)
 			}
 		}
-		meets := func(d *door) bool { return d.proto == port.UDP && !d.Match.Ports.Intersect(ports).IsEmpty() }
-		if i == allow || what == nil || !slices.ContainsFunc(f.of[i], meets) || !f.spend(len(f.of[i])) {
+		if i == allow || what == nil || !f.spend(len(f.of[i])) {
+			continue
+		}
+		var meet []diag.Ports
+		for _, d := range f.of[i] {
+			if d.proto == port.UDP {
+				meet = append(meet, diag.Ports{Proto: port.UDP, Set: d.Match.Ports.Intersect(ports)})
+			}
+		}
+		if meet = diag.Join(meet...); len(meet) == 0 {
 			continue
 		}
 		p.report(diag.Diagnostic{
@@ -142,6 +153,7 @@ func (p *Pass) untrackedBounds(allow int, ports port.Set) {
 			Related: []diag.Related{{Span: a.NoTrack, Message: "connection tracking is kept away here"}},
 			Notes:   []string{"without connection tracking no packet is known to belong to a call, so that each is asked again"},
 			Help:    fmt.Sprintf("leave notrack out, or take %s out of allow %q", and(what), b.Name.Text),
+			Ports:   meet,
 		})
 	}
 }

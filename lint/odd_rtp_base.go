@@ -21,6 +21,7 @@ func oddRTPBase(p *Pass) {
 			Notes:   []string{"RTP uses an even port and RTCP the next one (RFC 3550 section 11)"},
 			Help:    or(way, "begin the range at an even port"),
 			Fixes:   fixes,
+			Ports:   allOf(c),
 		})
 	}
 }

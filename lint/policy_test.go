@@ -475,6 +475,9 @@ func TestUntrackedEphemeralPorts(t *testing.T) {
 				if want := `notrack of allow "media" covers 32768-39999, which linux hands out to any program`; d.Message != want {
 					t.Errorf("got  %s\nwant %s", d.Message, want)
 				}
+				if len(d.Ports) != 1 || d.Ports[0].Proto != port.UDP || d.Ports[0].Set.String() != "32768-39999" {
+					t.Errorf("ports %v", d.Ports)
+				}
 			}
 		}
 		if found != want {

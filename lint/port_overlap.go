@@ -49,6 +49,7 @@ func overlap(p *Pass, c *inventory.Claim, partners []*inventory.Claim) diag.Diag
 	}
 	d.Message = subject(c) + " overlaps " + and(once(names))
 	d.Label = label(c, sharedPorts(shared))
+	d.Ports = about(c, shared)
 	for _, o := range partners {
 		p.quarrel(c, o)
 	}

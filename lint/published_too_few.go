@@ -54,6 +54,7 @@ func (p *Pass) compare(c *inventory.Claim, ports []inventory.Published) {
 		Label:   strconv.Itoa(same.Len()) + " of " + count(wants.Len(), "port"),
 		Notes:   []string{"peers are told a port of the whole range for each call, and what they send to one that is not published is lost"},
 		Help:    "publish \"" + wants.String() + ":" + wants.String() + "/" + c.Proto.String() + "\", or give the container fewer ports",
+		Ports:   about(c, left),
 	}
 	if some.Host != some.Inside {
 		d.Message = subjectAt(c, wants.String()) + " is published under other numbers, from " + strconv.Itoa(int(some.Host.First)) + " on"

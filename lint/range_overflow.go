@@ -20,9 +20,11 @@ func rangeOverflow(p *Pass) {
 			Label:   label(c, count(c.NominalLast-max(port.Max, c.NominalFirst-1), "port")+" above 65535"),
 			Help:    or(p.moveWords(c), "ask for fewer ports"),
 			Fixes:   p.fixes(c),
+			Ports:   allOf(c),
 		}
 		if c.Ports.Len() == 0 || c.NominalFirst > port.Max {
 			d.Notes = append(d.Notes, "no port of it exists")
+			d.Ports = nil
 		}
 		// The base alone is rarely at fault: show what else had a part in the end.
 		for _, b := range c.Because {

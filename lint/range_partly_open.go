@@ -76,6 +76,7 @@ func (p *Pass) holed(c *inventory.Claim, deny int) (diag.Diagnostic, bool) {
 		Related: []diag.Related{{Span: c.Span, Message: label(c, subject(c))}},
 		Notes:   []string{"the service takes any port of the range: what is sent to one that is closed is lost"},
 		Help:    "deny all of the range or nothing of it, or put the deny below the allow that opens it",
+		Ports:   about(c, shut),
 	}
 	if len(by.Origins) > 0 && by.Origins[0].File == f.File {
 		d.Span = by.Origins[0]
@@ -143,6 +144,7 @@ func (p *Pass) partly(c *inventory.Claim, a *policy.Allow, doors []*door) (diag.
 		Label:   fmt.Sprintf("%d of %d ports", opened.Len(), whole.Len()),
 		Related: []diag.Related{{Span: c.Span, Message: label(c, subject(c))}},
 		Notes:   append(nominalNote(c), "the service takes any port of the range: what is sent to one that is closed is lost"),
+		Ports:   about(c, closed),
 		Help:    "write " + strconv.Quote(text) + `, or let its file say the ports, with service = "` + c.Service + `" and listen = ["` + c.Listen + `"]`,
 	}
 	if c.NominalFirst >= 0 && c.NominalLast <= port.Max {

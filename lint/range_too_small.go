@@ -20,6 +20,7 @@ func rangeTooSmall(p *Pass) {
 			Message: subject(c) + " has " + count(size, "port") + ", and " + limit + " needs " + strconv.Itoa(c.Needs),
 			Span:    c.NeedsBy.Span,
 			Label:   "needs " + count(c.Needs, "port"),
+			Ports:   allOf(c),
 			Notes:   append(nominalNote(c), "when all ports are in use the next call fails, although the limit would let it in"),
 			Help:    "give " + c.Service + " " + count(c.Needs, "port") + ", or set " + c.NeedsBy.Setting + " to " + strconv.Itoa(room(c.NeedsBy.Text, c.Needs, size)),
 		}

@@ -24,6 +24,7 @@ func reservedPort(p *Pass) {
 			Notes:   append(nominalNote(c), "the ports 0-1023 are assigned by IANA, and binding one needs privilege on most systems (RFC 6335 section 6)"),
 			Help:    or(p.moveWords(c), "give "+c.Service+" another port from 1024 up"),
 			Fixes:   p.fixes(c),
+			Ports:   about(c, foreign),
 		})
 	}
 }

@@ -88,6 +88,19 @@ func files(t *testing.T, ar *txtar.Archive, folder string) fstest.MapFS {
 // are descriptions, and the file named render says for which firewall.
 func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List {
 	t.Helper()
+	return lookAll(t, platforms, files).list
+}
+
+// looked is a host and what is found out about it.
+type looked struct {
+	list      diag.List
+	inventory *inventory.Inventory // nil where a description is wrong
+	facts     host.Facts
+	policy    *policy.Policy // nil without one
+}
+
+func lookAll(t *testing.T, platforms host.Platforms, files fstest.MapFS) looked {
+	t.Helper()
 	theirs := []fs.FS{}
 	if sub, err := fs.Sub(files, "services"); err == nil {
 		if names, _ := fs.Glob(sub, "*.hcl"); len(names) > 0 {
@@ -99,7 +112,7 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 		t.Fatal(err)
 	}
 	if len(list) > 0 { // the program stops here
-		return list
+		return looked{list: list}
 	}
 	tree := source.NewTree(files)
 	marks := source.NewLookout(ignore.Mark)
@@ -125,7 +138,7 @@ func look(t *testing.T, platforms host.Platforms, files fstest.MapFS) diag.List 
 	list = append(list, lint.Run(inv, []host.Facts{facts}, o)...)
 	list.Sort()
 	run := ignore.Run{Findings: list, Files: marks.Files(), Inventory: inv, Rules: lint.Names(), Judged: lint.OnHost}
-	return ignore.Apply(run).Findings
+	return looked{ignore.Apply(run).Findings, inv, facts, o.Policy}
 }
 
 // lookAtPolicy is a policy, the firewall it means, and what is found out about both.

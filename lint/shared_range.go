@@ -31,6 +31,7 @@ func sharedRange(p *Pass) {
 					Related: []diag.Related{{Span: o.Span, Message: label(o, subject(o))}},
 					Notes:   []string{"a port that one of them uses is not free for the other, so both together have fewer ports than the two ranges say"},
 					Help:    "give each a range of its own, or count the calls of both together",
+					Ports:   about(c, both),
 				})
 				break // one finding for each range
 			}

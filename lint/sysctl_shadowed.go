@@ -5,6 +5,7 @@ import (
 
 	"portolan/internal/diag"
 	"portolan/internal/host"
+	"portolan/internal/port"
 )
 
 // sysctlShadowed finds what somebody wrote into etc and a later line takes back at boot.
@@ -30,6 +31,9 @@ func sysctlShadowed(p *Pass) {
 // lostPorts says of a list what is not in the later one.
 func (p *Pass) lostPorts(d diag.Diagnostic, m *machine, x *host.Shadowed) (diag.Diagnostic, wish) {
 	d.Label = few(x.Lost) + " " + plural(x.Lost.Len(), "is", "are") + " not reserved"
+	for _, proto := range port.Protos { // the list is for both
+		d.Ports = append(d.Ports, diag.Ports{Proto: proto, Set: x.Lost})
+	}
 	d.Notes = []string{"the lists of several lines are not added up: each replaces the one before"}
 	d.Help = "write one list with the ports of both lines"
 	if m.ReservedAt != nil {

@@ -57,6 +57,7 @@ func twins(a, b *diag.Diagnostic) (diag.Diagnostic, bool) {
 	for i, n := range b.Notes {
 		d.Notes[i] = join(a.Notes[i], n)
 	}
+	d.Ports = diag.Join(slices.Concat(a.Ports, b.Ports)...)
 	return d, ok
 }
 

@@ -73,6 +73,7 @@ func (p *Pass) unclaimed(a *policy.Allow, w policy.Port, left port.Set, in []*in
 	d := diag.Diagnostic{
 		Message: fmt.Sprintf("allow %q opens %s, and nothing is known to listen on %s of them", a.Name.Text, w.Span.Text(), few(left)),
 		Span:    w.Span,
+		Ports:   diag.Join(diag.Ports{Proto: w.Proto, Set: left}),
 	}
 	var names []string
 	var needed []port.Range

@@ -16,7 +16,7 @@ func unprivilegedBind(p *Pass) {
 		at    source.Span
 		first uint16
 	}
-	said := map[bind]bool{} // one finding for both protocols
+	said := map[bind]int{} // the finding in Pass.found: one for both protocols
 	for _, c := range p.listeners {
 		for _, m := range p.machinesOf(c) {
 			privileged := port.Set{}
@@ -24,10 +24,14 @@ func unprivilegedBind(p *Pass) {
 				privileged = port.Of(c.Ports).Intersect(port.Of(port.Range{First: 1, Last: uint16(m.UnprivilegedStart - 1)}))
 			}
 			b := bind{c.Span, c.Ports.First}
-			if c.Account.Name == "" || privileged.IsEmpty() || said[b] {
+			if c.Account.Name == "" || privileged.IsEmpty() {
 				continue
 			}
-			said[b] = true
+			if i, ok := said[b]; ok {
+				p.found[i].Ports = diag.Join(append(about(c, privileged), p.found[i].Ports...)...)
+				continue
+			}
+			said[b] = len(p.found)
 			p.report(cannotBind(p, c, m, privileged))
 		}
 	}
@@ -44,6 +48,7 @@ func cannotBind(p *Pass, c *inventory.Claim, m *machine, privileged port.Set) di
 			"a program that has the capability from its file (setcap) can bind it; that is not seen here"},
 		Help:  or(right, p.unprivilegedWords(c, m)),
 		Fixes: []diag.Fix{{Title: right, Safety: diag.Display}},
+		Ports: about(c, privileged),
 	}
 }
 

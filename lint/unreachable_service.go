@@ -102,6 +102,7 @@ func (p *Pass) unreachable(closed []*inventory.Claim) diag.Diagnostic {
 	c := shown(closed)
 	names := places(closed)
 	d := diag.Diagnostic{
+		Ports:   allOf(closed...),
 		Message: fmt.Sprintf("no allow opens %s to anybody: %s %s closed", serviceName(c), some(names), plural(len(names), "is", "are")),
 		Span:    c.Span,
 		Label:   label(c, "closed by input = \"drop\""),
@@ -121,6 +122,7 @@ func (p *Pass) unreachable(closed []*inventory.Claim) diag.Diagnostic {
 func (p *Pass) quiet(services [][]*inventory.Claim) diag.Diagnostic {
 	d := diag.Diagnostic{Severity: diag.Info, Span: p.firewall.File.Span(0, 0)}
 	var names []string
+	d.Ports = allOf(slices.Concat(services...)...)
 	for i, closed := range services {
 		c := shown(closed)
 		names = append(names, serviceName(c))
@@ -155,6 +157,7 @@ func (p *Pass) silentMedia(c *inventory.Claim) diag.Diagnostic {
 		Message: fmt.Sprintf("no allow opens %s, while other ports of the service are open", subject(c)),
 		Span:    c.Span,
 		Label:   label(c, count(c.Ports.Len(), "port")+" closed"),
+		Ports:   allOf(c),
 		Help:    fmt.Sprintf("open it too, with service = %q and listen = [%q]", c.Service, c.Listen),
 		Related: append(p.stale([]*inventory.Claim{c}), p.firewall.closing([]*inventory.Claim{c})...),
 	}

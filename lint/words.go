@@ -5,10 +5,25 @@ import (
 	"strconv"
 	"strings"
 
+	"portolan/internal/diag"
 	"portolan/internal/inventory"
 	"portolan/internal/port"
 	"portolan/internal/source"
 )
+
+// about are some ports of c, in the form in which a finding has them.
+func about(c *inventory.Claim, ports port.Set) []diag.Ports {
+	return diag.Join(diag.Ports{Proto: c.Proto, Set: ports})
+}
+
+// allOf are all ports of claims.
+func allOf(claims ...*inventory.Claim) []diag.Ports {
+	parts := make([]diag.Ports, len(claims))
+	for i, c := range claims {
+		parts[i] = diag.Ports{Proto: c.Proto, Set: port.Of(c.Ports)}
+	}
+	return diag.Join(parts...)
+}
 
 // subject names a claim: "RTP 35000-35399/udp of lumenvox-media-server".
 func subject(c *inventory.Claim) string {

@@ -39,9 +39,15 @@ type (
 		Notes   []string      `json:"notes"`
 		Help    string        `json:"help"`
 		Fixes   []jsonFix     `json:"fixes"`
-		Root    string        `json:"root,omitempty"` // only where there are many hosts
+		Ports   []jsonPorts   `json:"ports,omitempty"` // only where the finding is about ports
+		Root    string        `json:"root,omitempty"`  // only where there are many hosts
 		// Fingerprint names the finding for as long as its line says the same.
 		Fingerprint string `json:"fingerprint"`
+	}
+	jsonPorts struct {
+		Protocol string `json:"protocol"`
+		First    uint16 `json:"first"`
+		Last     uint16 `json:"last"`
 	}
 	jsonIgnored struct {
 		jsonFinding
@@ -77,7 +83,9 @@ type (
 // become U+FFFD, which is all that JSON can say. Where there are many hosts, each finding
 // names its host as its root, and each host has a line that counts its findings. Findings
 // that somebody silenced are a list of their own, which is left out where there are none;
-// those of a baseline are a number.
+// those of a baseline are a number. Ports are the runs of ports of this host that a finding
+// is about, both ends inclusive, ascending by protocol and port; they are left out where it is
+// about none.
 func writeJSON(w io.Writer, hosts iter.Seq[Host], o Options) error {
 	out := objects{w: bufio.NewWriter(w)}
 	out.text("{\n  \"version\": 1,\n  \"findings\": ")
@@ -150,9 +158,21 @@ func jsonOf(d *diag.Diagnostic, root, fingerprint string) jsonFinding {
 				return jsonEdit{placeOf(e.Span), e.New, e.Create}
 			})}
 		}),
+		Ports:       portsOf(d.Ports),
 		Root:        root,
 		Fingerprint: fingerprint,
 	}
+}
+
+// portsOf is a line for each run of ports.
+func portsOf(list []diag.Ports) []jsonPorts {
+	var out []jsonPorts
+	for _, p := range list {
+		for r := range p.Set.Each() {
+			out = append(out, jsonPorts{p.Proto.String(), r.First, r.Last})
+		}
+	}
+	return out
 }
 
 // objects writes JSON piece by piece, so that a report of many hosts needs the memory of
