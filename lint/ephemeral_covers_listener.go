@@ -92,8 +92,10 @@ func (p *Pass) reportCovered(c *covered, list port.Set) {
 	way := c.spare(list)
 	d.Help = or(way, narrow)
 	var wishes []wish
-	if way != "" && c.on.ReservedAt != nil {
+	if way != "" && c.on.hasList() {
 		wishes = append(wishes, wish{on: c.on, ports: c.ports(), claims: c.claims, words: way})
+	}
+	if c.on.ReservedAt != nil {
 		way = ""
 	}
 	d.Fixes = p.fixes(nil, way)

@@ -42,12 +42,14 @@ func ephemeralCoversNodePorts(p *Pass) {
 			way = reserveWords(port.Of(n.Ports), m, p.lists[m])
 		}
 		d.Help = or(way, "keep the ephemeral ports off "+n.Ports.String())
-		if way == "" || m.ReservedAt == nil {
+		if m.ReservedAt == nil {
 			d.Fixes = p.fixes(nil, way)
-			p.report(d)
-			continue
 		}
-		p.reportWishing(d, wish{on: m, ports: port.Of(n.Ports), words: way})
+		var wishes []wish
+		if way != "" {
+			wishes = append(wishes, wish{on: m, ports: port.Of(n.Ports), words: way})
+		}
+		p.reportWishing(d, wishes...)
 	}
 }
 

@@ -145,9 +145,11 @@ func reportVictims(p *Pass, spared bool, message func(*inventory.Claim, []clash)
 				continue
 			}
 			ways = append(ways, way+where)
-			if x.on.ReservedAt == nil || !x.on.canSpare(port.Of(c.Ports)) {
+			spares := x.on.canSpare(port.Of(c.Ports))
+			if x.on.ReservedAt == nil || !spares {
 				shown = append(shown, way+where)
-			} else {
+			}
+			if spares && x.on.hasList() {
 				wishes = append(wishes, wish{on: x.on, ports: port.Of(c.Ports), claims: []*inventory.Claim{c}, words: way})
 			}
 		}

@@ -6,7 +6,7 @@
 //
 // What rules share is beside them: words.go names things; move.go notes which listeners are
 // wanted elsewhere, plan.go finds the places, stuck.go says why there is none, and fix.go,
-// insert.go and reserve.go make edits of it; firewall.go, sources.go and doors.go ask who may
+// insert.go and reserve.go make edits of it, and propose.go values; firewall.go, sources.go and doors.go ask who may
 // come through a policy; twins.go joins what is said of both protocols.
 package lint
 
@@ -170,6 +170,13 @@ type Options struct {
 // Run lets every rule judge inv on hosts. The findings are sorted by file and place.
 // Without hosts the rules that need one find nothing.
 func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
+	p := judge(inv, hosts, o)
+	p.found.Sort()
+	return joinTwins(p.found)
+}
+
+// judge is the pass when all rules have run and the plan is made.
+func judge(inv *inventory.Inventory, hosts []host.Facts, o Options) *Pass {
 	p := newPass(inv, hosts, o)
 	p.victims, p.lists = p.findVictims()
 	p.moves = newMoves(p.listeners)
@@ -178,8 +185,7 @@ func Run(inv *inventory.Inventory, hosts []host.Facts, o Options) diag.List {
 		p.found = nil
 		p.check()
 	}
-	p.found.Sort()
-	return joinTwins(p.found)
+	return p
 }
 
 // newPass is what every rule sees.

@@ -17,12 +17,13 @@ import (
 // reserved is the setting of Linux with the ports that are never handed out.
 const reserved = "net.ipv4.ip_local_reserved_ports"
 
-// wish is a finding that goes away when a machine reserves ports.
+// wish is a finding that goes away when a machine reserves ports. Where the files of the
+// machine are not known the finding shows the advice already, and the wish is for Propose.
 type wish struct {
 	found  int // the finding in Pass.found
 	on     *machine
 	ports  port.Set
-	claims []*inventory.Claim // whose ports they are
+	claims []*inventory.Claim // whose ports they are; nil for those of the system itself
 	words  string             // the advice, where we do not do it ourselves
 	boot   bool               // the finding is about the files, whatever the running system has
 }
@@ -86,7 +87,7 @@ const maxLine = 4000
 // is false where too little would be left to hand out, or the list is too long for one line.
 func (m *machine) reserve(list port.Set, claims []*inventory.Claim) (diag.Fix, bool) {
 	text := list.String()
-	if !m.canSpare(list) || len(text) > maxLine {
+	if !m.canReserve(list) {
 		return diag.Fix{}, false
 	}
 	at := m.ReservedAt
@@ -102,6 +103,15 @@ func (m *machine) reserve(list port.Set, claims []*inventory.Claim) (diag.Fix, b
 		Safety: diag.Safe,
 		Edits:  []diag.Edit{{Span: at.Value, New: spaced(at.Value, text)}},
 	}, true
+}
+
+// hasList reports whether m has a list of reserved ports.
+func (m *machine) hasList() bool { return m.ReservedAt != nil || system(m.Platform) == "linux" }
+
+// canReserve reports whether list can be all that m spares: enough is left to hand out, and it
+// is one line.
+func (m *machine) canReserve(list port.Set) bool {
+	return m.canSpare(list) && len(list.String()) <= maxLine
 }
 
 // spaced puts a blank before a value that has none, where the "=" before it has one on its

@@ -68,6 +68,9 @@ type Ports struct {
 
 // Join is all ports of parts in the form of Diagnostic.Ports.
 func Join(parts ...Ports) []Ports {
+	if len(parts) == 1 && !parts[0].Set.IsEmpty() { // mostly it is one
+		return slices.Clone(parts)
+	}
 	ranges := map[port.Proto][]port.Range{}
 	for _, p := range parts {
 		ranges[p.Proto] = append(ranges[p.Proto], p.Set.Ranges()...)

@@ -22,6 +22,7 @@ func TestJoin(t *testing.T) {
 	}{
 		{nil, "[]"},
 		{[]Ports{{port.TCP, port.Set{}}}, "[]"},
+		{[]Ports{{port.UDP, set("5060,7")}}, "[{udp 7,5060}]"},
 		{[]Ports{{port.UDP, set("5060")}, {port.TCP, set("5060")}}, "[{tcp 5060} {udp 5060}]"},
 		{[]Ports{{port.UDP, set("7,20-29")}, {port.TCP, port.Set{}}, {port.UDP, set("8,25-30")}}, "[{udp 7-8,20-30}]"},
 	} {
