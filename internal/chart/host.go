@@ -22,6 +22,8 @@ type Judged struct {
 	Findings  diag.List
 	// Quarrel reports whether findings of a rule say that ports meet something.
 	Quarrel func(rule string) bool
+
+	other []inventory.Claim // the same claims, before or after some of them move; nil for none
 }
 
 // unclaimed is the rule that names sockets of which no file speaks.
@@ -36,7 +38,7 @@ const lastSystem = 1023
 // report.Printable.
 func Host(j Judged) Panel {
 	var p Panel
-	p.Bands = append(p.Bands, Band{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"})
+	p.Bands = append(p.Bands, systemPorts())
 	for i := range j.Hosts {
 		bands := Bands(&j.Hosts[i])
 		p.Groups = append(p.Groups, systemGroup(&j.Hosts[i], bands))
@@ -53,14 +55,32 @@ func Host(j Judged) Panel {
 		case c.Direction == inventory.Connect:
 			p.Peers = append(p.Peers, barOf(c))
 		case c.Ports.Len() > 0:
-			p.add(strings.TrimSuffix(c.Service+" "+c.Instance, " "), barOf(c), systems)
+			b := barOf(c)
+			if j.other != nil && j.other[i].Ports != c.Ports {
+				b.Moved = port.Of(j.other[i].Ports)
+			}
+			p.add(strings.TrimSuffix(c.Service+" "+c.Instance, " "), b, systems)
 		}
 	}
 	for i := range j.Findings {
 		p.find(&j, i)
 	}
 	p.order(systems)
+	p.forget()
 	return p
+}
+
+// forget lets go of the texts of files: of many hosts the panels alone are kept.
+func (p *Panel) forget() {
+	each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(b *Bar) { b.span = source.Span{} })
+	for i := range p.Peers {
+		p.Peers[i].span = source.Span{}
+	}
+}
+
+// systemPorts are those that lie behind every panel.
+func systemPorts() Band {
+	return Band{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"}
 }
 
 // Bands are the ports that a host does not leave to services.

@@ -329,6 +329,12 @@ func (l *layer) lane(lane *Lane) laneBox {
 			b.Bars[i].Marks = append(b.Bars[i].Marks, m)
 		}
 	}
+	// Words keep clear of where bars are in another panel, as far as nothing else is there.
+	for i := range b.Bars {
+		for _, g := range b.Bars[i].Ghosts {
+			bars[at[i]].take(g.X, g.X+g.W)
+		}
+	}
 	// What is marked gets its words first: they are what people look for.
 	slices.SortStableFunc(order, func(i, k int) int {
 		return cmp.Compare(len(lane.Bars[k].Marks), len(lane.Bars[i].Marks))
@@ -339,8 +345,9 @@ func (l *layer) lane(lane *Lane) laneBox {
 		return x, below + float64(words.put(x, x+w+l.f.Pad))*l.f.Line
 	}
 	for _, i := range order {
-		box := &b.Bars[i]
-		l.label(box, &bars[at[i]], beneath)
+		if box := &b.Bars[i]; !box.Bar.Quiet {
+			l.label(box, &bars[at[i]], beneath)
+		}
 	}
 	for i := range b.Bars {
 		for k := range b.Bars[i].Marks {
@@ -364,7 +371,8 @@ func (l *layer) lane(lane *Lane) laneBox {
 // label places the words about a bar: inside it, behind it or before it, with its ports or
 // without, and below where no such place is free.
 func (l *layer) label(b *BarBox, r *row, beneath func(x, w float64) (float64, float64)) {
-	long, short := b.Bar.Name+" "+b.Bar.Ports.String(), b.Bar.Name
+	short := cmp.Or(b.Bar.Label, b.Bar.Name)
+	long := short + " " + b.Bar.Ports.String()
 	if short == "" {
 		long, short = b.Bar.Ports.String(), b.Bar.Ports.String()
 	}
