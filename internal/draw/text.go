@@ -93,6 +93,17 @@ func (g *grid) fill(b chart.Box, p pen) {
 	}
 }
 
+// outline draws where a bar was, or will be: "[┄┄]".
+func (g *grid) outline(b chart.Box) {
+	if b.W < 2 {
+		g.fill(b, pen{'┆', '|', ""})
+		return
+	}
+	g.fill(b, pen{'┄', '.', ""})
+	g.set(int(b.X), int(b.Y), cell{"[", ""})
+	g.set(int(b.X+b.W)-1, int(b.Y), cell{"]", ""})
+}
+
 func (g *grid) set(x, y int, c cell) {
 	if y >= 0 && y < len(g.cells) && x >= 0 && x < len(g.cells[y]) {
 		g.cells[y][x] = c
@@ -215,6 +226,11 @@ func (g *grid) panel(s *chart.Sheet, b *chart.PanelBox) {
 		for k := range group.Lanes {
 			lane := &group.Lanes[k]
 			g.write(lane.Proto, "")
+			for n := range lane.Bars {
+				for _, b := range lane.Bars[n].Ghosts {
+					g.outline(b)
+				}
+			}
 			for n := range lane.Bars {
 				bar := &lane.Bars[n]
 				g.fill(bar.Box, penOf(bar.Bar.Kind))
