@@ -93,7 +93,7 @@ func reserveSteps(now, then []host.Facts) []string {
 		if more.IsEmpty() {
 			continue
 		}
-		words := "reserve " + listed(more) + " in " + reservedPorts
+		words := "reserve " + listed(more, maxRuns) + " in " + reservedPorts
 		if len(now) > 1 {
 			words = "on " + now[i].Platform + ": " + words
 		}
