@@ -63,13 +63,14 @@ floor 6: firewalls
 render:              addr diag nft port ruleset templates
 internal/verify:     addr netlink port ruleset source
 internal/apply:      addr netlink nft port ruleset
-internal/draw:       chart diag report
+internal/draw:       chart diag port report templates
 
 floor 7: the front door
 cmd/portolan:        addr apply catalog chart compile diag draft draw edit hclfile history host ignore inventory lint metrics neighbour netlink nft parallel policies policy port render report ruleset services session source verify
 
 beside the house, for tests
 internal/kernel:     port ruleset
+internal/quoted
 
 beside the house, above all that
 internal/truth:      inventory kernel port

@@ -10,6 +10,7 @@ import (
 	"text/template"
 
 	"portolan/internal/port"
+	"portolan/internal/quoted"
 	"portolan/internal/ruleset"
 	"portolan/templates"
 )
@@ -414,7 +415,7 @@ func TestWindowsTemplatesPrintOnlyQuotedValues(t *testing.T) {
 	for name, funcs := range map[string]template.FuncMap{
 		"windows_netsh.tmpl": netshQuoting, "windows_gpo.tmpl": gpoQuoting, "windows_gpo_outbound.tmpl": gpoQuoting, "windows_pester.tmpl": psQuoting,
 	} {
-		bare, _ := bareActions(parsed(name, funcs), funcs)
+		bare, _ := quoted.Bare(parsed(name, funcs), funcs)
 		for _, b := range bare {
 			t.Errorf("%s prints %s without a quoting function", name, b)
 		}

@@ -1,12 +1,12 @@
-// Package templates carries the firewalls' handwriting into the binary.
+// Package templates carries the handwriting of firewalls and charts into the binary.
 //
 // A template prints a value only through one of the quoting functions of package
-// render; a test there refuses a template that prints a bare field.
+// render or draw; a test there refuses a template that prints a bare field.
 package templates
 
 import "embed"
 
-// FS holds one template for each firewall, "nftables.tmpl" and so on.
+// FS holds one template for each firewall, "nftables.tmpl" and so on, and what charts are made of.
 //
-//go:embed *.tmpl
+//go:embed *.tmpl *.css
 var FS embed.FS

@@ -30,6 +30,7 @@ func (a *app) chartCommand() *cobra.Command {
 			list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone, Part: len(args) > 0})...)
 			list.Sort()
 			p := chart.Picture{Panels: []chart.Panel{chart.Host(chart.Judged{Inventory: found.inventory, Hosts: found.hosts, Findings: list, Quarrel: func(string) bool { return true }})}}
+			o.Version = version
 			if err := draw.Formats[i].Write(a.stdout, &p, o); err != nil {
 				return fmt.Errorf("writing the chart: %w", err)
 			}
@@ -42,6 +43,7 @@ func (a *app) chartCommand() *cobra.Command {
 	f.StringVar(&format, "format", draw.Formats[0].Name, draw.Names())
 	f.BoolVar(&o.Linear, "linear", false, "give every port the same room")
 	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone")
+	f.Var(&o.Theme, "theme", "the ground of SVG and HTML: auto, light or dark")
 	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide")
 	return cmd
 }

@@ -12,10 +12,11 @@ import (
 
 // Options say how a picture is drawn. The zero value is plain text of 80 columns.
 type Options struct {
-	Width  int  // columns of a terminal, or pixels; 0 for what is usual
-	Linear bool // every port has the same room
-	ASCII  bool // text has no other characters than those of ASCII
-	Color  bool // text has colours (ECMA-48 SGR); what they mean is always said in words too
+	Width  int   // columns of a terminal, or pixels; 0 for what is usual
+	Linear bool  // every port has the same room
+	ASCII  bool  // text has no other characters than those of ASCII
+	Color  bool  // text has colours (ECMA-48 SGR); what they mean is always said in words too
+	Theme  Theme // of SVG and HTML
 	// Version is that of this program, for the words below a picture.
 	Version string
 }
@@ -29,6 +30,7 @@ type Format struct {
 // Formats are all formats; the first is the default. Nobody changes it.
 var Formats = [...]Format{
 	{"text", Text},
+	{"svg", SVG},
 }
 
 // Names are the names of all formats, as a sentence has them.

@@ -29,9 +29,9 @@ func writeJUnit(w io.Writer, hosts iter.Seq[Host], o Options) error {
 			}
 		}
 		name := cmp.Or(filepath.ToSlash(h.Root), "ports")
-		fmt.Fprintf(out, "  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\">\n", xmlText(name), max(1, len(h.Findings)), failed)
+		fmt.Fprintf(out, "  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\">\n", XMLText(name), max(1, len(h.Findings)), failed)
 		if len(h.Findings) == 0 {
-			fmt.Fprintf(out, "    <testcase classname=\"%s\" name=\"no findings\"/>\n", xmlText(name))
+			fmt.Fprintf(out, "    <testcase classname=\"%s\" name=\"no findings\"/>\n", XMLText(name))
 		}
 		for i := range h.Findings {
 			writeJUnitCase(out, &h, &h.Findings[i], name, o)
@@ -47,7 +47,7 @@ func writeJUnitCase(out io.Writer, h *Host, d *diag.Diagnostic, class string, o 
 	lines := words(d)
 	if !d.Span.IsZero() {
 		at := h.path(d.Span.File, o.Dir)
-		file = fmt.Sprintf(" file=\"%s\"", xmlText(at))
+		file = fmt.Sprintf(" file=\"%s\"", XMLText(at))
 		if d.Span.HasLine() {
 			line := d.Span.Position().Line
 			at += fmt.Sprintf(":%d", line)
@@ -59,19 +59,19 @@ func writeJUnitCase(out io.Writer, h *Host, d *diag.Diagnostic, class string, o 
 	for _, r := range d.Related {
 		lines = append(lines, relatedWords(h, r, o.Dir))
 	}
-	body := xmlText(strings.Join(lines, "\n"))
-	fmt.Fprintf(out, "    <testcase classname=\"%s\" name=\"%s\"%s>\n", xmlText(class), xmlText(name), file)
+	body := XMLText(strings.Join(lines, "\n"))
+	fmt.Fprintf(out, "    <testcase classname=\"%s\" name=\"%s\"%s>\n", XMLText(class), XMLText(name), file)
 	if d.Severity >= o.Limit {
-		fmt.Fprintf(out, "      <failure type=\"%s\" message=\"%s\">%s</failure>\n", d.Severity, xmlText(Printable(d.Message)), body)
+		fmt.Fprintf(out, "      <failure type=\"%s\" message=\"%s\">%s</failure>\n", d.Severity, XMLText(Printable(d.Message)), body)
 	} else {
 		fmt.Fprintf(out, "      <system-out>%s: %s</system-out>\n", d.Severity, body)
 	}
 	fmt.Fprint(out, "    </testcase>\n")
 }
 
-// xmlText is s for an attribute or a text. Lines stay lines; everything else that cannot
-// be seen is an escape that can.
-func xmlText(s string) string {
+// XMLText is s for an attribute or a text of XML. Lines stay lines; everything else that
+// cannot be seen is an escape that can, so no character is left that XML 1.0 forbids.
+func XMLText(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
 		lines[i] = Printable(lines[i])
