@@ -125,6 +125,13 @@ var Rules = [...]Rule{
 	{"unreadable-file", Unknown, "a file of a known service cannot be read", diag.Error, nil},
 }
 
+// Quarrel reports whether what the rule of that name finds keeps a service from its ports, now
+// and then or at its start. Where such a finding names ports, a picture of them marks those. It
+// is false for a name that no rule has.
+func Quarrel(name string) bool {
+	return slices.ContainsFunc(Rules[:], func(r Rule) bool { return r.Name == name && (r.Trouble == NowAndThen || r.Trouble == NoStart) })
+}
+
 // A Pass is what one rule sees.
 type Pass struct {
 	Inventory *inventory.Inventory

@@ -455,3 +455,12 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// TestQuarrel: what keeps a service from its ports is one, and a name that no rule has is none.
+func TestQuarrel(t *testing.T) {
+	for name, want := range map[string]bool{"ephemeral-overlap": true, "port-overlap": true, "bind-all": false, "listener-unclaimed": false, "nothing": false, "": false} {
+		if got := Quarrel(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

@@ -1,37 +1,81 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"portolan/internal/chart"
+	"portolan/internal/diag"
 	"portolan/internal/draw"
+	"portolan/internal/host"
+	"portolan/internal/ignore"
+	"portolan/internal/inventory"
+	"portolan/internal/report"
 	"portolan/lint"
 )
 
+// chartFlags say which picture is drawn.
+type chartFlags struct {
+	input
+	systems  bool
+	compare  []string
+	history  string
+	baseline string
+}
+
 func (a *app) chartCommand() *cobra.Command {
-	var in input
+	var in chartFlags
 	var format string
 	var o draw.Options
 	cmd := &cobra.Command{
 		Use:   "chart [PATH…]",
 		Short: "draw the port space: who has which ports, and where they meet",
+		Long: `Chart draws the ports from 0 to 65535 as a line, with a row for each system and each
+service: what the system hands out to any program or keeps lies behind, what services
+claim lies on it, and where the two meet, or two services, is marked with the exact
+ports and the rule that finds it. The marks are what lint reports of ports; what a
+comment "portolan:ignore" or an ignore in a policy silences is not marked, and with
+--baseline nothing that an earlier run had found.
+
+Used ports get more room than the gaps between them, and the numbers above say where a
+range begins and ends. With --linear all ports get the same room.
+
+With --platforms it draws what systems hand out when nobody has changed them, with the
+sources; --compare chooses the systems and their order. The services of PATH or --root
+are drawn below, judged for those systems: without --compare each service for those that
+it runs on.
+
+With --history it draws the ports that a service takes in each of its versions when
+nobody writes anything, and the systems that it runs on below; --platforms draws all
+systems, and --compare those that it names. What is marked meets a system on which the
+service runs.
+
+Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could not do it.`,
+		Example: `  portolan chart
+  portolan chart --root testdata/hosts/ivr-01
+  portolan chart media_server.conf --platform linux,windows-server
+  portolan chart --platforms
+  portolan chart --compare linux,windows-server,freebsd
+  portolan chart --root testdata/hosts/ivr-01 --compare linux,windows-server
+  portolan chart --history lumenvox-media-server`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i := slices.IndexFunc(draw.Formats[:], func(f draw.Format) bool { return f.Name == format })
 			if i < 0 {
 				return usage("--format: there is no format %q: use %s", format, draw.Names())
 			}
-			found, err := a.read(cmd.Context(), &in, args, true)
+			in.systems = in.systems || len(in.compare) > 0
+			p, err := a.picture(cmd.Context(), &in, args)
 			if err != nil {
 				return err
 			}
-			list := append(found.diags, lint.Run(found.inventory, found.hosts, lint.Options{Supported: found.alone, Part: len(args) > 0})...)
-			list.Sort()
-			p := chart.Picture{Panels: []chart.Panel{chart.Host(chart.Judged{Inventory: found.inventory, Hosts: found.hosts, Findings: list, Quarrel: func(string) bool { return true }})}}
 			o.Version = version
-			if err := draw.Formats[i].Write(a.stdout, &p, o); err != nil {
+			if err := draw.Formats[i].Write(a.stdout, p, o); err != nil {
 				return fmt.Errorf("writing the chart: %w", err)
 			}
 			return nil
@@ -45,5 +89,175 @@ func (a *app) chartCommand() *cobra.Command {
 	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone")
 	f.Var(&o.Theme, "theme", "the ground of SVG and HTML: auto, light or dark")
 	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide")
+	f.BoolVar(&in.systems, "platforms", false, "draw what systems hand out when nobody has changed them")
+	f.StringSliceVar(&in.compare, "compare", nil, "draw the systems `NAMES` alone, such as linux,windows-server,freebsd")
+	f.StringVar(&in.history, "history", "", "draw the default ports of a `SERVICE` by version")
+	f.StringVar(&in.baseline, "baseline", "", "do not mark findings that `FILE` has, the output of lint --format json")
+	complete(cmd, "format", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, f := range draw.Formats {
+			names = append(names, f.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+	complete(cmd, "compare", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		platforms, err := a.platformFacts()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return platforms.IDs(), cobra.ShellCompDirectiveNoFileComp
+	})
+	complete(cmd, "history", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		cat, err := a.catalogue(&in.input)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return cat.IDs(), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
+}
+
+// picture is what the flags ask for.
+func (a *app) picture(ctx context.Context, in *chartFlags, paths []string) (*chart.Picture, error) {
+	reads := in.root != "" || len(paths) > 0
+	switch {
+	case (in.systems || in.history != "") && (in.hostFile != "" || len(in.input.platforms) > 0):
+		return nil, usage("--platform and --host say of one host what its system is: choose systems with --compare")
+	case in.history != "" && reads:
+		return nil, usage("--history draws a service as it is described: leave out paths and --root")
+	case in.baseline != "" && (in.history != "" || in.systems && !reads):
+		return nil, usage("--baseline goes with the services of a host: name --root or a path")
+	case in.history != "":
+		return a.historyPicture(in)
+	case in.systems:
+		return a.platformsPicture(ctx, in, paths)
+	}
+	return a.hostPicture(ctx, in, paths)
+}
+
+// hostPicture is a host, or files by themselves.
+func (a *app) hostPicture(ctx context.Context, in *chartFlags, paths []string) (*chart.Picture, error) {
+	j, summary, err := a.judgeChart(ctx, in, paths, func(*found) {})
+	if err != nil {
+		return nil, err
+	}
+	return &chart.Picture{Title: "ports of " + whose(in.root, paths), Lines: []string{judgedBy(j.Hosts, in.hostFile), summary},
+		Panels: []chart.Panel{chart.Host(j)}}, nil
+}
+
+// judgeChart judges what is to be drawn, without the policy: that is no matter of ports. Its
+// ignores count all the same. What could not be read is said on stderr. The summary counts the
+// findings. Adjust may change what was read before it is judged.
+func (a *app) judgeChart(ctx context.Context, in *chartFlags, paths []string, adjust func(*found)) (chart.Judged, string, error) {
+	var none chart.Judged
+	old, err := openBaseline(in.baseline)
+	if err != nil {
+		return none, "", err
+	}
+	one := in.input
+	if one.catalog, err = a.catalogue(&one); err != nil {
+		return none, "", err
+	}
+	written, mistakes, err := a.writtenPolicy(&one, one.catalog)
+	if err != nil {
+		return none, "", err
+	}
+	found, err := a.read(ctx, &one, paths, true)
+	if err != nil {
+		return none, "", err
+	}
+	adjust(found)
+	j := a.judgeFound(&one, found, paths, ignore.Of(written, lint.Names()), nil)
+	if err := splitKnown(old, &j.Host); err != nil {
+		return none, "", err
+	}
+	var reading diag.List
+	if written == nil { // a policy that is not understood has no ignores
+		reading = mistakes
+	}
+	for _, d := range j.Findings {
+		if slices.ContainsFunc(found.diags, func(o diag.Diagnostic) bool { return o.Rule == d.Rule && o.Span == d.Span && o.Message == d.Message }) {
+			reading = append(reading, d)
+		}
+	}
+	if len(reading) > 0 {
+		if err := a.tell(reading); err != nil {
+			return none, "", err
+		}
+	}
+	out := chart.Judged{Inventory: found.inventory, Hosts: found.hosts, Findings: j.Findings, Quarrel: lint.Quarrel}
+	if len(found.hosts) > 1 || len(one.platforms) > 0 {
+		out.On = foundOn(out.Findings, found.inventory, found.hosts, lint.Options{Supported: found.alone, Part: len(paths) > 0})
+	}
+	return out, j.Summary(), ctx.Err()
+}
+
+// foundOn says on which of the hosts, by their platforms, each finding is so: on those by whose
+// facts it is found, and on no one where it is found without any.
+func foundOn(list diag.List, inv *inventory.Inventory, hosts []host.Facts, o lint.Options) [][]string {
+	out := make([][]string, len(list))
+	plain := lint.Run(inv, nil, o)
+	for k := range hosts {
+		here := lint.Run(inv, hosts[k:k+1], o)
+		for i := range list {
+			if d := &list[i]; has(here, d) && !has(plain, d) {
+				out[i] = append(out[i], hosts[k].Platform)
+			}
+		}
+	}
+	return out
+}
+
+// has reports whether a list has a finding of the rule, the place and some of the ports of d.
+func has(list diag.List, d *diag.Diagnostic) bool {
+	return slices.ContainsFunc(list, func(o diag.Diagnostic) bool {
+		return o.Rule == d.Rule && o.Span == d.Span && slices.ContainsFunc(o.Ports, func(a diag.Ports) bool {
+			return slices.ContainsFunc(d.Ports, func(b diag.Ports) bool { return a.Proto == b.Proto && !a.Set.Intersect(b.Set).IsEmpty() })
+		})
+	})
+}
+
+// maxTitle bounds the names of files in a title.
+const maxTitle = 3
+
+// whose names what is drawn: the folder of a host, files, or this machine.
+func whose(root string, paths []string) string {
+	var names []string
+	for _, path := range append(paths, root) {
+		if path == "" {
+			continue
+		}
+		if _, name, said := strings.Cut(path, "="); said && name != "" {
+			path = name
+		}
+		name := filepath.Base(path)
+		if at, err := filepath.Abs(path); err == nil { // of "." too
+			name = filepath.Base(at)
+		}
+		names = append(names, report.Printable(filepath.ToSlash(name)))
+	}
+	if rest := len(names) - maxTitle; rest > 1 {
+		names = append(names[:maxTitle], fmt.Sprintf("%d more", rest))
+	}
+	return cmp.Or(joinedBy(names, " and "), "this machine")
+}
+
+// judgedBy says whose facts the ports are held against.
+func judgedBy(hosts []host.Facts, file string) string {
+	if len(hosts) != 1 {
+		var names []string
+		for i := range hosts {
+			names = append(names, hosts[i].Platform)
+		}
+		if names == nil {
+			return "no system is known on which it runs"
+		}
+		return "judged for " + report.Printable(joinedBy(names, " and "))
+	}
+	f := &hosts[0]
+	from := map[string]string{"this machine": "as it is now", "files": "as its files say", "built-in": "as it is when nobody has changed it"}[f.From]
+	if file != "" {
+		from = "as " + file + " says"
+	}
+	return report.Printable(cmp.Or(f.Title, f.Platform, "the system is not known") + ", " + from)
 }

@@ -297,6 +297,15 @@ func (a *app) platformFacts() (host.Platforms, error) {
 	return platforms, a.refuse(diags, "the built-in platforms have errors")
 }
 
+// platformOf is the platform that somebody named; the error says which there are.
+func platformOf(platforms host.Platforms, name string) (host.Platform, error) {
+	one, ok := platforms.Lookup(strings.TrimSpace(name))
+	if !ok {
+		return one, usage("there is no platform %q%s; platforms are %s", name, hclfile.Suggest(name, platforms.IDs()), strings.Join(platforms.IDs(), ", "))
+	}
+	return one, nil
+}
+
 // hosts are the machines to judge for: those that flags name, else the one whose files
 // are read, else, for files by themselves, every platform that their services run on.
 func (a *app) hosts(ctx context.Context, in *input, tree *source.Tree, inv *inventory.Inventory) ([]host.Facts, diag.List, error) {
@@ -320,10 +329,11 @@ func (a *app) hosts(ctx context.Context, in *input, tree *source.Tree, inv *inve
 		out = append(out, facts)
 	}
 	for _, name := range in.platforms {
-		facts, ok := platforms.Facts(strings.TrimSpace(name))
-		if !ok {
-			return nil, nil, usage("there is no platform %q%s; platforms are %s", name, hclfile.Suggest(name, platforms.IDs()), strings.Join(platforms.IDs(), ", "))
+		one, err := platformOf(platforms, name)
+		if err != nil {
+			return nil, nil, err
 		}
+		facts, _ := platforms.Facts(one.ID)
 		out = append(out, facts)
 	}
 	switch {

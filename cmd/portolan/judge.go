@@ -52,6 +52,11 @@ func (a *app) judgeHost(ctx context.Context, in *input, paths []string, shared *
 	if err != nil {
 		return judged{}, err
 	}
+	return a.judgeFound(in, found, paths, shared, more), nil
+}
+
+// judgeFound judges what was read.
+func (a *app) judgeFound(in *input, found *found, paths []string, shared *ignore.Shared, more diag.List) judged {
 	o := lint.Options{Supported: found.alone, Part: len(paths) > 0}
 	list := append(found.diags, more...)
 	if in.written != nil && !in.written.OnlyIgnores() {
@@ -74,7 +79,7 @@ func (a *app) judgeHost(ctx context.Context, in *input, paths []string, shared *
 	rest := ignore.Apply(ignore.Run{Findings: list, Root: in.root, Files: found.marked, Inventory: found.inventory,
 		Shared: shared, Rules: lint.Names(), Judged: rules(j.whole)})
 	j.Findings, j.Ignored, j.used = rest.Findings, rest.Silenced, rest.Used
-	return j, nil
+	return j
 }
 
 // rules are those of which it is known that they have nothing to find when they find

@@ -168,15 +168,23 @@ const maxRounds = 5
 // judgeNew judges, and moves what an earlier run had found too to the known findings.
 func (a *app) judgeNew(ctx context.Context, in *input, paths []string, old *report.Baseline) (report.Host, error) {
 	host, err := a.judge(ctx, in, paths)
-	if err != nil || old == nil {
-		return host, err
-	}
-	dir, err := os.Getwd()
 	if err != nil {
 		return host, err
 	}
-	old.Split(&host, dir)
-	return host, nil
+	return host, splitKnown(old, &host)
+}
+
+// splitKnown moves what an earlier run had found too to the known findings; nil moves nothing.
+func splitKnown(old *report.Baseline, host *report.Host) error {
+	if old == nil {
+		return nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	old.Split(host, dir)
+	return nil
 }
 
 // rulePages are all rules with their pages, for formats that carry them along.

@@ -178,7 +178,7 @@ Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		var empty error
 		cmd.Flags().Visit(func(f *pflag.Flag) {
-			if f.Value.String() == "" && empty == nil { // an unset variable in a script
+			if v := f.Value.String(); (v == "" || v == "[]") && empty == nil { // an unset variable in a script
 				empty = usage("--%s has no value", f.Name)
 			}
 		})

@@ -121,8 +121,7 @@ func Fleet(members []Member) []Panel {
 		order[i] = &members[i]
 	}
 	slices.SortStableFunc(order, Trouble)
-	over := Panel{Title: "all hosts"}
-	over.Bands = append(over.Bands, systemPorts())
+	over := Panel{Title: "all hosts", Bands: background(nil)}
 	unread, troubled, left := 0, 0, 0
 	panels := []Panel{{}}
 	for _, m := range order {

@@ -22,6 +22,9 @@ type Judged struct {
 	Findings  diag.List
 	// Quarrel reports whether findings of a rule say that ports meet something.
 	Quarrel func(rule string) bool
+	// On are the ids of the systems on which each of Findings is so, for inventories that are
+	// judged for several; nil, or no ids, where that is plain.
+	On [][]string
 
 	other []inventory.Claim // the same claims, before or after some of them move; nil for none
 }
@@ -37,15 +40,19 @@ const lastSystem = 1023
 // order of their lowest port. All text that comes from files can be printed, see
 // report.Printable.
 func Host(j Judged) Panel {
-	var p Panel
-	p.Bands = append(p.Bands, systemPorts())
-	for i := range j.Hosts {
-		bands := Bands(&j.Hosts[i])
-		p.Groups = append(p.Groups, systemGroup(&j.Hosts[i], bands))
-		for _, b := range bands {
-			if !slices.ContainsFunc(p.Bands, func(o Band) bool { return o.Kind == b.Kind && o.Proto == b.Proto && o.Ports == b.Ports }) {
-				p.Bands = append(p.Bands, b)
-			}
+	return services(j, true)
+}
+
+// Services are the panel of one host without what its systems do with ports, which is behind
+// the services all the same: for a picture that has a panel of systems too.
+func Services(j Judged) Panel { return services(j, false) }
+
+// services is the panel of a host, with groups of its systems or without.
+func services(j Judged, groups bool) Panel {
+	p := Panel{Bands: background(j.Hosts)}
+	if groups {
+		for i := range j.Hosts {
+			p.Groups = append(p.Groups, systemGroup(&j.Hosts[i], Bands(&j.Hosts[i])))
 		}
 	}
 	systems := len(p.Groups)
@@ -63,7 +70,7 @@ func Host(j Judged) Panel {
 		}
 	}
 	for i := range j.Findings {
-		p.find(&j, i)
+		p.find(&j, i, p.Groups)
 	}
 	p.order(systems)
 	p.forget()
@@ -78,9 +85,17 @@ func (p *Panel) forget() {
 	}
 }
 
-// systemPorts are those that lie behind every panel.
-func systemPorts() Band {
-	return Band{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"}
+// background are the bands behind services: system ports, and those of hosts, each once.
+func background(hosts []host.Facts) []Band {
+	out := []Band{{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"}}
+	for i := range hosts {
+		for _, b := range Bands(&hosts[i]) {
+			if !slices.ContainsFunc(out, func(o Band) bool { return o.Kind == b.Kind && o.Proto == b.Proto && o.Ports == b.Ports }) {
+				out = append(out, b)
+			}
+		}
+	}
+	return out
 }
 
 // Bands are the ports that a host does not leave to services.
@@ -182,7 +197,11 @@ func (p *Panel) add(group string, b Bar, first int) {
 		i = len(p.Groups) - first
 		p.Groups = append(p.Groups, Group{Name: group})
 	}
-	g := &p.Groups[first+i]
+	p.Groups[first+i].add(b)
+}
+
+// add puts a bar into the lane of its protocol.
+func (g *Group) add(b Bar) {
 	k := slices.IndexFunc(g.Lanes, func(l Lane) bool { return l.Proto == b.Proto })
 	if k < 0 {
 		k = len(g.Lanes)
@@ -191,8 +210,8 @@ func (p *Panel) add(group string, b Bar, first int) {
 	g.Lanes[k].Bars = append(g.Lanes[k].Bars, b)
 }
 
-// find adds a finding, and marks the bars that it is about.
-func (p *Panel) find(j *Judged, i int) {
+// find adds a finding, and marks the bars of groups that it is about.
+func (p *Panel) find(j *Judged, i int, groups []Group) {
 	d := &j.Findings[i]
 	f := Finding{Rule: d.Rule, Severity: d.Severity, Message: printable(d.Message), Place: place(d.Span), Help: printable(d.Help),
 		Quarrel: len(d.Ports) > 0 && j.Quarrel != nil && j.Quarrel(d.Rule)}
@@ -206,19 +225,23 @@ func (p *Panel) find(j *Judged, i int) {
 	if !f.Quarrel {
 		return
 	}
+	on := ""
+	if i < len(j.On) {
+		on = printable(and(few(j.On[i])))
+	}
 	places := []source.Span{d.Span}
 	for _, r := range d.Related {
 		places = append(places, r.Span)
 	}
 	mark := func(about func(*Bar) bool) bool {
 		found := false
-		each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(b *Bar) {
+		each(&Picture{Panels: []Panel{{Groups: groups}}}, func(*Band) {}, func(b *Bar) {
 			if b.Kind.Behind() || !about(b) {
 				return
 			}
 			for _, ports := range d.Ports {
 				if shared := ports.Set.Intersect(port.Of(b.Ports)); ports.Proto == b.Proto && !shared.IsEmpty() {
-					b.Marks = append(b.Marks, Mark{shared, d.Rule, d.Severity, len(p.Findings) - 1})
+					b.Marks = append(b.Marks, Mark{shared, d.Rule, on, d.Severity, len(p.Findings) - 1})
 					found = true
 				}
 			}
@@ -256,15 +279,19 @@ func (p *Panel) order(systems int) {
 		return low
 	}
 	for i := range p.Groups {
-		g := &p.Groups[i]
-		slices.SortFunc(g.Lanes, func(a, b Lane) int { return cmp.Compare(a.Proto, b.Proto) })
-		for k := range g.Lanes {
-			sortBars(g.Lanes[k].Bars)
-		}
+		p.Groups[i].sort()
 	}
 	slices.SortStableFunc(p.Groups[systems:], func(a, b Group) int {
 		return cmp.Or(cmp.Compare(lowest(&a), lowest(&b)), strings.Compare(a.Name, b.Name))
 	})
+}
+
+// sort sorts the lanes of g, and what they have by port.
+func (g *Group) sort() {
+	slices.SortFunc(g.Lanes, func(a, b Lane) int { return cmp.Compare(a.Proto, b.Proto) })
+	for k := range g.Lanes {
+		sortBars(g.Lanes[k].Bars)
+	}
 }
 
 func sortBars(list []Bar) {
@@ -330,3 +357,23 @@ func place(s source.Span) string {
 }
 
 func printable(s string) string { return report.Printable(s) }
+
+// maxNames bounds the names that the words of a mark list.
+const maxNames = 3
+
+// few are names for words that have little room: "linux", "freebsd", "4 more".
+func few(names []string) []string {
+	if rest := len(names) - maxNames; rest > 1 {
+		return append(slices.Clone(names[:maxNames]), strconv.Itoa(rest)+" more")
+	}
+	return names
+}
+
+// and is "linux", "linux and freebsd", "linux, freebsd and macos".
+func and(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}

@@ -419,7 +419,11 @@ func (l *layer) lane(lane *Lane) laneBox {
 			if len(m.Runs) == 0 {
 				continue
 			}
-			if text := l.markWords(m.Mark.Ports.Intersect(port.Of(b.Bars[i].Bar.Ports)), m.Mark.Rule); !said[text] {
+			rule := m.Mark.Rule
+			if m.Mark.On != "" {
+				rule += " on " + m.Mark.On
+			}
+			if text := l.markWords(m.Mark.Ports.Intersect(port.Of(b.Bars[i].Bar.Ports)), rule); !said[text] {
 				said[text] = true
 				if !l.behind(&b.Bars[i], &bars[at[i]], k, text) {
 					m.Words = Word{X: m.Runs[0].X, Text: text}

@@ -38,7 +38,23 @@ type Group struct {
 	Note  string // what is to be known of it, "not documented"; may be empty
 	Bands []Band // behind its lanes alone
 	Lanes []Lane
-	Cites []string // where it is documented
+	// Sources are where it is documented, for a list below or beside the picture.
+	Sources []Source
+}
+
+// A Source is what is documented about a group, and where.
+type Source struct {
+	Words string   // "linux: Linux 4.2 and later"
+	Note  string   // what is inferred or unverified about it; may be empty
+	Cites []string // addresses of pages, the best first
+}
+
+// String is the words with the note behind, and no addresses.
+func (s *Source) String() string {
+	if s.Note == "" {
+		return s.Words
+	}
+	return s.Words + " (" + s.Note + ")"
 }
 
 // A Lane is what one protocol of a group has.
@@ -89,6 +105,7 @@ type Reason struct {
 type Mark struct {
 	Ports    port.Set
 	Rule     string
+	On       string // the systems on which it is so, "linux and windows-server"; "" where that is plain
 	Severity diag.Severity
 	Finding  int // in Panel.Findings
 }

@@ -99,6 +99,7 @@ type svgPicture struct {
 	Head          []svgWord
 	Panels        []svgPanel
 	Legend        []svgKey
+	Sources       []svgWord
 	Foot          svgWord
 }
 
@@ -211,11 +212,39 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	}
 	y += s.Height + 14
 	pic.Legend, y = legendOf(p, s.Width, y)
+	pic.Sources, y = svgSources(p, s.Width, y)
 	y += 22
 	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · hold the pointer over a bar to see the file and line it comes from"
 	pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
 	pic.Height = math.Ceil(y + margin*0.75)
 	return pictureTemplate().Execute(w, &pic)
+}
+
+// svgSources is the list of sources below y, and where it ends.
+func svgSources(p *chart.Picture, width, y float64) ([]svgWord, float64) {
+	var out []svgWord
+	add := func(x float64, text string) {
+		y += lineHeight
+		out = append(out, written("source", margin+x, y, fitting(text, width-x, fontSize), fontSize))
+	}
+	list, pages := sourcesOf(p)
+	if len(list) > 0 {
+		y += 10
+		add(0, "sources:")
+	}
+	const indent = 12
+	for _, words := range list {
+		x := float64(indent)
+		for _, line := range fold(words, width-2*indent, func(s string) float64 { return textWidth(s, fontSize) }) {
+			add(x, line)
+			x = 2 * indent
+		}
+	}
+	for _, page := range pages {
+		y += lineHeight
+		out = append(out, written("source", margin+indent, y, page, fontSize))
+	}
+	return out, y
 }
 
 // middle is the base line of words in the middle of a row.
@@ -261,7 +290,12 @@ func groupOf(p *chart.Panel, s *chart.Sheet, i, k int, b *chart.GroupBox) svgGro
 		height = rowHeight
 	}
 	name := word("name", b.Name, height)
-	name.About = joined("\n", append([]string{p.Groups[k].Title}, p.Groups[k].Cites...)...)
+	about := []string{p.Groups[k].Title}
+	for n := range p.Groups[k].Sources {
+		source := &p.Groups[k].Sources[n]
+		about = append(append(about, source.String()), source.Cites...)
+	}
+	name.About = joined("\n", about...)
 	g.Words = append(g.Words, name, word("note", b.Note, lineHeight))
 	for n := range b.Lanes {
 		g.Lanes = append(g.Lanes, laneOf(p, &b.Lanes[n], p.Groups[k].Lanes[n].Proto, fmt.Sprintf("%d-%d-%d-", i, k, n)))

@@ -352,7 +352,7 @@ func randomPicture(r *rand.Rand, words func() string) *chart.Picture {
 			{Rule: "reserved-port", Severity: diag.Warning, Message: words(), Place: words(), Quarrel: true},
 		}
 		for range 1 + r.IntN(4) {
-			g := chart.Group{Name: words(), Title: words(), Note: words(), Cites: []string{words()}}
+			g := chart.Group{Name: words(), Title: words(), Note: words(), Sources: []chart.Source{{Words: words(), Note: words(), Cites: []string{words()}}}}
 			for _, proto := range [...]port.Proto{0, port.TCP, port.UDP} {
 				lane := chart.Lane{Proto: proto}
 				for range r.IntN(5) {

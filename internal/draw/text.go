@@ -201,6 +201,7 @@ func Text(w io.Writer, p *chart.Picture, o Options) error {
 	for i := range p.Panels {
 		findings(out, &p.Panels[i], o)
 	}
+	sources(out, p, o)
 	return out.Flush()
 }
 

@@ -137,12 +137,17 @@ func (inv *Inventory) build(found []candidate, opts Options) (diag.List, error) 
 	slices.Sort(inv.Found)
 	slices.SortStableFunc(inv.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	inv.Files = slices.Compact(inv.Files) // a file with two containers of one service
-	slices.SortStableFunc(inv.Claims, func(a, b Claim) int {
+	sortClaims(inv.Claims)
+	diags.Sort()
+	return slices.CompactFunc(diags, sameFinding), nil // of a file that several services read
+}
+
+// sortClaims puts claims in the order of Inventory.Claims.
+func sortClaims(claims []Claim) {
+	slices.SortStableFunc(claims, func(a, b Claim) int {
 		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Span.Name(), b.Span.Name()), cmp.Compare(a.Span.Start, b.Span.Start),
 			strings.Compare(a.Listen, b.Listen), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Ports.First, b.Ports.First), strings.Compare(a.Peer, b.Peer))
 	})
-	diags.Sort()
-	return slices.CompactFunc(diags, sameFinding), nil // of a file that several services read
 }
 
 // maxClaims bounds the claims of one host: a large one has some hundred.

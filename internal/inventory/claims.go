@@ -24,6 +24,8 @@ type builder struct {
 	scopes   []scope         // the groups around what is being built, the outermost first
 	defaults map[socket]bool // claims that rest on a default
 	asked    []string        // defaults that undecided reported
+	untold   []Unknown       // what is not known, where eras are asked for
+	used     []origin        // the defaults and options that count, where eras are asked for
 }
 
 // group makes the claims of a group and of those inside it.
@@ -39,14 +41,19 @@ func (b *builder) group(g *catalog.Group, ctx *hcl.EvalContext) {
 	}
 	for i := range g.Groups {
 		inner := &g.Groups[i]
-		b.repeat(inner.ForEach, ctx, func(ctx *hcl.EvalContext) {
+		known := b.repeat(inner.ForEach, ctx, func(ctx *hcl.EvalContext) {
 			switch on, known := b.condition(inner.When, ctx); {
 			case known && on:
 				b.group(inner, ctx)
 			case known:
 				b.groupOff(inner, ctx)
+			default:
+				b.groupUnknown(inner, ctx, inner.When)
 			}
 		})
+		if !known {
+			b.groupUnknown(inner, ctx, inner.ForEach)
+		}
 	}
 }
 
@@ -69,11 +76,12 @@ func tooMany(at source.Span) diag.Diagnostic {
 		Message: fmt.Sprintf("more than %d of one kind; the rest is not looked at", maxItems), Help: "check that it is the right file"}
 }
 
-// repeat calls do for every item of a list, or once without one.
-func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl.EvalContext)) {
+// repeat calls do for every item of a list, or once without one. It is false when there are
+// items that are not known or not looked at.
+func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl.EvalContext)) bool {
 	if over == nil {
 		do(ctx)
-		return
+		return true
 	}
 	v := b.value(over, ctx)
 	list, _ := v.Unmark()
@@ -87,21 +95,22 @@ func (b *builder) repeat(over hcl.Expression, ctx *hcl.EvalContext, do func(*hcl
 			b.say(made[0].span, diag.Diagnostic{Rule: "out-of-range-value", Severity: diag.Warning, Label: "not read",
 				Message: fmt.Sprintf("a list is not known, or has more than %d parts: what it opens or connects to is not known", maxItems), Help: "check that it is the right file"})
 		}
-		return
+		return false
 	}
 	for i, item := range list.AsValueSlice() {
 		if b.spent() {
-			return
+			break
 		}
 		if i == maxItems {
 			b.partial = true
 			b.diags = append(b.diags, tooMany(b.doc.File.Span(0, 0)))
-			return
+			return false
 		}
 		inner := ctx.NewChild()
 		inner.Variables = map[string]cty.Value{catalog.Variable("each", "value"): item, catalog.Variable("each", "index"): cty.NumberIntVal(int64(i))}
 		do(inner)
 	}
+	return true
 }
 
 // condition is whether a condition holds; known is false when that cannot be told.
@@ -160,7 +169,9 @@ func kind(t cty.Type) string {
 
 // fact makes the claims of one listen or connect block.
 func (b *builder) fact(f *catalog.Fact, direction Direction, ctx *hcl.EvalContext) {
-	b.repeat(f.ForEach, ctx, func(ctx *hcl.EvalContext) { b.once(f, direction, ctx) })
+	if !b.repeat(f.ForEach, ctx, func(ctx *hcl.EvalContext) { b.once(f, direction, ctx) }) {
+		b.factUnknown(f, direction, ctx, f.ForEach)
+	}
 }
 
 // lints reports the mistakes that only this service can make.
@@ -213,6 +224,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		on, known := b.condition(f.When, ctx)
 		if !known {
 			b.undecided(b.value(f.When, ctx))
+			b.factUnknown(f, direction, ctx, f.When)
 			return
 		}
 		if !on {
@@ -235,7 +247,7 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		v    cty.Value
 	}{{f.Port, "port", first}, {f.First, "first", first}, {f.Count, "count", extent}, {f.Last, "last", extent}} {
 		if n.expr != nil && n.v != cty.NilVal && !b.is(n.expr, n.name, n.v, cty.Number, "read it with port(text, default)") && n.v.Type() != cty.DynamicPseudoType {
-			b.partial = true
+			b.partial = true // and the mistake is reported
 			return
 		}
 	}
@@ -252,19 +264,23 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	}
 	if !ok {
 		b.unknown(purpose, first, extent)
+		b.notKnown(f, direction, ctx, whyUnknown(first, extent))
 		return
 	}
 	if f.Last != nil && lo != 0 && hi != 0 && hi < lo {
 		b.backwards(purpose, lo, hi, first, extent)
+		b.notKnown(f, direction, ctx, fmt.Sprintf("it ends at %d, before it begins at %d", hi, lo))
 		return
 	}
 	if lo == 0 || hi < lo {
 		switch f.Zero {
 		case "unknown":
 			b.zero(purpose, first, extent)
+			b.notKnown(f, direction, ctx, "what 0 means is not documented")
 			return
 		case "chosen":
 			b.chosen(purpose, first)
+			b.notKnown(f, direction, ctx, "")
 			return
 		}
 	}
@@ -286,8 +302,10 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 	}
 	if direction == Connect {
 		claim.To = f.To
-		if claim.Peer, ok = textOf(b.value(f.Peer, ctx)); !ok {
+		peer := b.value(f.Peer, ctx)
+		if claim.Peer, ok = textOf(peer); !ok {
 			b.partial = true
+			b.notKnown(f, direction, ctx, whyUnknown(peer))
 			return
 		}
 		if f.Source != nil {
@@ -298,7 +316,11 @@ func (b *builder) once(f *catalog.Fact, direction Direction, ctx *hcl.EvalContex
 		claim.Bind, claim.Everywhere = b.binds(f, ctx)
 		b.beside(&claim, f, ctx)
 	}
-	for _, proto := range b.protocols(f, ctx) {
+	protos, known := b.protocols(f, ctx)
+	if !known {
+		b.factUnknown(f, direction, ctx, f.Protocol)
+	}
+	for _, proto := range protos {
 		for _, r := range port.Of(clamp(lo, hi)).Minus(b.except(f, ctx)).Ranges() {
 			claim.Proto, claim.Ports = proto, r
 			if b.budget.Spend(priceClaim); b.spent() {
@@ -448,28 +470,29 @@ func (b *builder) binds(f *catalog.Fact, ctx *hcl.EvalContext) (addresses []stri
 	return addresses, every
 }
 
-func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) []port.Proto {
-	var out []port.Proto
+// protocols are those of a block; known is false when there may be others.
+func (b *builder) protocols(f *catalog.Fact, ctx *hcl.EvalContext) (out []port.Proto, known bool) {
 	list, _ := b.value(f.Protocol, ctx).Unmark()
 	if !b.list(f.Protocol, "protocol", list) || list.IsNull() || !list.IsKnown() {
 		b.partial = true
-		return nil
+		return nil, false
 	}
+	known = true
 	for _, v := range list.AsValueSlice() {
 		if plain, _ := v.Unmark(); !plain.IsKnown() { // a template, which a finding is about
-			b.partial = true
+			b.partial, known = true, false
 			continue
 		}
 		s, _ := textOf(v)
 		p, err := port.ParseProto(s)
 		if err != nil {
-			b.partial = true
+			b.partial, known = true, false
 			b.mistake(f.Protocol, err.Error(), "")
 			continue
 		}
 		out = append(out, p)
 	}
-	return out
+	return out, known
 }
 
 // undecided reports, once for each, the defaults that nobody documents and that decide whether
@@ -524,7 +547,7 @@ func (b *builder) unknown(purpose string, values ...cty.Value) {
 	case notRead:
 		help = "let Portolan read the part that is marked: name the folder that holds the whole host with --root, or make it readable"
 	case "":
-		reason = "a value it depends on is not known"
+		reason = unknownValue
 	}
 	label := ""
 	if at.HasLine() {

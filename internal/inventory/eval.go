@@ -43,6 +43,7 @@ type evaluator struct {
 	budget   catalog.Budget      // of all its expressions
 	quiet    bool                // a placeholder is no finding
 	over     bool                // the budget is used up, and a finding says so
+	assumed  string              // a version that nobody wrote, see Eras; "" for that of the file
 }
 
 // maxWork is the budget of one instance. The real files that we know take up to 10,000, and
@@ -84,7 +85,10 @@ func (e *evaluator) holds(test hcl.Expression) bool {
 // evaluate works out the defaults and the options.
 func (e *evaluator) evaluate(choices map[string]string) {
 	s := e.service
-	if s.Version != nil {
+	switch {
+	case e.assumed != "":
+		e.version = cty.StringVal(e.assumed)
+	case s.Version != nil:
 		e.version = e.value(s.Version, e.ctx)
 	}
 	for i := range s.Defaults {
@@ -95,7 +99,11 @@ func (e *evaluator) evaluate(choices map[string]string) {
 		if !ok {
 			choice = o.Default
 		}
-		e.ctx.Variables[catalog.Variable("option", o.Name)] = scalarValue(o.Value[choice])
+		v := scalarValue(o.Value[choice])
+		if e.assumed != "" {
+			v = v.Mark(&origin{kind: option, text: choice, words: o.Name})
+		}
+		e.ctx.Variables[catalog.Variable("option", o.Name)] = v
 	}
 }
 
@@ -170,21 +178,22 @@ func firstLine(s string) string {
 func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 	version, known := textOf(e.version)
 	known = known && version != ""
+	elsewhere := false // another system has one
 	for i := range d.Cases {
 		c := &d.Cases[i]
-		if c.OS != "" && c.OS != e.os {
-			continue
-		}
-		words := fmt.Sprintf("%s in %s", c.Value, version)
+		words := c.Value.String() + " by default"
 		if c.Since != "" || c.Before != "" {
-			if !known {
+			if !known || !inVersions(version, c) {
 				continue
 			}
-			if !inVersions(version, c) {
-				continue
+			words = fmt.Sprintf("%s in %s", c.Value, version)
+			if e.assumed != "" {
+				words = c.Value.String() + " " + c.Words()
 			}
-		} else {
-			words = c.Value.String() + " by default"
+		}
+		if c.OS != "" && c.OS != e.os {
+			elsewhere = true
+			continue
 		}
 		v := scalarValue(c.Value).Mark(&origin{span: c.Span, text: c.Value.String(), kind: nobody, words: words, setting: d.Setting})
 		if c.Since != "" || c.Before != "" {
@@ -196,7 +205,14 @@ func (e *evaluator) defaultValue(d *catalog.Default) cty.Value {
 		return v
 	}
 	why := "the default of " + d.Setting + " is not known for version " + version
-	if !known {
+	switch {
+	case elsewhere && e.os == "":
+		why = "the default of " + d.Setting + " depends on the system, and which that is is not known"
+	case elsewhere:
+		why = "the default of " + d.Setting + " is not known on " + e.os
+	case e.assumed != "":
+		why = "the default of " + d.Setting + " is not documented"
+	case !known:
 		why = "the default of " + d.Setting + " depends on the version, and the file does not say its version"
 	}
 	return cty.DynamicVal.Mark(&origin{span: d.Span, kind: unknown, words: why, setting: d.Setting})

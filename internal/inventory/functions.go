@@ -249,6 +249,9 @@ func items(args []cty.Value) (cty.Value, error) {
 		}
 		start = end + 1
 	}
+	if len(out) == 0 { // no item says why there is none
+		return cty.ListValEmpty(cty.String).WithMarks(marks), nil
+	}
 	return textList(out), nil
 }
 

@@ -443,3 +443,17 @@ func TestBackwards(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyListSwitchesOff: a list without an item is the reason that nothing listens.
+func TestEmptyListSwitchesOff(t *testing.T) {
+	inv, _, err := inventory.Read(ours(t), host(map[string]string{"etc/dovecot/dovecot.conf": "protocols =\n"}), "", nil)
+	if err != nil || len(inv.Claims) > 0 {
+		t.Fatal(err, inv)
+	}
+	for _, d := range inv.Disabled {
+		if d.Listen == "imap" && len(d.Because) == 1 && d.Because[0].Text == "protocols = " && d.Because[0].Span.Position().Line == 1 {
+			return
+		}
+	}
+	t.Errorf("IMAP is not off because of the list: %+v", inv.Disabled)
+}

@@ -36,6 +36,7 @@ const (
 	absent                     // a setting that is not in the file; the span is the file as a whole
 	unknown                    // a value that is not known; words say why
 	reported                   // a value that is not known, and a finding says so already
+	option                     // the operator's choice, where eras are asked for; words are the name of the option
 )
 
 // origins are the marks of v and of everything in it, in order of files and places.

@@ -35,13 +35,7 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 		if p.below = ""; o.Fleet {
 			p.below = h.Root
 		}
-		var of counts
-		var aside unseen
-		of.add(h.Findings)
-		aside.add(&h)
-		for i, n := range of {
-			all[i] += n
-		}
+		all.add(h.Findings)
 		rest.add(&h)
 		for i := range h.Findings {
 			p.finding(&h.Findings[i])
@@ -53,7 +47,7 @@ func writeText(w io.Writer, hosts iter.Seq[Host], o Options) error {
 			total, clean = total+1, clean+1
 		default:
 			total++
-			p.line(p.paint(bold, Printable(filepath.ToSlash(h.Root))), ": ", of.String(), aside.String())
+			p.line(p.paint(bold, Printable(filepath.ToSlash(h.Root))), ": ", h.Summary())
 			p.line()
 			rules.add(h.Findings)
 		}
@@ -117,6 +111,15 @@ func number(n int, word string) string {
 		word += "s"
 	}
 	return strconv.Itoa(n) + " " + word
+}
+
+// Summary is "2 errors, 1 warning; 1 ignored", or "no findings": how a report of h ends.
+func (h *Host) Summary() string {
+	var c counts
+	var u unseen
+	c.add(h.Findings)
+	u.add(h)
+	return c.String() + u.String()
 }
 
 // String is "2 errors, 1 warning", or "no findings".
