@@ -200,8 +200,10 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	if p.Title != "" {
 		head("title", p.Title, titleSize, 28)
 	}
-	for _, l := range p.Lines {
-		head("subtitle", l, lineSize, 19)
+	for _, l := range p.Lines { // what has to be changed is not cut
+		for _, line := range fold(l, s.Width, func(s string) float64 { return textWidth(s, lineSize) }) {
+			head("subtitle", line, lineSize, 19)
+		}
 	}
 	if len(pic.Head) > 0 {
 		y += 8
