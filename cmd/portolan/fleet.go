@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"portolan/internal/diag"
 	"portolan/internal/ignore"
 	"portolan/internal/parallel"
@@ -41,6 +43,30 @@ func hostFolders(names []string) ([]string, error) {
 		out = append(out, found...)
 	}
 	return out, nil
+}
+
+// rootsFlag is --root of a command that takes many hosts.
+func (in *input) rootsFlag(cmd *cobra.Command, roots *[]string) {
+	cmd.Flags().StringArrayVar(roots, "root", nil, "read a host's files below `DIR`; more of them, or folders behind it, are hosts of their own")
+}
+
+// oneHost makes roots all hosts that are named, the arguments behind --root among them. One by
+// itself is the root of in. It returns the arguments that are no hosts.
+func (in *input) oneHost(roots *[]string, args []string) ([]string, error) {
+	if slices.Contains(*roots, "") { // an unset variable in a script
+		return nil, usage("--root has no value")
+	}
+	if len(*roots) == 0 {
+		return args, nil
+	}
+	all, err := hostFolders(append(*roots, args...))
+	if err != nil {
+		return nil, err
+	}
+	if *roots = all; len(all) == 1 {
+		in.root = all[0]
+	}
+	return nil, nil
 }
 
 // A fleet is what is read once to judge many hosts.
