@@ -130,11 +130,12 @@ func (p *Pass) canReserve(b *body) bool {
 	return true
 }
 
-// opens are the ports that c opens when b has its place; false where that is where it is.
+// opens are the ports that c opens when b has its place; false when they would leave the port
+// space.
 func (b *body) opens(c *inventory.Claim) (port.Range, bool) {
 	by := b.to - b.head.NominalFirst
 	r, ok := b.moved(c)
-	if !ok || by == 0 {
+	if !ok {
 		return port.Range{}, false
 	}
 	r.First = uint16(startOf(c) + by)

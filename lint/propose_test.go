@@ -163,6 +163,8 @@ func TestPropose(t *testing.T) {
 	shadowed.Shadowed = []host.Shadowed{{Setting: reserved, Span: at("35000"), By: at("30000"), Lost: port.Of(port.Single(40001))}}
 	node := listed("8080", true)
 	node.NodePorts = host.NodePorts{Ports: ports(32700, 32900), From: "k8s"}
+	differs := listed("8080", false)
+	differs.Reserved = []host.Reserved{{Ports: port.Of(port.Single(22))}}
 	for _, c := range []struct {
 		name   string
 		claims claims
@@ -181,6 +183,7 @@ func TestPropose(t *testing.T) {
 		{"facts without files", claims{fixed(rtp(35000, 35399))}, hosts{linux()}, "on 0: 35000-35399\n"},
 		{"what is reserved stays so", claims{fixed(rtp(35000, 35399))}, hosts{reserving(linux(), "22", "35000-35100")}, "on 0: 22,35000-35399\n"},
 		{"the running system counts", claims{fixed(sip(port.UDP, 40000, "*"))}, hosts{listed("new", false)}, "on 0: 40000\n"},
+		{"what the files and the running system reserve", claims{fixed(sip(port.UDP, 40000, "*"))}, hosts{differs}, "on 0: 22,8080,40000\n"},
 		{"a list each", claims{fixed(rtp(50000, 50399))}, hosts{windows(), listed("8080", true), freebsd(), linux()}, "on 1: 8080,50000-50399\non 3: 50000-50399\n"},
 		{"both protocols of a quarrel", claims{change(fixed(sip(port.UDP, 5060, "*")), func(c *inventory.Claim) { c.Service = "proxy" }), sip(port.TCP, 5060, "*"), sip(port.UDP, 5060, "*")}, nil,
 			"1: 5061\n2: 5061\n"},
