@@ -4,7 +4,8 @@
 #             root, and the network once
 # make bench  timings; compare ratios of two runs side by side, not single numbers
 # make fuzz   each fuzz target for FUZZTIME
-# make docs   the pages that are made from the program: docs/rules and docs/cli.md
+# make docs   the pages that are made from the program: docs/rules, docs/cli.md and the pictures
+#             of docs/guides/chart.md
 # make build  the program as ./portolan
 # make install  the program that was built, its units and its completions below PREFIX, in the
 #             tree DESTDIR; nothing is enabled or started. make uninstall takes them away again
@@ -48,7 +49,7 @@ uninstall:
 
 docs:
 	$(GO) test ./lint -run '^TestRulePages$$' -update
-	$(GO) test ./cmd/portolan -run '^TestCommandLineManual$$' -update
+	$(GO) test ./cmd/portolan -run '^Test(CommandLineManual|ChartGuide)$$' -update
 
 test: vet
 	@.ci/kernel-tools

@@ -319,7 +319,7 @@ func judgedBy(hosts []host.Facts, file string) string {
 	if len(hosts) != 1 {
 		var names []string
 		for i := range hosts {
-			names = append(names, hosts[i].Platform)
+			names = append(names, cmp.Or(hosts[i].Platform, "a system that is not known"))
 		}
 		if names == nil {
 			return "no system is known on which it runs"
@@ -327,6 +327,10 @@ func judgedBy(hosts []host.Facts, file string) string {
 		return "judged for " + report.Printable(joinedBy(names, " and "))
 	}
 	f := &hosts[0]
+	title := cmp.Or(f.Title, f.Platform)
+	if title == "" {
+		return "the system is not known, and so are the ports that it hands out"
+	}
 	from := map[string]string{"this machine": "as it is now", "files": "as its files say", "built-in": "as it is when nobody has changed it"}[f.From]
 	if file != "" {
 		from = "as " + file + " says"

@@ -102,3 +102,25 @@ func TestWhose(t *testing.T) {
 		}
 	}
 }
+
+// TestJudgedBy: a chart says whose facts it holds the ports against, and where those are from.
+func TestJudgedBy(t *testing.T) {
+	linux := host.Facts{Platform: "linux", Title: "Linux 4.2 and later", From: "files"}
+	for _, c := range []struct {
+		hosts []host.Facts
+		file  string
+		want  string
+	}{
+		{[]host.Facts{linux}, "", "Linux 4.2 and later, as its files say"},
+		{[]host.Facts{linux}, "facts\x1b.json", `Linux 4.2 and later, as facts\x1b.json says`},
+		{[]host.Facts{{Platform: "aix", From: "this machine"}}, "", "aix, as it is now"},
+		{[]host.Facts{{Platform: "aix", From: "built-in"}}, "", "aix, as it is when nobody has changed it"},
+		{[]host.Facts{{From: "files"}}, "", "the system is not known, and so are the ports that it hands out"},
+		{[]host.Facts{linux, {}}, "", "judged for linux and a system that is not known"},
+		{nil, "", "no system is known on which it runs"},
+	} {
+		if got := judgedBy(c.hosts, c.file); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
