@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"portolan/internal/chart"
+	"portolan/internal/diag"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/templates"
@@ -344,13 +345,15 @@ func legendOf(p *chart.Picture, width, y float64) ([]svgKey, float64) {
 		}
 		add(class, "", k.Words())
 	}
-	marked, moved := false, false
+	worst, moved := diag.Invalid, false // Invalid where nothing is marked
 	eachBar(p, func(b *chart.Bar) {
 		moved = moved || !b.Moved.IsEmpty()
-		marked = marked || len(b.Marks) > 0
+		for _, m := range b.Marks {
+			worst = max(worst, m.Severity)
+		}
 	})
-	if marked {
-		add("bar other", "error", "conflict: ports, and the rule that says so")
+	if worst != diag.Invalid {
+		add("bar other", worst.String(), "conflict: ports, and the rule that says so")
 	}
 	if moved {
 		add("ghost", "", "where it is in the other picture")

@@ -401,6 +401,44 @@ func FuzzSVG(f *testing.F) {
 	})
 }
 
+// TestLegend: it explains each kind that is there, and nothing else.
+func TestLegend(t *testing.T) {
+	legend := func(p *chart.Picture) (classes []string) {
+		for _, e := range elementsOf(t, write(t, p, Options{})) {
+			if e.name == "rect" && len(e.within) > 0 && e.within[len(e.within)-1].has("legend") {
+				classes = append(classes, e.attrs["class"])
+			}
+		}
+		return classes
+	}
+	bar := func(kind chart.Kind, severities ...diag.Severity) *chart.Picture {
+		b := chart.Bar{Kind: kind, Proto: port.TCP, Ports: port.Single(5060)}
+		panel := chart.Panel{Bands: []chart.Band{{Kind: chart.System, Ports: port.Range{Last: 1023}}}}
+		for i, s := range severities {
+			b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(b.Ports), Rule: "x", Severity: s, Finding: i})
+			panel.Findings = append(panel.Findings, chart.Finding{Rule: "x", Severity: s})
+		}
+		panel.Groups = []chart.Group{{Lanes: []chart.Lane{{Proto: port.TCP, Bars: []chart.Bar{b}}}}}
+		return &chart.Picture{Panels: []chart.Panel{panel}}
+	}
+	moved := bar(chart.RTP)
+	moved.Panels[0].Groups[0].Lanes[0].Bars[0].Moved = port.Of(port.Single(9))
+	for _, test := range []struct {
+		p    *chart.Picture
+		want []string
+	}{
+		{&chart.Picture{}, nil},
+		{bar(chart.MRCP), []string{"bar mrcp", "band system"}},
+		{bar(chart.RTP, diag.Info, diag.Warning), []string{"bar rtp", "band system", "bar other", "mark warning"}},
+		{bar(chart.Excluded, diag.Error), []string{"band system", "band excluded", "bar other", "mark error"}},
+		{moved, []string{"bar rtp", "band system", "ghost"}},
+	} {
+		if got := legend(test.p); !slices.Equal(got, test.want) {
+			t.Errorf("the legend is %q, not %q", got, test.want)
+		}
+	}
+}
+
 func TestPictureTemplatePrintsOnlyQuotedValues(t *testing.T) {
 	bare, all := quoted.Bare(pictureTemplate(), pictureQuoting)
 	if len(bare) > 0 || all < 40 {
@@ -427,6 +465,21 @@ func TestQuoteNumberAndClass(t *testing.T) {
 	for k := chart.Other; k <= chart.NomadPorts; k++ {
 		if _, err := quoteClass(k.String()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestFitting(t *testing.T) {
+	for _, s := range []string{"", "a", "the ports of a host", strings.Repeat("wi ", 100), strings.Repeat("統", 50)} {
+		for width := 20.0; width < 400; width += 7 {
+			got := fitting(s, width, 20)
+			begin, cut := strings.CutSuffix(got, "…")
+			switch {
+			case textWidth(got, 20) > width:
+				t.Errorf("%q is wider than %v", got, width)
+			case !cut && got != s, cut && (textWidth(s, 20) <= width || !strings.HasPrefix(s, begin)):
+				t.Errorf("%q became %q at %v", s, got, width)
+			}
 		}
 	}
 }
