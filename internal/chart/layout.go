@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 
 	"portolan/internal/port"
@@ -88,7 +89,7 @@ type BandBox struct {
 type BarBox struct {
 	Box
 	Bar   *Bar
-	Label Word
+	Label Word // no text for those of many ranges of a system that share one, see Lay
 	Inner bool // the label stands inside the box
 	Marks []MarkBox
 	// Ghosts are where it is in another panel, see Bar.Moved. They may lie over other things.
@@ -99,19 +100,25 @@ type BarBox struct {
 type MarkBox struct {
 	Mark  *Mark
 	Runs  []Box
-	Words Word
+	Words Word // no text where an earlier mark of the lane says the same
 }
 
 // Lay gives each part of p its place. Every bar is at least Frame.Least wide, so that a single
 // port can be seen; where that is more than its ports have on the scale, it is wider than they
 // are, and stays inside the line. Bars that would meet are stacked.
+//
+// The label of a bar is its name and exactly its ports. Of more than three ranges of one kind
+// in a lane of a system, "excluded, 12 ranges" stands at the first, and the others have no label.
+// Words too wide for the line begin under the names, and are cut where they are wider than the
+// sheet; ports are not cut while the sheet has room for them.
 func Lay(p *Picture, f Frame) *Sheet {
 	l := layer{f: f, s: &Sheet{Width: f.Width}}
-	names, protos := 0.0, 0.0
+	protos := 0.0
+	var names []float64
 	for i := range p.Panels {
 		for k := range p.Panels[i].Groups {
 			g := &p.Panels[i].Groups[k]
-			names = max(names, f.Text(g.Name))
+			names = append(names, f.Text(g.Name))
 			for n := range g.Lanes {
 				protos = max(protos, f.Text(protoWords(g.Lanes[n].Proto)))
 			}
@@ -120,7 +127,11 @@ func Lay(p *Picture, f Frame) *Sheet {
 	if protos > 0 {
 		protos += f.Pad
 	}
-	l.names = min(names, max(f.Names-protos-f.Pad, 0))
+	for _, w := range names { // those that are too wide have rows of their own
+		if w <= f.Names-protos-f.Pad {
+			l.names = max(l.names, w)
+		}
+	}
 	left := l.names + protos + f.Pad
 	if f.Whole {
 		left = math.Ceil(left)
@@ -203,10 +214,18 @@ func (l *layer) word(x float64, text string) Word { return Word{x, l.y, l.f.Text
 
 func (l *layer) panel(p *Panel) {
 	b := PanelBox{Box: Box{Y: l.y, W: l.f.Width}}
-	if p.Title != "" {
-		b.Title = l.word(0, p.Title)
+	if p.Title != "" || p.Note != "" {
+		b.Title = l.word(0, l.cut(p.Title, l.f.Width))
+		x := 0.0
+		if b.Title.Text != "" {
+			x = b.Title.W + 2*l.f.Pad
+		}
+		if x > 0 && x+l.f.Text(p.Note) > l.f.Width {
+			x = 0
+			l.y += l.f.Line
+		}
 		if p.Note != "" {
-			b.Note = l.word(b.Title.W+2*l.f.Pad, p.Note)
+			b.Note = l.word(x, l.cut(p.Note, l.f.Width))
 		}
 		l.y += l.f.Axis
 	}
@@ -229,12 +248,13 @@ func (l *layer) panel(p *Panel) {
 }
 
 func (l *layer) group(p *Panel, g *Group, top float64) GroupBox {
-	b := GroupBox{Box: Box{Y: l.y, W: l.f.Width}, Name: l.word(0, g.Name)}
-	if b.Name.W > l.names { // on a row of its own
+	b := GroupBox{Box: Box{Y: l.y, W: l.f.Width}, Name: l.word(0, l.cut(g.Name, l.f.Width))}
+	if b.Name.W > l.names || l.f.Text(g.Note) > l.s.Plot.W { // on a row of its own
 		l.y += l.f.Line
 	}
 	if len(g.Lanes) == 0 || g.Note != "" {
-		b.Note = l.word(l.s.Plot.X, g.Note)
+		text := l.cut(g.Note, l.f.Width)
+		b.Note = l.word(l.inside(l.s.Plot.X, l.f.Text(text)), text)
 		l.y += l.f.Line
 	}
 	for i := range g.Lanes {
@@ -267,34 +287,82 @@ func (l *layer) extent(r port.Range) (x, w float64) {
 	return l.s.Plot.X + from, to - from
 }
 
-// A row is what is taken of a row of a lane.
+// inside is where something of width w begins that would begin at x: it ends with the sheet, and
+// where that is too little it reaches under the names.
+func (l *layer) inside(x, w float64) float64 { return max(min(x, l.f.Width-w), 0) }
+
+// cut is text, or its begin and "…" where that is wider than width.
+func (l *layer) cut(text string, width float64) string {
+	if l.f.Text(text) <= width {
+		return text
+	}
+	var ends []int // of what can be left
+	for i := range text {
+		ends = append(ends, i)
+	}
+	n := sort.Search(len(ends), func(n int) bool { return l.f.Text(text[:ends[n]]+more) > width })
+	if n == 0 {
+		return ""
+	}
+	return text[:ends[n-1]] + more
+}
+
+// more stands for what is cut.
+const more = "…"
+
+// touch is how much things that follow each other may overlap by rounding.
+const touch = 1e-6
+
+// A row is what is taken of a row of bars, in order.
 type row struct{ taken []span }
 
 type span struct{ from, to float64 }
 
 // take takes a span when nothing has a part of it.
 func (r *row) take(from, to float64) bool {
-	const touch = 1e-6 // what follows each other may touch
-	if slices.ContainsFunc(r.taken, func(s span) bool { return from < s.to-touch && s.from < to-touch }) {
+	i := sort.Search(len(r.taken), func(i int) bool { return from < r.taken[i].to-touch })
+	if i < len(r.taken) && r.taken[i].from < to-touch {
 		return false
 	}
-	r.taken = append(r.taken, span{from, to})
+	r.taken = slices.Insert(r.taken, i, span{from, to})
 	return true
 }
 
-// rows are those of a lane: first those of bars, then those of words.
-type rows []row
+// rows are filled from left to right, and the first one that has room takes what comes. A row
+// is known by where it ends; those ends are the leaves of a tree in which each node is the
+// least of the two below it, so that thousands of rows are searched in a few steps.
+type rows struct {
+	least []float64 // the node i is above 2i and 2i+1
+	count int       // how many rows have something
+}
 
-// put takes a span in the first row that has it free, and says which that is.
+// put takes a span that begins at or behind where all before it began, and says in which row.
 func (r *rows) put(from, to float64) int {
-	for i := range *r {
-		if (*r)[i].take(from, to) {
-			return i
+	leaves := len(r.least) / 2
+	if leaves == 0 || r.least[1] > from+touch {
+		grown := make([]float64, max(4*leaves, 2))
+		for i := range grown {
+			grown[i] = math.Inf(-1)
+		}
+		copy(grown[len(grown)/2:], r.least[leaves:])
+		leaves, r.least = len(grown)/2, grown
+		for i := leaves - 1; i > 0; i-- {
+			grown[i] = min(grown[2*i], grown[2*i+1])
 		}
 	}
-	*r = append(*r, row{})
-	(*r)[len(*r)-1].take(from, to)
-	return len(*r) - 1
+	i := 1
+	for i < leaves {
+		if i *= 2; r.least[i] > from+touch {
+			i++
+		}
+	}
+	at := i - leaves
+	r.least[i] = to
+	for i /= 2; i > 0; i /= 2 {
+		r.least[i] = min(r.least[2*i], r.least[2*i+1])
+	}
+	r.count = max(r.count, at+1)
+	return at
 }
 
 type laneBox struct {
@@ -304,99 +372,185 @@ type laneBox struct {
 
 func (l *layer) lane(lane *Lane) laneBox {
 	b := laneBox{LaneBox{Box: Box{l.s.Plot.X, l.y, l.s.Plot.W, 0}, Proto: l.word(l.protos, protoWords(lane.Proto))}, lane}
-	top := l.y
-	var bars, words rows
-	at := make([]int, len(lane.Bars)) // the row of each bar
-	order := make([]int, len(lane.Bars))
 	b.Bars = make([]BarBox, len(lane.Bars))
+	order := make([]int, len(lane.Bars))
 	for i := range lane.Bars {
 		bar := &lane.Bars[i]
 		x, w := l.extent(bar.Ports)
-		at[i] = bars.put(x, x+w)
+		b.Bars[i] = BarBox{Box: Box{x, l.y, w, l.f.Row}, Bar: bar}
 		order[i] = i
-		b.Bars[i] = BarBox{Box: Box{x, top + float64(at[i])*l.f.Row, w, l.f.Row}, Bar: bar}
-		for _, r := range bar.Moved.Ranges() {
-			gx, gw := l.extent(r)
-			b.Bars[i].Ghosts = append(b.Bars[i].Ghosts, Box{gx, b.Bars[i].Y, gw, l.f.Row})
+	}
+	slices.SortStableFunc(order, func(i, k int) int { return cmp.Compare(b.Bars[i].X, b.Bars[k].X) })
+	var stack rows
+	var bars []row
+	at := make([]int, len(lane.Bars)) // the row of each bar
+	for _, i := range order {
+		box := &b.Bars[i]
+		if at[i] = stack.put(box.X, box.X+box.W); at[i] == len(bars) {
+			bars = append(bars, row{})
 		}
-		for k := range bar.Marks {
-			m := MarkBox{Mark: &bar.Marks[k]}
-			for _, run := range m.Mark.Ports.Intersect(port.Of(bar.Ports)).Ranges() {
-				mx, mw := l.extent(run)
-				mx = min(max(mx, x), x+w)
-				m.Runs = append(m.Runs, Box{mx, b.Bars[i].Y, min(mw, x+w-mx), l.f.Row})
-			}
-			b.Bars[i].Marks = append(b.Bars[i].Marks, m)
-		}
+		bars[at[i]].take(box.X, box.X+box.W)
+		box.Y += float64(at[i]) * l.f.Row
+		l.insides(box)
 	}
 	// What is marked gets its words first: they are what people look for.
 	slices.SortStableFunc(order, func(i, k int) int {
 		return cmp.Compare(len(lane.Bars[k].Marks), len(lane.Bars[i].Marks))
 	})
-	below := top + float64(len(bars))*l.f.Row
-	beneath := func(x, w float64) (float64, float64) {
-		x = max(min(x, l.s.Plot.X+l.s.Plot.W-w), l.s.Plot.X)
-		return x, below + float64(words.put(x, x+w+l.f.Pad))*l.f.Line
-	}
+	below := l.y + float64(max(len(bars), 1))*l.f.Row
+	texts := l.labels(lane)
+	var words []*Word
 	for _, i := range order {
-		box := &b.Bars[i]
-		l.label(box, &bars[at[i]], beneath)
+		if text := texts[i]; text != "" && !l.beside(&b.Bars[i], &bars[at[i]], text) {
+			b.Bars[i].Label = Word{X: b.Bars[i].X, Text: text}
+			words = append(words, &b.Bars[i].Label)
+		}
 	}
+	said := map[string]bool{}
 	for i := range b.Bars {
 		for k := range b.Bars[i].Marks {
 			m := &b.Bars[i].Marks[k]
 			if len(m.Runs) == 0 {
 				continue
 			}
-			m.Words.Text = "! " + listed(m.Mark.Ports.Intersect(port.Of(b.Bars[i].Bar.Ports))) + " " + m.Mark.Rule
-			m.Words.W = l.f.Text(m.Words.Text)
-			m.Words.X, m.Words.Y = beneath(m.Runs[0].X, m.Words.W)
+			if text := l.markWords(m.Mark.Ports.Intersect(port.Of(b.Bars[i].Bar.Ports)), m.Mark.Rule); !said[text] {
+				said[text] = true
+				if !l.behind(&b.Bars[i], &bars[at[i]], k, text) {
+					m.Words = Word{X: m.Runs[0].X, Text: text}
+					words = append(words, &m.Words)
+				}
+			}
 		}
 	}
-	l.y = below + float64(len(words))*l.f.Line
-	if len(lane.Bars) == 0 {
-		l.y += l.f.Row
-	}
-	b.H = l.y - top
+	l.y = below + float64(l.beneath(words, below))*l.f.Line
+	b.H = l.y - b.Y
 	return b
 }
 
-// label places the words about a bar: inside it, behind it or before it, with its ports or
-// without, and below where no such place is free.
-func (l *layer) label(b *BarBox, r *row, beneath func(x, w float64) (float64, float64)) {
-	long, short := b.Bar.Name+" "+b.Bar.Ports.String(), b.Bar.Name
-	if short == "" {
-		long, short = b.Bar.Ports.String(), b.Bar.Ports.String()
+// insides places what is to be seen of a bar in its row.
+func (l *layer) insides(b *BarBox) {
+	for _, r := range b.Bar.Moved.Ranges() {
+		x, w := l.extent(r)
+		b.Ghosts = append(b.Ghosts, Box{x, b.Y, w, l.f.Row})
 	}
-	for _, text := range []string{long, short} {
-		w := l.f.Text(text)
-		if w+2*l.f.Pad <= b.W && len(b.Marks) == 0 {
-			b.Label, b.Inner = Word{b.X + l.f.Pad, b.Y, w, text}, true
-			return
+	for k := range b.Bar.Marks {
+		m := MarkBox{Mark: &b.Bar.Marks[k]}
+		for _, run := range m.Mark.Ports.Intersect(port.Of(b.Bar.Ports)).Ranges() {
+			x, w := l.extent(run)
+			m.Runs = append(m.Runs, Box{min(max(x, b.X), b.X+b.W-w), b.Y, w, l.f.Row})
 		}
-		if from := b.X + b.W + l.f.Pad; from+w <= l.s.Plot.X+l.s.Plot.W && r.take(b.X+b.W, from+w+l.f.Pad) {
-			b.Label = Word{from, b.Y, w, text}
-			return
-		}
-		if from := b.X - l.f.Pad - w; from >= l.s.Plot.X && r.take(from-l.f.Pad, b.X) {
-			b.Label = Word{from, b.Y, w, text}
-			return
-		}
+		b.Marks = append(b.Marks, m)
 	}
-	w := l.f.Text(long)
-	x, y := beneath(b.X, w)
-	b.Label = Word{x, y, w, long}
 }
 
-// maxRuns bounds the runs of ports that words list.
+// beneath places words in rows of their own that begin at y, each as near as can be to the X
+// that it has, and says how many rows they take.
+func (l *layer) beneath(words []*Word, y float64) int {
+	for _, w := range words {
+		w.W = l.f.Text(w.Text)
+		w.X = l.inside(min(w.X, max(l.s.Plot.X, l.s.Plot.X+l.s.Plot.W-w.W)), w.W)
+	}
+	slices.SortStableFunc(words, func(a, b *Word) int { return cmp.Compare(a.X, b.X) })
+	var r rows
+	for _, w := range words {
+		w.Y = y + float64(r.put(w.X, w.X+w.W+l.f.Pad))*l.f.Line
+	}
+	return r.count
+}
+
+// beside places the words about a bar inside it, behind it or before it, if such a place is free.
+// What stands before it is further from what is before that, which it would seem to belong to.
+func (l *layer) beside(b *BarBox, r *row, text string) bool {
+	w, pad := l.f.Text(text), l.f.Pad
+	if w+2*pad <= b.W && len(b.Marks) == 0 {
+		b.Label, b.Inner = Word{b.X + pad, b.Y, w, text}, true
+		return true
+	}
+	if from := b.X + b.W + pad; from+w <= l.s.Plot.X+l.s.Plot.W && r.take(b.X+b.W, from+w+pad) {
+		b.Label = Word{from, b.Y, w, text}
+		return true
+	}
+	if from := b.X - pad - w; from >= l.s.Plot.X && r.take(from-3*pad, b.X) {
+		b.Label = Word{from, b.Y, w, text}
+		return true
+	}
+	return false
+}
+
+// behind places the words of mark k behind the bar and what stands there already, if that is
+// free.
+func (l *layer) behind(b *BarBox, r *row, k int, text string) bool {
+	end, pad := b.X+b.W, l.f.Pad
+	after := func(w Word) {
+		if w.W > 0 && w.Y == b.Y && w.X >= end {
+			end = w.X + w.W + pad
+		}
+	}
+	after(b.Label)
+	for _, m := range b.Marks[:k] {
+		after(m.Words)
+	}
+	w, from := l.f.Text(text), end
+	if end == b.X+b.W {
+		from += pad
+	}
+	if from+w > l.s.Plot.X+l.s.Plot.W || !r.take(end, from+w+pad) {
+		return false
+	}
+	b.Marks[k].Words = Word{from, b.Y, w, text}
+	return true
+}
+
+// labels are the words about each bar of a lane: its name and exactly its ports. A system with
+// many ranges of a kind has one label for them, at the first; they are seen, and read elsewhere.
+func (l *layer) labels(lane *Lane) []string {
+	out := make([]string, len(lane.Bars))
+	var many [len(kinds)]int
+	for i := range lane.Bars {
+		many[lane.Bars[i].Kind]++
+	}
+	for i := range lane.Bars {
+		b := &lane.Bars[i]
+		switch n := many[b.Kind]; {
+		case !b.Kind.Behind() || 0 < n && n <= maxRuns:
+			ports := b.Ports.String()
+			if b.Name == "" {
+				out[i] = ports
+				continue
+			}
+			out[i] = b.Name + " " + ports
+			if l.f.Text(out[i]) > l.f.Width {
+				out[i] = l.cut(b.Name, l.f.Width-l.f.Text(" "+ports)) + " " + ports
+			}
+		case n > 0:
+			out[i] = l.cut(b.Kind.String()+", "+strconv.Itoa(n)+" ranges", l.f.Width)
+			many[b.Kind] = 0 // said
+		}
+	}
+	return out
+}
+
+// maxRuns bounds the runs of ports that words list, and the ranges that each have words.
 const maxRuns = 3
 
-// listed are ports in words.
-func listed(ports port.Set) string {
+// markWords are those of a mark. Where they are too wide they list fewer runs.
+func (l *layer) markWords(ports port.Set, rule string) string {
+	text := ""
+	for n := maxRuns; n > 0; n-- {
+		text = "! " + listed(ports, n) + " " + rule
+		if l.f.Text(text) <= l.f.Width {
+			return text
+		}
+	}
+	return l.cut(text, l.f.Width)
+}
+
+// listed are the first most runs of ports in words, and how many more there are.
+func listed(ports port.Set, most int) string {
 	runs := ports.Ranges()
-	rest := len(runs) - maxRuns
-	if rest <= 1 {
+	rest := len(runs) - most
+	if rest <= 0 || rest == 1 && most == maxRuns { // "and 1 more" is no shorter
 		return ports.String()
 	}
-	return port.Of(runs[:maxRuns]...).String() + " and " + strconv.Itoa(rest) + " more"
+	return port.Of(runs[:most]...).String() + " and " + strconv.Itoa(rest) + " more"
 }

@@ -25,50 +25,60 @@ func Linear(length float64) Scale { return Scale{[]int{0, end}, []float64{0, len
 // Fitted gives the ports that are used room, and less to the gaps between. The order of ports
 // stays, and each stretch between two bounds of used and other ranges is linear in itself. Where
 // the line is long enough, each such stretch has at least the length least, and begins at a
-// whole number where whole is true.
+// whole number where whole is true. Of two stretches of one sort the one with more ports is not
+// shorter, save for rounding.
 func Fitted(length float64, used, others []port.Range, least float64, whole bool) Scale {
 	bounds := []int{0, end}
-	for _, list := range [...][]port.Range{used, others} {
+	// How many ranges begin and end at each bound tells which stretches are used.
+	open, behind := map[int]int{}, map[int]int{}
+	for i, list := range [...][]port.Range{used, others} {
 		for _, r := range list {
-			if r.First <= r.Last {
-				bounds = append(bounds, int(r.First), int(r.Last)+1)
+			if r.First > r.Last {
+				continue
 			}
+			bounds = append(bounds, int(r.First), int(r.Last)+1)
+			count := [...]map[int]int{open, behind}[i]
+			count[int(r.First)]++
+			count[int(r.Last)+1]--
 		}
 	}
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
 	n := len(bounds) - 1
-	// How many ranges begin and end at each bound tells which stretches are used.
-	open := make(map[int]int, n)
-	for _, r := range used {
-		if r.First <= r.Last {
-			open[int(r.First)]++
-			open[int(r.Last)+1]--
-		}
+	if whole {
+		least = math.Ceil(least)
 	}
+	crowded := least*float64(n) >= length
 	weight := make([]float64, n)
-	total, users := 0.0, 0
+	total, users, systems := 0.0, 0, 0
 	for i := range weight {
 		users += open[bounds[i]]
+		systems += behind[bounds[i]]
 		weight[i] = 1 + math.Log2(float64(bounds[i+1]-bounds[i]))
-		if users == 0 {
+		switch {
+		case users > 0:
+		case crowded: // gaps show no more than that there is one
+			weight[i] = math.Log2(1+weight[i]) / 4
+		case systems > 0:
+			weight[i] /= 2
+		default:
 			weight[i] /= 3
 		}
 		total += weight[i]
 	}
 	widths := make([]float64, n)
-	if need := least * float64(n); need >= length { // no room for all: each gets the same
-		for i := range widths {
-			widths[i] = length / float64(n)
+	rest := length
+	if !crowded {
+		rest -= least * float64(n)
+	}
+	for i := range widths {
+		widths[i] = rest * weight[i] / total
+		if !crowded {
+			widths[i] += least
 		}
-	} else {
-		rest := length - need
-		for i := range widths {
-			widths[i] = least + rest*weight[i]/total
-		}
-		if whole {
-			round(widths, length)
-		}
+	}
+	if whole && !crowded {
+		round(widths, length)
 	}
 	s := Scale{bounds, make([]float64, n+1)}
 	for i, w := range widths {

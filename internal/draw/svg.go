@@ -280,6 +280,19 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		l.Bands = append(l.Bands, svgRect{Class: d.Band.Kind.String(), Box: d.Box, Ports: d.Band.Ports, About: aboutBand(d.Band)})
 	}
 	l.Words = append(l.Words, word("proto", b.Proto, rowHeight))
+	below := b.Y // all rows of bars
+	for m := range b.Bars {
+		below = max(below, b.Bars[m].Y+rowHeight)
+	}
+	about := func(class, number string, w chart.Word) {
+		height := rowHeight
+		if w.Y >= below {
+			height = lineHeight
+		}
+		said := word(class, w, height)
+		said.Bar = number
+		l.Words = append(l.Words, said)
+	}
 	for m := range b.Bars {
 		bar := &b.Bars[m]
 		number := id + strconv.Itoa(m)
@@ -289,28 +302,22 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		for g, box := range bar.Ghosts {
 			l.Ghosts = append(l.Ghosts, svgRect{Box: inset(box), Ports: moved[g], Bar: number})
 		}
-		class, height := "label", rowHeight
+		class := "label"
 		switch {
 		case bar.Inner && bar.Bar.Kind.Behind():
 			class = "label inner behind"
 		case bar.Inner:
 			class = "label inner " + rect.Class
-		case bar.Label.Y > bar.Y:
-			height = lineHeight
 		}
-		label := word(class, bar.Label, height)
-		label.Bar = number
-		l.Words = append(l.Words, label)
+		about(class, number, bar.Label)
 		for _, mark := range bar.Marks {
 			severity := mark.Mark.Severity.String()
 			runs := mark.Mark.Ports.Intersect(port.Of(bar.Bar.Ports)).Ranges()
-			about := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
+			title := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
 			for r, box := range mark.Runs {
-				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: about})
+				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: title})
 			}
-			words := word("mark-words "+severity, mark.Words, lineHeight)
-			words.Bar = number
-			l.Words = append(l.Words, words)
+			about("mark-words "+severity, number, mark.Words)
 		}
 	}
 	return l
