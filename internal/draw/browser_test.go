@@ -128,7 +128,7 @@ func manyServices(n int) *chart.Picture {
 func TestTextInBrowser(t *testing.T) {
 	var pictures [][]byte
 	var width []float64
-	words := []string{"統一碼 番号", "шлюз ЖЩМ", "שלום", "ﷺ﷽", "👩👩", "e\u0301\u0301a", "WWWWMMMM@@@@%%%%", "iiiillll....", "Ærøskøbing Ĳ"}
+	words := []string{"統一碼 番号", "шлюз ЖЩМ", "שלום", "ﷺ﷽", "👩👩", "e\u0301\u0301a", "WWWWMMMM@@@@%%%%", "iiiillll....", "Ærøskøbing Ĳ", "7590 → 7591 – × — · …"}
 	r := rand.New(rand.NewPCG(3, 3))
 	add := func(p *chart.Picture, o Options) {
 		pictures = append(pictures, write(t, p, o))

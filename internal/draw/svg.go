@@ -213,7 +213,7 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	y += s.Height + 14
 	pic.Legend, y = legendOf(p, s.Width, y)
 	y += 22
-	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · hold the pointer over a bar to see the file and line it comes from"
+	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · point at a bar to see where its ports come from"
 	pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
 	pic.Height = math.Ceil(y + margin*0.75)
 	return pictureTemplate().Execute(w, &pic)
@@ -227,14 +227,9 @@ func word(class string, w chart.Word, height float64) svgWord {
 	return written(class, w.X, middle(w.Y, height), w.Text, fontSize)
 }
 
-// written is text of which the base line begins at x and y. Text of which we do not know how wide
-// it is on the reader's machine is told.
+// written is text of which the base line begins at x and y.
 func written(class string, x, y float64, text string, size float64) svgWord {
-	w := svgWord{Class: class, X: x, Y: y, Text: text}
-	if !measured(text) {
-		w.Length = textWidth(text, size)
-	}
-	return w
+	return svgWord{Class: class, X: x, Y: y, Text: text, Length: settled(text, size)}
 }
 
 func panelOf(p *chart.Picture, s *chart.Sheet, i int) svgPanel {

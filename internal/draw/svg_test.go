@@ -486,6 +486,15 @@ func TestFitting(t *testing.T) {
 	}
 }
 
+func TestSettled(t *testing.T) {
+	for s, known := range map[string]bool{"": true, "rtp 35000-35799": true, "7590 → 7591 · a–b": true, "größe": false, "統一碼 5060": false, "a\u0301": false, "👩": false} {
+		got := settled(s, 10)
+		if (got == 0) != known || got > textWidth(s, 10) {
+			t.Errorf("%q is given %v of %v", s, got, textWidth(s, 10))
+		}
+	}
+}
+
 // TestPageHasNoSheet: in a page, style and theme are those of the page.
 func TestPageHasNoSheet(t *testing.T) {
 	p, _ := hostOf(t, "ivr-01")

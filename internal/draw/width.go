@@ -19,20 +19,22 @@ var advances = [...]uint16{
 }
 
 // others are the widths of characters beside ASCII that words of this program have.
-var others = map[rune]uint16{'·': 400, '…': 1000}
+var others = map[rune]uint16{'·': 400, '…': 1000, '→': 1000, '–': 557, '—': 1000, '×': 838}
 
-// strange is the width of a column of a terminal in characters that we have not measured.
-const strange = 700
-
-// advance is the width of a character in thousandths of the size of the font.
+// advance is the width of a character in thousandths of the size of the font. What we have not
+// measured is as wide as most of its kind are.
 func advance(r rune) int {
 	switch {
 	case ' ' <= r && r <= '~':
 		return int(advances[r-' '])
 	case others[r] > 0:
 		return int(others[r])
+	case r >= 0x1F000: // emoji, and signs like them
+		return 700 * report.Width(string(r))
+	case report.Width(string(r)) > 1: // of East Asian scripts
+		return 1000
 	}
-	return strange * report.Width(string(r))
+	return 650 * report.Width(string(r))
 }
 
 // textWidth is not less than the width of s at a size of the font.
@@ -44,9 +46,23 @@ func textWidth(s string, size float64) float64 {
 	return float64(sum) * size / 1000
 }
 
-// measured reports whether the width of s is that of a known font.
-func measured(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return (r < ' ' || r > '~') && others[r] == 0 })
+// settled is 0 for text of which every reader's machine has the width that textWidth says, or less.
+// It is the width that other text is to be given, where its fonts are not known: near to what it
+// has by itself in most of them, and not more than textWidth.
+func settled(s string, size float64) float64 {
+	known, strange, all := 0, 0, true
+	for _, r := range s {
+		if ' ' <= r && r <= '~' || others[r] > 0 {
+			known += advance(r)
+			continue
+		}
+		strange, all = strange+advance(r), false
+	}
+	if all {
+		return 0
+	}
+	const arial = 0.875 // of the widest, on average
+	return (float64(known)*arial + float64(strange)) * size / 1000
 }
 
 // fitting is s, or as much of its begin as is not wider than width with an ellipsis behind it.
