@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"portolan/internal/chart"
+	"portolan/internal/diag"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/templates"
@@ -216,7 +217,7 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	pic.Legend, y = legendOf(p, s.Width, y)
 	pic.Sources, y = svgSources(p, s.Width, y)
 	y += 22
-	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · hold the pointer over a bar to see the file and line it comes from"
+	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · point at a bar to see where its ports come from"
 	pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
 	pic.Height = math.Ceil(y + margin*0.75)
 	return pictureTemplate().Execute(w, &pic)
@@ -257,14 +258,9 @@ func word(class string, w chart.Word, height float64) svgWord {
 	return written(class, w.X, middle(w.Y, height), w.Text, fontSize)
 }
 
-// written is text of which the base line begins at x and y. Text of which we do not know how wide
-// it is on the reader's machine is told.
+// written is text of which the base line begins at x and y.
 func written(class string, x, y float64, text string, size float64) svgWord {
-	w := svgWord{Class: class, X: x, Y: y, Text: text}
-	if !measured(text) {
-		w.Length = textWidth(text, size)
-	}
-	return w
+	return svgWord{Class: class, X: x, Y: y, Text: text, Length: settled(text, size)}
 }
 
 func panelOf(p *chart.Picture, s *chart.Sheet, i int) svgPanel {
@@ -315,6 +311,19 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		l.Bands = append(l.Bands, svgRect{Class: d.Band.Kind.String(), Box: d.Box, Ports: d.Band.Ports, About: aboutBand(d.Band)})
 	}
 	l.Words = append(l.Words, word("proto", b.Proto, rowHeight))
+	below := b.Y // all rows of bars
+	for m := range b.Bars {
+		below = max(below, b.Bars[m].Y+rowHeight)
+	}
+	about := func(class, number string, w chart.Word) {
+		height := rowHeight
+		if w.Y >= below {
+			height = lineHeight
+		}
+		said := word(class, w, height)
+		said.Bar = number
+		l.Words = append(l.Words, said)
+	}
 	for m := range b.Bars {
 		bar := &b.Bars[m]
 		number := id + strconv.Itoa(m)
@@ -324,28 +333,22 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		for g, box := range bar.Ghosts {
 			l.Ghosts = append(l.Ghosts, svgRect{Box: inset(box), Ports: moved[g], Bar: number})
 		}
-		class, height := "label", rowHeight
+		class := "label"
 		switch {
 		case bar.Inner && bar.Bar.Kind.Behind():
 			class = "label inner behind"
 		case bar.Inner:
 			class = "label inner " + rect.Class
-		case bar.Label.Y > bar.Y:
-			height = lineHeight
 		}
-		label := word(class, bar.Label, height)
-		label.Bar = number
-		l.Words = append(l.Words, label)
+		about(class, number, bar.Label)
 		for _, mark := range bar.Marks {
 			severity := mark.Mark.Severity.String()
 			runs := mark.Mark.Ports.Intersect(port.Of(bar.Bar.Ports)).Ranges()
-			about := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
+			title := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
 			for r, box := range mark.Runs {
-				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: about})
+				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: title})
 			}
-			words := word("mark-words "+severity, mark.Words, lineHeight)
-			words.Bar = number
-			l.Words = append(l.Words, words)
+			about("mark-words "+severity, number, mark.Words)
 		}
 	}
 	return l
@@ -380,13 +383,15 @@ func legendOf(p *chart.Picture, width, y float64) ([]svgKey, float64) {
 		}
 		add(class, "", k.Words())
 	}
-	marked, moved := false, false
+	worst, moved := diag.Invalid, false // Invalid where nothing is marked
 	eachBar(p, func(b *chart.Bar) {
 		moved = moved || !b.Moved.IsEmpty()
-		marked = marked || len(b.Marks) > 0
+		for _, m := range b.Marks {
+			worst = max(worst, m.Severity)
+		}
 	})
-	if marked {
-		add("bar other", "error", "conflict: ports, and the rule that says so")
+	if worst != diag.Invalid {
+		add("bar other", worst.String(), "conflict: ports, and the rule that says so")
 	}
 	if moved {
 		add("ghost", "", "where it is in the other picture")

@@ -208,10 +208,11 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 	for _, e := range only(all, "rect", "bar") {
 		count["bar "+e.attrs["data-bar"]]++
 	}
-	labels := map[string][]string{}
+	labels := map[string][]string{} // by lane: where marks of two bars say the same, it is said once
 	for _, e := range all {
-		if e.name == "text" && e.attrs["data-bar"] != "" {
-			labels[e.attrs["data-bar"]] = append(labels[e.attrs["data-bar"]], e.text)
+		if bar := e.attrs["data-bar"]; e.name == "text" && bar != "" {
+			lane := bar[:strings.LastIndex(bar, "-")]
+			labels[lane] = append(labels[lane], e.text)
 		}
 	}
 	bars := 0
@@ -248,8 +249,8 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 						if !strings.Contains(e.title, shown(f.Message)) || !strings.Contains(e.title, f.Rule) {
 							t.Errorf("the title of %s %s does not say mark %d", g.Name, b.Ports, x)
 						}
-						if !slices.ContainsFunc(labels[id], func(s string) bool { return strings.Contains(s, mark.Rule) }) {
-							t.Errorf("no words at %s %s name %s: %q", g.Name, b.Ports, mark.Rule, labels[id])
+						if !slices.ContainsFunc(labels[id[:strings.LastIndex(id, "-")]], func(s string) bool { return strings.Contains(s, mark.Rule) }) {
+							t.Errorf("no words at %s %s name %s: %q", g.Name, b.Ports, mark.Rule, labels)
 						}
 					}
 					if count["mark "+id] != runs {
@@ -295,6 +296,7 @@ func TestSVGGolden(t *testing.T) {
 		}
 		if !bytes.Equal(golden, svg) {
 			t.Errorf("%s is not what is written now; see the difference after: go test ./internal/draw -update", path)
+			continue
 		}
 		prove(t, golden, p, o)
 		bars := only(elementsOf(t, golden), "rect", "bar")
@@ -401,6 +403,44 @@ func FuzzSVG(f *testing.F) {
 	})
 }
 
+// TestLegend: it explains each kind that is there, and nothing else.
+func TestLegend(t *testing.T) {
+	legend := func(p *chart.Picture) (classes []string) {
+		for _, e := range elementsOf(t, write(t, p, Options{})) {
+			if e.name == "rect" && len(e.within) > 0 && e.within[len(e.within)-1].has("legend") {
+				classes = append(classes, e.attrs["class"])
+			}
+		}
+		return classes
+	}
+	bar := func(kind chart.Kind, severities ...diag.Severity) *chart.Picture {
+		b := chart.Bar{Kind: kind, Proto: port.TCP, Ports: port.Single(5060)}
+		panel := chart.Panel{Bands: []chart.Band{{Kind: chart.System, Ports: port.Range{Last: 1023}}}}
+		for i, s := range severities {
+			b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(b.Ports), Rule: "x", Severity: s, Finding: i})
+			panel.Findings = append(panel.Findings, chart.Finding{Rule: "x", Severity: s})
+		}
+		panel.Groups = []chart.Group{{Lanes: []chart.Lane{{Proto: port.TCP, Bars: []chart.Bar{b}}}}}
+		return &chart.Picture{Panels: []chart.Panel{panel}}
+	}
+	moved := bar(chart.RTP)
+	moved.Panels[0].Groups[0].Lanes[0].Bars[0].Moved = port.Of(port.Single(9))
+	for _, test := range []struct {
+		p    *chart.Picture
+		want []string
+	}{
+		{&chart.Picture{}, nil},
+		{bar(chart.MRCP), []string{"bar mrcp", "band system"}},
+		{bar(chart.RTP, diag.Info, diag.Warning), []string{"bar rtp", "band system", "bar other", "mark warning"}},
+		{bar(chart.Excluded, diag.Error), []string{"band system", "band excluded", "bar other", "mark error"}},
+		{moved, []string{"bar rtp", "band system", "ghost"}},
+	} {
+		if got := legend(test.p); !slices.Equal(got, test.want) {
+			t.Errorf("the legend is %q, not %q", got, test.want)
+		}
+	}
+}
+
 func TestPictureTemplatePrintsOnlyQuotedValues(t *testing.T) {
 	bare, all := quoted.Bare(pictureTemplate(), pictureQuoting)
 	if len(bare) > 0 || all < 40 {
@@ -427,6 +467,30 @@ func TestQuoteNumberAndClass(t *testing.T) {
 	for k := chart.Other; k <= chart.NomadPorts; k++ {
 		if _, err := quoteClass(k.String()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestFitting(t *testing.T) {
+	for _, s := range []string{"", "a", "the ports of a host", strings.Repeat("wi ", 100), strings.Repeat("統", 50)} {
+		for width := 20.0; width < 400; width += 7 {
+			got := fitting(s, width, 20)
+			begin, cut := strings.CutSuffix(got, "…")
+			switch {
+			case textWidth(got, 20) > width:
+				t.Errorf("%q is wider than %v", got, width)
+			case !cut && got != s, cut && (textWidth(s, 20) <= width || !strings.HasPrefix(s, begin)):
+				t.Errorf("%q became %q at %v", s, got, width)
+			}
+		}
+	}
+}
+
+func TestSettled(t *testing.T) {
+	for s, known := range map[string]bool{"": true, "rtp 35000-35799": true, "7590 → 7591 · a–b": true, "größe": false, "統一碼 5060": false, "a\u0301": false, "👩": false} {
+		got := settled(s, 10)
+		if (got == 0) != known || got > textWidth(s, 10) {
+			t.Errorf("%q is given %v of %v", s, got, textWidth(s, 10))
 		}
 	}
 }
