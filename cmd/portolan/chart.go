@@ -79,6 +79,9 @@ Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could no
   portolan chart --root testdata/hosts/ivr-01 --compare linux,windows-server
   portolan chart --history lumenvox-media-server`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.fit(cmd, format, &o); err != nil {
+				return err
+			}
 			i := slices.IndexFunc(draw.Formats[:], func(f draw.Format) bool { return f.Name == format })
 			if i < 0 {
 				return usage("--format: there is no format %q: use %s", format, draw.Names())
@@ -102,9 +105,9 @@ Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could no
 	f := cmd.Flags()
 	f.StringVar(&format, "format", draw.Formats[0].Name, draw.Names())
 	f.BoolVar(&o.Linear, "linear", false, "give every port the same room")
-	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone")
+	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone; the usual in a locale without UTF-8")
 	f.Var(&o.Theme, "theme", "the ground of SVG and HTML: auto, light or dark")
-	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide")
+	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide; without it as wide as the terminal, or 80 columns")
 	f.BoolVar(&in.before, "before", false, "draw today's ports above those that portolan lint proposes")
 	f.BoolVar(&in.systems, "platforms", false, "draw what systems hand out when nobody has changed them")
 	f.StringSliceVar(&in.compare, "compare", nil, "draw the systems `NAMES` alone, such as linux,windows-server,freebsd")

@@ -250,9 +250,27 @@ func (p *Panel) find(j *Judged, i int, groups []Group) {
 	}
 	// A finding that names no line of a listener, such as one about a setting of the system, is
 	// about all that have the ports.
-	if !mark(func(b *Bar) bool { return slices.Contains(places, b.span) }) {
-		mark(func(*Bar) bool { return true })
+	if !mark(func(b *Bar) bool { return slices.Contains(places, b.span) }) && !mark(func(*Bar) bool { return true }) {
+		p.markGiven(d, len(p.Findings)-1)
 	}
+}
+
+// markGiven marks what systems keep for somebody, for a finding that meets no listener.
+func (p *Panel) markGiven(d *diag.Diagnostic, finding int) {
+	each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(b *Bar) {
+		if !b.Kind.Behind() || b.Kind == Ephemeral || b.Kind == System {
+			return
+		}
+		var shared port.Set
+		for _, ports := range d.Ports {
+			if b.Proto == 0 || b.Proto == ports.Proto {
+				shared = shared.Union(ports.Set.Intersect(port.Of(b.Ports)))
+			}
+		}
+		if !shared.IsEmpty() {
+			b.Marks = append(b.Marks, Mark{Ports: shared, Rule: d.Rule, Severity: d.Severity, Finding: finding})
+		}
+	})
 }
 
 // seen adds the sockets of a finding about those that no file claims.
@@ -262,9 +280,18 @@ func (p *Panel) seen(j *Judged, d *diag.Diagnostic) {
 			if !slices.ContainsFunc(d.Ports, func(x diag.Ports) bool { return x.Proto == l.Proto && x.Set.Contains(l.Port) }) {
 				continue
 			}
-			b := Bar{Kind: Unclaimed, Proto: l.Proto, Ports: port.Single(l.Port), Name: cmp.Or(printable(l.Process), "socket"),
+			b := Bar{Kind: Unclaimed, Proto: l.Proto, Ports: port.Single(l.Port), Name: printable(l.Process),
 				Words: kinds[Unclaimed][1], Place: printable(l.From), Bind: l.Addr.String()}
-			p.add("not in a file", b, 0)
+			// One program often has a socket for IPv4 and one for IPv6.
+			again := false
+			each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(o *Bar) {
+				if o.Kind == Unclaimed && o.Proto == b.Proto && o.Ports == b.Ports && o.Name == b.Name {
+					o.Bind, again = o.Bind+", "+b.Bind, true
+				}
+			})
+			if !again {
+				p.add("not in a file", b, 0)
+			}
 		}
 	}
 }

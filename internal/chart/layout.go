@@ -215,7 +215,7 @@ func (l *layer) word(x float64, text string) Word { return Word{x, l.y, l.f.Text
 func (l *layer) panel(p *Panel) {
 	b := PanelBox{Box: Box{Y: l.y, W: l.f.Width}}
 	if p.Title != "" || p.Note != "" {
-		b.Title = l.word(0, l.cut(p.Title, l.f.Width))
+		b.Title = l.word(0, l.squeeze(p.Title, l.f.Width))
 		x := 0.0
 		if b.Title.Text != "" {
 			x = b.Title.W + 2*l.f.Pad
@@ -248,7 +248,7 @@ func (l *layer) panel(p *Panel) {
 }
 
 func (l *layer) group(p *Panel, g *Group, top float64) GroupBox {
-	b := GroupBox{Box: Box{Y: l.y, W: l.f.Width}, Name: l.word(0, l.cut(g.Name, l.f.Width))}
+	b := GroupBox{Box: Box{Y: l.y, W: l.f.Width}, Name: l.word(0, l.squeeze(g.Name, l.f.Width))}
 	if b.Name.W > l.names || l.f.Text(g.Note) > l.s.Plot.W { // on a row of its own
 		l.y += l.f.Line
 	}
@@ -300,11 +300,39 @@ func (l *layer) cut(text string, width float64) string {
 	for i := range text {
 		ends = append(ends, i)
 	}
-	n := sort.Search(len(ends), func(n int) bool { return l.f.Text(text[:ends[n]]+more) > width })
+	wide := func(n int) bool { return l.f.Text(text[:ends[n]]+more) > width }
+	bound := 1 // a name can be long: only a little more than what is left of it is measured
+	for bound < len(ends) && !wide(bound) {
+		bound *= 2
+	}
+	n := sort.Search(min(bound, len(ends)), wide)
 	if n == 0 {
 		return ""
 	}
 	return text[:ends[n-1]] + more
+}
+
+// squeeze is text, or its begin, "…" and its end where that is wider than width: long names are
+// often those of files in one folder.
+func (l *layer) squeeze(text string, width float64) string {
+	if l.f.Text(text) <= width {
+		return text
+	}
+	var starts []int // of what can be its end, the shortest first
+	for i := range text {
+		starts = append(starts, i)
+	}
+	slices.Reverse(starts)
+	wide := func(n int) bool { return l.f.Text(text[starts[n]:]) > width/2 }
+	bound := 1
+	for bound < len(starts) && !wide(bound) {
+		bound *= 2
+	}
+	end := len(text)
+	if n := sort.Search(min(bound, len(starts)), wide); n > 0 {
+		end = starts[n-1]
+	}
+	return l.cut(text[:end], width-l.f.Text(text[end:])) + text[end:]
 }
 
 // more stands for what is cut.

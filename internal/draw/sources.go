@@ -2,30 +2,25 @@ package draw
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"portolan/internal/chart"
-	"portolan/internal/report"
 )
 
 // sources lists where what a picture shows is documented.
-func sources(out io.Writer, p *chart.Picture, o Options) {
+func (t *printer) sources(p *chart.Picture) {
 	list, pages := sourcesOf(p)
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintln(out, "\nsources:")
+	t.line("")
+	t.line("sources:")
 	for _, words := range list {
-		indent := ""
-		for _, line := range fold(words, float64(o.Width-4), func(s string) float64 { return float64(report.Width(s)) }) {
-			fmt.Fprintln(out, "  "+indent+plainText(line, o.ASCII))
-			indent = "  "
-		}
+		t.wrapBehind("  ", "", words, "", 4)
 	}
 	for _, page := range pages {
-		fmt.Fprintln(out, "  "+plainText(page, o.ASCII))
+		t.line("  " + t.plain(page))
 	}
 }
 
@@ -71,13 +66,4 @@ func fold(text string, width float64, measure func(string) float64) []string {
 		}
 	}
 	return append(lines, line)
-}
-
-// plainText is text in ASCII where that is asked for.
-func plainText(text string, ascii bool) string {
-	var b strings.Builder
-	for _, r := range text {
-		b.WriteString(plain(string(r), ascii))
-	}
-	return b.String()
 }

@@ -5,44 +5,53 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"portolan/internal/chart"
 	"portolan/internal/diag"
+	"portolan/internal/port"
 	"portolan/internal/report"
 )
 
-// A terminal narrower than least has no room for names and ports side by side.
+// The columns that text may have. Fewer have no room for names and ports side by side, and
+// nobody reads more.
 const (
+	LeastColumns = 40
 	usualColumns = 80
-	leastColumns = 40
+	MostColumns  = 1000
 )
 
 // A pen is how one kind of thing looks in text.
 type pen struct {
 	sign, ascii rune
-	color       string // parameters of SGR
+	color       string // parameters of SGR (ECMA-48 section 8.3.117)
 }
 
+// marked is how ports with a finding look.
 var marked = pen{'╳', 'X', "1;31"}
 
-// pens are those of kinds. Bars of services look alike without colour, and their words say what
-// they are.
+// ghost is how the place looks that ports have in another panel.
+var ghost = pen{'┄', '_', ""}
+
+// penOf is the pen of a kind. Each has a sign of its own, which tells it without colour.
 func penOf(k chart.Kind) pen {
 	switch k {
 	case chart.MRCP:
 		return pen{'█', '#', "32"}
 	case chart.RTP:
-		return pen{'█', '#', "33"}
+		return pen{'▓', '@', "33"}
 	case chart.Clients:
-		return pen{'█', '#', "34"}
+		return pen{'■', '*', "34"}
 	case chart.Internal:
-		return pen{'█', '#', "36"}
+		return pen{'▄', '+', "36"}
 	case chart.Admin:
-		return pen{'█', '#', "35"}
+		return pen{'▀', '^', "35"}
+	case chart.Loopback:
+		return pen{'○', 'o', "37"}
 	case chart.Unclaimed:
-		return pen{'▒', '?', "37"}
+		return pen{'?', '?', "37"}
 	case chart.Ephemeral:
 		return pen{'░', ':', "2"}
 	case chart.System:
@@ -51,206 +60,19 @@ func penOf(k chart.Kind) pen {
 		return pen{'═', '=', "2"}
 	case chart.Excluded:
 		return pen{'▒', '%', "2"}
-	case chart.NodePorts, chart.NomadPorts:
+	case chart.NodePorts:
 		return pen{'─', '-', "2"}
+	case chart.NomadPorts:
+		return pen{'~', '~', "2"}
 	}
-	return pen{'█', '#', "37"}
+	return pen{'◆', '$', "37"}
 }
 
-// A cell is one column of a line. The second column of a wide character is a cell of no sign.
-type cell struct {
-	sign  string
-	color string
-}
-
-// A grid is what a terminal shows.
-type grid struct {
-	cells [][]cell
-	o     Options
-}
-
-func newGrid(width, height int, o Options) *grid {
-	g := &grid{make([][]cell, height), o}
-	for i := range g.cells {
-		g.cells[i] = make([]cell, width)
-		for k := range g.cells[i] {
-			g.cells[i][k].sign = " "
-		}
-	}
-	return g
-}
-
-// fill draws a box, and leaves words of the grid alone.
-func (g *grid) fill(b chart.Box, p pen) {
-	sign := p.sign
-	if g.o.ASCII {
-		sign = p.ascii
-	}
-	for y := int(b.Y); y < int(b.Y+b.H); y++ {
-		for x := int(b.X); x < int(b.X+b.W); x++ {
-			g.set(x, y, cell{string(sign), p.color})
-		}
-	}
-}
-
-// outline draws where a bar was, or will be: "[┄┄]".
-func (g *grid) outline(b chart.Box) {
-	if b.W < 2 {
-		g.fill(b, pen{'┆', '|', ""})
-		return
-	}
-	g.fill(b, pen{'┄', '.', ""})
-	g.set(int(b.X), int(b.Y), cell{"[", ""})
-	g.set(int(b.X+b.W)-1, int(b.Y), cell{"]", ""})
-}
-
-func (g *grid) set(x, y int, c cell) {
-	if y >= 0 && y < len(g.cells) && x >= 0 && x < len(g.cells[y]) {
-		g.cells[y][x] = c
-	}
-}
-
-// write writes words, of which each character stands in its column.
-func (g *grid) write(w chart.Word, color string) {
-	x := int(math.Round(w.X))
-	for len(w.Text) > 0 {
-		_, n := utf8.DecodeRuneInString(w.Text)
-		sign := w.Text[:n]
-		w.Text = w.Text[n:]
-		columns := report.Width(sign)
-		if columns == 0 { // belongs to the one before
-			if x > 0 && x <= len(g.cells[int(w.Y)]) {
-				g.cells[int(w.Y)][x-1].sign += sign
-			}
-			continue
-		}
-		g.set(x, int(w.Y), cell{plain(sign, g.o.ASCII), color})
-		for i := 1; i < columns; i++ {
-			g.set(x+i, int(w.Y), cell{"", color})
-		}
-		x += columns
-	}
-}
-
-// plain is a character of words in ASCII where that is asked for.
-func plain(sign string, ascii bool) string {
-	if ascii && sign[0] >= utf8.RuneSelf {
-		return "?"
-	}
-	return sign
-}
-
-// text is a line without blanks at its end.
-func (g *grid) text(y int) string {
-	line := g.cells[y]
-	last := len(line)
-	for last > 0 && line[last-1].sign == " " {
-		last--
-	}
-	var b strings.Builder
-	color := ""
-	for _, c := range line[:last] {
-		if g.o.Color && c.color != color {
-			b.WriteString("\x1b[0" + semicolon(c.color) + "m")
-			color = c.color
-		}
-		b.WriteString(c.sign)
-	}
-	if color != "" {
-		b.WriteString("\x1b[0m")
-	}
-	return b.String()
-}
-
-func semicolon(color string) string {
-	if color == "" {
-		return ""
-	}
-	return ";" + color
-}
-
-// Text draws for a terminal: lines of at most Options.Width columns.
-func Text(w io.Writer, p *chart.Picture, o Options) error {
-	if o.Width == 0 {
-		o.Width = usualColumns
-	}
-	o.Width = max(o.Width, leastColumns)
-	s := chart.Lay(p, chart.Frame{Width: float64(o.Width), Names: math.Floor(float64(o.Width) * 0.32), Row: 1, Line: 1, Gap: 0, Axis: 1,
-		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Text: func(s string) float64 { return float64(report.Width(s)) }})
-	out := bufio.NewWriter(w)
-	bold := func(s string) string {
-		if o.Color && s != "" {
-			return "\x1b[1m" + s + "\x1b[0m"
-		}
-		return s
-	}
-	if p.Title != "" {
-		fmt.Fprintln(out, bold(p.Title))
-	}
-	for _, l := range p.Lines {
-		fmt.Fprintln(out, l)
-	}
-	g := newGrid(o.Width, int(s.Height), o)
-	for i := range s.Panels {
-		g.panel(s, &s.Panels[i])
-	}
-	for y := range g.cells {
-		fmt.Fprintln(out, g.text(y))
-	}
-	legend(out, p, o)
-	for i := range p.Panels {
-		findings(out, &p.Panels[i], o)
-	}
-	sources(out, p, o)
-	return out.Flush()
-}
-
-func (g *grid) panel(s *chart.Sheet, b *chart.PanelBox) {
-	g.write(b.Title, "1")
-	g.write(b.Note, "")
-	for _, t := range s.Ticks {
-		t.Words.Y = b.Axis
-		g.write(t.Words, "2")
-	}
-	for i := range b.Groups {
-		group := &b.Groups[i]
-		for k := range group.Lanes {
-			for _, d := range group.Lanes[k].Bands {
-				g.fill(d.Box, penOf(d.Band.Kind))
-			}
-		}
-	}
-	for i := range b.Groups {
-		group := &b.Groups[i]
-		g.write(group.Name, "1")
-		g.write(group.Note, "")
-		for k := range group.Lanes {
-			lane := &group.Lanes[k]
-			g.write(lane.Proto, "")
-			for n := range lane.Bars {
-				for _, b := range lane.Bars[n].Ghosts {
-					g.outline(b)
-				}
-			}
-			for n := range lane.Bars {
-				bar := &lane.Bars[n]
-				g.fill(bar.Box, penOf(bar.Bar.Kind))
-				for _, m := range bar.Marks {
-					for _, r := range m.Runs {
-						g.fill(r, marked)
-					}
-				}
-			}
-			for n := range lane.Bars {
-				bar := &lane.Bars[n]
-				g.write(bar.Label, "")
-				for _, m := range bar.Marks {
-					g.write(m.Words, severityColor(m.Mark.Severity))
-				}
-			}
-		}
-	}
-}
+// The colours of words.
+const (
+	bold  = "1"
+	faint = "2"
+)
 
 func severityColor(s diag.Severity) string {
 	switch s {
@@ -262,8 +84,417 @@ func severityColor(s diag.Severity) string {
 	return "1;36"
 }
 
-func legend(out io.Writer, p *chart.Picture, o Options) {
+// A printer writes lines for a terminal.
+type printer struct {
+	out *bufio.Writer
+	o   Options
 }
 
-func findings(out io.Writer, p *chart.Panel, o Options) {
+// Text draws for a terminal: lines of Options.Width columns at most, which are 40 to 1000, or 80
+// for 0. What it is given may hold anything: a terminal gets no control character but the ends of
+// lines, and with Options.Color the sequences of SGR.
+func Text(w io.Writer, p *chart.Picture, o Options) error {
+	if o.Width == 0 {
+		o.Width = usualColumns
+	}
+	o.Width = min(max(o.Width, LeastColumns), MostColumns)
+	t := printer{bufio.NewWriter(w), o}
+	s := chart.Lay(p, chart.Frame{Width: float64(o.Width), Names: math.Floor(float64(o.Width) * 0.36), Row: 1, Line: 1, Gap: 0, Axis: 1,
+		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Text: func(s string) float64 { return float64(report.Width(t.plain(s))) }})
+	t.wrap(p.Title, bold, 0)
+	for _, l := range p.Lines {
+		t.wrap(l, "", 0)
+	}
+	g := newGrid(&t, int(s.Height))
+	for i := range s.Panels {
+		g.panel(s, &s.Panels[i])
+	}
+	for y := range g.rows {
+		t.line(g.row(y))
+	}
+	t.legend(g.seen)
+	t.unlabelled(p, s)
+	t.findings(p)
+	t.sources(p)
+	return t.out.Flush()
+}
+
+// plain is s as it may be printed: without what a terminal acts on, and in ASCII where that is
+// asked for.
+func (t *printer) plain(s string) string {
+	s = report.Printable(s)
+	if !t.o.ASCII || !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < utf8.RuneSelf:
+			b.WriteRune(r)
+		case r == '…':
+			b.WriteString("...")
+		case r == '–':
+			b.WriteByte('-')
+		case r == '→':
+			b.WriteString("->")
+		case r <= 0xFFFF:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
+}
+
+func (t *printer) sign(p pen) string {
+	if t.o.ASCII {
+		return string(p.ascii)
+	}
+	return string(p.sign)
+}
+
+func (t *printer) paint(color, s string) string {
+	if !t.o.Color || color == "" || s == "" {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+func (t *printer) line(s string) {
+	t.out.WriteString(s)
+	t.out.WriteByte('\n')
+}
+
+// wrap writes words in lines that are no wider than the terminal. All but the first are indented
+// by the given number of columns.
+func (t *printer) wrap(s, color string, indent int) {
+	t.wrapBehind("", "", s, color, indent)
+}
+
+// wrapBehind is wrap behind a few words of another colour, which are never wrapped.
+func (t *printer) wrapBehind(head, headColor, s, color string, indent int) {
+	s = strings.TrimSpace(t.plain(s))
+	if s == "" {
+		return
+	}
+	room := t.o.Width - report.Width(head)
+	begin := t.paint(headColor, head)
+	for {
+		line, rest := split(s, room)
+		t.line(begin + t.paint(color, line))
+		if rest == "" {
+			return
+		}
+		s, room, begin = rest, t.o.Width-indent, strings.Repeat(" ", indent)
+	}
+}
+
+// split cuts s at the last blank before it is wider than width, which is at least 2, or within
+// a word that is wider alone. s does not begin with a blank.
+func split(s string, width int) (line, rest string) {
+	columns, blank := 0, -1
+	for i, r := range s {
+		if columns += report.Width(string(r)); columns > width {
+			if r == ' ' {
+				blank = i
+			}
+			if blank <= 0 {
+				blank = i
+			}
+			return strings.TrimRight(s[:blank], " "), strings.TrimLeft(s[blank:], " ")
+		}
+		if r == ' ' {
+			blank = i
+		}
+	}
+	return s, ""
+}
+
+// A stroke is a part of a picture: a pen drawn over some columns, or words.
+type stroke struct {
+	x, w   int
+	words  string // "" for a pen
+	pen    pen
+	behind bool // it is a band: words may take a blank of it before and behind them
+}
+
+// A grid is what a terminal shows: what lies on each row, from the bottom up.
+type grid struct {
+	*printer
+	rows  [][]stroke
+	cells []cell        // of the row that is drawn
+	seen  map[rune]bool // the signs of pens that rows show
+}
+
+// maxSign bounds the bytes of a character with its marks: a pile of marks covers other lines.
+const maxSign = 16
+
+// A cell is one column. The second column of a wide character has no sign.
+type cell struct {
+	sign, color string
+	behind      bool
+	pen         rune // its sign, where it is drawn by one
+}
+
+func newGrid(t *printer, height int) *grid {
+	return &grid{t, make([][]stroke, height), make([]cell, t.o.Width), map[rune]bool{}}
+}
+
+// fill draws a box.
+func (g *grid) fill(b chart.Box, k pen, behind bool) {
+	for y := int(b.Y); y < int(b.Y+b.H); y++ {
+		g.rows[y] = append(g.rows[y], stroke{x: int(b.X), w: int(b.W), pen: k, behind: behind})
+	}
+}
+
+// write writes words.
+func (g *grid) write(w chart.Word, color string) {
+	if w.Text != "" {
+		y := int(w.Y)
+		g.rows[y] = append(g.rows[y], stroke{x: int(math.Round(w.X)), words: g.plain(w.Text), pen: pen{color: color}})
+	}
+}
+
+// row is a line without blanks at its end.
+func (g *grid) row(y int) string {
+	for i := range g.cells {
+		g.cells[i] = cell{sign: " "}
+	}
+	for _, s := range g.rows[y] {
+		if s.words != "" {
+			g.put(s)
+			continue
+		}
+		sign := g.sign(s.pen)
+		for x := s.x; x < min(s.x+s.w, len(g.cells)); x++ {
+			g.cells[x] = cell{sign, s.pen.color, s.behind, s.pen.sign}
+		}
+	}
+	last := len(g.cells)
+	for last > 0 && g.cells[last-1].sign == " " {
+		last--
+	}
+	for _, c := range g.cells[:last] {
+		if c.pen != 0 {
+			g.seen[c.pen] = true
+		}
+	}
+	var b strings.Builder
+	for i := 0; i < last; {
+		from, color := i, g.cells[i].color
+		var run strings.Builder
+		for i < last && (g.cells[i].color == color || i > from && g.cells[i].sign == "") {
+			run.WriteString(g.cells[i].sign)
+			i++
+		}
+		b.WriteString(g.paint(color, run.String()))
+	}
+	return b.String()
+}
+
+// put puts each character of words into its columns, and a blank on both sides where a band goes
+// on that they lie on, or one begins that is wide enough to lose a column.
+func (g *grid) put(s stroke) {
+	x := s.x
+	var under cell
+	for _, r := range s.words {
+		switch columns := report.Width(string(r)); {
+		case columns == 0 && x > 0 && len(g.cells[x-1].sign) < maxSign: // belongs to the one before
+			g.cells[x-1].sign += string(r)
+		case columns > 0 && x+columns <= len(g.cells):
+			if x == s.x {
+				g.blank(x-1, -1, g.cells[x])
+			}
+			under = g.cells[x+columns-1]
+			g.cells[x] = cell{sign: string(r), color: s.pen.color}
+			for i := 1; i < columns; i++ {
+				g.cells[x+i] = cell{color: s.pen.color}
+			}
+			x += columns
+		}
+	}
+	g.blank(x, 1, under)
+}
+
+// blank clears column x of a band that is under the words beside it too, or of which more columns
+// follow in the direction step.
+func (g *grid) blank(x, step int, under cell) {
+	if x < 0 || x >= len(g.cells) || !g.cells[x].behind {
+		return
+	}
+	c, end := g.cells[x], x+2*step
+	if c == under || end >= 0 && end < len(g.cells) && g.cells[x+step] == c && g.cells[end] == c {
+		g.cells[x] = cell{sign: " "}
+	}
+}
+
+func (g *grid) panel(s *chart.Sheet, b *chart.PanelBox) {
+	g.write(b.Title, bold)
+	g.write(b.Note, "")
+	for _, t := range s.Ticks {
+		t.Words.Y = b.Axis
+		g.write(t.Words, faint)
+	}
+	for i := range b.Groups {
+		for k := range b.Groups[i].Lanes {
+			for _, d := range b.Groups[i].Lanes[k].Bands {
+				g.fill(d.Box, penOf(d.Band.Kind), true)
+			}
+		}
+	}
+	for i := range b.Groups {
+		group := &b.Groups[i]
+		g.write(group.Name, bold)
+		g.write(group.Note, "")
+		for k := range group.Lanes {
+			g.write(group.Lanes[k].Proto, "")
+			g.bars(group.Lanes[k].Bars)
+		}
+	}
+}
+
+// bars draws those of a lane, and then their words.
+func (g *grid) bars(bars []chart.BarBox) {
+	for i := range bars {
+		for _, b := range bars[i].Ghosts {
+			g.fill(b, ghost, true)
+		}
+	}
+	for i := range bars {
+		b := &bars[i]
+		g.fill(b.Box, penOf(b.Bar.Kind), b.Bar.Kind.Behind())
+		for _, m := range b.Marks {
+			for _, r := range m.Runs {
+				g.fill(r, marked, false)
+			}
+		}
+	}
+	for i := range bars {
+		g.write(bars[i].Label, "")
+		for _, m := range bars[i].Marks {
+			g.write(m.Words, severityColor(m.Mark.Severity))
+		}
+	}
+}
+
+// legend says what the signs of pens mean that are seen.
+func (t *printer) legend(seen map[rune]bool) {
+	type entry struct {
+		pen   pen
+		words string
+	}
+	var list []entry
+	add := func(p pen, words string) {
+		if seen[p.sign] {
+			list = append(list, entry{p, words})
+		}
+	}
+	add(marked, "something is wrong with these ports")
+	for k := chart.Other; k <= chart.NomadPorts; k++ {
+		add(penOf(k), k.Words())
+	}
+	add(ghost, "where it is in the other picture")
+	if len(list) == 0 {
+		return
+	}
+	t.line("")
+	room := 0
+	for i, e := range list {
+		w := 2 + report.Width(e.words)
+		switch {
+		case i == 0:
+			room = t.o.Width
+		case room >= 3+w:
+			t.out.WriteString("   ")
+			room -= 3
+		default:
+			t.line("")
+			room = t.o.Width
+		}
+		room -= w
+		if room < 0 { // wider than the terminal: alone in its lines
+			t.wrapBehind(t.sign(e.pen)+" ", e.pen.color, e.words, "", 2)
+			continue
+		}
+		t.out.WriteString(t.paint(e.pen.color, t.sign(e.pen)) + " " + e.words)
+	}
+	t.line("")
+}
+
+// unlabelled lists the ranges that share one label in the picture.
+func (t *printer) unlabelled(p *chart.Picture, s *chart.Sheet) {
+	first := true
+	for i := range s.Panels {
+		for k := range s.Panels[i].Groups {
+			group := &p.Panels[i].Groups[k]
+			for n, lane := range s.Panels[i].Groups[k].Lanes {
+				var ranges [chart.NomadPorts + 1][]port.Range
+				hidden := [chart.NomadPorts + 1]bool{}
+				for _, b := range lane.Bars {
+					ranges[b.Bar.Kind] = append(ranges[b.Bar.Kind], b.Bar.Ports)
+					hidden[b.Bar.Kind] = hidden[b.Bar.Kind] || b.Label.Text == "" && !b.Bar.Quiet
+				}
+				for kind, list := range ranges {
+					if !hidden[kind] {
+						continue
+					}
+					if first {
+						t.line("")
+						first = false
+					}
+					words := chart.Kind(kind).String() + ":"
+					if proto := group.Lanes[n].Proto; proto != 0 {
+						words = proto.String() + " " + words
+					}
+					for _, r := range list {
+						words += " " + r.String()
+					}
+					t.wrap(group.Name+" "+words, "", 2)
+				}
+			}
+		}
+	}
+}
+
+// findings lists what is marked in the picture, in the words of package report.
+func (t *printer) findings(p *chart.Picture) {
+	for i := range p.Panels {
+		panel := &p.Panels[i]
+		others, first := 0, true
+		for k := range panel.Findings {
+			f := &panel.Findings[k]
+			if !f.Quarrel {
+				others++
+				continue
+			}
+			t.line("")
+			if first && panel.Title != "" {
+				t.wrap(panel.Title, bold, 2)
+			}
+			first = false
+			t.finding(f)
+		}
+		if others > 0 {
+			t.line("")
+			words := "1 finding is"
+			if others > 1 {
+				words = strconv.Itoa(others) + " findings are"
+			}
+			if first && panel.Title != "" {
+				words = panel.Title + ": " + words
+			}
+			t.wrap(words+" not about ports that meet: portolan lint says them", "", 2)
+		}
+	}
+}
+
+func (t *printer) finding(f *chart.Finding) {
+	style := severityColor(f.Severity)
+	t.wrapBehind("", "", f.Severity.String()+"["+f.Rule+"]: "+f.Message, style, 2)
+	if f.Place != "" {
+		t.wrapBehind(" --> ", style, f.Place, "", 5)
+	}
+	if f.Help != "" {
+		t.wrapBehind("   = ", style, "help: "+f.Help, "", 5)
+	}
 }
