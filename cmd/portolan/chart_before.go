@@ -35,7 +35,10 @@ func (a *app) beforePicture(ctx context.Context, in *chartFlags, paths []string)
 	switch {
 	case len(steps) > 0:
 		p.Panels[1].Title, p.Panels[1].Note = "as proposed", left.Summary()
-		p.Lines = append(append(p.Lines, "to be changed:"), steps...)
+		p.Lines = append(p.Lines, "to be changed:")
+		for _, s := range steps {
+			p.Lines = append(p.Lines, "- "+s)
+		}
 	case len(now.Findings) == 0:
 		p.Lines = append(p.Lines, "nothing is to be changed: nothing was found")
 	default:
