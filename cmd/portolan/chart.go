@@ -55,7 +55,7 @@ marked.
 
 With --root, further folders are hosts too: --root hosts/* draws a row for each host below
 hosts/, those with the most trouble first. In HTML each has its own picture below; of more
-than 100 hosts only those with findings. A host that cannot be read is named in its row and
+than 100 hosts those with findings, and not more than 100. A host that cannot be read is named in its row and
 on standard error, and the exit code is 3.
 
 With --platforms it draws what systems hand out when nobody has changed them, with the

@@ -10,14 +10,14 @@ import (
 	"portolan/internal/report"
 )
 
-// maxPanels is up to how many hosts each has a panel of its own in a file that can hold them.
-// Beyond that those without findings have none: nobody looks at each of them, and the file would
-// be too large for a browser.
+// maxPanels is how many hosts have a picture of their own in a file that can hold them: a host of
+// ten services is some 30 kB there, and 22 kB in the row of the picture of all.
 const maxPanels = 100
 
 // fleetPicture is a picture of many hosts, of which a few are in memory at once and the others are
-// what the picture has of them. Each gets a panel of its own where panels is true. The error says
-// how many could not be read; the picture is whole all the same.
+// what the picture has of them. Each gets a panel of its own where panels is true; of more than
+// maxPanels those with findings, and of them those with the most trouble. The error says how many
+// could not be read; the picture is whole all the same.
 func (a *app) fleetPicture(ctx context.Context, in *chartFlags, panels bool) (*chart.Picture, error) {
 	old, err := openBaseline(in.baseline)
 	if err != nil {
@@ -64,7 +64,7 @@ func (a *app) fleetPicture(ctx context.Context, in *chartFlags, panels bool) (*c
 		fmt.Fprintf(a.stderr, "portolan: %d of %d hosts were read\n", len(members), len(roots))
 		return nil, ctx.Err()
 	}
-	p.Panels = chart.Fleet(members)
+	p.Panels = chart.Fleet(members, maxPanels)
 	if !panels {
 		p.Lines = append(p.Lines, "portolan chart --root DIR draws one of them with all its services, and --format html all in one file")
 	}

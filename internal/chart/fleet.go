@@ -114,8 +114,9 @@ func (m *Member) small(b Bar, p *Panel, at map[int]int) Bar {
 }
 
 // Fleet is one panel with a row for each host, those with the most trouble first, and below it
-// the panels that hosts have, in the same order. The order of members does not matter and stays.
-func Fleet(members []Member) []Panel {
+// the panels that hosts have, in the same order and not more than most. The order of members does
+// not matter and stays.
+func Fleet(members []Member, most int) []Panel {
 	order := make([]*Member, len(members))
 	for i := range members {
 		order[i] = &members[i]
@@ -131,10 +132,10 @@ func Fleet(members []Member) []Panel {
 			troubled++
 		}
 		switch {
-		case m.Panel != nil:
-			panels = append(panels, *m.Panel)
 		case m.Unread != "":
 			unread++
+		case m.Panel != nil && len(panels) <= most:
+			panels = append(panels, *m.Panel)
 		default:
 			left++
 		}
@@ -144,7 +145,7 @@ func Fleet(members []Member) []Panel {
 		notes = append(notes, strconv.Itoa(unread)+" could not be read")
 	}
 	if len(panels) > 1 && left > 0 {
-		notes = append(notes, fmt.Sprintf("%d without findings have no panel of their own", left))
+		notes = append(notes, fmt.Sprintf("the %d with the least trouble have no picture of their own", left))
 	}
 	over.Note = strings.Join(notes, "; ")
 	panels[0] = over
