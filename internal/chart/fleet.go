@@ -49,9 +49,9 @@ func UnreadMember(name string, why error) Member {
 	return m
 }
 
-// Trouble compares hosts by what is wrong with them: those of which nothing is known come first,
+// trouble compares hosts by what is wrong with them: those of which nothing is known come first,
 // then those with the most errors, then warnings, then others by name.
-func Trouble(a, b *Member) int {
+func trouble(a, b *Member) int {
 	unread := func(m *Member) int { return min(len(m.Unread), 1) }
 	return cmp.Or(cmp.Compare(unread(b), unread(a)), cmp.Compare(b.Errors, a.Errors),
 		cmp.Compare(b.Warnings, a.Warnings), strings.Compare(a.Name, b.Name))
@@ -121,7 +121,7 @@ func Fleet(members []Member, most int) []Panel {
 	for i := range members {
 		order[i] = &members[i]
 	}
-	slices.SortStableFunc(order, Trouble)
+	slices.SortStableFunc(order, trouble)
 	over := Panel{Title: "all hosts", Bands: background(nil)}
 	unread, troubled, left := 0, 0, 0
 	panels := []Panel{{}}
