@@ -597,3 +597,25 @@ func TestFittedGivesUsedPortsRoom(t *testing.T) {
 		t.Errorf("stops %v %v", s.ports, s.at)
 	}
 }
+
+// TestWordsKeepClear holds words to what the properties cannot say: they avoid the place that a
+// bar has in another panel, and a lane says one thing once.
+func TestWordsKeepClear(t *testing.T) {
+	mark := []Mark{{Ports: port.Of(port.Single(5060)), Rule: "port-overlap", Severity: diag.Error}}
+	bars := []Bar{
+		{Proto: port.UDP, Ports: port.Single(5060), Name: "sip", Marks: mark, Moved: port.Of(port.Range{First: 5061, Last: 9000})},
+		{Proto: port.UDP, Ports: port.Single(5060), Name: "sip-v6", Marks: mark},
+	}
+	p := &Picture{Panels: []Panel{{Groups: []Group{{Name: "x", Lanes: []Lane{{Proto: port.UDP, Bars: bars}}}}}}}
+	lane := Lay(p, terminal(80, false)).Panels[0].Groups[0].Lanes[0]
+	b := &lane.Bars[0]
+	ghost := b.Ghosts[0]
+	for _, w := range []Word{b.Label, b.Marks[0].Words} {
+		if w.Text == "" || w.Y == b.Y && w.X < ghost.X+ghost.W && ghost.X < w.X+w.W {
+			t.Errorf("%+v lies on %+v", w, ghost)
+		}
+	}
+	if w := lane.Bars[1].Marks[0].Words; w.Text != "" {
+		t.Errorf("%q is said twice", w.Text)
+	}
+}
