@@ -133,7 +133,7 @@ func versionsOf(s *catalog.Service, known host.Platforms, home, on []host.Platfo
 		for _, era := range eras {
 			v := chart.Version{Era: era, System: system}
 			inv, o := &inventory.Inventory{OS: system, Claims: era.Claims}, lint.Options{Supported: true, Part: true}
-			v.Findings = lint.Run(inv, hosts, o)
+			v.Findings = slices.DeleteFunc(lint.Run(inv, hosts, o), func(d diag.Diagnostic) bool { return !lint.Quarrel(d.Rule) }) // others are about files
 			v.On = foundOn(v.Findings, inv, hosts, o)
 			out = append(out, v)
 		}

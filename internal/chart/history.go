@@ -33,7 +33,7 @@ func History(list []Version, hosts []host.Facts, quarrel func(rule string) bool)
 		for k := range v.Findings {
 			p.find(&j, k, p.Groups[len(p.Groups)-1:])
 			f := &p.Findings[len(p.Findings)-1]
-			f.Notes = append(f.Notes, "this is so "+v.words())
+			f.Message += " (" + printable(v.words()) + ")"
 		}
 	}
 	return p

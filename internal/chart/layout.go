@@ -500,8 +500,12 @@ func (l *layer) beneath(words []*Word, y float64) int {
 // What stands before it is further from what is before that, which it would seem to belong to.
 func (l *layer) beside(b *BarBox, r *row, text string) bool {
 	w, pad := l.f.Text(text), l.f.Pad
-	if w+2*pad <= b.W && len(b.Marks) == 0 {
-		b.Label, b.Inner = Word{b.X + pad, b.Y, w, text}, true
+	inner := pad
+	if l.f.Whole {
+		inner += l.f.Least // words take what is below them: the ends of the bar are seen all the same
+	}
+	if w+2*inner <= b.W && len(b.Marks) == 0 {
+		b.Label, b.Inner = Word{b.X + inner, b.Y, w, text}, true
 		return true
 	}
 	if from := b.X + b.W + pad; from+w <= l.s.Plot.X+l.s.Plot.W && r.take(b.X+b.W, from+w+pad) {

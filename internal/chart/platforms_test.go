@@ -190,7 +190,7 @@ func TestHistoryIsExact(t *testing.T) {
 					got = append(got, l.Proto.String()+" "+b.Ports.String()+" "+b.Name)
 					for _, m := range b.Marks {
 						marked++
-						if of := p.Findings[m.Finding]; !m.Ports.Intersect(port.Of(b.Ports)).Equal(m.Ports) || m.Rule != of.Rule || !slices.Contains(of.Notes, "this is so "+e.Words()) {
+						if of := p.Findings[m.Finding]; !m.Ports.Intersect(port.Of(b.Ports)).Equal(m.Ports) || m.Rule != of.Rule || !strings.HasSuffix(of.Message, " ("+e.Words()+")") {
 							t.Errorf("%s, %s: %s is marked %+v, of %+v", id, g.Name, b.Name, m, of)
 						}
 					}

@@ -91,7 +91,7 @@ type printer struct {
 }
 
 // Text draws for a terminal: lines of Options.Width columns at most, which are 40 to 1000, or 80
-// for 0. What it is given may hold anything: a terminal gets no control character but the ends of
+// for 0, but for the addresses of sources. What it is given may hold anything: a terminal gets no control character but the ends of
 // lines, and with Options.Color the sequences of SGR.
 func Text(w io.Writer, p *chart.Picture, o Options) error {
 	if o.Width == 0 {

@@ -80,15 +80,15 @@ func inBounds(t *testing.T, text string, o Options) {
 	}
 }
 
-// hostileText are names that somebody could write into a file to fool a terminal.
-var hostileText = []string{
+// hostileNames are names that somebody could write into a file to fool a terminal.
+var hostileNames = []string{
 	"", "rtp", " ", "a b", "\x1b[2J\x1b]0;owned\a", "a\nb\r\n", "x\x00y", "\u202eevil\u202c", "\u200b\u2066", "\xff\xfe", "\ufffd", "名前のサービス",
 	"e\u0301\u0301\u0301", "\u0301", "한글", "😀😀", "\u00a0", "…–→", "tab\there", strings.Repeat("very-long-", 60), strings.Repeat("長い", 200),
 	strings.Repeat("words and words ", 40), strings.Repeat("\u0301", 300), "C:\\Program Files\\x", "\u009b31m", "\x7f",
 }
 
 func TestTextOfHostileNames(t *testing.T) {
-	for _, name := range hostileText {
+	for _, name := range hostileNames {
 		for _, o := range []Options{{}, {ASCII: true}, {Color: true, Width: 40}, {Linear: true, Width: 200}, {ASCII: true, Color: true, Width: 41}} {
 			inBounds(t, drawn(t, small(name), o), o)
 		}
@@ -96,7 +96,7 @@ func TestTextOfHostileNames(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for i, name := range hostileText {
+	for i, name := range hostileNames {
 		f.Add(name, uint16(40+13*i), i%2 == 0, i%3 == 0, i%5 == 0)
 	}
 	f.Fuzz(func(t *testing.T, name string, width uint16, ascii, color, linear bool) {
