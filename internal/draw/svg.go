@@ -31,6 +31,8 @@ const (
 	lineHeight  = 15.0
 	axisHeight  = 22.0
 	tickLength  = 5.0
+	leastBar    = 4.0
+	wordPad     = 5.0 // between words that stand side by side
 )
 
 // pictureQuoting are the functions through which the template of the picture prints values.
@@ -167,17 +169,18 @@ func SVG(w io.Writer, p *chart.Picture, o Options) error {
 func laySVG(p *chart.Picture, o Options) *chart.Sheet {
 	width := float64(max(cmp.Or(o.Width, usualPixels), leastPixels)) - 2*margin
 	return chart.Lay(p, chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
-		Least: 4, Pad: 5, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }})
+		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }})
 }
 
 // svgOf draws an <svg> element of the sheet that laySVG gives. What stands alone has a style sheet
-// and a theme of its own; in a page both are those of the page, see variables and pictureStyle.
+// and a theme of its own; in a page both are those of the page, see variables and pictureStyle,
+// and so is the legend.
 //
 // Classes and data-* attributes of its parts are what scripts of a page rely on:
 //
 //	<svg class="picture">
 //	  <g class="sheet">                                  x = 0 is that of the sheet
-//	    <g class="panel" data-panel="0">
+//	    <g class="panel" id="panel-0" data-panel="0">
 //	      <line class="tick-line" data-edge="32768">     a border of ports, 0 to 65536
 //	      <text class="tick">
 //	      <g class="group" data-group="0">
@@ -214,11 +217,13 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 		pic.Panels = append(pic.Panels, panelOf(p, s, i))
 	}
 	y += s.Height + 14
-	pic.Legend, y = legendOf(p, s.Width, y)
-	pic.Sources, y = svgSources(p, s.Width, y)
-	y += 22
-	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · point at a bar to see where its ports come from"
-	pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
+	if alone {
+		pic.Legend, y = legendOf(p, s.Width, y)
+		pic.Sources, y = svgSources(p, s.Width, y)
+		y += 22
+		foot := joined(" ", "portolan", report.Printable(o.Version)) + " · point at a bar to see where its ports come from"
+		pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
+	}
 	pic.Height = math.Ceil(y + margin*0.75)
 	return pictureTemplate().Execute(w, &pic)
 }

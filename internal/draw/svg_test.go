@@ -183,7 +183,7 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 	all := elementsOf(t, svg)
 	s := laySVG(p, o)
 	near := func(a, b float64) bool { return math.Abs(a-b) < 0.002 }
-	placed := func(e *element, widest bool) {
+	placed := func(e *element) {
 		t.Helper()
 		from, to := s.Scale.Span(e.ports(t))
 		from, to = from+s.Plot.X, to+s.Plot.X
@@ -192,17 +192,26 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 			return
 		}
 		// What would be too small to see is wider, and covers the place of its ports.
-		if widest && x < from+0.002 && x+w > to-0.002 && w < 4.002 && x > s.Plot.X-0.002 && x+w < s.Plot.X+s.Plot.W+0.002 {
+		if x < from+0.002 && x+w > to-0.002 && w < leastBar+0.002 && x > s.Plot.X-0.002 && x+w < s.Plot.X+s.Plot.W+0.002 {
 			return
 		}
 		t.Errorf("<rect %v> is not at %v to %v", e.attrs, from, to)
 	}
 	count := map[string]int{}
 	for _, e := range append(only(all, "rect", "bar"), only(all, "rect", "band")...) {
-		placed(e, true)
+		placed(e)
+	}
+	for _, e := range only(all, "line", "tick-line") {
+		if edge, x := int(e.number(t, "data-edge")), e.number(t, "x1"); !near(x, s.Plot.X+s.Scale.X(edge)) || e.attrs["x2"] != e.attrs["x1"] {
+			t.Errorf("<line %v> is not at the begin of port %d", e.attrs, edge)
+		}
+	}
+	for _, e := range only(all, "rect", "ghost") {
+		placed(e)
+		count["ghost "+e.attrs["data-bar"]]++
 	}
 	for _, e := range only(all, "rect", "mark") {
-		e.ports(t)
+		placed(e)
 		count["mark "+e.attrs["data-bar"]]++
 	}
 	for _, e := range only(all, "rect", "bar") {
@@ -253,8 +262,8 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 							t.Errorf("no words at %s %s name %s: %q", g.Name, b.Ports, mark.Rule, labels)
 						}
 					}
-					if count["mark "+id] != runs {
-						t.Errorf("%s %s has %d marks, not %d", g.Name, b.Ports, count["mark "+id], runs)
+					if moved := len(b.Moved.Ranges()); count["mark "+id] != runs || count["ghost "+id] != moved {
+						t.Errorf("%s %s has %d marks, not %d, and %d ghosts, not %d", g.Name, b.Ports, count["mark "+id], runs, count["ghost "+id], moved)
 					}
 				}
 			}
@@ -361,11 +370,11 @@ func randomPicture(r *rand.Rand, words func() string) *chart.Picture {
 					b := chart.Bar{Kind: kind(chart.Other, chart.NomadPorts), Proto: proto, Ports: ports(), Name: words(), Words: words(), Service: words(), Place: words(),
 						Origin: "config", Nominal: words(), Bind: words()}
 					if r.IntN(3) == 0 {
-						b.Moved = port.Of(ports())
+						b.Moved = port.Of(ports(), ports())
 					}
 					for f := range panel.Findings {
 						if r.IntN(3) == 0 {
-							b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(b.Ports), Rule: panel.Findings[f].Rule, Severity: panel.Findings[f].Severity, Finding: f})
+							b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(port.Single(b.Ports.First), port.Single(b.Ports.Last), ports()), Rule: panel.Findings[f].Rule, Severity: panel.Findings[f].Severity, Finding: f})
 						}
 					}
 					lane.Bars = append(lane.Bars, b)
@@ -495,14 +504,14 @@ func TestSettled(t *testing.T) {
 	}
 }
 
-// TestPageHasNoSheet: in a page, style and theme are those of the page.
+// TestPageHasNoSheet: in a page, style, theme and legend are those of the page.
 func TestPageHasNoSheet(t *testing.T) {
 	p, _ := hostOf(t, "ivr-01")
 	var b bytes.Buffer
 	if err := svgOf(&b, p, laySVG(p, Options{}), Options{Theme: Dark}, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"<style", "data-theme", "<?xml", "style="} {
+	for _, bad := range []string{"<style", "data-theme", "<?xml", "style=", `class="legend"`, `class="foot"`} {
 		if strings.Contains(b.String(), bad) {
 			t.Errorf("it has %s", bad)
 		}
