@@ -35,6 +35,7 @@ type body struct {
 	single    bool // each of them is one port, which people know by its number
 
 	must      bool // a rule wants it elsewhere
+	away      bool // one of those rules knows no list of ports that would do as well
 	nudge     bool // a rule wants it at an even port
 	quarrels  bool // a rule found it on the ports of another
 	opponents int  // the bodies it quarrels with
@@ -148,6 +149,7 @@ func (p *Pass) move(c *inventory.Claim) bool {
 	}
 	if !p.moves.planned {
 		b.must = true
+		b.away = b.away || p.rule == nil || !slices.Contains(sparing, p.rule.Name)
 	}
 	return b.move
 }

@@ -98,7 +98,7 @@ func TestProposals(t *testing.T) {
 		"rtpengine-1173":            "",
 		"rtpengine-352":             "",
 		"siphon-ai-504":             "reserve 41000-45000\n",
-		"stellar-core-676":          "stellar-core.http tcp 39132 to 30000\n",
+		"stellar-core-676":          "reserve 39132\n",
 		"tuning-guides":             "reserve 5432,6379\n",
 		"unimrcp-182":               "unimrcpserver.rtp udp 5101-5112 to 5100-5111\n",
 		"winnat-5306":               "lumenvox-media-server.rtp udp 25000-25399 to 15000-15399\n",

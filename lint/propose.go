@@ -10,9 +10,10 @@ import (
 
 // A Proposal is what the findings of one run advise, as values: the moves of the one plan that
 // they share, and the ports to reserve where nothing moves. The zero value proposes nothing.
-// It has what help and fixes of any safety say, so that somebody may have to make it by hand;
-// it does not have what else they offer instead, nor what is not about numbers, such as other
-// addresses.
+// Where findings offer both it has what lint --fix would do: ranges move that a safe fix moves,
+// and other ports, which clients elsewhere know or nobody wrote, are reserved. What only a fix
+// that is not safe mends is in it too, so that somebody may have to make it by hand; what else
+// findings offer is not, nor what is not about numbers, such as other addresses.
 type Proposal struct {
 	// Moves are in order of the claims, at most one for each. Ranges that nobody complained of
 	// are among them where they make room for others.
@@ -31,26 +32,102 @@ type Move struct {
 	// that are written when some of them are beyond the last port now. A service that rounds
 	// an odd first port may round no more, and open one port beside these.
 	To port.Range
+	// Set is what the setting of the claim has to be set to. It says the first port of the
+	// claim, or of another one that moves along.
+	Set int
 }
+
+// sparing are the rules whose findings about a listener go away when its ports are reserved.
+var sparing = []string{"ephemeral-overlap", "ephemeral-partly-reserved"}
 
 // Propose is what Run of the same values advises.
 func Propose(inv *inventory.Inventory, hosts []host.Facts, o Options) Proposal {
 	p := judge(inv, hosts, o)
-	out := Proposal{Reserve: make([]port.Set, len(p.machines))}
+	stay := p.stays()
+	out, ok := p.propose(stay)
+	if !ok && len(stay) > 0 { // there is no room for them in a list
+		out, _ = p.propose(nil)
+	}
+	return out
+}
+
+// propose is the plan without the moves of those that stay. It is false where a list for all
+// others is more than a machine can have, and then has no list for it.
+func (p *Pass) propose(stay map[*body]bool) (Proposal, bool) {
+	out, whole := Proposal{Reserve: make([]port.Set, len(p.machines))}, true
 	moves := map[*inventory.Claim]bool{}
-	for i := range inv.Claims {
-		c := &inv.Claims[i]
-		if b := p.moves.of[c]; b != nil && b.move {
+	for i := range p.Inventory.Claims {
+		c := &p.Inventory.Claims[i]
+		if b := p.moves.of[c]; b != nil && b.move && !stay[b] {
 			if to, ok := b.opens(c); ok {
 				moves[c] = true
-				out.Moves = append(out.Moves, Move{i, to})
+				out.Moves = append(out.Moves, Move{i, to, b.to})
 			}
 		}
 	}
 	for i := range p.machines {
-		out.Reserve[i] = p.reserves(&p.machines[i], moves)
+		list, ok := p.reserves(&p.machines[i], moves)
+		out.Reserve[i] = list
+		whole = whole && ok
 	}
-	return out
+	return out, whole
+}
+
+// stays are the bodies that have a better place and need not go there: no safe fix moves them,
+// all that is found about them goes away with a longer list on each machine, and nobody else
+// needs their ports. So do those that would only have made room for them.
+func (p *Pass) stays() map[*body]bool {
+	stay := map[*body]bool{}
+	for _, b := range p.moves.bodies {
+		if b.move && b.must && !b.away && !b.nudge && !b.quarrels && !p.isSafe(b) && p.canReserve(b) {
+			stay[b] = true
+		}
+	}
+	for {
+		needed := map[*body]bool{}
+		for _, b := range p.moves.bodies {
+			if b.move && !stay[b] {
+				for _, o := range b.chain() {
+					needed[o] = true
+				}
+			}
+		}
+		again := false
+		for b := range stay {
+			if needed[b] {
+				delete(stay, b)
+				again = true
+			}
+		}
+		if again {
+			continue
+		}
+		for _, b := range p.moves.bodies {
+			if stay[b] {
+				for _, o := range b.chain() {
+					if !needed[o] {
+						stay[o] = true
+					}
+				}
+			}
+		}
+		return stay
+	}
+}
+
+// canReserve reports whether each machine that hands out ports of b has a list for them.
+func (p *Pass) canReserve(b *body) bool {
+	for _, v := range p.victims {
+		if p.moves.of[v.claim] != b {
+			continue
+		}
+		for _, x := range v.clashes {
+			if !slices.ContainsFunc(p.wishes, func(w wish) bool { return w.on == x.on && slices.Contains(w.claims, v.claim) }) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // opens are the ports that c opens when b has its place; false when they would leave the port
@@ -77,8 +154,8 @@ func startOf(c *inventory.Claim) int {
 }
 
 // reserves is the list of m when it spares the ports of all findings about it but those whose
-// claims move; empty when that is no other list, or m cannot have it.
-func (p *Pass) reserves(m *machine, moves map[*inventory.Claim]bool) port.Set {
+// claims move; empty when that is no other list, or m cannot have it, which is false.
+func (p *Pass) reserves(m *machine, moves map[*inventory.Claim]bool) (port.Set, bool) {
 	var ranges []port.Range
 	for i := range p.wishes {
 		w := &p.wishes[i]
@@ -101,10 +178,13 @@ func (p *Pass) reserves(m *machine, moves map[*inventory.Claim]bool) port.Set {
 		boot = m.ReservedAt.Ports
 	}
 	list := asked.Union(running).Union(boot)
-	if asked.Minus(running.Intersect(boot)).IsEmpty() || !m.canReserve(list) {
-		return port.Set{}
+	if asked.Minus(running.Intersect(boot)).IsEmpty() {
+		return port.Set{}, true
 	}
-	return list
+	if !m.canReserve(list) {
+		return port.Set{}, false
+	}
+	return list, true
 }
 
 // reservedBy is the list of ports of both protocols that f spares.

@@ -23,6 +23,8 @@ import (
 // chartFlags say which picture is drawn.
 type chartFlags struct {
 	input
+	roots    []string
+	before   bool
 	systems  bool
 	compare  []string
 	history  string
@@ -46,6 +48,16 @@ comment "portolan:ignore" or an ignore in a policy silences is not marked, and w
 Used ports get more room than the gaps between them, and the numbers above say where a
 range begins and ends. With --linear all ports get the same room.
 
+With --before it draws today's ports above those that portolan lint proposes, where what
+moves is outlined in the place that it has in the other picture, and lists what has to be
+changed: what lint --fix would do, and what its help says of the rest. What is left is
+marked.
+
+With --root, further folders are hosts too: --root hosts/* draws a row for each host below
+hosts/, those with the most trouble first. In HTML each has its own picture below; of more
+than 100 hosts those with findings, and not more than 100. A host that cannot be read is named in its row and
+on standard error, and the exit code is 3.
+
 With --platforms it draws what systems hand out when nobody has changed them, with the
 sources; --compare chooses the systems and their order. The services of PATH or --root
 are drawn below, judged for those systems: without --compare each service for those that
@@ -60,6 +72,8 @@ Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could no
 		Example: `  portolan chart
   portolan chart --root testdata/hosts/ivr-01
   portolan chart media_server.conf --platform linux,windows-server
+  portolan chart --root testdata/hosts/ivr-01 --before
+  portolan chart --root hosts/* --format html
   portolan chart --platforms
   portolan chart --compare linux,windows-server,freebsd
   portolan chart --root testdata/hosts/ivr-01 --compare linux,windows-server
@@ -73,18 +87,20 @@ Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could no
 				return usage("--format: there is no format %q: use %s", format, draw.Names())
 			}
 			in.systems = in.systems || len(in.compare) > 0
-			p, err := a.picture(cmd.Context(), &in, args)
-			if err != nil {
-				return err
+			// What could not be read of many hosts is said when the others are drawn.
+			p, left := a.picture(cmd.Context(), &in, args, format)
+			if p == nil {
+				return left
 			}
 			o.Version = version
 			if err := draw.Formats[i].Write(a.stdout, p, o); err != nil {
 				return fmt.Errorf("writing the chart: %w", err)
 			}
-			return nil
+			return left
 		},
 	}
-	in.inventoryFlags(cmd)
+	in.rootsFlag(cmd, &in.roots)
+	in.serviceFlags(cmd)
 	in.hostFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&format, "format", draw.Formats[0].Name, draw.Names())
@@ -92,6 +108,7 @@ Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could no
 	f.BoolVar(&o.ASCII, "ascii", false, "draw with characters of ASCII alone; the usual in a locale without UTF-8")
 	f.Var(&o.Theme, "theme", "the ground of SVG and HTML: auto, light or dark")
 	f.IntVar(&o.Width, "width", 0, "draw `N` columns or pixels wide; without it as wide as the terminal, or 80 columns")
+	f.BoolVar(&in.before, "before", false, "draw today's ports above those that portolan lint proposes")
 	f.BoolVar(&in.systems, "platforms", false, "draw what systems hand out when nobody has changed them")
 	f.StringSliceVar(&in.compare, "compare", nil, "draw the systems `NAMES` alone, such as linux,windows-server,freebsd")
 	f.StringVar(&in.history, "history", "", "draw the default ports of a `SERVICE` by version")
@@ -120,9 +137,14 @@ Exit codes: 0 it is drawn, whatever is wrong with the ports; 2 usage; 3 could no
 	return cmd
 }
 
-// picture is what the flags ask for.
-func (a *app) picture(ctx context.Context, in *chartFlags, paths []string) (*chart.Picture, error) {
-	reads := in.root != "" || len(paths) > 0
+// picture is what the flags ask for, in a form that suits the format. There may be one beside an
+// error.
+func (a *app) picture(ctx context.Context, in *chartFlags, paths []string, format string) (*chart.Picture, error) {
+	var err error
+	if paths, err = in.oneHost(&in.roots, paths); err != nil {
+		return nil, err
+	}
+	reads := in.root != "" || len(in.roots) > 1 || len(paths) > 0
 	switch {
 	case (in.systems || in.history != "") && (in.hostFile != "" || len(in.input.platforms) > 0):
 		return nil, usage("--platform and --host say of one host what its system is: choose systems with --compare")
@@ -130,10 +152,20 @@ func (a *app) picture(ctx context.Context, in *chartFlags, paths []string) (*cha
 		return nil, usage("--history draws a service as it is described: leave out paths and --root")
 	case in.baseline != "" && (in.history != "" || in.systems && !reads):
 		return nil, usage("--baseline goes with the services of a host: name --root or a path")
+	case in.before && (in.history != "" || in.systems):
+		return nil, usage("--before draws the services of a host: leave out --history, --platforms and --compare")
+	case in.before && len(in.roots) > 1:
+		return nil, usage("--before takes one host: name one --root")
+	case in.systems && len(in.roots) > 1:
+		return nil, usage("--platforms and --compare take one host: name one --root")
 	case in.history != "":
 		return a.historyPicture(in)
 	case in.systems:
 		return a.platformsPicture(ctx, in, paths)
+	case len(in.roots) > 1:
+		return a.fleetPicture(ctx, in, format == "html")
+	case in.before:
+		return a.beforePicture(ctx, in, paths)
 	}
 	return a.hostPicture(ctx, in, paths)
 }
@@ -152,47 +184,87 @@ func (a *app) hostPicture(ctx context.Context, in *chartFlags, paths []string) (
 // ignores count all the same. What could not be read is said on stderr. The summary counts the
 // findings. Adjust may change what was read before it is judged.
 func (a *app) judgeChart(ctx context.Context, in *chartFlags, paths []string, adjust func(*found)) (chart.Judged, string, error) {
-	var none chart.Judged
-	old, err := openBaseline(in.baseline)
+	r, err := a.readChart(ctx, in, paths)
 	if err != nil {
-		return none, "", err
+		return chart.Judged{}, "", err
 	}
-	one := in.input
-	if one.catalog, err = a.catalogue(&one); err != nil {
-		return none, "", err
-	}
-	written, mistakes, err := a.writtenPolicy(&one, one.catalog)
+	adjust(r.found)
+	out, host, err := r.judge(a, r.found)
 	if err != nil {
-		return none, "", err
+		return out, "", err
 	}
-	found, err := a.read(ctx, &one, paths, true)
+	return out, host.Summary(), r.tell(ctx, a, host.Findings)
+}
+
+// chartRead is what one host, or files by themselves, are judged by.
+type chartRead struct {
+	input
+	paths    []string
+	old      *report.Baseline
+	shared   *ignore.Shared
+	mistakes diag.List // of a policy that is not understood, and has no ignores
+	found    *found
+}
+
+func (a *app) readChart(ctx context.Context, in *chartFlags, paths []string) (*chartRead, error) {
+	r := chartRead{input: in.input, paths: paths}
+	var err error
+	if r.old, err = openBaseline(in.baseline); err != nil {
+		return nil, err
+	}
+	if r.catalog, err = a.catalogue(&r.input); err != nil {
+		return nil, err
+	}
+	written, mistakes, err := a.writtenPolicy(&r.input, r.catalog)
 	if err != nil {
-		return none, "", err
+		return nil, err
 	}
-	adjust(found)
-	j := a.judgeFound(&one, found, paths, ignore.Of(written, lint.Names()), nil)
-	if err := splitKnown(old, &j.Host); err != nil {
-		return none, "", err
+	if written == nil {
+		r.mistakes = mistakes
 	}
-	var reading diag.List
-	if written == nil { // a policy that is not understood has no ignores
-		reading = mistakes
+	r.shared = ignore.Of(written, lint.Names())
+	if r.found, err = a.read(ctx, &r.input, paths, true); err != nil {
+		return nil, err
 	}
-	for _, d := range j.Findings {
-		if slices.ContainsFunc(found.diags, func(o diag.Diagnostic) bool { return o.Rule == d.Rule && o.Span == d.Span && o.Message == d.Message }) {
+	r.found.diags = slices.Clip(r.found.diags) // several judge by them
+	return &r, nil
+}
+
+// options are those of lint for what was found.
+func (r *chartRead) options(found *found) lint.Options {
+	return lint.Options{Supported: found.alone, Part: len(r.paths) > 0}
+}
+
+// judge judges what was read, or what it would be.
+func (r *chartRead) judge(a *app, found *found) (chart.Judged, report.Host, error) {
+	j := a.judgeFound(&r.input, found, r.paths, r.shared, nil)
+	err := splitKnown(r.old, &j.Host)
+	out := toDraw(found, &j.Host)
+	if len(found.hosts) > 1 || len(r.platforms) > 0 {
+		out.On = foundOn(out.Findings, found.inventory, found.hosts, r.options(found))
+	}
+	return out, j.Host, err
+}
+
+// toDraw is what a picture is made of.
+func toDraw(found *found, host *report.Host) chart.Judged {
+	return chart.Judged{Inventory: found.inventory, Hosts: found.hosts, Findings: host.Findings, Quarrel: lint.Quarrel}
+}
+
+// tell says on stderr what could not be read, but for what is known or ignored.
+func (r *chartRead) tell(ctx context.Context, a *app, list diag.List) error {
+	reading := r.mistakes
+	for _, d := range list {
+		if slices.ContainsFunc(r.found.diags, func(o diag.Diagnostic) bool { return o.Rule == d.Rule && o.Span == d.Span && o.Message == d.Message }) {
 			reading = append(reading, d)
 		}
 	}
 	if len(reading) > 0 {
 		if err := a.tell(reading); err != nil {
-			return none, "", err
+			return err
 		}
 	}
-	out := chart.Judged{Inventory: found.inventory, Hosts: found.hosts, Findings: j.Findings, Quarrel: lint.Quarrel}
-	if len(found.hosts) > 1 || len(one.platforms) > 0 {
-		out.On = foundOn(out.Findings, found.inventory, found.hosts, lint.Options{Supported: found.alone, Part: len(paths) > 0})
-	}
-	return out, j.Summary(), ctx.Err()
+	return ctx.Err()
 }
 
 // foundOn says on which of the hosts, by their platforms, each finding is so: on those by whose

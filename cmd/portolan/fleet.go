@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"portolan/internal/diag"
 	"portolan/internal/ignore"
@@ -42,61 +45,123 @@ func hostFolders(names []string) ([]string, error) {
 	return out, nil
 }
 
-// lintFleet judges many hosts, several at a time, and prints each when it is its turn: a
-// few of them are in memory at once.
-func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report.Format, limit diag.Severity, old *report.Baseline) error {
-	cat, err := a.catalogue(in)
-	if err != nil {
-		return err
+// rootsFlag is --root of a command that takes many hosts.
+func (in *input) rootsFlag(cmd *cobra.Command, roots *[]string) {
+	cmd.Flags().StringArrayVar(roots, "root", nil, "read a host's files below `DIR`; more of them, or folders behind it, are hosts of their own")
+}
+
+// oneHost makes roots all hosts that are named, the arguments behind --root among them. One by
+// itself is the root of in. It returns the arguments that are no hosts.
+func (in *input) oneHost(roots *[]string, args []string) ([]string, error) {
+	if slices.Contains(*roots, "") { // an unset variable in a script
+		return nil, usage("--root has no value")
 	}
-	written, text, err := a.writtenPolicy(in, cat)
-	if err != nil {
-		return err
+	if len(*roots) == 0 {
+		return args, nil
 	}
-	all := *in
-	all.catalog, all.written = cat, written
-	ignores := ignore.Of(written, lint.Names())
-	dir, err := os.Getwd()
+	all, err := hostFolders(append(*roots, args...))
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if *roots = all; len(all) == 1 {
+		in.root = all[0]
+	}
+	return nil, nil
+}
+
+// A fleet is what is read once to judge many hosts.
+type fleet struct {
+	input
+	ignores *ignore.Shared
+	text    diag.List // findings about the text of the policy
+}
+
+func (a *app) fleet(in *input) (*fleet, error) {
+	f := fleet{input: *in}
+	var err error
+	if f.catalog, err = a.catalogue(in); err != nil {
+		return nil, err
+	}
+	if f.written, f.text, err = a.writtenPolicy(in, f.catalog); err != nil {
+		return nil, err
 	}
 	platforms, err := a.platformFacts()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	f.known, f.ignores = &platforms, ignore.Of(f.written, lint.Names())
+	return &f, nil
+}
+
+// host is the input of one host.
+func (f *fleet) host(root string) input {
+	one := f.input
+	one.root = root
+	return one
+}
+
+// eachHost yields what becomes of each of roots in its turn. Several are read at a time, and the
+// results of a few are in memory at once. One that cannot be read is named on standard error, and
+// its error is yielded. All ends early when ctx does.
+func eachHost[T any](ctx context.Context, a *app, roots []string, of func(i int) (T, error)) iter.Seq2[T, error] {
 	type result struct {
-		judged
+		of  T
 		err error
 	}
-	roots = distinct(roots)
-	worst, done, failed := diag.Invalid, 0, 0
-	whole := true // of every host
-	var used ignore.Used
-	common := newCommon(written, text)
-	bar := a.progress(time.Now())
-	hosts := func(yield func(report.Host) bool) {
+	return func(yield func(T, error) bool) {
+		bar := a.progress(time.Now())
 		defer bar.wipe()
-		for j := range parallel.InOrder(len(roots), func(i int) result {
-			if err := ctx.Err(); err != nil {
-				return result{err: err}
+		done := 0
+		for r := range parallel.InOrder(len(roots), func(i int) (r result) {
+			if r.err = ctx.Err(); r.err == nil {
+				r.of, r.err = of(i)
 			}
-			one := all
-			one.root, one.known = roots[i], &platforms
-			j, err := a.judgeHost(ctx, &one, nil, ignores, nil)
-			return result{j, err}
+			return r
 		}) {
 			if ctx.Err() != nil {
 				return
 			}
 			root := roots[done]
 			done++
-			if j.err != nil {
-				failed++
+			if r.err != nil {
 				bar.wipe()
-				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(root)+": "+report.Printable(j.err.Error()))
+				fmt.Fprintln(a.stderr, "portolan: "+report.Printable(root)+": "+report.Printable(r.err.Error()))
+			} else {
+				bar.say(done, len(roots), "hosts", time.Now())
+			}
+			if !yield(r.of, r.err) {
+				return
+			}
+		}
+	}
+}
+
+// lintFleet judges many hosts, several at a time, and prints each when it is its turn: a
+// few of them are in memory at once.
+func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report.Format, limit diag.Severity, old *report.Baseline) error {
+	all, err := a.fleet(in)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	roots = distinct(roots)
+	worst, done, failed := diag.Invalid, 0, 0
+	whole := true // of every host
+	var used ignore.Used
+	common := newCommon(all.written, all.text)
+	hosts := func(yield func(report.Host) bool) {
+		for j, err := range eachHost(ctx, a, roots, func(i int) (judged, error) {
+			one := all.host(roots[i])
+			return a.judgeHost(ctx, &one, nil, all.ignores, nil)
+		}) {
+			done++
+			if err != nil {
+				failed++
 				continue
 			}
-			bar.say(done, len(roots), "hosts", time.Now())
 			whole = whole && j.whole
 			used.Add(j.used)
 			j.Findings = common.take(j.Findings)
@@ -108,8 +173,11 @@ func (a *app) lintFleet(ctx context.Context, in *input, roots []string, f report
 				return
 			}
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		// What is wrong with the policy is about all hosts together.
-		about := report.Host{Findings: append(common.findings(), ignores.Unused(used, rules(whole && failed == 0))...)}
+		about := report.Host{Findings: append(common.findings(), all.ignores.Unused(used, rules(whole && failed == 0))...)}
 		about.Findings.Sort()
 		if old != nil {
 			old.Split(&about, dir)

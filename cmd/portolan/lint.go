@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -85,24 +84,18 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 			if showDiff && (fix || cmd.Flags().Changed("format")) {
 				return usage("--diff prints a patch and nothing else: leave out --fix and --format")
 			}
-			if slices.Contains(roots, "") { // an unset variable in a script
-				return usage("--root has no value")
-			}
 			old, err := openBaseline(baseline)
 			if err != nil {
 				return err
 			}
-			if len(roots) > 0 {
-				if roots, err = hostFolders(append(roots, args...)); err != nil {
-					return err
+			if args, err = in.oneHost(&roots, args); err != nil {
+				return err
+			}
+			if len(roots) > 1 {
+				if fix || showDiff {
+					return usage("--fix and --diff take one host: name one --root")
 				}
-				if len(roots) > 1 {
-					if fix || showDiff {
-						return usage("--fix and --diff take one host: name one --root")
-					}
-					return a.lintFleet(cmd.Context(), &in, roots, f, limit, old)
-				}
-				in.root, args = roots[0], nil
+				return a.lintFleet(cmd.Context(), &in, roots, f, limit, old)
 			}
 			host, err := a.judgeNew(cmd.Context(), &in, args, old)
 			if err != nil {
@@ -138,7 +131,7 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage;
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&roots, "root", nil, "read a host's files below `DIR`; more of them, or folders behind it, are hosts of their own")
+	in.rootsFlag(cmd, &roots)
 	in.serviceFlags(cmd)
 	in.hostFlags(cmd)
 	in.policyFlag(cmd)

@@ -25,6 +25,8 @@ type Judged struct {
 	// On are the ids of the systems on which each of Findings is so, for inventories that are
 	// judged for several; nil, or no ids, where that is plain.
 	On [][]string
+
+	other []inventory.Claim // the same claims, before or after some of them move; nil for none
 }
 
 // unclaimed is the rule that names sockets of which no file speaks.
@@ -60,14 +62,27 @@ func services(j Judged, groups bool) Panel {
 		case c.Direction == inventory.Connect:
 			p.Peers = append(p.Peers, barOf(c))
 		case c.Ports.Len() > 0:
-			p.add(strings.TrimSuffix(c.Service+" "+c.Instance, " "), barOf(c), systems)
+			b := barOf(c)
+			if j.other != nil && j.other[i].Ports != c.Ports {
+				b.Moved = port.Of(j.other[i].Ports)
+			}
+			p.add(strings.TrimSuffix(c.Service+" "+c.Instance, " "), b, systems)
 		}
 	}
 	for i := range j.Findings {
 		p.find(&j, i, p.Groups)
 	}
 	p.order(systems)
+	p.forget()
 	return p
+}
+
+// forget lets go of the texts of files: of many hosts the panels alone are kept.
+func (p *Panel) forget() {
+	each(&Picture{Panels: []Panel{*p}}, func(*Band) {}, func(b *Bar) { b.span = source.Span{} })
+	for i := range p.Peers {
+		p.Peers[i].span = source.Span{}
+	}
 }
 
 // background are the bands behind services: system ports, and those of hosts, each once.

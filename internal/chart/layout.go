@@ -553,16 +553,18 @@ func (l *layer) labels(lane *Lane) []string {
 	}
 	for i := range lane.Bars {
 		b := &lane.Bars[i]
+		name := cmp.Or(b.Label, b.Name)
 		switch n := many[b.Kind]; {
+		case b.Quiet:
 		case !b.Kind.Behind() || 0 < n && n <= maxRuns:
 			ports := b.Ports.String()
-			if b.Name == "" {
+			if name == "" {
 				out[i] = ports
 				continue
 			}
-			out[i] = b.Name + " " + ports
+			out[i] = name + " " + ports
 			if l.f.Text(out[i]) > l.f.Width {
-				out[i] = l.cut(b.Name, l.f.Width-l.f.Text(" "+ports)) + " " + ports
+				out[i] = l.cut(name, l.f.Width-l.f.Text(" "+ports)) + " " + ports
 			}
 		case n > 0:
 			out[i] = l.cut(b.Kind.String()+", "+strconv.Itoa(n)+" ranges", l.f.Width)

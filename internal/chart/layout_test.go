@@ -61,7 +61,10 @@ func (r random) ports() port.Range {
 }
 
 func (r random) bar(kind Kind, proto port.Proto) Bar {
-	b := Bar{Kind: kind, Proto: proto, Ports: r.ports(), Name: r.name()}
+	b := Bar{Kind: kind, Proto: proto, Ports: r.ports(), Name: r.name(), Quiet: !kind.Behind() && r.Intn(8) == 0}
+	if r.Intn(8) == 0 {
+		b.Label = r.name()
+	}
 	for range r.Intn(3) {
 		if r.Intn(2) == 0 {
 			ports := []port.Range{b.Ports}
@@ -353,6 +356,12 @@ func (c *checker) lane(b *LaneBox, lane *Lane) []Word {
 func (c *checker) label(box *BarBox, bar *Bar, shared map[Kind]int) {
 	c.t.Helper()
 	label := box.Label
+	if bar.Quiet {
+		if label.Text != "" {
+			c.t.Errorf("%q stands beside what is quiet", label.Text)
+		}
+		return
+	}
 	if n := shared[bar.Kind]; bar.Kind.Behind() && (n > 3 || n < 0) {
 		want := fmt.Sprintf("%s, %d ranges", bar.Kind, n)
 		if n < 0 {
@@ -364,7 +373,7 @@ func (c *checker) label(box *BarBox, bar *Bar, shared map[Kind]int) {
 		}
 		return
 	}
-	want := strings.TrimPrefix(bar.Name+" "+bar.Ports.String(), " ")
+	want := strings.TrimPrefix(cmp.Or(bar.Label, bar.Name)+" "+bar.Ports.String(), " ")
 	if label.Text != want && (c.f.Text(want) <= c.f.Width || !strings.HasSuffix(label.Text, more+" "+bar.Ports.String())) {
 		c.t.Errorf("label %q, want %q", label.Text, want)
 	}
@@ -586,5 +595,27 @@ func TestFittedGivesUsedPortsRoom(t *testing.T) {
 	}
 	if width(s, used[0]) < 1 || width(s, used[1]) <= width(s, port.Range{First: 5061, Last: 29999}) {
 		t.Errorf("stops %v %v", s.ports, s.at)
+	}
+}
+
+// TestWordsKeepClear holds words to what the properties cannot say: they avoid the place that a
+// bar has in another panel, and a lane says one thing once.
+func TestWordsKeepClear(t *testing.T) {
+	mark := []Mark{{Ports: port.Of(port.Single(5060)), Rule: "port-overlap", Severity: diag.Error}}
+	bars := []Bar{
+		{Proto: port.UDP, Ports: port.Single(5060), Name: "sip", Marks: mark, Moved: port.Of(port.Range{First: 5061, Last: 9000})},
+		{Proto: port.UDP, Ports: port.Single(5060), Name: "sip-v6", Marks: mark},
+	}
+	p := &Picture{Panels: []Panel{{Groups: []Group{{Name: "x", Lanes: []Lane{{Proto: port.UDP, Bars: bars}}}}}}}
+	lane := Lay(p, terminal(80, false)).Panels[0].Groups[0].Lanes[0]
+	b := &lane.Bars[0]
+	ghost := b.Ghosts[0]
+	for _, w := range []Word{b.Label, b.Marks[0].Words} {
+		if w.Text == "" || w.Y == b.Y && w.X < ghost.X+ghost.W && ghost.X < w.X+w.W {
+			t.Errorf("%+v lies on %+v", w, ghost)
+		}
+	}
+	if w := lane.Bars[1].Marks[0].Words; w.Text != "" {
+		t.Errorf("%q is said twice", w.Text)
 	}
 }

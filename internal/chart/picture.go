@@ -86,6 +86,8 @@ type Bar struct {
 	Bind    string     // "*", or addresses; for a peer its name
 	Because []Reason   // all the places that had a part in the numbers
 	Marks   []Mark     // what is wrong with some of the ports
+	Label   string     // what is written beside it instead of Name; "" for Name
+	Quiet   bool       // nothing is written beside it, as there are too many of them
 	// Moved are the ports that it has instead in another panel, before or after a move; none
 	// where it stays.
 	Moved port.Set

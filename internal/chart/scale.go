@@ -26,8 +26,19 @@ func Linear(length float64) Scale { return Scale{[]int{0, end}, []float64{0, len
 // stays, and each stretch between two bounds of used and other ranges is linear in itself. Where
 // the line is long enough, each such stretch has at least the length least, and begins at a
 // whole number where whole is true. Of two stretches of one sort the one with more ports is not
-// shorter, save for rounding.
+// shorter, save for rounding. Where there is no room for all, ranges that meet or follow each other
+// are one: of many hosts they have nearly the same ports.
 func Fitted(length float64, used, others []port.Range, least float64, whole bool) Scale {
+	s, crowded := fitted(length, used, others, least, whole)
+	if crowded {
+		s, _ = fitted(length, port.Of(used...).Ranges(), port.Of(others...).Ranges(), least, whole)
+	}
+	return s
+}
+
+// fitted is a scale with all bounds. It is crowded where there is no room for the least length
+// of each stretch.
+func fitted(length float64, used, others []port.Range, least float64, whole bool) (s Scale, crowded bool) {
 	bounds := []int{0, end}
 	// How many ranges begin and end at each bound tells which stretches are used.
 	open, behind := map[int]int{}, map[int]int{}
@@ -48,7 +59,7 @@ func Fitted(length float64, used, others []port.Range, least float64, whole bool
 	if whole {
 		least = math.Ceil(least)
 	}
-	crowded := least*float64(n) >= length
+	crowded = least*float64(n) >= length
 	weight := make([]float64, n)
 	total, users, systems := 0.0, 0, 0
 	for i := range weight {
@@ -80,12 +91,12 @@ func Fitted(length float64, used, others []port.Range, least float64, whole bool
 	if whole && !crowded {
 		round(widths, length)
 	}
-	s := Scale{bounds, make([]float64, n+1)}
+	s = Scale{bounds, make([]float64, n+1)}
 	for i, w := range widths {
 		s.at[i+1] = s.at[i] + w
 	}
 	s.at[n] = length
-	return s
+	return s, crowded
 }
 
 // round makes widths whole numbers that come to length, which is whole too: first all are cut,

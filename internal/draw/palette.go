@@ -62,7 +62,7 @@ var inks = [...]ink{
 	{"unclaimed", "#f0e442", "#f0e442"},
 
 	{"behind", "#f1f4f7", "#1a2027"}, // the ground of bands
-	{"weave", "#c5ced8", "#3d4854"},  // and what is drawn on it
+	{"weave", "#b3bfcb", "#46525f"},  // and what is drawn on it
 
 	{"conflict", "#d55e00", "#ff7a1a"}, // hatch and outline
 	{"error", "#a33c00", "#ffa066"},    // words

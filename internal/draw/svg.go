@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"portolan/internal/chart"
+	"portolan/internal/diag"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/templates"
@@ -30,6 +31,8 @@ const (
 	lineHeight  = 15.0
 	axisHeight  = 22.0
 	tickLength  = 5.0
+	leastBar    = 4.0
+	wordPad     = 5.0 // between words that stand side by side
 )
 
 // pictureQuoting are the functions through which the template of the picture prints values.
@@ -166,17 +169,18 @@ func SVG(w io.Writer, p *chart.Picture, o Options) error {
 func laySVG(p *chart.Picture, o Options) *chart.Sheet {
 	width := float64(max(cmp.Or(o.Width, usualPixels), leastPixels)) - 2*margin
 	return chart.Lay(p, chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
-		Least: 4, Pad: 5, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }})
+		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }})
 }
 
 // svgOf draws an <svg> element of the sheet that laySVG gives. What stands alone has a style sheet
-// and a theme of its own; in a page both are those of the page, see variables and pictureStyle.
+// and a theme of its own; in a page both are those of the page, see variables and pictureStyle,
+// and so is the legend.
 //
 // Classes and data-* attributes of its parts are what scripts of a page rely on:
 //
 //	<svg class="picture">
 //	  <g class="sheet">                                  x = 0 is that of the sheet
-//	    <g class="panel" data-panel="0">
+//	    <g class="panel" id="panel-0" data-panel="0">
 //	      <line class="tick-line" data-edge="32768">     a border of ports, 0 to 65536
 //	      <text class="tick">
 //	      <g class="group" data-group="0">
@@ -200,8 +204,10 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	if p.Title != "" {
 		head("title", p.Title, titleSize, 28)
 	}
-	for _, l := range p.Lines {
-		head("subtitle", l, lineSize, 19)
+	for _, l := range p.Lines { // what has to be changed is not cut
+		for _, line := range fold(l, s.Width, func(s string) float64 { return textWidth(s, lineSize) }) {
+			head("subtitle", line, lineSize, 19)
+		}
 	}
 	if len(pic.Head) > 0 {
 		y += 8
@@ -211,11 +217,13 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 		pic.Panels = append(pic.Panels, panelOf(p, s, i))
 	}
 	y += s.Height + 14
-	pic.Legend, y = legendOf(p, s.Width, y)
-	pic.Sources, y = svgSources(p, s.Width, y)
-	y += 22
-	foot := joined(" ", "portolan", report.Printable(o.Version)) + " · hold the pointer over a bar to see the file and line it comes from"
-	pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
+	if alone {
+		pic.Legend, y = legendOf(p, s.Width, y)
+		pic.Sources, y = svgSources(p, s.Width, y)
+		y += 22
+		foot := joined(" ", "portolan", report.Printable(o.Version)) + " · point at a bar to see where its ports come from"
+		pic.Foot = written("foot", margin, y, fitting(foot, s.Width, fontSize), fontSize)
+	}
 	pic.Height = math.Ceil(y + margin*0.75)
 	return pictureTemplate().Execute(w, &pic)
 }
@@ -255,14 +263,9 @@ func word(class string, w chart.Word, height float64) svgWord {
 	return written(class, w.X, middle(w.Y, height), w.Text, fontSize)
 }
 
-// written is text of which the base line begins at x and y. Text of which we do not know how wide
-// it is on the reader's machine is told.
+// written is text of which the base line begins at x and y.
 func written(class string, x, y float64, text string, size float64) svgWord {
-	w := svgWord{Class: class, X: x, Y: y, Text: text}
-	if !measured(text) {
-		w.Length = textWidth(text, size)
-	}
-	return w
+	return svgWord{Class: class, X: x, Y: y, Text: text, Length: settled(text, size)}
 }
 
 func panelOf(p *chart.Picture, s *chart.Sheet, i int) svgPanel {
@@ -313,6 +316,19 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		l.Bands = append(l.Bands, svgRect{Class: d.Band.Kind.String(), Box: d.Box, Ports: d.Band.Ports, About: aboutBand(d.Band)})
 	}
 	l.Words = append(l.Words, word("proto", b.Proto, rowHeight))
+	below := b.Y // all rows of bars
+	for m := range b.Bars {
+		below = max(below, b.Bars[m].Y+rowHeight)
+	}
+	about := func(class, number string, w chart.Word) {
+		height := rowHeight
+		if w.Y >= below {
+			height = lineHeight
+		}
+		said := word(class, w, height)
+		said.Bar = number
+		l.Words = append(l.Words, said)
+	}
 	for m := range b.Bars {
 		bar := &b.Bars[m]
 		number := id + strconv.Itoa(m)
@@ -322,28 +338,22 @@ func laneOf(p *chart.Panel, b *chart.LaneBox, proto port.Proto, id string) svgLa
 		for g, box := range bar.Ghosts {
 			l.Ghosts = append(l.Ghosts, svgRect{Box: inset(box), Ports: moved[g], Bar: number})
 		}
-		class, height := "label", rowHeight
+		class := "label"
 		switch {
 		case bar.Inner && bar.Bar.Kind.Behind():
 			class = "label inner behind"
 		case bar.Inner:
 			class = "label inner " + rect.Class
-		case bar.Label.Y > bar.Y:
-			height = lineHeight
 		}
-		label := word(class, bar.Label, height)
-		label.Bar = number
-		l.Words = append(l.Words, label)
+		about(class, number, bar.Label)
 		for _, mark := range bar.Marks {
 			severity := mark.Mark.Severity.String()
 			runs := mark.Mark.Ports.Intersect(port.Of(bar.Bar.Ports)).Ranges()
-			about := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
+			title := barWords(bar.Bar) + "\n" + findingWords(&p.Findings[mark.Mark.Finding])
 			for r, box := range mark.Runs {
-				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: about})
+				l.Marks = append(l.Marks, svgRect{Class: severity, Box: inset(box), Ports: runs[r], Bar: number, About: title})
 			}
-			words := word("mark-words "+severity, mark.Words, lineHeight)
-			words.Bar = number
-			l.Words = append(l.Words, words)
+			about("mark-words "+severity, number, mark.Words)
 		}
 	}
 	return l
@@ -378,13 +388,15 @@ func legendOf(p *chart.Picture, width, y float64) ([]svgKey, float64) {
 		}
 		add(class, "", k.Words())
 	}
-	marked, moved := false, false
+	worst, moved := diag.Invalid, false // Invalid where nothing is marked
 	eachBar(p, func(b *chart.Bar) {
 		moved = moved || !b.Moved.IsEmpty()
-		marked = marked || len(b.Marks) > 0
+		for _, m := range b.Marks {
+			worst = max(worst, m.Severity)
+		}
 	})
-	if marked {
-		add("bar other", "error", "conflict: ports, and the rule that says so")
+	if worst != diag.Invalid {
+		add("bar other", worst.String(), "conflict: ports, and the rule that says so")
 	}
 	if moved {
 		add("ghost", "", "where it is in the other picture")

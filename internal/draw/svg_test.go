@@ -183,7 +183,7 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 	all := elementsOf(t, svg)
 	s := laySVG(p, o)
 	near := func(a, b float64) bool { return math.Abs(a-b) < 0.002 }
-	placed := func(e *element, widest bool) {
+	placed := func(e *element) {
 		t.Helper()
 		from, to := s.Scale.Span(e.ports(t))
 		from, to = from+s.Plot.X, to+s.Plot.X
@@ -192,26 +192,36 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 			return
 		}
 		// What would be too small to see is wider, and covers the place of its ports.
-		if widest && x < from+0.002 && x+w > to-0.002 && w < 4.002 && x > s.Plot.X-0.002 && x+w < s.Plot.X+s.Plot.W+0.002 {
+		if x < from+0.002 && x+w > to-0.002 && w < leastBar+0.002 && x > s.Plot.X-0.002 && x+w < s.Plot.X+s.Plot.W+0.002 {
 			return
 		}
 		t.Errorf("<rect %v> is not at %v to %v", e.attrs, from, to)
 	}
 	count := map[string]int{}
 	for _, e := range append(only(all, "rect", "bar"), only(all, "rect", "band")...) {
-		placed(e, true)
+		placed(e)
+	}
+	for _, e := range only(all, "line", "tick-line") {
+		if edge, x := int(e.number(t, "data-edge")), e.number(t, "x1"); !near(x, s.Plot.X+s.Scale.X(edge)) || e.attrs["x2"] != e.attrs["x1"] {
+			t.Errorf("<line %v> is not at the begin of port %d", e.attrs, edge)
+		}
+	}
+	for _, e := range only(all, "rect", "ghost") {
+		placed(e)
+		count["ghost "+e.attrs["data-bar"]]++
 	}
 	for _, e := range only(all, "rect", "mark") {
-		e.ports(t)
+		placed(e)
 		count["mark "+e.attrs["data-bar"]]++
 	}
 	for _, e := range only(all, "rect", "bar") {
 		count["bar "+e.attrs["data-bar"]]++
 	}
-	labels := map[string][]string{}
+	labels := map[string][]string{} // by lane: where marks of two bars say the same, it is said once
 	for _, e := range all {
-		if e.name == "text" && e.attrs["data-bar"] != "" {
-			labels[e.attrs["data-bar"]] = append(labels[e.attrs["data-bar"]], e.text)
+		if bar := e.attrs["data-bar"]; e.name == "text" && bar != "" {
+			lane := bar[:strings.LastIndex(bar, "-")]
+			labels[lane] = append(labels[lane], e.text)
 		}
 	}
 	bars := 0
@@ -248,12 +258,12 @@ func prove(t testing.TB, svg []byte, p *chart.Picture, o Options) {
 						if !strings.Contains(e.title, shown(f.Message)) || !strings.Contains(e.title, f.Rule) {
 							t.Errorf("the title of %s %s does not say mark %d", g.Name, b.Ports, x)
 						}
-						if !slices.ContainsFunc(labels[id], func(s string) bool { return strings.Contains(s, mark.Rule) }) {
-							t.Errorf("no words at %s %s name %s: %q", g.Name, b.Ports, mark.Rule, labels[id])
+						if !slices.ContainsFunc(labels[id[:strings.LastIndex(id, "-")]], func(s string) bool { return strings.Contains(s, mark.Rule) }) {
+							t.Errorf("no words at %s %s name %s: %q", g.Name, b.Ports, mark.Rule, labels)
 						}
 					}
-					if count["mark "+id] != runs {
-						t.Errorf("%s %s has %d marks, not %d", g.Name, b.Ports, count["mark "+id], runs)
+					if moved := len(b.Moved.Ranges()); count["mark "+id] != runs || count["ghost "+id] != moved {
+						t.Errorf("%s %s has %d marks, not %d, and %d ghosts, not %d", g.Name, b.Ports, count["mark "+id], runs, count["ghost "+id], moved)
 					}
 				}
 			}
@@ -295,6 +305,7 @@ func TestSVGGolden(t *testing.T) {
 		}
 		if !bytes.Equal(golden, svg) {
 			t.Errorf("%s is not what is written now; see the difference after: go test ./internal/draw -update", path)
+			continue
 		}
 		prove(t, golden, p, o)
 		bars := only(elementsOf(t, golden), "rect", "bar")
@@ -359,11 +370,11 @@ func randomPicture(r *rand.Rand, words func() string) *chart.Picture {
 					b := chart.Bar{Kind: kind(chart.Other, chart.NomadPorts), Proto: proto, Ports: ports(), Name: words(), Words: words(), Service: words(), Place: words(),
 						Origin: "config", Nominal: words(), Bind: words()}
 					if r.IntN(3) == 0 {
-						b.Moved = port.Of(ports())
+						b.Moved = port.Of(ports(), ports())
 					}
 					for f := range panel.Findings {
 						if r.IntN(3) == 0 {
-							b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(b.Ports), Rule: panel.Findings[f].Rule, Severity: panel.Findings[f].Severity, Finding: f})
+							b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(port.Single(b.Ports.First), port.Single(b.Ports.Last), ports()), Rule: panel.Findings[f].Rule, Severity: panel.Findings[f].Severity, Finding: f})
 						}
 					}
 					lane.Bars = append(lane.Bars, b)
@@ -401,6 +412,44 @@ func FuzzSVG(f *testing.F) {
 	})
 }
 
+// TestLegend: it explains each kind that is there, and nothing else.
+func TestLegend(t *testing.T) {
+	legend := func(p *chart.Picture) (classes []string) {
+		for _, e := range elementsOf(t, write(t, p, Options{})) {
+			if e.name == "rect" && len(e.within) > 0 && e.within[len(e.within)-1].has("legend") {
+				classes = append(classes, e.attrs["class"])
+			}
+		}
+		return classes
+	}
+	bar := func(kind chart.Kind, severities ...diag.Severity) *chart.Picture {
+		b := chart.Bar{Kind: kind, Proto: port.TCP, Ports: port.Single(5060)}
+		panel := chart.Panel{Bands: []chart.Band{{Kind: chart.System, Ports: port.Range{Last: 1023}}}}
+		for i, s := range severities {
+			b.Marks = append(b.Marks, chart.Mark{Ports: port.Of(b.Ports), Rule: "x", Severity: s, Finding: i})
+			panel.Findings = append(panel.Findings, chart.Finding{Rule: "x", Severity: s})
+		}
+		panel.Groups = []chart.Group{{Lanes: []chart.Lane{{Proto: port.TCP, Bars: []chart.Bar{b}}}}}
+		return &chart.Picture{Panels: []chart.Panel{panel}}
+	}
+	moved := bar(chart.RTP)
+	moved.Panels[0].Groups[0].Lanes[0].Bars[0].Moved = port.Of(port.Single(9))
+	for _, test := range []struct {
+		p    *chart.Picture
+		want []string
+	}{
+		{&chart.Picture{}, nil},
+		{bar(chart.MRCP), []string{"bar mrcp", "band system"}},
+		{bar(chart.RTP, diag.Info, diag.Warning), []string{"bar rtp", "band system", "bar other", "mark warning"}},
+		{bar(chart.Excluded, diag.Error), []string{"band system", "band excluded", "bar other", "mark error"}},
+		{moved, []string{"bar rtp", "band system", "ghost"}},
+	} {
+		if got := legend(test.p); !slices.Equal(got, test.want) {
+			t.Errorf("the legend is %q, not %q", got, test.want)
+		}
+	}
+}
+
 func TestPictureTemplatePrintsOnlyQuotedValues(t *testing.T) {
 	bare, all := quoted.Bare(pictureTemplate(), pictureQuoting)
 	if len(bare) > 0 || all < 40 {
@@ -431,14 +480,38 @@ func TestQuoteNumberAndClass(t *testing.T) {
 	}
 }
 
-// TestPageHasNoSheet: in a page, style and theme are those of the page.
+func TestFitting(t *testing.T) {
+	for _, s := range []string{"", "a", "the ports of a host", strings.Repeat("wi ", 100), strings.Repeat("統", 50)} {
+		for width := 20.0; width < 400; width += 7 {
+			got := fitting(s, width, 20)
+			begin, cut := strings.CutSuffix(got, "…")
+			switch {
+			case textWidth(got, 20) > width:
+				t.Errorf("%q is wider than %v", got, width)
+			case !cut && got != s, cut && (textWidth(s, 20) <= width || !strings.HasPrefix(s, begin)):
+				t.Errorf("%q became %q at %v", s, got, width)
+			}
+		}
+	}
+}
+
+func TestSettled(t *testing.T) {
+	for s, known := range map[string]bool{"": true, "rtp 35000-35799": true, "7590 → 7591 · a–b": true, "größe": false, "統一碼 5060": false, "a\u0301": false, "👩": false} {
+		got := settled(s, 10)
+		if (got == 0) != known || got > textWidth(s, 10) {
+			t.Errorf("%q is given %v of %v", s, got, textWidth(s, 10))
+		}
+	}
+}
+
+// TestPageHasNoSheet: in a page, style, theme and legend are those of the page.
 func TestPageHasNoSheet(t *testing.T) {
 	p, _ := hostOf(t, "ivr-01")
 	var b bytes.Buffer
 	if err := svgOf(&b, p, laySVG(p, Options{}), Options{Theme: Dark}, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"<style", "data-theme", "<?xml", "style="} {
+	for _, bad := range []string{"<style", "data-theme", "<?xml", "style=", `class="legend"`, `class="foot"`} {
 		if strings.Contains(b.String(), bad) {
 			t.Errorf("it has %s", bad)
 		}

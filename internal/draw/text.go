@@ -432,7 +432,7 @@ func (t *printer) unlabelled(p *chart.Picture, s *chart.Sheet) {
 				hidden := [chart.NomadPorts + 1]bool{}
 				for _, b := range lane.Bars {
 					ranges[b.Bar.Kind] = append(ranges[b.Bar.Kind], b.Bar.Ports)
-					hidden[b.Bar.Kind] = hidden[b.Bar.Kind] || b.Label.Text == ""
+					hidden[b.Bar.Kind] = hidden[b.Bar.Kind] || b.Label.Text == "" && !b.Bar.Quiet
 				}
 				for kind, list := range ranges {
 					if !hidden[kind] {
