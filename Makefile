@@ -54,7 +54,8 @@ docs:
 
 test: vet
 	@.ci/kernel-tools
-	PORTOLAN_KERNEL=$${PORTOLAN_KERNEL:-auto} $(GO) test ./...
+	@.ci/browser-tools
+	PORTOLAN_KERNEL=$${PORTOLAN_KERNEL:-auto} PORTOLAN_BROWSER=$${PORTOLAN_BROWSER:-auto} $(GO) test ./...
 
 truth:
 	@.ci/truth-tools

@@ -69,6 +69,7 @@ floor 7: the front door
 cmd/portolan:        addr apply catalog chart compile diag draft draw edit hclfile history host ignore inventory lint metrics neighbour netlink nft parallel policies policy port render report ruleset services session source verify
 
 beside the house, for tests
+internal/browser
 internal/kernel:     port ruleset
 internal/quoted
 

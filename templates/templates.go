@@ -8,5 +8,5 @@ import "embed"
 
 // FS holds one template for each firewall, "nftables.tmpl" and so on, and what charts are made of.
 //
-//go:embed *.tmpl *.css
+//go:embed *.tmpl *.css *.js
 var FS embed.FS

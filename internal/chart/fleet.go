@@ -103,7 +103,7 @@ func (m *Member) small(b Bar, p *Panel, at map[int]int) Bar {
 			n = len(m.quarrels)
 			at[k.Finding] = n
 			f := p.Findings[k.Finding]
-			f.Place = m.Name + "/" + f.Place
+			f.Place, f.Group = m.Name+"/"+f.Place, m.Name
 			m.quarrels = append(m.quarrels, f)
 		}
 		k.Finding = n

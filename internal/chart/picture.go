@@ -116,6 +116,7 @@ type Finding struct {
 	Severity diag.Severity
 	Message  string
 	Place    string
+	Group    string // the host that it is about, in a panel of many; "" elsewhere
 	Notes    []string
 	Help     string
 	// Quarrel says that ports of it meet something: they are marked in the picture.

@@ -1,38 +1,20 @@
 package draw
 
 import (
-	"encoding/json"
 	"fmt"
-	"html"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/chromedp/chromedp"
+
+	"portolan/internal/browser"
 	"portolan/internal/chart"
 	"portolan/internal/diag"
 	"portolan/internal/port"
 )
-
-// browser is the chromium of this machine. Without one the test is skipped, unless
-// PORTOLAN_BROWSER=require.
-func browser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("PORTOLAN_BROWSER") == "require" {
-		t.Fatal("there is no chromium")
-	}
-	t.Skip("there is no chromium")
-	return ""
-}
 
 // A measured text, in pixels of the picture.
 type measuredText struct {
@@ -58,7 +40,13 @@ func measure(t *testing.T, pictures [][]byte, fonts []string) []measuredText {
 			fmt.Fprintf(&page, `<div class="one font-%d" data-font="%[1]d" data-picture="%d">%s</div>`, f, i, svg)
 		}
 	}
-	page.WriteString(`<script>
+	name := filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(name, []byte(page.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tab := browser.Start(t)
+	tab.Do(chromedp.Navigate("file://" + filepath.ToSlash(name)))
+	return browser.Value[[]measuredText](tab, `(() => {
 		const out = [];
 		for (const e of document.querySelectorAll('svg.picture text')) {
 			const box = e.getBBox(), sheet = e.closest('.sheet'), one = e.closest('.one');
@@ -71,31 +59,8 @@ func measure(t *testing.T, pictures [][]byte, fonts []string) []measuredText {
 				Top: base - 0.72 * size, Bottom: base + 0.21 * size, Length: e.getComputedTextLength(), Size: size,
 				Picture: Number(one.dataset.picture), Font: Number(one.dataset.font)});
 		}
-		const pre = document.createElement('pre');
-		pre.id = 'measured';
-		pre.textContent = JSON.stringify(out);
-		document.body.replaceChildren(pre);
-	</script>`)
-	dir := t.TempDir()
-	name := filepath.Join(dir, "page.html")
-	if err := os.WriteFile(name, []byte(page.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), browser(t), "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+filepath.Join(dir, "profile"), "--dump-dom", "file://"+name)
-	cmd.WaitDelay = time.Second
-	dom, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`(?s)<pre id="measured">(.*?)</pre>`).FindSubmatch(dom)
-	if found == nil {
-		t.Fatalf("the browser did not measure: %.2000s", dom)
-	}
-	var out []measuredText
-	if err := json.Unmarshal([]byte(html.UnescapeString(string(found[1]))), &out); err != nil {
-		t.Fatal(err)
-	}
-	return out
+		return out;
+	})()`)
 }
 
 // manyServices is a picture of n services with listeners of all sizes, some of them marked.

@@ -31,6 +31,7 @@ type Format struct {
 var Formats = [...]Format{
 	{"text", Text},
 	{"svg", SVG},
+	{"html", HTML},
 }
 
 // Names are the names of all formats, as a sentence has them.
