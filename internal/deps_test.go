@@ -59,7 +59,7 @@ internal/compile:    addr diag inventory policy port ruleset source
 internal/draft:      host inventory policy port report source
 internal/ignore:     diag hclfile inventory policy source
 
-floor 6: firewalls
+floor 6: firewalls and pictures
 render:              addr diag nft port ruleset templates
 internal/verify:     addr netlink port ruleset source
 internal/apply:      addr netlink nft port ruleset
