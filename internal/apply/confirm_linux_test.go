@@ -14,6 +14,7 @@ import (
 // TestConfirmLosesNothing: what is confirmed was in force before, so no packet notices. The
 // moment in which one could is short; TestConfirmKeepsTheGateOpen says how it is avoided.
 func TestConfirmLosesNothing(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		l, err := kernel.NewLink()
@@ -99,7 +100,7 @@ func TestConfirmKeepsTheGateOpen(t *testing.T) {
 // rules are in force, or the old ones, for good. Everything else that may be said says that it
 // is not known, and nothing says it here.
 func TestConfirmAtTheLastMoment(t *testing.T) {
-	alongside(t)
+	kernel.Beside(t)
 	kernel.InNamespace(t, nil, func(t *testing.T) {
 		k := open(t)
 		inForce := func(want *nft.Table) bool {
