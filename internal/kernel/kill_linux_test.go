@@ -13,7 +13,6 @@ import (
 // TestKills: a command that changes rules in two steps is killed before, between and after
 // them, and each is seen.
 func TestKills(t *testing.T) {
-	Beside(t)
 	InNamespace(t, []string{"nft", "sh"}, func(t *testing.T) {
 		if _, err := Run("table inet t { counter one { }; counter two { }; }", "nft", "-f", "-"); err != nil {
 			t.Fatal(err)
