@@ -52,10 +52,11 @@ docs:
 	$(GO) test ./lint -run '^TestRulePages$$' -update
 	$(GO) test ./cmd/portolan -run '^Test(CommandLineManual|ChartGuide)$$' -update
 
+# Without C, as the program is built: so what vet and the programs of tests need is compiled once.
 test: vet
 	@.ci/kernel-tools
 	@.ci/browser-tools
-	PORTOLAN_KERNEL=$${PORTOLAN_KERNEL:-auto} PORTOLAN_BROWSER=$${PORTOLAN_BROWSER:-auto} $(GO) test ./...
+	PORTOLAN_KERNEL=$${PORTOLAN_KERNEL:-auto} PORTOLAN_BROWSER=$${PORTOLAN_BROWSER:-auto} CGO_ENABLED=0 $(GO) test ./...
 
 truth:
 	@.ci/truth-tools

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/tools/txtar"
 	"pgregory.net/rapid"
 
-	"portolan/internal/catalog"
 	"portolan/internal/diag"
 	"portolan/internal/edit"
 	"portolan/internal/host"
@@ -19,7 +18,6 @@ import (
 	"portolan/internal/source"
 	"portolan/lint"
 	"portolan/policies"
-	"portolan/services"
 )
 
 // TestFixes makes the safe fixes of every host in the archives: each silences its finding,
@@ -88,7 +86,7 @@ func TestReservationsHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, _, err := catalog.Load(services.FS)
+	cat, err := ours()
 	if err != nil {
 		t.Fatal(err)
 	}

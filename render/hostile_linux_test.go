@@ -29,7 +29,7 @@ func everything() *ruleset.Ruleset {
 
 // TestKernelHostileText: nft loads it, and the kernel lists what was meant.
 func TestKernelHostileText(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		for _, f := range Backends[0].Forms {
 			rs := everything()
 			out, _ := proveForm(t, Backends[0], f, rs)
@@ -46,7 +46,7 @@ func TestKernelHostileIptablesLegacy(t *testing.T) { hostileIptables(t, loaders[
 // hostileIptables: the restore files load and are listed as they were meant, and nothing of
 // them or of the script is run by a shell.
 func hostileIptables(t *testing.T, l loader, shell string) {
-	kernel.InNamespace(t, append([]string{shell}, iptablesPrograms...), func(t *testing.T) {
+	inNamespace(t, append([]string{shell}, iptablesPrograms...), func(t *testing.T) {
 		rs := everything()
 		b := Backends[1]
 		out, _ := proveForm(t, b, b.Forms[0], rs)
@@ -75,7 +75,7 @@ func hostileIptables(t *testing.T, l loader, shell string) {
 // do. A reader that takes one must mean what the kernel lists.
 func TestKernelTricks(t *testing.T) {
 	const chain = "\tchain input {\n\t\ttype filter hook input priority filter - 10; policy drop;\n"
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		included := filepath.Join(t.TempDir(), "x.nft")
 		if err := os.WriteFile(included, []byte("}\ntable inet portolan {\n\tchain input {\n\t\taccept\n\t}\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func TestKernelTricks(t *testing.T) {
 // TestKernelTricksIptables: the same with words and lines of iptables-restore.
 func TestKernelTricksIptables(t *testing.T) {
 	l := loaders[1]
-	kernel.InNamespace(t, iptablesPrograms, func(t *testing.T) {
+	inNamespace(t, iptablesPrograms, func(t *testing.T) {
 		rest := "COMMIT\n*raw\n:PL-RAW-IN - [0:0]\n:PL-RAW-OUT - [0:0]\nCOMMIT\n"
 		begin := "*filter\n:PL-IN - [0:0]\n:PL-OUT - [0:0]\n"
 		v6 := source.New("rules.v6", []byte(begin+"-A PL-IN -j DROP\n"+rest))
@@ -174,7 +174,7 @@ func TestHostileShell(t *testing.T) {
 // in every name, comment and path, loads into the kernel by every loader and is listed as it
 // was meant. PORTOLAN_MUTATIONS says how often.
 func TestKernelRandomText(t *testing.T) {
-	kernel.InNamespace(t, append([]string{"nft"}, iptablesPrograms...), func(t *testing.T) {
+	inNamespace(t, append([]string{"nft"}, iptablesPrograms...), func(t *testing.T) {
 		for seed := range mutationsOf(t, 3) {
 			random := rand.New(rand.NewPCG(3, uint64(seed)))
 			texts := make([]string, 80)

@@ -97,7 +97,7 @@ COMMIT
 // TestKernelIptablesReadBack: a ruleset that is loaded, among rules of others and over
 // another one, is read back out of what the kernel has, line for line as it was written.
 func TestKernelIptablesReadBack(t *testing.T) {
-	kernel.InNamespace(t, iptablesPrograms, func(t *testing.T) {
+	inNamespace(t, iptablesPrograms, func(t *testing.T) {
 		read := 0
 		for _, l := range loaders[1:] {
 			others := othersLoad(t, l)
@@ -151,7 +151,7 @@ func TestKernelIptablesReadBack(t *testing.T) {
 // TestKernelIptablesOlderText: whatever was loaded before, what is loaded now is what the
 // new text says.
 func TestKernelIptablesOlderText(t *testing.T) {
-	kernel.InNamespace(t, iptablesPrograms, func(t *testing.T) {
+	inNamespace(t, iptablesPrograms, func(t *testing.T) {
 		for _, l := range loaders[1:] {
 			for _, rs := range []*ruleset.Ruleset{voiceHost(), plainHost(), longHost(), additiveHost(), voiceHost()} {
 				out, _ := prove(t, iptables(t), rs)
@@ -264,7 +264,7 @@ func TestIptablesScriptIsClean(t *testing.T) {
 // tryScript applies, loses the session, goes back, fails and removes. What does not depend
 // on the part of the kernel is tried with one of them.
 func tryScript(t *testing.T, l loader, shell ...string) {
-	kernel.InNamespace(t, slices.Concat(iptablesPrograms, shell[:1]), func(t *testing.T) {
+	inNamespace(t, slices.Concat(iptablesPrograms, shell[:1]), func(t *testing.T) {
 		h := &scriptHost{t, l, shell, t.TempDir()}
 		others := othersLoad(t, l)
 		before := others()

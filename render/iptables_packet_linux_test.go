@@ -19,7 +19,7 @@ import (
 // TestKernelIptablesPackets: what leaves, what is counted and what is not tracked, with
 // packets, in both parts of the kernel. The loopback interface stands for both ends.
 func TestKernelIptablesPackets(t *testing.T) {
-	kernel.InNamespace(t, slices.Concat(iptablesPrograms, loaders[0].programs), func(t *testing.T) {
+	inNamespace(t, slices.Concat(iptablesPrograms, loaders[0].programs), func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)

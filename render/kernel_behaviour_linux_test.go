@@ -189,10 +189,7 @@ func TestKernelBehaviourIptablesNft(t *testing.T) { behave(t, loaders[1]) }
 func TestKernelBehaviourIptablesLegacy(t *testing.T) { behave(t, loaders[2]) }
 
 func behave(t *testing.T, l loader) {
-	if !kernel.Inside() {
-		t.Parallel() // it mostly waits for what must not come
-	}
-	kernel.InNamespace(t, l.programs, func(t *testing.T) {
+	inNamespace(t, l.programs, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func TestKernelGeneratedIptablesLegacy(t *testing.T) { generated(t, loaders[2]) 
 // generated loads policies that nobody has thought of, each over the one before, and sweeps
 // the host from inside and outside of every zone and outwards.
 func generated(t *testing.T, l loader) {
-	kernel.InNamespace(t, l.programs, func(t *testing.T) {
+	inNamespace(t, l.programs, func(t *testing.T) {
 		n, whole := seeds, 1
 		if l.name == plain.name || l.name == snippet.name { // some ports are enough
 			whole = 0

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,15 @@ var loaders = []loader{
 	{"nft", "nftables", []string{"nft"}, ""},
 	{"iptables-nft", "iptables", kernel.Xtables("-nft"), "-nft"},
 	{"iptables-legacy", "iptables", kernel.Xtables("-legacy"), "-legacy"},
+}
+
+func TestMain(m *testing.M) { os.Exit(kernel.Main(m)) }
+
+// inNamespace is kernel.InNamespace beside other tests: what waits for packets that must not come,
+// for the script to go back, or for the kernel to let go of rules, leaves the processors to them.
+func inNamespace(t *testing.T, programs []string, body func(t *testing.T)) {
+	kernel.Beside(t)
+	kernel.InNamespace(t, programs, body)
 }
 
 func run(t *testing.T, stdin, name string, args ...string) string {
@@ -114,7 +124,7 @@ func sweep(t *testing.T, link *kernel.Link, rs *ruleset.Ruleset, from string) {
 // TestKernelLimit: a limit lets its burst through, for each source by itself, and the rest
 // goes on to the rules behind it.
 func TestKernelLimit(t *testing.T) {
-	kernel.InNamespace(t, slices.Concat(loaders[0].programs, loaders[1].programs, loaders[2].programs), func(t *testing.T) {
+	inNamespace(t, slices.Concat(loaders[0].programs, loaders[1].programs, loaders[2].programs), func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +154,7 @@ func TestKernelLimit(t *testing.T) {
 // TestKernelReload: loading a text again changes nothing, and loading it over another one
 // gives what it gives over nothing, besides objects that nothing leads to.
 func TestKernelReload(t *testing.T) {
-	kernel.InNamespace(t, loaders[0].programs, func(t *testing.T) {
+	inNamespace(t, loaders[0].programs, func(t *testing.T) {
 		nft := loaders[0]
 		list := func() string { return run(t, "", "nft", "-s", "list", "table", "inet", "portolan") }
 		nft.load(t, limitedHost())
@@ -178,7 +188,7 @@ func TestKernelReload(t *testing.T) {
 // TestKernelReloadLosesNothing sends packets to an open and to a closed port while two
 // texts that have little in common replace each other.
 func TestKernelReloadLosesNothing(t *testing.T) {
-	kernel.InNamespace(t, loaders[0].programs, func(t *testing.T) {
+	inNamespace(t, loaders[0].programs, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)
@@ -239,7 +249,7 @@ func objects(list string) map[string]string {
 // TestKernelTakesEveryComment loads nasty names and comments through the real readers.
 // nft lists them as we wrote them, and iptables lists the very lines that we wrote.
 func TestKernelTakesEveryComment(t *testing.T) {
-	kernel.InNamespace(t, slices.Concat(loaders[0].programs, loaders[1].programs, loaders[2].programs), func(t *testing.T) {
+	inNamespace(t, slices.Concat(loaders[0].programs, loaders[1].programs, loaders[2].programs), func(t *testing.T) {
 		texts := slices.Clone(nasty)
 		for i := range 95 * 3 { // every printable character, in three surroundings
 			c := string(rune(' ' + i%95))

@@ -78,7 +78,7 @@ func twoLegs() *ruleset.Ruleset {
 // TestKernelSeesADifference shows that a sweep can fail, in each of the ways in which two
 // rulesets can differ: the kernel has the one and is held against the other.
 func TestKernelSeesADifference(t *testing.T) {
-	kernel.InNamespace(t, plain.programs, func(t *testing.T) {
+	inNamespace(t, plain.programs, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +179,7 @@ func TestKernelSweepIptablesLegacy(t *testing.T) { sweepAll(t, loaders[2]) }
 // and outside of the zones in both families, by both interfaces and outwards: all ports for
 // some peers, and for all others those at which something begins or ends.
 func sweepAll(t *testing.T, l loader) {
-	kernel.InNamespace(t, l.programs, func(t *testing.T) {
+	inNamespace(t, l.programs, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)

@@ -165,7 +165,7 @@ func TestKernelMutatedIptablesLegacy(t *testing.T) {
 
 // mutated tries changes of each text.
 func mutated(t *testing.T, quick int, speakers ...speaker) {
-	kernel.InNamespace(t, speakers[0].l.programs, func(t *testing.T) {
+	inNamespace(t, speakers[0].l.programs, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)

@@ -84,7 +84,7 @@ func same(t *testing.T, want *ruleset.Ruleset, where string) {
 // TestKernelListsWhatWasMeant loads random rulesets one over the other, and reads them back
 // from the kernel. Both forms take their turns, and another table is there.
 func TestKernelListsWhatWasMeant(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		run(t, "table ip other {\n\tchain x {\n\t\ttype nat hook output priority -100; policy accept;\n\t\tip daddr 10.9.9.9 counter comment \"\u00fc\"\n\t}\n}\n", "nft", "-f", "-")
 		random := rapid.Custom(genRuleset)
 		written := 0
@@ -109,7 +109,7 @@ func TestKernelListsWhatWasMeant(t *testing.T) {
 // TestKernelSweepUntracked asks with packets what the other sweeps do not have: media before
 // connection tracking.
 func TestKernelSweepUntracked(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func connect(t *testing.T, count *atomic.Int64, from, to string, n int) int {
 // each source or together, and all rules of a name share the count. What is beyond goes on to
 // the next rules.
 func TestKernelConnections(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		rule := func(ports string, e ruleset.Effect) ruleset.Rule {
 			r := service("calls "+ports, "", port.UDP, ports, addr.All())
 			e.Verdict = ruleset.Accept
@@ -223,7 +223,7 @@ func TestKernelConnections(t *testing.T) {
 // TestKernelUntracked: what arrives at and leaves from the ports is not tracked, and nothing
 // else; and a text without them ends it.
 func TestKernelUntracked(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		look := func() {
 			run(t, `table inet look
 			delete table inet look
@@ -273,7 +273,7 @@ func TestKernelUntracked(t *testing.T) {
 // TestKernelReloadOfBothDirections replaces texts with and without untracked ports and output
 // rules by each other, while packets arrive and leave that both let through.
 func TestKernelReloadOfBothDirections(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		link, err := kernel.NewLink()
 		if err != nil {
 			t.Fatal(err)
@@ -401,7 +401,7 @@ func mutateWord(random *rand.Rand, text string) string {
 // and the kernel must have what the reader says: the kernel, asked for the other listing, is
 // the witness that does not share a mistake with the reader.
 func TestKernelMutations(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(7, 9))
 		older := loaders[0].load(t, confinedHost())[0].Data
 		var texts []string
@@ -452,7 +452,7 @@ func mustRead(t *testing.T, text string) *ruleset.Ruleset {
 
 // TestKernelMutationsOfJSON does the same with what nft lists as JSON, which nft loads too.
 func TestKernelMutationsOfJSON(t *testing.T) {
-	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
+	inNamespace(t, []string{"nft"}, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(3, 4))
 		rs := confinedHost()
 		rs.Untracked = untrackedHost().Untracked

@@ -3,14 +3,13 @@ package render
 import (
 	"testing"
 
-	"portolan/internal/kernel"
 	"portolan/internal/ruleset"
 )
 
 // TestKernelProtocolsByName: what iptables-save lists by a name of the host's protocols file
 // is what the script has loaded by its number.
 func TestKernelProtocolsByName(t *testing.T) {
-	kernel.InNamespace(t, iptablesPrograms, func(t *testing.T) {
+	inNamespace(t, iptablesPrograms, func(t *testing.T) {
 		rs := plainHost()
 		m := ruleset.Any()
 		m.Protos = ruleset.BytesOf(2, 33, 41, 47, 50, 89, 99, 112, 132, 136, 253)

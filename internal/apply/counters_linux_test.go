@@ -41,6 +41,7 @@ func counted(other uint16, denied bool) *nft.Table {
 // TestCountersAndLimitsOfTheKernel: whatever is applied, confirmed or given up, what a service counted is
 // counted, and a limit is not as new.
 func TestCountersAndLimitsOfTheKernel(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		l, err := kernel.NewLink()

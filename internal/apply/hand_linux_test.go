@@ -225,7 +225,7 @@ func named(t *testing.T, table *nft.Table, script string) string {
 }
 
 func TestByHand(t *testing.T) {
-	alongside(t)
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		rs := goldens(t)["confined"]
@@ -311,6 +311,7 @@ func TestByHand(t *testing.T) {
 
 // TestKernelOfNextYear: a newer kernel may say more of objects than this one. That is no drift.
 func TestKernelOfNextYear(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		table, text := texts(t, goldens(t)["counted"])
@@ -338,6 +339,7 @@ func TestKernelOfNextYear(t *testing.T) {
 
 // TestOwnedTable: a table that another program owns is told as such, and not changed.
 func TestOwnedTable(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		owner, err := nftables.New(nftables.AsLasting())
 		if err != nil {

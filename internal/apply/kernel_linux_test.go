@@ -282,7 +282,7 @@ func listings(t *testing.T, where string, rs *ruleset.Ruleset) {
 
 // TestAsNftWrites: whoever writes a ruleset, nft or we, the kernel has the same.
 func TestAsNftWrites(t *testing.T) {
-	alongside(t)
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		for name, rs := range goldens(t) {
@@ -476,6 +476,7 @@ var frame = Batch{
 
 // TestRulesComeBack: what encode says of a rule is what the kernel says of it.
 func TestRulesComeBack(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		commit(t, k, frame)
@@ -528,6 +529,7 @@ func TestRulesComeBack(t *testing.T) {
 // TestElements changes sets of ranges again and again, also one that nft has made, and reads
 // each time exactly what should be there.
 func TestElements(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		nftRun(t, `table inet portolan {
 	chain a { }
@@ -605,6 +607,7 @@ func TestElements(t *testing.T) {
 
 // TestPendingElements: the set of what is pending forgets.
 func TestPendingElements(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		spec := SetSpec{Name: Pending, What: Unconfirmed}
@@ -625,6 +628,7 @@ func TestPendingElements(t *testing.T) {
 
 // TestRefusals: a batch that is refused changes nothing, and the error says what and why.
 func TestRefusals(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		ports := SetSpec{Name: "places", What: Ports}
@@ -680,6 +684,7 @@ func TestRefusals(t *testing.T) {
 
 // TestGeneration: a batch is for one generation.
 func TestGeneration(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		first := read(t, k)
@@ -708,6 +713,7 @@ func TestGeneration(t *testing.T) {
 
 // TestOrder puts rules at places, changes policies, and takes rules away.
 func TestOrder(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		rule := func(comment string, before uint64) AddRule {
@@ -743,6 +749,7 @@ func TestOrder(t *testing.T) {
 // TestLimitsOfNames: what the kernel has room for goes through, and what it would cut is
 // refused before.
 func TestLimitsOfNames(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		long, comment := strings.Repeat("n", 255), strings.Repeat("c", 128)
@@ -792,6 +799,7 @@ func TestLimitsOfNames(t *testing.T) {
 // TestKernelPointsAtExpressions: a kind of expression that the kernel does not know is
 // ENOENT, with the place in the message where it stands.
 func TestKernelPointsAtExpressions(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		commit(t, k, frame)
@@ -885,6 +893,7 @@ func TestUnsupported(t *testing.T) {
 
 // TestNotPermitted: who is no administrator is told so.
 func TestNotPermitted(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		done := make(chan error)
@@ -912,6 +921,7 @@ func TestNotPermitted(t *testing.T) {
 // TestNamespaceStays: a kernel is that of the namespace where it was opened, whatever thread
 // uses it, and leaves nothing open.
 func TestNamespaceStays(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		here := open(t)
 		opened := make(chan *Kernel)
@@ -1007,6 +1017,7 @@ func TestLarge(t *testing.T) {
 
 // TestTooLarge: a batch for which there is no room says what to do, and changes nothing.
 func TestTooLarge(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		if unix.SetsockoptInt(k.socket, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 1<<20) == nil {

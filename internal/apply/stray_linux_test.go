@@ -10,6 +10,7 @@ import (
 
 // TestNeighboursOfNft: ranges that nft wrote side by side are changed one by one.
 func TestNeighboursOfNft(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		full, text := texts(t, goldens(t)["confined"])

@@ -8,6 +8,7 @@ import (
 
 // TestKernelPassesTheSuite asks the kernel for all that the one in memory stands for.
 func TestKernelPassesTheSuite(t *testing.T) {
+	kernel.Beside(t)
 	kernel.InNamespace(t, nil, func(t *testing.T) {
 		suite(t, func(t *testing.T) Firewall {
 			k, err := OpenKernel()
@@ -25,11 +26,4 @@ func TestKernelPassesTheSuite(t *testing.T) {
 			return k
 		})
 	})
-}
-
-// alongside lets a test that has a namespace of its own, and mostly waits, run beside others.
-func alongside(t *testing.T) {
-	if !kernel.Inside() {
-		t.Parallel()
-	}
 }

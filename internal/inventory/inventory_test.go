@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -21,9 +22,16 @@ import (
 	"portolan/services"
 )
 
+// loaded is our catalog, of which each description is parsed once for all tests: reading a host
+// changes none.
+var loaded = sync.OnceValues(func() (*catalog.Catalog, error) {
+	cat, _, err := catalog.Load(services.FS)
+	return cat, err
+})
+
 func ours(t testing.TB) *catalog.Catalog {
 	t.Helper()
-	cat, _, err := catalog.Load(services.FS)
+	cat, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +82,7 @@ func TestOrderAndCommentsChangeNothing(t *testing.T) {
 	}
 	describe := func(t *rapid.T, text string) []string {
 		tree := source.NewTree(fstest.MapFS{"etc/lumenvox/media_server.conf": {Data: []byte(text)}})
-		cat, _, err := catalog.Load(services.FS)
+		cat, err := loaded()
 		if err != nil {
 			t.Fatal(err)
 		}

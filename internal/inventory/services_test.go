@@ -13,11 +13,7 @@ import (
 
 // TestDescriptions runs the tests that the descriptions carry.
 func TestDescriptions(t *testing.T) {
-	cat, _, err := catalog.Load(services.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, diags := cat.All()
+	all, diags := ours(t).All()
 	for _, d := range diags {
 		t.Errorf("%s: %s", d.Span, d.Message)
 	}

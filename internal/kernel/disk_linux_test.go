@@ -15,6 +15,7 @@ func TestDisk(t *testing.T) {
 			t.Fatal("a disk over a folder of the machine")
 		}
 	}
+	Beside(t)
 	InNamespace(t, nil, func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "below"), []byte("x"), 0o600); err != nil {

@@ -3,9 +3,12 @@ package kernel
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,9 +30,29 @@ func Cannot(t *testing.T, reason string) {
 	t.Skip(unavailable + reason)
 }
 
-// Inside reports whether this process is the one in the namespace. Tests that mostly wait
-// may run beside others where it is not.
+// Inside reports whether this process is the one in the namespace.
 func Inside() bool { return os.Getenv(inside) != "" }
+
+// Beside lets a test with a namespace of its own run beside others. It is for those that mostly
+// wait: for time that has to go by, or for the kernel, which gives back rules only after every
+// processor is through with them.
+func Beside(t *testing.T) {
+	if !Inside() {
+		t.Parallel()
+	}
+}
+
+// Main is the Run of a package in which many tests wait: of those that may run beside others, three
+// for each processor do, unless -test.parallel says another number.
+func Main(m *testing.M) int {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		if err := f.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
+	}
+	return m.Run()
+}
 
 // Need skips the test when one of the programs is missing, or fails it under
 // PORTOLAN_KERNEL=require. What it gives back does the same for another reason.

@@ -8,6 +8,7 @@ import (
 // TestSweepOfAnOpenHost: without any rule every port is reached, from every source and to
 // every peer, by both interfaces.
 func TestSweepOfAnOpenHost(t *testing.T) {
+	Beside(t)
 	InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		link, err := NewLink()
 		if err != nil {
@@ -39,6 +40,7 @@ func TestSweepOfAnOpenHost(t *testing.T) {
 // TestSweepOfAClosedHost: what every chain drops is seen nowhere, although all of it was
 // counted on its way.
 func TestSweepOfAClosedHost(t *testing.T) {
+	Beside(t)
 	InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		link, err := NewLink()
 		if err != nil {

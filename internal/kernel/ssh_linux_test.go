@@ -9,6 +9,7 @@ import (
 
 // TestSSH cuts a session on purpose, sees it hang, mends the rules and sees it go on.
 func TestSSH(t *testing.T) {
+	Beside(t)
 	AsRoot(t, append(SSHPrograms(), "nft"), func(t *testing.T) {
 		link, err := NewLink()
 		if err != nil {

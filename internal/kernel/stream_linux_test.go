@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,9 +100,19 @@ func TestStream(t *testing.T) {
 			}
 			return sent, lost, leaked, tally
 		}
-		sent, lost, leaked, _ := try("no change", func() error { time.Sleep(200 * time.Millisecond); return nil })
-		if lost != 0 || leaked != 0 || sent < 2000 {
-			t.Errorf("no change: %d packets, %d lost, %d leaked", sent, lost, leaked)
+		// A busy machine sends little in a time, or nothing, so what is tried is tried until it was.
+		const turnsOf = 20
+		all, lost, leaked := 0, 0, 0
+		for i := 0; i < turnsOf && all < 2000; i++ {
+			var sent int
+			sent, lost, leaked, _ = try("no change", func() error { time.Sleep(200 * time.Millisecond); return nil })
+			if lost != 0 || leaked != 0 {
+				t.Errorf("no change: %d packets, %d lost, %d leaked", sent, lost, leaked)
+			}
+			all += sent
+		}
+		if all < 2000 {
+			t.Errorf("this machine sends no more than %d packets in %d turns: nothing was tried", all, turnsOf)
 		}
 		turns := func(n int, head string, filler int) func() error {
 			return func() error {
@@ -139,7 +150,12 @@ func TestStream(t *testing.T) {
 				return load(mend)
 			}
 		}
-		_, lost, leaked, tally := try("an outage", outage("insert rule inet t i udp dport 5060 drop", "flush table inet t; flush set inet t tcp_ok; flush set inet t udp_ok\n"+streamRules("", 0, 0)))
+		const mend = flush + "\n"
+		var tally *Tally
+		unseen := func(f FlowTally) bool { return strings.HasPrefix(f.Name, "new UDP ") && f.Lost() == 0 }
+		for i := 0; i < turnsOf && (i == 0 || slices.ContainsFunc(tally.Flows, unseen)); i++ {
+			_, lost, leaked, tally = try("an outage", outage("insert rule inet t i udp dport 5060 drop", mend+streamRules("", 0, 0)))
+		}
 		if leaked != 0 || lost == 0 {
 			t.Errorf("an outage: %d lost, %d leaked", lost, leaked)
 		}
@@ -158,11 +174,15 @@ func TestStream(t *testing.T) {
 			if sum != f.Lost() || len(f.Harm) == 0 {
 				t.Fatalf("%s: %d of %d lost packets have a time", f.Name, sum, f.Lost())
 			}
-			if took := f.Harm[len(f.Harm)-1].To - f.Harm[0].From; took < long/2 || took > tally.Took-long/2 { // a busy machine sends late
+			// No more than its part of the rate is sent, by a busy machine less, and late.
+			least := min(long, time.Duration(f.Lost()*len(tally.Flows))*time.Second/rate) / 2
+			if took := f.Harm[len(f.Harm)-1].To - f.Harm[0].From; took < least || took > tally.Took-long/2 {
 				t.Errorf("%s: an outage of %v was seen from %v to %v of %v", f.Name, long, f.Harm[0].From, f.Harm[len(f.Harm)-1].To, tally.Took)
 			}
 		}
-		_, lost, leaked, _ = try("a hole", outage("insert rule inet t i udp dport 6000 accept", "flush table inet t; flush set inet t tcp_ok; flush set inet t udp_ok\n"+streamRules("", 0, 0)))
+		for i := 0; i < turnsOf && (i == 0 || lost == 0 && leaked == 0); i++ {
+			_, lost, leaked, _ = try("a hole", outage("insert rule inet t i udp dport 6000 accept", mend+streamRules("", 0, 0)))
+		}
 		if lost != 0 || leaked == 0 {
 			t.Errorf("a hole: %d lost, %d leaked", lost, leaked)
 		}

@@ -170,7 +170,7 @@ func (x *toss) goOn(stays string, armed bool) error {
 // what the kernel has and in what packets meet. The next command goes on from there, and leaves
 // nothing else behind, so that a start of the host would bring the same.
 func kill(t *testing.T, c killing) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		x := &toss{place: p, random: seed(t)}
 		x.goal, x.now = c.policies(p)

@@ -140,7 +140,7 @@ func without(name string) func([]byte) []byte {
 // changed. What the program asks for on its way is put in the place of what no kernel has, so
 // that this kernel answers as one that lacks it.
 func TestLacking(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old := p.policy("a", variant(variants[0].holes))
 		p.do(p.apply(old))

@@ -14,7 +14,7 @@ import (
 
 // TestTwoAppliers: of two that run at once each gets its turn, or says that it does not.
 func TestTwoAppliers(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
 		p.do(p.apply(old))
@@ -48,7 +48,7 @@ func TestTwoAppliers(t *testing.T) {
 // TestAppliersApart: of two that do not know of each other, because each remembers elsewhere, only the
 // kernel keeps one out. Each gets through, or is refused, or has gone back.
 func TestAppliersApart(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
 		p.do(p.apply(old))
@@ -91,7 +91,7 @@ func TestAppliersApart(t *testing.T) {
 // TestForeignWriter: others write to their own tables all the time. Nothing of theirs is
 // touched, and each change gets through or is refused.
 func TestForeignWriter(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
 		p.do(p.apply(old))
@@ -164,7 +164,7 @@ done
 // TestTableDeleted: somebody deletes our table while it is changed. The change is in force,
 // or the table is gone, or it is refused; the next one makes it good.
 func TestTableDeleted(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
 		random, n, gone := seed(t), counts(t, 12, 50), 0
@@ -219,7 +219,7 @@ func TestTableDeleted(t *testing.T) {
 // TestLeftOver: what a killed change has left behind, to which nothing leads, is taken away without
 // anybody who confirms it, and is no state of its own.
 func TestLeftOver(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, _ := p.two()
 		p.do(p.apply(old))
@@ -237,7 +237,7 @@ func TestLeftOver(t *testing.T) {
 // TestMeddled: somebody changes the table by hand while a change waits. It is only kept when it is
 // still what was asked for, and there is always a way on.
 func TestMeddled(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		now, goal := p.two()
 		p.do(p.apply(now))

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -67,14 +65,7 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	// Those that run beside others wait most of the time, in two processes each.
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		if err := f.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0))); err != nil {
-			panic(err)
-		}
-	}
-	code := m.Run()
+	code := kernel.Main(m)
 	if os.Getenv(programVariable) != "" && !kernel.Inside() {
 		if dir, err := built(); err == nil {
 			os.RemoveAll(dir)
@@ -98,13 +89,6 @@ func build(t *testing.T) {
 	}
 	if err != nil {
 		missing(err.Error())
-	}
-}
-
-// beside lets a test that mostly waits run beside others.
-func beside(t *testing.T) {
-	if !kernel.Inside() {
-		t.Parallel()
 	}
 }
 

@@ -24,7 +24,7 @@ func line(cmd *exec.Cmd) string {
 
 // withSSH is inNamespace with a daemon of OpenSSH on the host, and a session of the peer.
 func withSSH(t *testing.T, body func(t *testing.T, p *place, ssh *kernel.SSH, session *kernel.Session)) {
-	beside(t)
+	kernel.Beside(t)
 	build(t)
 	kernel.AsRoot(t, append(kernel.SSHPrograms(), "nft"), func(t *testing.T) {
 		p := newPlace(t)
@@ -147,7 +147,7 @@ func (p *place) waits(within time.Duration) {
 // TestProbe: a change that nobody is asked about goes back by itself when it cuts the host off
 // from what it has to reach.
 func TestProbe(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		var listener net.Listener
 		address := net.JoinHostPort(kernel.PeerV4.String(), "636")

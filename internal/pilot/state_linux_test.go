@@ -25,7 +25,7 @@ func (p *place) unchanged(what func()) {
 // TestExpiry: with every process gone the old rules decide when the time is over. Who waits for
 // the end of the time is told, unless it was killed.
 func TestExpiry(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.policy("a", variant(variants[0].holes)), p.policy("closed", closed)
 		p.do(p.apply(old))
@@ -76,7 +76,7 @@ func TestExpiry(t *testing.T) {
 
 // TestWait: who waits for a confirmation is told what has become of it.
 func TestWait(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
 		p.do(p.apply(old))
@@ -104,7 +104,7 @@ func TestWait(t *testing.T) {
 // TestStateFolder: where nothing can be written down, nothing is changed; and what is armed
 // already goes back, by hand at once and else by itself.
 func TestStateFolder(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		disk, err := kernel.NewDisk(p.state, 256<<10)
 		p.must(err)
@@ -181,7 +181,7 @@ func (p *place) anew(script string) *exec.Cmd {
 // TestReboot: what was confirmed last is there after a start of the host, whatever became of the
 // policy, and what still waited is not.
 func TestReboot(t *testing.T) {
-	beside(t)
+	kernel.Beside(t)
 	inNamespace(t, func(t *testing.T, p *place) {
 		old, new := p.two()
 		boots := func(policy string) {
