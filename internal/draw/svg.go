@@ -197,16 +197,19 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 		pic.Theme = o.Theme.String()
 	}
 	y := margin
-	head := func(class, text string, size, height float64) {
+	head := func(class, text string, x, size, height float64) {
 		y += height
-		pic.Head = append(pic.Head, written(class, margin, y-height*0.25, fitting(report.Printable(text), s.Width, size), size))
+		pic.Head = append(pic.Head, written(class, margin+x, y-height*0.25, text, size))
 	}
 	if p.Title != "" {
-		head("title", p.Title, titleSize, 28)
+		head("title", fitting(report.Printable(p.Title), s.Width, titleSize), 0, titleSize, 28)
 	}
 	for _, l := range p.Lines { // what has to be changed is not cut
-		for _, line := range fold(l, s.Width, func(s string) float64 { return textWidth(s, lineSize) }) {
-			head("subtitle", line, lineSize, 19)
+		indent := textWidth(itemSign(l), lineSize)
+		x := 0.0
+		for _, line := range foldPixels(report.Printable(l), s.Width, s.Width-indent, lineSize) {
+			head("subtitle", line, x, lineSize, 19)
+			x = indent
 		}
 	}
 	if len(pic.Head) > 0 {
@@ -233,7 +236,7 @@ func svgSources(p *chart.Picture, width, y float64) ([]svgWord, float64) {
 	var out []svgWord
 	add := func(x float64, text string) {
 		y += lineHeight
-		out = append(out, written("source", margin+x, y, fitting(text, width-x, fontSize), fontSize))
+		out = append(out, written("source", margin+x, y, text, fontSize))
 	}
 	list, pages := sourcesOf(p)
 	if len(list) > 0 {
@@ -243,14 +246,13 @@ func svgSources(p *chart.Picture, width, y float64) ([]svgWord, float64) {
 	const indent = 12
 	for _, words := range list {
 		x := float64(indent)
-		for _, line := range fold(words, width-2*indent, func(s string) float64 { return textWidth(s, fontSize) }) {
+		for _, line := range foldPixels(words, width-indent, width-2*indent, fontSize) {
 			add(x, line)
 			x = 2 * indent
 		}
 	}
 	for _, page := range pages {
-		y += lineHeight
-		out = append(out, written("source", margin+indent, y, page, fontSize))
+		add(indent, page)
 	}
 	return out, y
 }

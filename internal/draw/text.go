@@ -91,8 +91,8 @@ type printer struct {
 }
 
 // Text draws for a terminal: lines of Options.Width columns at most, which are 40 to 1000, or 80
-// for 0, but for the addresses of sources. What it is given may hold anything: a terminal gets no control character but the ends of
-// lines, and with Options.Color the sequences of SGR.
+// for 0, but for the addresses of sources. What it is given may hold anything: a terminal gets no
+// control character but the ends of lines, and with Options.Color the sequences of SGR.
 func Text(w io.Writer, p *chart.Picture, o Options) error {
 	if o.Width == 0 {
 		o.Width = usualColumns
@@ -103,7 +103,7 @@ func Text(w io.Writer, p *chart.Picture, o Options) error {
 		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Text: func(s string) float64 { return float64(report.Width(t.plain(s))) }})
 	t.wrap(p.Title, bold, 0)
 	for _, l := range p.Lines {
-		t.wrap(l, "", 0)
+		t.wrap(l, "", len(itemSign(l)))
 	}
 	g := newGrid(&t, int(s.Height))
 	for i := range s.Panels {
@@ -177,38 +177,15 @@ func (t *printer) wrapBehind(head, headColor, s, color string, indent int) {
 	if s == "" {
 		return
 	}
-	room := t.o.Width - report.Width(head)
 	begin := t.paint(headColor, head)
-	for {
-		line, rest := split(s, room)
+	for _, line := range fold(s, t.o.Width-report.Width(head), t.o.Width-indent, columns) {
 		t.line(begin + t.paint(color, line))
-		if rest == "" {
-			return
-		}
-		s, room, begin = rest, t.o.Width-indent, strings.Repeat(" ", indent)
+		begin = strings.Repeat(" ", indent)
 	}
 }
 
-// split cuts s at the last blank before it is wider than width, which is at least 2, or within
-// a word that is wider alone. s does not begin with a blank.
-func split(s string, width int) (line, rest string) {
-	columns, blank := 0, -1
-	for i, r := range s {
-		if columns += report.Width(string(r)); columns > width {
-			if r == ' ' {
-				blank = i
-			}
-			if blank <= 0 {
-				blank = i
-			}
-			return strings.TrimRight(s[:blank], " "), strings.TrimLeft(s[blank:], " ")
-		}
-		if r == ' ' {
-			blank = i
-		}
-	}
-	return s, ""
-}
+// columns are those that a terminal gives a character.
+func columns(r rune) int { return report.Width(string(r)) }
 
 // A stroke is a part of a picture: a pen drawn over some columns, or words.
 type stroke struct {

@@ -186,26 +186,6 @@ func TestEmptyPicture(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	for _, c := range []struct {
-		s          string
-		width      int
-		line, rest string
-	}{
-		{"one two", 7, "one two", ""},
-		{"one two", 6, "one", "two"},
-		{"one two", 3, "one", "two"},
-		{"one   two", 4, "one", "two"},
-		{"onetwo", 4, "onet", "wo"},
-		{"名前", 3, "名", "前"},
-		{"one ", 3, "one", ""},
-	} {
-		if line, rest := split(c.s, c.width); line != c.line || rest != c.rest {
-			t.Errorf("%q in %d: %q, %q", c.s, c.width, line, rest)
-		}
-	}
-}
-
 // TestWordsOfAPicture reads what must be said in words.
 func TestWordsOfAPicture(t *testing.T) {
 	p := small("rtp")
