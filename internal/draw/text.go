@@ -224,6 +224,15 @@ func (g *grid) fill(b chart.Box, k pen, behind bool) {
 	}
 }
 
+// hatch marks a box of one row: its ends, and every second column between them, so that the sign
+// of the bar below is seen too.
+func (g *grid) hatch(b chart.Box) {
+	for x := 0.0; x < b.W; x += 2 {
+		g.fill(chart.Box{X: b.X + x, Y: b.Y, W: 1, H: b.H}, marked, false)
+	}
+	g.fill(chart.Box{X: b.X + b.W - 1, Y: b.Y, W: 1, H: b.H}, marked, false)
+}
+
 // write writes words.
 func (g *grid) write(w chart.Word, color string) {
 	if w.Text != "" {
@@ -342,12 +351,16 @@ func (g *grid) bars(bars []chart.BarBox) {
 		g.fill(b.Box, penOf(b.Bar.Kind), b.Bar.Kind.Behind())
 		for _, m := range b.Marks {
 			for _, r := range m.Runs {
-				g.fill(r, marked, false)
+				g.hatch(r)
 			}
 		}
 	}
 	for i := range bars {
-		g.write(bars[i].Label, "")
+		label := bars[i].Label
+		if bars[i].Inner && !bars[i].Bar.Kind.Behind() { // of two columns beside it one is blank
+			label.X, label.Text = label.X-1, " "+label.Text+" "
+		}
+		g.write(label, "")
 		for _, m := range bars[i].Marks {
 			g.write(m.Words, severityColor(m.Mark.Severity))
 		}

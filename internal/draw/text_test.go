@@ -211,6 +211,42 @@ func TestWordsOfAPicture(t *testing.T) {
 	}
 }
 
+// TestMarkedBarsKeepTheirKind: a mark has both its ends and leaves the sign of its bar to be seen
+// between them, and in the legend.
+func TestMarkedBarsKeepTheirKind(t *testing.T) {
+	bar := chart.Bar{Kind: chart.RTP, Proto: port.UDP, Ports: port.Range{First: 30000, Last: 39999}, Name: "rtp"}
+	for _, c := range []struct {
+		ports         port.Range
+		unicode, text string
+	}{
+		{bar.Ports, " ╳▓╳▓╳▓╳▓╳▓╳ ", " X@X@X@X@X@X "},
+		{port.Range{First: 30000, Last: 30099}, " ╳▓▓▓▓▓▓▓▓▓▓ ", " X@@@@@@@@@@ "},
+		{port.Range{First: 37000, Last: 39999}, " ▓▓▓▓▓▓▓╳▓╳╳ ", " @@@@@@@X@XX "},
+		{port.Range{First: 36000, Last: 39999}, " ▓▓▓▓▓▓╳▓╳▓╳ ", " @@@@@@X@X@X "},
+	} {
+		bar.Marks = []chart.Mark{{Ports: port.Of(c.ports), Rule: "port-overlap", Severity: diag.Error}}
+		p := &chart.Picture{Panels: []chart.Panel{{Groups: []chart.Group{{Name: "media", Lanes: []chart.Lane{{Proto: port.UDP, Bars: []chart.Bar{bar}}}}},
+			Findings: []chart.Finding{{Rule: "port-overlap", Severity: diag.Error, Message: "it overlaps"}}}}}
+		for want, o := range map[string]Options{c.unicode: {Width: 80, Linear: true}, c.text: {Width: 80, Linear: true, ASCII: true}} {
+			text := drawn(t, p, o)
+			if !strings.Contains(text, want) || !strings.Contains(text, chart.RTP.Words()) {
+				t.Errorf("%s: %q is not in\n%s", c.ports, want, text)
+			}
+		}
+	}
+}
+
+// TestWordsInsideBars: they have a blank on both sides, and both ends of the bar are seen.
+func TestWordsInsideBars(t *testing.T) {
+	for kind, want := range map[chart.Kind]string{chart.RTP: "▓ rtp 20000-49999 ▓", chart.Ephemeral: "░ rtp 20000-49999 ░"} {
+		p := &chart.Picture{Panels: []chart.Panel{{Groups: []chart.Group{{Name: "media", Lanes: []chart.Lane{{Proto: port.UDP,
+			Bars: []chart.Bar{{Kind: kind, Proto: port.UDP, Ports: port.Range{First: 20000, Last: 49999}, Name: "rtp"}}}}}}}}}
+		if text := drawn(t, p, Options{Linear: true, Width: 80}); !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
 // TestLongNames draws names as long as a file.
 func TestLongNames(t *testing.T) {
 	for _, name := range []string{strings.Repeat("x", 1<<16), strings.Repeat("a ", 1<<15), strings.Repeat("長", 1<<15), strings.Repeat("e\u0301", 1<<16), strings.Repeat("\u0301", 1<<18)} {
