@@ -37,7 +37,8 @@ const unclaimed = "listener-unclaimed"
 const lastSystem = 1023
 
 // Host is the panel of one host: what its systems do with ports first, then its services in
-// order of their lowest port. All text that comes from files can be printed, see
+// order of their lowest port. Behind them lies what up to three systems do, and of more of them
+// nothing. All text that comes from files can be printed, see
 // report.Printable.
 func Host(j Judged) Panel {
 	return services(j, true)
@@ -85,8 +86,16 @@ func (p *Panel) forget() {
 	}
 }
 
-// background are the bands behind services: system ports, and those of hosts, each once.
+// maxBehind bounds the systems that are seen behind services. What more of them hand out comes to
+// nearly all ports, and would say nothing.
+const maxBehind = 3
+
+// background are the bands behind services: system ports, and those of hosts, each once, where
+// these are not too many.
 func background(hosts []host.Facts) []Band {
+	if len(hosts) > maxBehind {
+		hosts = nil
+	}
 	out := []Band{{Kind: System, Ports: port.Range{Last: lastSystem}, Words: "system ports", From: "RFC 6335 section 6"}}
 	for i := range hosts {
 		for _, b := range Bands(&hosts[i]) {
