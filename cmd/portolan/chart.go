@@ -193,7 +193,15 @@ func (a *app) judgeChart(ctx context.Context, in *chartFlags, paths []string, ad
 	if err != nil {
 		return out, "", err
 	}
-	return out, host.Summary(), r.tell(ctx, a, host.Findings)
+	return out, summary(&out, &host), r.tell(ctx, a, host.Findings)
+}
+
+// summary counts the findings of a host, and says so where there is nothing else to be seen of it.
+func summary(j *chart.Judged, host *report.Host) string {
+	if slices.ContainsFunc(j.Inventory.Claims, func(c inventory.Claim) bool { return c.Direction == inventory.Listen && c.Ports.Len() > 0 }) {
+		return host.Summary()
+	}
+	return host.Summary() + "; no service claims a port"
 }
 
 // chartRead is what one host, or files by themselves, are judged by.
