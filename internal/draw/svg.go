@@ -162,17 +162,22 @@ func SVG(w io.Writer, p *chart.Picture, o Options) error {
 	if _, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"); err != nil {
 		return err
 	}
-	return svgOf(w, p, laySVG(p, o), o, true)
+	f := svgFrame(o)
+	f.Inline = true
+	return svgOf(w, p, chart.Lay(p, f), o, true)
 }
 
-// laySVG places p on a sheet of pixels, inside the margins.
-func laySVG(p *chart.Picture, o Options) *chart.Sheet {
+// laySVG places p on a sheet of pixels for a page, in which bars move.
+func laySVG(p *chart.Picture, o Options) *chart.Sheet { return chart.Lay(p, svgFrame(o)) }
+
+// svgFrame is a sheet of pixels, inside the margins.
+func svgFrame(o Options) chart.Frame {
 	width := float64(max(cmp.Or(o.Width, usualPixels), leastPixels)) - 2*margin
-	return chart.Lay(p, chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
-		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }})
+	return chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
+		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }}
 }
 
-// svgOf draws an <svg> element of the sheet that laySVG gives. What stands alone has a style sheet
+// svgOf draws an <svg> element of a sheet in an svgFrame. What stands alone has a style sheet
 // and a theme of its own; in a page both are those of the page, see variables and pictureStyle,
 // and so is the legend.
 //
@@ -290,18 +295,20 @@ func panelOf(p *chart.Picture, s *chart.Sheet, i int) svgPanel {
 
 func groupOf(p *chart.Panel, s *chart.Sheet, i, k int, b *chart.GroupBox) svgGroup {
 	g := svgGroup{Number: k, Y: b.Y, Right: s.Width}
-	height := lineHeight // of a name on a row of its own
-	if len(b.Lanes) > 0 && b.Lanes[0].Y == b.Y {
-		height = rowHeight
+	height := func(w chart.Word) float64 {
+		if len(b.Lanes) > 0 && b.Lanes[0].Y == w.Y {
+			return rowHeight
+		}
+		return lineHeight // on a row of its own
 	}
-	name := word("name", b.Name, height)
+	name := word("name", b.Name, height(b.Name))
 	about := []string{p.Groups[k].Title}
 	for n := range p.Groups[k].Sources {
 		source := &p.Groups[k].Sources[n]
 		about = append(append(about, source.String()), source.Cites...)
 	}
 	name.About = joined("\n", about...)
-	g.Words = append(g.Words, name, word("note", b.Note, lineHeight))
+	g.Words = append(g.Words, name, word("note", b.Note, height(b.Note)))
 	for n := range b.Lanes {
 		g.Lanes = append(g.Lanes, laneOf(p, &b.Lanes[n], p.Groups[k].Lanes[n].Proto, fmt.Sprintf("%d-%d-%d-", i, k, n)))
 		g.Lanes[n].Number = n

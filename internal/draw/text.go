@@ -100,7 +100,7 @@ func Text(w io.Writer, p *chart.Picture, o Options) error {
 	o.Width = min(max(o.Width, LeastColumns), MostColumns)
 	t := printer{bufio.NewWriter(w), o}
 	s := chart.Lay(p, chart.Frame{Width: float64(o.Width), Names: math.Floor(float64(o.Width) * 0.36), Row: 1, Line: 1, Gap: 0, Axis: 1,
-		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Text: func(s string) float64 { return float64(report.Width(t.plain(s))) }})
+		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Inline: true, Text: func(s string) float64 { return float64(report.Width(t.plain(s))) }})
 	t.wrap(p.Title, bold, 0)
 	for _, l := range p.Lines {
 		t.wrap(l, "", len(itemSign(l)))
