@@ -620,7 +620,7 @@ func TestNotesOfSystems(t *testing.T) {
 		{Ephemeral, 1024, true, 2},
 		{Ephemeral, 18000, true, 1}, // its label is inside
 		{Ephemeral, 60000, true, 1}, // or between
-		{RTP, 49152, true, 2}, // it would seem to be about one listener
+		{RTP, 49152, true, 2},       // it would seem to be about one listener
 	} {
 		f := terminal(80, true)
 		f.Inline = c.inline

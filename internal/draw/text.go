@@ -446,23 +446,22 @@ func (t *printer) unlabelled(p *chart.Picture, s *chart.Sheet) {
 	}
 }
 
-// findings lists what is marked in the picture, in the words of package report.
+// findings lists what is marked in the picture, in the words of package report. What is the same on
+// several hosts of a fleet is said once, with the places.
 func (t *printer) findings(p *chart.Picture) {
 	for i := range p.Panels {
 		panel := &p.Panels[i]
-		others, first := 0, true
-		for k := range panel.Findings {
-			f := &panel.Findings[k]
-			if !f.Quarrel {
-				others++
+		heading := panel.Title // until it is written
+		others := 0
+		for _, same := range alike(panel.Findings) {
+			if !same[0].Quarrel {
+				others += len(same)
 				continue
 			}
 			t.line("")
-			if first && panel.Title != "" {
-				t.wrap(panel.Title, bold, 2)
-			}
-			first = false
-			t.finding(f)
+			t.wrap(heading, bold, 2)
+			heading = ""
+			t.finding(same)
 		}
 		if others > 0 {
 			t.line("")
@@ -470,19 +469,55 @@ func (t *printer) findings(p *chart.Picture) {
 			if others > 1 {
 				words = strconv.Itoa(others) + " findings are"
 			}
-			if first && panel.Title != "" {
-				words = panel.Title + ": " + words
+			if heading != "" {
+				heading += ": "
 			}
-			t.wrap(words+" not about ports that meet: portolan lint says them", "", 2)
+			t.wrap(heading+words+" not about ports that meet: portolan lint says them", "", 2)
 		}
 	}
 }
 
-func (t *printer) finding(f *chart.Finding) {
+// alike puts findings of hosts of a fleet together that differ in their host and place alone.
+func alike(list []chart.Finding) [][]*chart.Finding {
+	type words struct {
+		rule, message, help string
+		severity            diag.Severity
+	}
+	var out [][]*chart.Finding
+	at := map[words]int{}
+	for i := range list {
+		f := &list[i]
+		key := words{f.Rule, f.Message, f.Help, f.Severity}
+		k, known := at[key]
+		if f.Group == "" || !known {
+			k = len(out)
+			at[key] = k
+			out = append(out, nil)
+		}
+		out[k] = append(out[k], f)
+	}
+	return out
+}
+
+// maxPlaces bounds the places of a finding that are listed.
+const maxPlaces = 3
+
+// finding says one finding, which is so in several places.
+func (t *printer) finding(same []*chart.Finding) {
+	f := same[0]
 	style := severityColor(f.Severity)
 	t.wrapBehind("", "", f.Severity.String()+"["+f.Rule+"]: "+f.Message, style, 2)
-	if f.Place != "" {
-		t.wrapBehind(" --> ", style, f.Place, "", 5)
+	rest := len(same) - maxPlaces
+	if rest == 1 { // "and 1 more" is no shorter
+		rest = 0
+	}
+	for _, f := range same[:len(same)-max(rest, 0)] {
+		if f.Place != "" {
+			t.wrapBehind(" --> ", style, f.Place, "", 5)
+		}
+	}
+	if rest > 0 {
+		t.wrapBehind("     ", "", "and in "+strconv.Itoa(rest)+" more places", "", 5)
 	}
 	if f.Help != "" {
 		t.wrapBehind("   = ", style, "help: "+f.Help, "", 5)

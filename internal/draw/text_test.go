@@ -247,6 +247,40 @@ func TestWordsInsideBars(t *testing.T) {
 	}
 }
 
+// TestSameFindingsOfAFleet: what several hosts have in common is said once, with a few of the places;
+// what is about one host is said as often as it is found.
+func TestSameFindingsOfAFleet(t *testing.T) {
+	find := func(group, message, place string) chart.Finding {
+		return chart.Finding{Rule: "port-overlap", Severity: diag.Error, Message: message, Place: place, Help: "move it", Group: group, Quarrel: true}
+	}
+	p := &chart.Picture{Panels: []chart.Panel{{Title: "all hosts", Findings: []chart.Finding{
+		find("a", "one", "a/x:1"), find("a", "two", "a/y:1"), find("b", "one", "b/x:1"), find("c", "one", "c/x:2"), find("d", "one", "d/x:1"), find("e", "one", "e/x:1"),
+		find("b", "two", "b/y:1"), find("c", "two", "c/y:1"), find("d", "two", "d/y:1")}}}}
+	want := `
+all hosts
+error[port-overlap]: one
+ --> a/x:1
+ --> b/x:1
+ --> c/x:2
+     and in 2 more places
+   = help: move it
+
+error[port-overlap]: two
+ --> a/y:1
+ --> b/y:1
+ --> c/y:1
+ --> d/y:1
+   = help: move it
+`
+	if got := drawn(t, p, Options{}); !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	p.Panels[0].Findings = []chart.Finding{find("", "one", "x:1"), find("", "one", "x:2")}
+	if got := drawn(t, p, Options{}); strings.Count(got, "error[port-overlap]: one\n --> x:") != 2 {
+		t.Errorf("findings of one host are put together:\n%s", got)
+	}
+}
+
 // TestLongNames draws names as long as a file.
 func TestLongNames(t *testing.T) {
 	for _, name := range []string{strings.Repeat("x", 1<<16), strings.Repeat("a ", 1<<15), strings.Repeat("長", 1<<15), strings.Repeat("e\u0301", 1<<16), strings.Repeat("\u0301", 1<<18)} {
