@@ -124,6 +124,26 @@ func (g *Group) sort() {
 	slices.SortFunc(g.Lanes, func(a, b Lane) int { return cmp.Compare(a.Proto, b.Proto) })
 	for k := range g.Lanes {
 		sortBars(g.Lanes[k].Bars)
+		g.Lanes[k].tellApart()
+	}
+}
+
+// tellApart gives bars that have their name and ports in common with others their addresses.
+func (l *Lane) tellApart() {
+	bind, apart := map[string]string{}, map[string]bool{} // by caption
+	for i := range l.Bars {
+		b := &l.Bars[i]
+		words := b.Caption()
+		if first, again := bind[words]; !again {
+			bind[words] = b.Bind
+		} else if first != b.Bind {
+			apart[words] = true
+		}
+	}
+	for i := range l.Bars {
+		if b := &l.Bars[i]; apart[b.Caption()] {
+			b.At = b.Bind
+		}
 	}
 }
 

@@ -113,6 +113,25 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// TestAddressesTellApart: listeners of one name on the same port have their addresses in words, and
+// no others.
+func TestAddressesTellApart(t *testing.T) {
+	claim := func(listen string, first uint16, bind ...string) inventory.Claim {
+		return inventory.Claim{Service: "pjsip", Listen: listen, Proto: port.UDP, Ports: port.Single(first), Bind: bind}
+	}
+	p := Host(Judged{Inventory: &inventory.Inventory{Claims: []inventory.Claim{
+		claim("sip", 5060, "10.0.0.1", "2001:db8::1"), claim("sip", 5060, "10.0.0.1", "2001:db8::1"), claim("sip", 5060, "10.0.0.2"),
+		claim("sip", 5070, "10.0.0.2"), claim("rtp", 5060, "10.0.0.3"), claim("x", 7000, "10.0.0.1"), claim("x", 7000, "10.0.0.1")}}})
+	var got []string
+	for i := range p.Groups[0].Lanes[0].Bars {
+		got = append(got, p.Groups[0].Lanes[0].Bars[i].Caption())
+	}
+	want := []string{"sip 5060 on 10.0.0.1, 2001:db8::1", "sip 5060 on 10.0.0.1, 2001:db8::1", "sip 5060 on 10.0.0.2", "rtp 5060", "sip 5070", "x 7000", "x 7000"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestUnclaimed: a socket that no file speaks of is a bar, one for both families of addresses.
 func TestUnclaimed(t *testing.T) {
 	listener := func(proto port.Proto, n uint16, addr, process string) host.Listener {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"portolan/internal/port"
 )
@@ -108,7 +109,7 @@ type MarkBox struct {
 // port can be seen; where that is more than its ports have on the scale, it is wider than they
 // are, and stays inside the line. Bars that would meet are stacked.
 //
-// The label of a bar is its name and exactly its ports. Of more than three ranges of one kind
+// The label of a bar is its caption, which has exactly its ports. Of more than three ranges of one kind
 // in a lane of a system, "excluded, 12 ranges" stands at the first, and the others have no label.
 // Words too wide for the line begin under the names, and are cut where they are wider than the
 // sheet; ports are not cut while the sheet has room for them.
@@ -571,7 +572,7 @@ func (l *layer) behind(b *BarBox, r *row, k int, text string) bool {
 	return true
 }
 
-// labels are the words about each bar of a lane: its name and exactly its ports. A system with
+// labels are the words about each bar of a lane, see Bar.Caption. A system with
 // many ranges of a kind has one label for them, at the first; they are seen, and read elsewhere.
 func (l *layer) labels(lane *Lane) []string {
 	out := make([]string, len(lane.Bars))
@@ -581,18 +582,13 @@ func (l *layer) labels(lane *Lane) []string {
 	}
 	for i := range lane.Bars {
 		b := &lane.Bars[i]
-		name := cmp.Or(b.Label, b.Name)
 		switch n := many[b.Kind]; {
 		case b.Quiet:
 		case !b.Kind.Behind() || 0 < n && n <= maxRuns:
-			ports := b.Ports.String()
-			if name == "" {
-				out[i] = ports
-				continue
-			}
-			out[i] = name + " " + ports
+			out[i] = b.Caption()
 			if l.f.Text(out[i]) > l.f.Width {
-				out[i] = l.cut(name, l.f.Width-l.f.Text(" "+ports)) + " " + ports
+				ports := " " + b.Ports.String()
+				out[i] = strings.TrimPrefix(l.cut(cmp.Or(b.Label, b.Name), l.f.Width-l.f.Text(ports))+ports, " ")
 			}
 		case n > 0:
 			out[i] = l.cut(b.Kind.String()+", "+strconv.Itoa(n)+" ranges", l.f.Width)

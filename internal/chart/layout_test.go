@@ -65,6 +65,9 @@ func (r random) bar(kind Kind, proto port.Proto) Bar {
 	if r.Intn(8) == 0 {
 		b.Label = r.name()
 	}
+	if r.Intn(8) == 0 {
+		b.At = r.of("10.0.0.1", "*", "10.0.0.1, 2001:db8::1", strings.Repeat("10.0.0.1, ", r.Intn(20)))
+	}
 	for range r.Intn(3) {
 		if r.Intn(2) == 0 {
 			ports := []port.Range{b.Ports}
@@ -378,8 +381,12 @@ func (c *checker) label(box *BarBox, bar *Bar, shared map[Kind]int) {
 		}
 		return
 	}
-	want := strings.TrimPrefix(cmp.Or(bar.Label, bar.Name)+" "+bar.Ports.String(), " ")
-	if label.Text != want && (c.f.Text(want) <= c.f.Width || !strings.HasSuffix(label.Text, more+" "+bar.Ports.String())) {
+	short := strings.TrimPrefix(cmp.Or(bar.Label, bar.Name)+" "+bar.Ports.String(), " ")
+	want := short
+	if bar.At != "" {
+		want += " on " + bar.At
+	}
+	if label.Text != want && (c.f.Text(want) <= c.f.Width || label.Text != short && !strings.HasSuffix(label.Text, more+" "+bar.Ports.String())) {
 		c.t.Errorf("label %q, want %q", label.Text, want)
 	}
 	c.text(label, label.Text, false)
