@@ -12,7 +12,6 @@ import (
 	"text/template"
 
 	"portolan/internal/chart"
-	"portolan/internal/diag"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/templates"
@@ -397,37 +396,18 @@ func legendOf(p *chart.Picture, width, y float64) ([]svgKey, float64) {
 		}
 		add(class, "", k.Words())
 	}
-	worst, moved := diag.Invalid, false // Invalid where nothing is marked
-	eachBar(p, func(b *chart.Bar) {
-		moved = moved || !b.Moved.IsEmpty()
-		for _, m := range b.Marks {
-			worst = max(worst, m.Severity)
-		}
-	})
-	if worst != diag.Invalid {
-		add("bar other", worst.String(), "conflict: ports, and the rule that says so")
+	if worst, words := marksOf(p); words != "" {
+		add("bar other", worst.String(), words)
 	}
+	moved := false
+	eachBar(p, func(b *chart.Bar) { moved = moved || !b.Moved.IsEmpty() })
 	if moved {
-		add("ghost", "", "where it is in the other picture")
+		add("ghost", "", ghostWords)
 	}
 	if len(keys) > 0 {
 		y += rowHeight
 	}
 	return keys, y
-}
-
-// eachBar visits all bars of p.
-func eachBar(p *chart.Picture, do func(*chart.Bar)) {
-	for i := range p.Panels {
-		for k := range p.Panels[i].Groups {
-			for n := range p.Panels[i].Groups[k].Lanes {
-				lane := &p.Panels[i].Groups[k].Lanes[n]
-				for m := range lane.Bars {
-					do(&lane.Bars[m])
-				}
-			}
-		}
-	}
 }
 
 // described is p in words, for those who cannot see it: how much there is, and what is wrong.

@@ -112,7 +112,7 @@ func Text(w io.Writer, p *chart.Picture, o Options) error {
 	for y := range g.rows {
 		t.line(g.row(y))
 	}
-	t.legend(g.seen)
+	t.legend(p, g.seen)
 	t.unlabelled(p, s)
 	t.findings(p)
 	t.sources(p)
@@ -368,7 +368,7 @@ func (g *grid) bars(bars []chart.BarBox) {
 }
 
 // legend says what the signs of pens mean that are seen.
-func (t *printer) legend(seen map[rune]bool) {
+func (t *printer) legend(p *chart.Picture, seen map[rune]bool) {
 	type entry struct {
 		pen   pen
 		words string
@@ -379,11 +379,12 @@ func (t *printer) legend(seen map[rune]bool) {
 			list = append(list, entry{p, words})
 		}
 	}
-	add(marked, "something is wrong with these ports")
+	_, words := marksOf(p)
+	add(marked, words)
 	for k := chart.Other; k <= chart.NomadPorts; k++ {
 		add(penOf(k), k.Words())
 	}
-	add(ghost, "where it is in the other picture")
+	add(ghost, ghostWords)
 	if len(list) == 0 {
 		return
 	}

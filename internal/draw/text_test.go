@@ -194,7 +194,7 @@ func TestWordsOfAPicture(t *testing.T) {
 	text := drawn(t, p, Options{Width: 120})
 	for _, want := range []string{
 		"! 35000-35799 ephemeral-overlap",
-		"╳ something is wrong with these ports",
+		"╳ conflict: ports, and the rule that says so",
 		"┄┄",
 		"error[ephemeral-overlap]: it overlaps\n --> etc/x.conf:3\n   = help: move it\n",
 		"rtp excluded: 50000-50049 50100-50149 50200-50249 50300-50349 50400-50449\n",
@@ -231,6 +231,20 @@ func TestMarkedBarsKeepTheirKind(t *testing.T) {
 			text := drawn(t, p, o)
 			if !strings.Contains(text, want) || !strings.Contains(text, chart.RTP.Words()) {
 				t.Errorf("%s: %q is not in\n%s", c.ports, want, text)
+			}
+		}
+	}
+}
+
+// TestLegendOfMarks: marks of nothing but notices are no conflict.
+func TestLegendOfMarks(t *testing.T) {
+	p := small("rtp")
+	m := &p.Panels[0].Groups[1].Lanes[1].Bars[0].Marks[0]
+	for severity, want := range map[diag.Severity]string{diag.Error: "conflict: ports", diag.Warning: "conflict: ports", diag.Info: "worth knowing: ports"} {
+		m.Severity = severity
+		for what, text := range map[string]string{"text": drawn(t, p, Options{}), "svg": string(write(t, p, Options{}))} {
+			if strings.Count(text, ": ports, and the rule") != 1 || !strings.Contains(text, want) {
+				t.Errorf("%s of marks of severity %s does not say %q:\n%s", what, severity, want, text)
 			}
 		}
 	}
