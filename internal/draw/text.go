@@ -224,13 +224,15 @@ func (g *grid) fill(b chart.Box, k pen, behind bool) {
 	}
 }
 
-// hatch marks a box of one row: its ends, and every second column between them, so that the sign
-// of the bar below is seen too.
-func (g *grid) hatch(b chart.Box) {
-	for x := 0.0; x < b.W; x += 2 {
-		g.fill(chart.Box{X: b.X + x, Y: b.Y, W: 1, H: b.H}, marked, false)
+// hatch marks a run of ports of a bar: every second column, so that the sign of the bar is seen
+// too, and its last one where the bar goes on behind it.
+func (g *grid) hatch(run, bar chart.Box) {
+	for x := 0.0; x < run.W; x += 2 {
+		g.fill(chart.Box{X: run.X + x, Y: run.Y, W: 1, H: run.H}, marked, false)
 	}
-	g.fill(chart.Box{X: b.X + b.W - 1, Y: b.Y, W: 1, H: b.H}, marked, false)
+	if end := run.X + run.W; end < bar.X+bar.W {
+		g.fill(chart.Box{X: end - 1, Y: run.Y, W: 1, H: run.H}, marked, false)
+	}
 }
 
 // write writes words.
@@ -351,7 +353,7 @@ func (g *grid) bars(bars []chart.BarBox) {
 		g.fill(b.Box, penOf(b.Bar.Kind), b.Bar.Kind.Behind())
 		for _, m := range b.Marks {
 			for _, r := range m.Runs {
-				g.hatch(r)
+				g.hatch(r, b.Box)
 			}
 		}
 	}
