@@ -219,8 +219,12 @@ func newGrid(t *printer, height int) *grid {
 
 // fill draws a box.
 func (g *grid) fill(b chart.Box, k pen, behind bool) {
+	s := stroke{x: int(b.X), w: int(b.W), pen: k, behind: behind}
 	for y := int(b.Y); y < int(b.Y+b.H); y++ {
-		g.rows[y] = append(g.rows[y], stroke{x: int(b.X), w: int(b.W), pen: k, behind: behind})
+		// Thousands of ranges that follow each other have one column.
+		if row := g.rows[y]; len(row) == 0 || row[len(row)-1] != s {
+			g.rows[y] = append(row, s)
+		}
 	}
 }
 
@@ -435,14 +439,15 @@ func (t *printer) unlabelled(p *chart.Picture, s *chart.Sheet) {
 						t.line("")
 						first = false
 					}
-					words := chart.Kind(kind).String() + ":"
+					words := []string{group.Name}
 					if proto := group.Lanes[n].Proto; proto != 0 {
-						words = proto.String() + " " + words
+						words = append(words, proto.String())
 					}
+					words = append(words, chart.Kind(kind).String()+":")
 					for _, r := range list {
-						words += " " + r.String()
+						words = append(words, r.String())
 					}
-					t.wrap(group.Name+" "+words, "", 2)
+					t.wrap(strings.Join(words, " "), "", 2)
 				}
 			}
 		}

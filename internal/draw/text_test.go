@@ -296,6 +296,26 @@ error[port-overlap]: two
 	}
 }
 
+// TestTextOfManyRanges draws a system that spares every second port.
+func TestTextOfManyRanges(t *testing.T) {
+	var bars []chart.Bar
+	var bands []chart.Band
+	for n := uint16(1025); n < 64000; n += 2 {
+		bars = append(bars, chart.Bar{Kind: chart.Spared, Ports: port.Single(n), Name: "spared"})
+		bands = append(bands, chart.Band{Kind: chart.Spared, Ports: port.Single(n)})
+	}
+	p := &chart.Picture{Panels: []chart.Panel{{Bands: bands, Groups: []chart.Group{{Name: "linux", Lanes: []chart.Lane{{Bars: bars}}}}}}}
+	begin := time.Now()
+	text := drawn(t, p, Options{})
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it takes %v", took)
+	}
+	inBounds(t, text, Options{})
+	if !strings.Contains(text, " 63999\n") {
+		t.Error("the last range is missing")
+	}
+}
+
 // TestLongNames draws names as long as a file.
 func TestLongNames(t *testing.T) {
 	for _, name := range []string{strings.Repeat("x", 1<<16), strings.Repeat("a ", 1<<15), strings.Repeat("長", 1<<15), strings.Repeat("e\u0301", 1<<16), strings.Repeat("\u0301", 1<<18)} {
