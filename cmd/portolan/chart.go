@@ -54,9 +54,10 @@ changed: what lint --fix would do, and what its help says of the rest. What is l
 marked.
 
 With --root, further folders are hosts too: --root hosts/* draws a row for each host below
-hosts/, those with the most trouble first. In HTML each has its own picture below; of more
-than 100 hosts those with findings, and not more than 100. A host that cannot be read is named in its row and
-on standard error, and the exit code is 3.
+hosts/, those with the most trouble first. Of more than 10 hosts only what is marked has
+words. In HTML each has its own picture below; of more than 100 hosts those with
+findings, and not more than 100. A host that cannot be read is named in its row and on
+standard error, and the exit code is 3.
 
 With --platforms it draws what systems hand out when nobody has changed them, with the
 sources; --compare chooses the systems and their order. The services of PATH or --root
@@ -193,7 +194,15 @@ func (a *app) judgeChart(ctx context.Context, in *chartFlags, paths []string, ad
 	if err != nil {
 		return out, "", err
 	}
-	return out, host.Summary(), r.tell(ctx, a, host.Findings)
+	return out, summary(&out, &host), r.tell(ctx, a, host.Findings)
+}
+
+// summary counts the findings of a host, and says so where there is nothing else to be seen of it.
+func summary(j *chart.Judged, host *report.Host) string {
+	if slices.ContainsFunc(j.Inventory.Claims, func(c inventory.Claim) bool { return c.Direction == inventory.Listen && c.Ports.Len() > 0 }) {
+		return host.Summary()
+	}
+	return host.Summary() + "; no service claims a port"
 }
 
 // chartRead is what one host, or files by themselves, are judged by.
@@ -338,5 +347,5 @@ func judgedBy(hosts []host.Facts, file string) string {
 	if file != "" {
 		from = "as " + file + " says"
 	}
-	return report.Printable(cmp.Or(f.Title, f.Platform, "the system is not known") + ", " + from)
+	return report.Printable(title + ", " + from)
 }

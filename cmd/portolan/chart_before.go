@@ -31,10 +31,10 @@ func (a *app) beforePicture(ctx context.Context, in *chartFlags, paths []string)
 	}
 	panels, steps := chart.Before(today, then, func(claim int) int { return set[claim] })
 	p := &chart.Picture{Title: "ports of " + whose(in.root, paths) + ", and what portolan lint proposes", Lines: []string{judgedBy(today.Hosts, in.hostFile)}, Panels: panels}
-	p.Panels[0].Title, p.Panels[0].Note = "today", now.Summary()
+	p.Panels[0].Title, p.Panels[0].Note = "today", summary(&today, &now)
 	switch {
 	case len(steps) > 0:
-		p.Panels[1].Title, p.Panels[1].Note = "as proposed", left.Summary()
+		p.Panels[1].Title, p.Panels[1].Note = "as proposed", summary(&then, &left)
 		p.Lines = append(p.Lines, "to be changed:")
 		for _, s := range steps {
 			p.Lines = append(p.Lines, "- "+s)

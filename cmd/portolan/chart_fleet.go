@@ -52,7 +52,8 @@ func (a *app) fleetPicture(ctx context.Context, in *chartFlags, panels bool) (*c
 			return chart.Member{}, err
 		}
 		keep := panels && (len(roots) <= maxPanels || len(j.Findings) > 0)
-		return chart.MemberOf(names[i], j.Summary(), toDraw(found, &j.Host), keep), nil
+		judged := toDraw(found, &j.Host)
+		return chart.MemberOf(names[i], summary(&judged, &j.Host), judged, keep), nil
 	}) {
 		if err != nil {
 			failed++

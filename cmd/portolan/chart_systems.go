@@ -37,9 +37,6 @@ func (a *app) platformsPicture(ctx context.Context, in *chartFlags, paths []stri
 		return nil, err
 	}
 	p.Panels[0].Title = "systems"
-	if len(j.Hosts) > maxBehind {
-		j.Hosts = nil
-	}
 	services := chart.Services(j)
 	services.Title, services.Note = whose(in.root, paths), summary
 	p.Panels = append(p.Panels, services)
@@ -89,11 +86,7 @@ func (a *app) historyPicture(in *chartFlags) (*chart.Picture, error) {
 			return nil, err
 		}
 	}
-	var behind []host.Facts
-	if len(on) <= maxBehind {
-		behind = factsOf(known, on)
-	}
-	defaults, systems := chart.History(versions, behind, lint.Quarrel), chart.Platforms(list)
+	defaults, systems := chart.History(versions, factsOf(known, on), lint.Quarrel), chart.Platforms(list)
 	defaults.Title, systems.Title = report.Printable(s.ID), "systems"
 	return &chart.Picture{Title: report.Printable("default ports of " + s.Title + " by version"),
 		Lines:  []string{"what it takes when nobody writes anything, above what systems hand out"},
@@ -140,10 +133,6 @@ func versionsOf(s *catalog.Service, known host.Platforms, home, on []host.Platfo
 	}
 	return out, diags
 }
-
-// maxBehind bounds the systems that are seen behind services too. What more of them hand out
-// comes to nearly all ports, and would say nothing.
-const maxBehind = 3
 
 // compared are the platforms of these names, each once, or all in order.
 func compared(known host.Platforms, names []string) ([]host.Platform, error) {

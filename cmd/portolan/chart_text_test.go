@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"html"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -235,6 +239,58 @@ func TestChartFitsItsReader(t *testing.T) {
 	} {
 		if got := draws(c.env, c.flags...); got != c.want {
 			t.Errorf("%v %v: %s", c.env, c.flags, cmp.Diff(c.want, got))
+		}
+	}
+}
+
+// TestChartSaysWhatLintSays: a finding has the same words, place and help in all three pictures as
+// in lint.
+func TestChartSaysWhatLintSays(t *testing.T) {
+	output := func(args ...string) string {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		if code := run(context.Background(), args, strings.NewReader(""), &stdout, &stderr, func(string) string { return "" }); stderr.Len() > 0 {
+			t.Fatalf("%v: exit code %d: %s", args, code, &stderr)
+		}
+		return stdout.String()
+	}
+	tags := regexp.MustCompile(`<[^>]*>`)
+	spaced := func(s string) string { return strings.Join(strings.Fields(html.UnescapeString(s)), " ") }
+	for _, name := range []string{"ivr-01", "win-ivr"} {
+		root := "../../testdata/hosts/" + name
+		var linted struct {
+			Findings []struct {
+				Rule, Severity, Message, Help, File string
+				Line                                int
+			}
+		}
+		if err := json.Unmarshal([]byte(output("lint", "--root", root, "--format", "json")), &linted); err != nil {
+			t.Fatal(err)
+		}
+		if len(linted.Findings) == 0 {
+			t.Fatalf("%s: lint finds nothing", name)
+		}
+		text := spaced(output("chart", "--root", root, "--width", "1000"))
+		svg := spaced(output("chart", "--root", root, "--format", "svg"))
+		_, table, _ := strings.Cut(output("chart", "--root", root, "--format", "html"), "</svg>")
+		table, _, _ = strings.Cut(table, "<script")
+		table = spaced(tags.ReplaceAllString(table, " "))
+		for _, f := range linted.Findings {
+			place := fmt.Sprint(f.File, ":", f.Line)
+			for what, want := range map[string][2]string{
+				"text": {text, fmt.Sprintf("%s[%s]: %s --> %s = help: %s", f.Severity, f.Rule, f.Message, place, f.Help)},
+				"svg":  {svg, fmt.Sprintf("%s %s: %s (%s); help: %s", f.Severity, f.Rule, f.Message, place, f.Help)},
+				"html": {table, fmt.Sprintf("%s %s %s", f.Severity, f.Rule, f.Message)},
+			} {
+				if !strings.Contains(want[0], spaced(want[1])) {
+					t.Errorf("%s as %s does not say %q:\n%s", name, what, want[1], want[0])
+				}
+			}
+			for _, part := range []string{place, f.Help} {
+				if !strings.Contains(table, spaced(part)) {
+					t.Errorf("the tables of %s do not say %q", name, part)
+				}
+			}
 		}
 	}
 }

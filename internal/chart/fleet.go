@@ -57,9 +57,12 @@ func trouble(a, b *Member) int {
 		cmp.Compare(b.Warnings, a.Warnings), strings.Compare(a.Name, b.Name))
 }
 
-// leastRange is how many ports a bar has whose name is written in a picture of many hosts: the
-// single ports, which are most, would fill it with words.
-const leastRange = 16
+// In a picture of many hosts few bars have words, which would fill it: those with a mark, and of up
+// to fewHosts hosts those of leastRange ports and more too.
+const (
+	fewHosts   = 10
+	leastRange = 16
+)
 
 // rowOf is a host in one lane for each protocol.
 func (m *Member) rowOf(p *Panel) Group {
@@ -91,7 +94,6 @@ func (m *Member) rowOf(p *Panel) Group {
 
 // small is a bar of p in the row of its host.
 func (m *Member) small(b Bar, p *Panel, at map[int]int) Bar {
-	b.Quiet = len(b.Marks) == 0 && b.Ports.Len() < leastRange
 	if b.Service != "" {
 		b.Label = b.Service + "." + b.Name
 	}
@@ -126,7 +128,7 @@ func Fleet(members []Member, most int) []Panel {
 	unread, troubled, left := 0, 0, 0
 	panels := []Panel{{}}
 	for _, m := range order {
-		over.Groups = append(over.Groups, m.placed(len(over.Findings)))
+		over.Groups = append(over.Groups, m.placed(len(over.Findings), len(members) > fewHosts))
 		over.Findings = append(over.Findings, m.quarrels...)
 		if m.troubled {
 			troubled++
@@ -152,16 +154,18 @@ func Fleet(members []Member, most int) []Panel {
 	return panels
 }
 
-// placed is the row of m in a panel that has a number of findings already.
-func (m *Member) placed(findings int) Group {
+// placed is the row of m in a panel that has a number of findings already, and many hosts or few.
+func (m *Member) placed(findings int, many bool) Group {
 	g := m.row
 	g.Lanes = slices.Clone(g.Lanes)
 	for i := range g.Lanes {
 		bars := slices.Clone(g.Lanes[i].Bars)
 		for k := range bars {
-			bars[k].Marks = slices.Clone(bars[k].Marks)
-			for n := range bars[k].Marks {
-				bars[k].Marks[n].Finding += findings
+			b := &bars[k]
+			b.Quiet = len(b.Marks) == 0 && (many || b.Ports.Len() < leastRange)
+			b.Marks = slices.Clone(b.Marks)
+			for n := range b.Marks {
+				b.Marks[n].Finding += findings
 			}
 		}
 		g.Lanes[i].Bars = bars

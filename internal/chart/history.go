@@ -30,10 +30,10 @@ func History(list []Version, hosts []host.Facts, quarrel func(rule string) bool)
 		v := &list[i]
 		p.Groups = append(p.Groups, eraGroup(v))
 		j := Judged{Hosts: hosts, Findings: v.Findings, Quarrel: quarrel, On: v.On}
-		for k := range v.Findings {
-			p.find(&j, k, p.Groups[len(p.Groups)-1:])
-			f := &p.Findings[len(p.Findings)-1]
-			f.Message += " (" + printable(v.words()) + ")"
+		known := len(p.Findings)
+		p.find(&j, p.Groups[len(p.Groups)-1:])
+		for k := range p.Findings[known:] {
+			p.Findings[known+k].Message += " (" + printable(v.words()) + ")"
 		}
 	}
 	return p

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"portolan/internal/port"
 )
@@ -22,6 +23,7 @@ type Frame struct {
 	Pad    float64 // the width between things that stand side by side
 	Linear bool    // every port has the same room, see Linear and Fitted
 	Whole  bool    // boxes begin and end at whole numbers, as the characters of a terminal do
+	Inline bool    // notes about systems stand in a row of bars where that is free: nothing moves later
 	Text   func(string) float64
 }
 
@@ -67,7 +69,7 @@ type PanelBox struct {
 type GroupBox struct {
 	Box
 	Name  Word
-	Note  Word // where it has no bars, in their place; no text where there is none
+	Note  Word // where it has no bars, in their place or above them; no text where there is none
 	Lanes []LaneBox
 }
 
@@ -107,7 +109,7 @@ type MarkBox struct {
 // port can be seen; where that is more than its ports have on the scale, it is wider than they
 // are, and stays inside the line. Bars that would meet are stacked.
 //
-// The label of a bar is its name and exactly its ports. Of more than three ranges of one kind
+// The label of a bar is its caption, which has exactly its ports. Of more than three ranges of one kind
 // in a lane of a system, "excluded, 12 ranges" stands at the first, and the others have no label.
 // Words too wide for the line begin under the names, and are cut where they are wider than the
 // sheet; ports are not cut while the sheet has room for them.
@@ -252,13 +254,18 @@ func (l *layer) group(p *Panel, g *Group, top float64) GroupBox {
 	if b.Name.W > l.names || l.f.Text(g.Note) > l.s.Plot.W { // on a row of its own
 		l.y += l.f.Line
 	}
+	noted := 0.0 // the begin of the first row that the note takes
 	if len(g.Lanes) == 0 || g.Note != "" {
 		text := l.cut(g.Note, l.f.Width)
 		b.Note = l.word(l.inside(l.s.Plot.X, l.f.Text(text)), text)
-		l.y += l.f.Line
+		if noted = b.Note.W + 3*l.f.Pad; !l.inline(g, noted) {
+			noted = 0
+			l.y += l.f.Line
+		}
 	}
 	for i := range g.Lanes {
-		lane := l.lane(&g.Lanes[i])
+		lane := l.lane(&g.Lanes[i], noted)
+		noted = 0
 		for _, bands := range [...][]Band{p.Bands, g.Bands} {
 			for k := range bands {
 				if d := &bands[k]; d.Proto == 0 || lane.lane.Proto == 0 || d.Proto == lane.lane.Proto {
@@ -272,6 +279,24 @@ func (l *layer) group(p *Panel, g *Group, top float64) GroupBox {
 	}
 	b.H = l.y - b.Y
 	return b
+}
+
+// inline reports whether the first row of g, of a system, has nothing at its begin for some width,
+// and whether it would have all that it has.
+func (l *layer) inline(g *Group, width float64) bool {
+	if !l.f.Inline || len(g.Lanes) == 0 || g.Note == "" {
+		return false
+	}
+	lane := &g.Lanes[0]
+	if slices.ContainsFunc(lane.Bars, func(b Bar) bool {
+		x, _ := l.extent(b.Ports)
+		return !b.Kind.Behind() || x < l.s.Plot.X+width
+	}) {
+		return false
+	}
+	trial := *l
+	high := func(taken float64) float64 { return trial.lane(lane, taken).H }
+	return high(width) == high(0)
 }
 
 // extent is where r is on the sheet: not less than the least width, and inside the line.
@@ -398,7 +423,8 @@ type laneBox struct {
 	lane *Lane
 }
 
-func (l *layer) lane(lane *Lane) laneBox {
+// lane places a lane, whose first row has something else in it for the width taken at its begin.
+func (l *layer) lane(lane *Lane, taken float64) laneBox {
 	b := laneBox{LaneBox{Box: Box{l.s.Plot.X, l.y, l.s.Plot.W, 0}, Proto: l.word(l.protos, protoWords(lane.Proto))}, lane}
 	b.Bars = make([]BarBox, len(lane.Bars))
 	order := make([]int, len(lane.Bars))
@@ -416,6 +442,9 @@ func (l *layer) lane(lane *Lane) laneBox {
 		box := &b.Bars[i]
 		if at[i] = stack.put(box.X, box.X+box.W); at[i] == len(bars) {
 			bars = append(bars, row{})
+			if at[i] == 0 && taken > 0 {
+				bars[0].take(l.s.Plot.X, l.s.Plot.X+taken)
+			}
 		}
 		bars[at[i]].take(box.X, box.X+box.W)
 		box.Y += float64(at[i]) * l.f.Row
@@ -543,7 +572,7 @@ func (l *layer) behind(b *BarBox, r *row, k int, text string) bool {
 	return true
 }
 
-// labels are the words about each bar of a lane: its name and exactly its ports. A system with
+// labels are the words about each bar of a lane, see Bar.Caption. A system with
 // many ranges of a kind has one label for them, at the first; they are seen, and read elsewhere.
 func (l *layer) labels(lane *Lane) []string {
 	out := make([]string, len(lane.Bars))
@@ -553,18 +582,13 @@ func (l *layer) labels(lane *Lane) []string {
 	}
 	for i := range lane.Bars {
 		b := &lane.Bars[i]
-		name := cmp.Or(b.Label, b.Name)
 		switch n := many[b.Kind]; {
 		case b.Quiet:
 		case !b.Kind.Behind() || 0 < n && n <= maxRuns:
-			ports := b.Ports.String()
-			if name == "" {
-				out[i] = ports
-				continue
-			}
-			out[i] = name + " " + ports
+			out[i] = b.Caption()
 			if l.f.Text(out[i]) > l.f.Width {
-				out[i] = l.cut(name, l.f.Width-l.f.Text(" "+ports)) + " " + ports
+				ports := " " + b.Ports.String()
+				out[i] = strings.TrimPrefix(l.cut(cmp.Or(b.Label, b.Name), l.f.Width-l.f.Text(ports))+ports, " ")
 			}
 		case n > 0:
 			out[i] = l.cut(b.Kind.String()+", "+strconv.Itoa(n)+" ranges", l.f.Width)

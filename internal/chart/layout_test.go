@@ -17,12 +17,12 @@ import (
 
 // terminal is a frame of whole columns, and paper one of pixels.
 func terminal(width int, linear bool) Frame {
-	return Frame{Width: float64(width), Names: math.Floor(float64(width) * 0.36), Row: 1, Line: 1, Axis: 1, Least: 1, Pad: 1, Linear: linear, Whole: true,
+	return Frame{Width: float64(width), Names: math.Floor(float64(width) * 0.36), Row: 1, Line: 1, Axis: 1, Least: 1, Pad: 1, Linear: linear, Whole: true, Inline: true,
 		Text: func(s string) float64 { return float64(utf8.RuneCountInString(s)) }}
 }
 
 func paper(width float64, linear bool) Frame {
-	return Frame{Width: width, Names: 0.3 * width, Row: 18, Line: 14, Gap: 6, Axis: 20, Least: 3, Pad: 4, Linear: linear,
+	return Frame{Width: width, Names: 0.3 * width, Row: 18, Line: 14, Gap: 6, Axis: 20, Least: 3, Pad: 4, Linear: linear, Inline: width > 1000,
 		Text: func(s string) float64 { return 6.7 * float64(utf8.RuneCountInString(s)) }}
 }
 
@@ -64,6 +64,9 @@ func (r random) bar(kind Kind, proto port.Proto) Bar {
 	b := Bar{Kind: kind, Proto: proto, Ports: r.ports(), Name: r.name(), Quiet: !kind.Behind() && r.Intn(8) == 0}
 	if r.Intn(8) == 0 {
 		b.Label = r.name()
+	}
+	if r.Intn(8) == 0 {
+		b.At = r.of("10.0.0.1", "*", "10.0.0.1, 2001:db8::1", strings.Repeat("10.0.0.1, ", r.Intn(20)))
 	}
 	for range r.Intn(3) {
 		if r.Intn(2) == 0 {
@@ -280,6 +283,11 @@ func (c *checker) group(b *GroupBox, p *Panel, g *Group) []Word {
 		lane := &b.Lanes[i]
 		c.same("top of a lane", lane.Y, y)
 		y += lane.H
+		for k := range lane.Bars {
+			if box, n := lane.Bars[k].Box, b.Note; n.Text != "" && n.Y == box.Y && (!c.f.Inline || n.X < box.X+box.W && box.X < n.X+n.W+c.f.Pad) {
+				c.t.Errorf("the note %q meets %+v", n.Text, box)
+			}
+		}
 		words = append(words, c.text(lane.Proto, protoWords(g.Lanes[i].Proto), false))
 		words = append(words, c.lane(lane, &g.Lanes[i])...)
 		want := 0
@@ -373,8 +381,12 @@ func (c *checker) label(box *BarBox, bar *Bar, shared map[Kind]int) {
 		}
 		return
 	}
-	want := strings.TrimPrefix(cmp.Or(bar.Label, bar.Name)+" "+bar.Ports.String(), " ")
-	if label.Text != want && (c.f.Text(want) <= c.f.Width || !strings.HasSuffix(label.Text, more+" "+bar.Ports.String())) {
+	short := strings.TrimPrefix(cmp.Or(bar.Label, bar.Name)+" "+bar.Ports.String(), " ")
+	want := short
+	if bar.At != "" {
+		want += " on " + bar.At
+	}
+	if label.Text != want && (c.f.Text(want) <= c.f.Width || label.Text != short && !strings.HasSuffix(label.Text, more+" "+bar.Ports.String())) {
 		c.t.Errorf("label %q, want %q", label.Text, want)
 	}
 	c.text(label, label.Text, false)
@@ -595,6 +607,36 @@ func TestFittedGivesUsedPortsRoom(t *testing.T) {
 	}
 	if width(s, used[0]) < 1 || width(s, used[1]) <= width(s, port.Range{First: 5061, Last: 29999}) {
 		t.Errorf("stops %v %v", s.ports, s.at)
+	}
+}
+
+// TestNotesOfSystems: they stand in the row of a system where that is free and nothing moves.
+func TestNotesOfSystems(t *testing.T) {
+	picture := func(kind Kind, first uint16) *Picture {
+		return &Picture{Panels: []Panel{{Groups: []Group{{Name: "system", Note: "unverified", Lanes: []Lane{{Bars: []Bar{
+			{Kind: kind, Ports: port.Range{First: first, Last: port.Max}}}}}}}}}}
+	}
+	for _, c := range []struct {
+		kind   Kind
+		first  uint16
+		inline bool
+		rows   float64
+	}{
+		{Ephemeral, 49152, true, 1},
+		{Ephemeral, 49152, false, 2},
+		{Ephemeral, 1024, true, 2},
+		{Ephemeral, 18000, true, 1}, // its label is inside
+		{Ephemeral, 60000, true, 1}, // or between
+		{RTP, 49152, true, 2},       // it would seem to be about one listener
+	} {
+		f := terminal(80, true)
+		f.Inline = c.inline
+		p := picture(c.kind, c.first)
+		s := Lay(p, f)
+		if g := s.Panels[0].Groups[0]; g.H != c.rows || g.Note.Text != "unverified" {
+			t.Errorf("%s from %d, inline %v: %g rows, want %g", c.kind, c.first, c.inline, g.H, c.rows)
+		}
+		(&checker{t, p, f, s}).check()
 	}
 }
 

@@ -6,6 +6,9 @@
 package chart
 
 import (
+	"cmp"
+	"strings"
+
 	"portolan/internal/diag"
 	"portolan/internal/port"
 	"portolan/internal/source"
@@ -87,12 +90,23 @@ type Bar struct {
 	Because []Reason   // all the places that had a part in the numbers
 	Marks   []Mark     // what is wrong with some of the ports
 	Label   string     // what is written beside it instead of Name; "" for Name
+	At      string     // its Bind, where that alone tells it from others of its lane; else ""
 	Quiet   bool       // nothing is written beside it, as there are too many of them
 	// Moved are the ports that it has instead in another panel, before or after a move; none
 	// where it stays.
 	Moved port.Set
 
 	span source.Span // the text that says the first port
+}
+
+// Caption is what is written beside b: its name and exactly its ports, "sip 5060", and where that
+// is not enough its addresses, "sip 5060 on 10.0.0.1".
+func (b *Bar) Caption() string {
+	words := strings.TrimPrefix(cmp.Or(b.Label, b.Name)+" "+b.Ports.String(), " ")
+	if b.At != "" {
+		words += " on " + b.At
+	}
+	return words
 }
 
 // A Reason is one place that had a part in the ports of a bar.

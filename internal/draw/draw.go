@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portolan/internal/chart"
+	"portolan/internal/diag"
 )
 
 // Options say how a picture is drawn. The zero value is plain text of 80 columns.
@@ -45,4 +46,42 @@ func Names() string {
 		return names[0]
 	}
 	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// Words of legends.
+const (
+	conflictWords = "conflict: ports, and the rule that says so"
+	noticeWords   = "worth knowing: ports, and the rule that says so"
+	ghostWords    = "where it is in the other picture"
+)
+
+// marksOf is how bad the worst mark of p is, and what the legend says of marks; diag.Invalid and
+// nothing where there is none.
+func marksOf(p *chart.Picture) (worst diag.Severity, words string) {
+	eachBar(p, func(b *chart.Bar) {
+		for _, m := range b.Marks {
+			worst = max(worst, m.Severity)
+		}
+	})
+	switch worst {
+	case diag.Invalid:
+		return worst, ""
+	case diag.Info:
+		return worst, noticeWords
+	}
+	return worst, conflictWords
+}
+
+// eachBar visits all bars of p.
+func eachBar(p *chart.Picture, do func(*chart.Bar)) {
+	for i := range p.Panels {
+		for k := range p.Panels[i].Groups {
+			for n := range p.Panels[i].Groups[k].Lanes {
+				lane := &p.Panels[i].Groups[k].Lanes[n]
+				for m := range lane.Bars {
+					do(&lane.Bars[m])
+				}
+			}
+		}
+	}
 }

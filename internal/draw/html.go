@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"portolan/internal/chart"
@@ -439,8 +438,7 @@ func barDataOf(p *chart.Panel, b *chart.Bar, box *chart.BarBox) barData {
 	for _, r := range b.Because {
 		d.Because = append(d.Because, [2]string{r.Place, r.Text})
 	}
-	name := cmp.Or(b.Label, b.Name)
-	for _, text := range []string{strings.TrimSpace(name + " " + b.Ports.String()), name} {
+	for _, text := range []string{b.Caption(), cmp.Or(b.Label, b.Name)} {
 		if text != "" && !b.Quiet {
 			d.Labels = append(d.Labels, wordData{text, textWidth(text, fontSize)})
 		}

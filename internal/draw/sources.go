@@ -3,7 +3,6 @@ package draw
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"portolan/internal/chart"
 )
@@ -48,22 +47,4 @@ func sourcesOf(p *chart.Picture) (list, pages []string) {
 		}
 	}
 	return list, pages
-}
-
-// fold breaks text at blanks into lines that are not wider than width; a word that is wider has
-// a line of its own.
-func fold(text string, width float64, measure func(string) float64) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch longer := line + " " + word; {
-		case line == "":
-			line = word
-		case measure(longer) > width:
-			lines, line = append(lines, line), word
-		default:
-			line = longer
-		}
-	}
-	return append(lines, line)
 }

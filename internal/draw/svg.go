@@ -12,7 +12,6 @@ import (
 	"text/template"
 
 	"portolan/internal/chart"
-	"portolan/internal/diag"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/templates"
@@ -162,17 +161,22 @@ func SVG(w io.Writer, p *chart.Picture, o Options) error {
 	if _, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"); err != nil {
 		return err
 	}
-	return svgOf(w, p, laySVG(p, o), o, true)
+	f := svgFrame(o)
+	f.Inline = true
+	return svgOf(w, p, chart.Lay(p, f), o, true)
 }
 
-// laySVG places p on a sheet of pixels, inside the margins.
-func laySVG(p *chart.Picture, o Options) *chart.Sheet {
+// laySVG places p on a sheet of pixels for a page, in which bars move.
+func laySVG(p *chart.Picture, o Options) *chart.Sheet { return chart.Lay(p, svgFrame(o)) }
+
+// svgFrame is a sheet of pixels, inside the margins.
+func svgFrame(o Options) chart.Frame {
 	width := float64(max(cmp.Or(o.Width, usualPixels), leastPixels)) - 2*margin
-	return chart.Lay(p, chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
-		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }})
+	return chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
+		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }}
 }
 
-// svgOf draws an <svg> element of the sheet that laySVG gives. What stands alone has a style sheet
+// svgOf draws an <svg> element of a sheet in an svgFrame. What stands alone has a style sheet
 // and a theme of its own; in a page both are those of the page, see variables and pictureStyle,
 // and so is the legend.
 //
@@ -197,16 +201,19 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 		pic.Theme = o.Theme.String()
 	}
 	y := margin
-	head := func(class, text string, size, height float64) {
+	head := func(class, text string, x, size, height float64) {
 		y += height
-		pic.Head = append(pic.Head, written(class, margin, y-height*0.25, fitting(report.Printable(text), s.Width, size), size))
+		pic.Head = append(pic.Head, written(class, margin+x, y-height*0.25, text, size))
 	}
 	if p.Title != "" {
-		head("title", p.Title, titleSize, 28)
+		head("title", fitting(report.Printable(p.Title), s.Width, titleSize), 0, titleSize, 28)
 	}
 	for _, l := range p.Lines { // what has to be changed is not cut
-		for _, line := range fold(l, s.Width, func(s string) float64 { return textWidth(s, lineSize) }) {
-			head("subtitle", line, lineSize, 19)
+		indent := textWidth(itemSign(l), lineSize)
+		x := 0.0
+		for _, line := range foldPixels(report.Printable(l), s.Width, s.Width-indent, lineSize) {
+			head("subtitle", line, x, lineSize, 19)
+			x = indent
 		}
 	}
 	if len(pic.Head) > 0 {
@@ -233,7 +240,7 @@ func svgSources(p *chart.Picture, width, y float64) ([]svgWord, float64) {
 	var out []svgWord
 	add := func(x float64, text string) {
 		y += lineHeight
-		out = append(out, written("source", margin+x, y, fitting(text, width-x, fontSize), fontSize))
+		out = append(out, written("source", margin+x, y, text, fontSize))
 	}
 	list, pages := sourcesOf(p)
 	if len(list) > 0 {
@@ -243,14 +250,13 @@ func svgSources(p *chart.Picture, width, y float64) ([]svgWord, float64) {
 	const indent = 12
 	for _, words := range list {
 		x := float64(indent)
-		for _, line := range fold(words, width-2*indent, func(s string) float64 { return textWidth(s, fontSize) }) {
+		for _, line := range foldPixels(words, width-indent, width-2*indent, fontSize) {
 			add(x, line)
 			x = 2 * indent
 		}
 	}
 	for _, page := range pages {
-		y += lineHeight
-		out = append(out, written("source", margin+indent, y, page, fontSize))
+		add(indent, page)
 	}
 	return out, y
 }
@@ -288,18 +294,20 @@ func panelOf(p *chart.Picture, s *chart.Sheet, i int) svgPanel {
 
 func groupOf(p *chart.Panel, s *chart.Sheet, i, k int, b *chart.GroupBox) svgGroup {
 	g := svgGroup{Number: k, Y: b.Y, Right: s.Width}
-	height := lineHeight // of a name on a row of its own
-	if len(b.Lanes) > 0 && b.Lanes[0].Y == b.Y {
-		height = rowHeight
+	height := func(w chart.Word) float64 {
+		if len(b.Lanes) > 0 && b.Lanes[0].Y == w.Y {
+			return rowHeight
+		}
+		return lineHeight // on a row of its own
 	}
-	name := word("name", b.Name, height)
+	name := word("name", b.Name, height(b.Name))
 	about := []string{p.Groups[k].Title}
 	for n := range p.Groups[k].Sources {
 		source := &p.Groups[k].Sources[n]
 		about = append(append(about, source.String()), source.Cites...)
 	}
 	name.About = joined("\n", about...)
-	g.Words = append(g.Words, name, word("note", b.Note, lineHeight))
+	g.Words = append(g.Words, name, word("note", b.Note, height(b.Note)))
 	for n := range b.Lanes {
 		g.Lanes = append(g.Lanes, laneOf(p, &b.Lanes[n], p.Groups[k].Lanes[n].Proto, fmt.Sprintf("%d-%d-%d-", i, k, n)))
 		g.Lanes[n].Number = n
@@ -388,37 +396,18 @@ func legendOf(p *chart.Picture, width, y float64) ([]svgKey, float64) {
 		}
 		add(class, "", k.Words())
 	}
-	worst, moved := diag.Invalid, false // Invalid where nothing is marked
-	eachBar(p, func(b *chart.Bar) {
-		moved = moved || !b.Moved.IsEmpty()
-		for _, m := range b.Marks {
-			worst = max(worst, m.Severity)
-		}
-	})
-	if worst != diag.Invalid {
-		add("bar other", worst.String(), "conflict: ports, and the rule that says so")
+	if worst, words := marksOf(p); words != "" {
+		add("bar other", worst.String(), words)
 	}
+	moved := false
+	eachBar(p, func(b *chart.Bar) { moved = moved || !b.Moved.IsEmpty() })
 	if moved {
-		add("ghost", "", "where it is in the other picture")
+		add("ghost", "", ghostWords)
 	}
 	if len(keys) > 0 {
 		y += rowHeight
 	}
 	return keys, y
-}
-
-// eachBar visits all bars of p.
-func eachBar(p *chart.Picture, do func(*chart.Bar)) {
-	for i := range p.Panels {
-		for k := range p.Panels[i].Groups {
-			for n := range p.Panels[i].Groups[k].Lanes {
-				lane := &p.Panels[i].Groups[k].Lanes[n]
-				for m := range lane.Bars {
-					do(&lane.Bars[m])
-				}
-			}
-		}
-	}
 }
 
 // described is p in words, for those who cannot see it: how much there is, and what is wrong.

@@ -91,8 +91,8 @@ type printer struct {
 }
 
 // Text draws for a terminal: lines of Options.Width columns at most, which are 40 to 1000, or 80
-// for 0, but for the addresses of sources. What it is given may hold anything: a terminal gets no control character but the ends of
-// lines, and with Options.Color the sequences of SGR.
+// for 0, but for the addresses of sources. What it is given may hold anything: a terminal gets no
+// control character but the ends of lines, and with Options.Color the sequences of SGR.
 func Text(w io.Writer, p *chart.Picture, o Options) error {
 	if o.Width == 0 {
 		o.Width = usualColumns
@@ -100,10 +100,10 @@ func Text(w io.Writer, p *chart.Picture, o Options) error {
 	o.Width = min(max(o.Width, LeastColumns), MostColumns)
 	t := printer{bufio.NewWriter(w), o}
 	s := chart.Lay(p, chart.Frame{Width: float64(o.Width), Names: math.Floor(float64(o.Width) * 0.36), Row: 1, Line: 1, Gap: 0, Axis: 1,
-		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Text: func(s string) float64 { return float64(report.Width(t.plain(s))) }})
+		Least: 1, Pad: 1, Linear: o.Linear, Whole: true, Inline: true, Text: func(s string) float64 { return float64(report.Width(t.plain(s))) }})
 	t.wrap(p.Title, bold, 0)
 	for _, l := range p.Lines {
-		t.wrap(l, "", 0)
+		t.wrap(l, "", len(itemSign(l)))
 	}
 	g := newGrid(&t, int(s.Height))
 	for i := range s.Panels {
@@ -112,7 +112,7 @@ func Text(w io.Writer, p *chart.Picture, o Options) error {
 	for y := range g.rows {
 		t.line(g.row(y))
 	}
-	t.legend(g.seen)
+	t.legend(p, g.seen)
 	t.unlabelled(p, s)
 	t.findings(p)
 	t.sources(p)
@@ -177,38 +177,15 @@ func (t *printer) wrapBehind(head, headColor, s, color string, indent int) {
 	if s == "" {
 		return
 	}
-	room := t.o.Width - report.Width(head)
 	begin := t.paint(headColor, head)
-	for {
-		line, rest := split(s, room)
+	for _, line := range fold(s, t.o.Width-report.Width(head), t.o.Width-indent, columns) {
 		t.line(begin + t.paint(color, line))
-		if rest == "" {
-			return
-		}
-		s, room, begin = rest, t.o.Width-indent, strings.Repeat(" ", indent)
+		begin = strings.Repeat(" ", indent)
 	}
 }
 
-// split cuts s at the last blank before it is wider than width, which is at least 2, or within
-// a word that is wider alone. s does not begin with a blank.
-func split(s string, width int) (line, rest string) {
-	columns, blank := 0, -1
-	for i, r := range s {
-		if columns += report.Width(string(r)); columns > width {
-			if r == ' ' {
-				blank = i
-			}
-			if blank <= 0 {
-				blank = i
-			}
-			return strings.TrimRight(s[:blank], " "), strings.TrimLeft(s[blank:], " ")
-		}
-		if r == ' ' {
-			blank = i
-		}
-	}
-	return s, ""
-}
+// columns are those that a terminal gives a character.
+func columns(r rune) int { return report.Width(string(r)) }
 
 // A stroke is a part of a picture: a pen drawn over some columns, or words.
 type stroke struct {
@@ -242,8 +219,23 @@ func newGrid(t *printer, height int) *grid {
 
 // fill draws a box.
 func (g *grid) fill(b chart.Box, k pen, behind bool) {
+	s := stroke{x: int(b.X), w: int(b.W), pen: k, behind: behind}
 	for y := int(b.Y); y < int(b.Y+b.H); y++ {
-		g.rows[y] = append(g.rows[y], stroke{x: int(b.X), w: int(b.W), pen: k, behind: behind})
+		// Thousands of ranges that follow each other have one column.
+		if row := g.rows[y]; len(row) == 0 || row[len(row)-1] != s {
+			g.rows[y] = append(row, s)
+		}
+	}
+}
+
+// hatch marks a run of ports of a bar: every second column, so that the sign of the bar is seen
+// too, and its last one where the bar goes on behind it.
+func (g *grid) hatch(run, bar chart.Box) {
+	for x := 0.0; x < run.W; x += 2 {
+		g.fill(chart.Box{X: run.X + x, Y: run.Y, W: 1, H: run.H}, marked, false)
+	}
+	if end := run.X + run.W; end < bar.X+bar.W {
+		g.fill(chart.Box{X: end - 1, Y: run.Y, W: 1, H: run.H}, marked, false)
 	}
 }
 
@@ -365,12 +357,16 @@ func (g *grid) bars(bars []chart.BarBox) {
 		g.fill(b.Box, penOf(b.Bar.Kind), b.Bar.Kind.Behind())
 		for _, m := range b.Marks {
 			for _, r := range m.Runs {
-				g.fill(r, marked, false)
+				g.hatch(r, b.Box)
 			}
 		}
 	}
 	for i := range bars {
-		g.write(bars[i].Label, "")
+		label := bars[i].Label
+		if bars[i].Inner && !bars[i].Bar.Kind.Behind() { // of two columns beside it one is blank
+			label.X, label.Text = label.X-1, " "+label.Text+" "
+		}
+		g.write(label, "")
 		for _, m := range bars[i].Marks {
 			g.write(m.Words, severityColor(m.Mark.Severity))
 		}
@@ -378,7 +374,7 @@ func (g *grid) bars(bars []chart.BarBox) {
 }
 
 // legend says what the signs of pens mean that are seen.
-func (t *printer) legend(seen map[rune]bool) {
+func (t *printer) legend(p *chart.Picture, seen map[rune]bool) {
 	type entry struct {
 		pen   pen
 		words string
@@ -389,11 +385,12 @@ func (t *printer) legend(seen map[rune]bool) {
 			list = append(list, entry{p, words})
 		}
 	}
-	add(marked, "something is wrong with these ports")
+	_, words := marksOf(p)
+	add(marked, words)
 	for k := chart.Other; k <= chart.NomadPorts; k++ {
 		add(penOf(k), k.Words())
 	}
-	add(ghost, "where it is in the other picture")
+	add(ghost, ghostWords)
 	if len(list) == 0 {
 		return
 	}
@@ -442,37 +439,37 @@ func (t *printer) unlabelled(p *chart.Picture, s *chart.Sheet) {
 						t.line("")
 						first = false
 					}
-					words := chart.Kind(kind).String() + ":"
+					words := []string{group.Name}
 					if proto := group.Lanes[n].Proto; proto != 0 {
-						words = proto.String() + " " + words
+						words = append(words, proto.String())
 					}
+					words = append(words, chart.Kind(kind).String()+":")
 					for _, r := range list {
-						words += " " + r.String()
+						words = append(words, r.String())
 					}
-					t.wrap(group.Name+" "+words, "", 2)
+					t.wrap(strings.Join(words, " "), "", 2)
 				}
 			}
 		}
 	}
 }
 
-// findings lists what is marked in the picture, in the words of package report.
+// findings lists what is marked in the picture, in the words of package report. What is the same on
+// several hosts of a fleet is said once, with the places.
 func (t *printer) findings(p *chart.Picture) {
 	for i := range p.Panels {
 		panel := &p.Panels[i]
-		others, first := 0, true
-		for k := range panel.Findings {
-			f := &panel.Findings[k]
-			if !f.Quarrel {
-				others++
+		heading := panel.Title // until it is written
+		others := 0
+		for _, same := range alike(panel.Findings) {
+			if !same[0].Quarrel {
+				others += len(same)
 				continue
 			}
 			t.line("")
-			if first && panel.Title != "" {
-				t.wrap(panel.Title, bold, 2)
-			}
-			first = false
-			t.finding(f)
+			t.wrap(heading, bold, 2)
+			heading = ""
+			t.finding(same)
 		}
 		if others > 0 {
 			t.line("")
@@ -480,19 +477,55 @@ func (t *printer) findings(p *chart.Picture) {
 			if others > 1 {
 				words = strconv.Itoa(others) + " findings are"
 			}
-			if first && panel.Title != "" {
-				words = panel.Title + ": " + words
+			if heading != "" {
+				heading += ": "
 			}
-			t.wrap(words+" not about ports that meet: portolan lint says them", "", 2)
+			t.wrap(heading+words+" not about ports that meet: portolan lint says them", "", 2)
 		}
 	}
 }
 
-func (t *printer) finding(f *chart.Finding) {
+// alike puts findings of hosts of a fleet together that differ in their host and place alone.
+func alike(list []chart.Finding) [][]*chart.Finding {
+	type words struct {
+		rule, message, help string
+		severity            diag.Severity
+	}
+	var out [][]*chart.Finding
+	at := map[words]int{}
+	for i := range list {
+		f := &list[i]
+		key := words{f.Rule, f.Message, f.Help, f.Severity}
+		k, known := at[key]
+		if f.Group == "" || !known {
+			k = len(out)
+			at[key] = k
+			out = append(out, nil)
+		}
+		out[k] = append(out[k], f)
+	}
+	return out
+}
+
+// maxPlaces bounds the places of a finding that are listed.
+const maxPlaces = 3
+
+// finding says one finding, which is so in several places.
+func (t *printer) finding(same []*chart.Finding) {
+	f := same[0]
 	style := severityColor(f.Severity)
 	t.wrapBehind("", "", f.Severity.String()+"["+f.Rule+"]: "+f.Message, style, 2)
-	if f.Place != "" {
-		t.wrapBehind(" --> ", style, f.Place, "", 5)
+	rest := len(same) - maxPlaces
+	if rest == 1 { // "and 1 more" is no shorter
+		rest = 0
+	}
+	for _, f := range same[:len(same)-max(rest, 0)] {
+		if f.Place != "" {
+			t.wrapBehind(" --> ", style, f.Place, "", 5)
+		}
+	}
+	if rest > 0 {
+		t.wrapBehind("     ", "", "and in "+strconv.Itoa(rest)+" more places", "", 5)
 	}
 	if f.Help != "" {
 		t.wrapBehind("   = ", style, "help: "+f.Help, "", 5)

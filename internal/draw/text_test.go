@@ -186,26 +186,6 @@ func TestEmptyPicture(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	for _, c := range []struct {
-		s          string
-		width      int
-		line, rest string
-	}{
-		{"one two", 7, "one two", ""},
-		{"one two", 6, "one", "two"},
-		{"one two", 3, "one", "two"},
-		{"one   two", 4, "one", "two"},
-		{"onetwo", 4, "onet", "wo"},
-		{"名前", 3, "名", "前"},
-		{"one ", 3, "one", ""},
-	} {
-		if line, rest := split(c.s, c.width); line != c.line || rest != c.rest {
-			t.Errorf("%q in %d: %q, %q", c.s, c.width, line, rest)
-		}
-	}
-}
-
 // TestWordsOfAPicture reads what must be said in words.
 func TestWordsOfAPicture(t *testing.T) {
 	p := small("rtp")
@@ -214,7 +194,7 @@ func TestWordsOfAPicture(t *testing.T) {
 	text := drawn(t, p, Options{Width: 120})
 	for _, want := range []string{
 		"! 35000-35799 ephemeral-overlap",
-		"╳ something is wrong with these ports",
+		"╳ conflict: ports, and the rule that says so",
 		"┄┄",
 		"error[ephemeral-overlap]: it overlaps\n --> etc/x.conf:3\n   = help: move it\n",
 		"rtp excluded: 50000-50049 50100-50149 50200-50249 50300-50349 50400-50449\n",
@@ -228,6 +208,111 @@ func TestWordsOfAPicture(t *testing.T) {
 	}
 	if strings.Contains(text, "15060") {
 		t.Errorf("a peer is drawn:\n%s", text)
+	}
+}
+
+// TestMarkedBarsKeepTheirKind: a mark has both its ends, save where the bar ends too, and leaves the
+// sign of its bar to be seen between them, and in the legend.
+func TestMarkedBarsKeepTheirKind(t *testing.T) {
+	bar := chart.Bar{Kind: chart.RTP, Proto: port.UDP, Ports: port.Range{First: 30000, Last: 39999}, Name: "rtp"}
+	for _, c := range []struct {
+		ports         port.Range
+		unicode, text string
+	}{
+		{bar.Ports, " ╳▓╳▓╳▓╳▓╳▓╳ ", " X@X@X@X@X@X "},
+		{port.Range{First: 30000, Last: 30099}, " ╳▓▓▓▓▓▓▓▓▓▓ ", " X@@@@@@@@@@ "},
+		{port.Range{First: 37000, Last: 39999}, " ▓▓▓▓▓▓▓╳▓╳▓ ", " @@@@@@@X@X@ "},
+		{port.Range{First: 32000, Last: 34999}, " ▓▓╳▓╳╳▓▓▓▓▓ ", " @@X@XX@@@@@ "},
+		{port.Range{First: 36000, Last: 39999}, " ▓▓▓▓▓▓╳▓╳▓╳ ", " @@@@@@X@X@X "},
+	} {
+		bar.Marks = []chart.Mark{{Ports: port.Of(c.ports), Rule: "port-overlap", Severity: diag.Error}}
+		p := &chart.Picture{Panels: []chart.Panel{{Groups: []chart.Group{{Name: "media", Lanes: []chart.Lane{{Proto: port.UDP, Bars: []chart.Bar{bar}}}}},
+			Findings: []chart.Finding{{Rule: "port-overlap", Severity: diag.Error, Message: "it overlaps"}}}}}
+		for want, o := range map[string]Options{c.unicode: {Width: 80, Linear: true}, c.text: {Width: 80, Linear: true, ASCII: true}} {
+			text := drawn(t, p, o)
+			if !strings.Contains(text, want) || !strings.Contains(text, chart.RTP.Words()) {
+				t.Errorf("%s: %q is not in\n%s", c.ports, want, text)
+			}
+		}
+	}
+}
+
+// TestLegendOfMarks: marks of nothing but notices are no conflict.
+func TestLegendOfMarks(t *testing.T) {
+	p := small("rtp")
+	m := &p.Panels[0].Groups[1].Lanes[1].Bars[0].Marks[0]
+	for severity, want := range map[diag.Severity]string{diag.Error: "conflict: ports", diag.Warning: "conflict: ports", diag.Info: "worth knowing: ports"} {
+		m.Severity = severity
+		for what, text := range map[string]string{"text": drawn(t, p, Options{}), "svg": string(write(t, p, Options{}))} {
+			if strings.Count(text, ": ports, and the rule") != 1 || !strings.Contains(text, want) {
+				t.Errorf("%s of marks of severity %s does not say %q:\n%s", what, severity, want, text)
+			}
+		}
+	}
+}
+
+// TestWordsInsideBars: they have a blank on both sides, and both ends of the bar are seen.
+func TestWordsInsideBars(t *testing.T) {
+	for kind, want := range map[chart.Kind]string{chart.RTP: "▓ rtp 20000-49999 ▓", chart.Ephemeral: "░ rtp 20000-49999 ░"} {
+		p := &chart.Picture{Panels: []chart.Panel{{Groups: []chart.Group{{Name: "media", Lanes: []chart.Lane{{Proto: port.UDP,
+			Bars: []chart.Bar{{Kind: kind, Proto: port.UDP, Ports: port.Range{First: 20000, Last: 49999}, Name: "rtp"}}}}}}}}}
+		if text := drawn(t, p, Options{Linear: true, Width: 80}); !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
+// TestSameFindingsOfAFleet: what several hosts have in common is said once, with a few of the places;
+// what is about one host is said as often as it is found.
+func TestSameFindingsOfAFleet(t *testing.T) {
+	find := func(group, message, place string) chart.Finding {
+		return chart.Finding{Rule: "port-overlap", Severity: diag.Error, Message: message, Place: place, Help: "move it", Group: group, Quarrel: true}
+	}
+	p := &chart.Picture{Panels: []chart.Panel{{Title: "all hosts", Findings: []chart.Finding{
+		find("a", "one", "a/x:1"), find("a", "two", "a/y:1"), find("b", "one", "b/x:1"), find("c", "one", "c/x:2"), find("d", "one", "d/x:1"), find("e", "one", "e/x:1"),
+		find("b", "two", "b/y:1"), find("c", "two", "c/y:1"), find("d", "two", "d/y:1")}}}}
+	want := `
+all hosts
+error[port-overlap]: one
+ --> a/x:1
+ --> b/x:1
+ --> c/x:2
+     and in 2 more places
+   = help: move it
+
+error[port-overlap]: two
+ --> a/y:1
+ --> b/y:1
+ --> c/y:1
+ --> d/y:1
+   = help: move it
+`
+	if got := drawn(t, p, Options{}); !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	p.Panels[0].Findings = []chart.Finding{find("", "one", "x:1"), find("", "one", "x:2")}
+	if got := drawn(t, p, Options{}); strings.Count(got, "error[port-overlap]: one\n --> x:") != 2 {
+		t.Errorf("findings of one host are put together:\n%s", got)
+	}
+}
+
+// TestTextOfManyRanges draws a system that spares every second port.
+func TestTextOfManyRanges(t *testing.T) {
+	var bars []chart.Bar
+	var bands []chart.Band
+	for n := uint16(1025); n < 64000; n += 2 {
+		bars = append(bars, chart.Bar{Kind: chart.Spared, Ports: port.Single(n), Name: "spared"})
+		bands = append(bands, chart.Band{Kind: chart.Spared, Ports: port.Single(n)})
+	}
+	p := &chart.Picture{Panels: []chart.Panel{{Bands: bands, Groups: []chart.Group{{Name: "linux", Lanes: []chart.Lane{{Bars: bars}}}}}}}
+	begin := time.Now()
+	text := drawn(t, p, Options{})
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it takes %v", took)
+	}
+	inBounds(t, text, Options{})
+	if !strings.Contains(text, " 63999\n") {
+		t.Error("the last range is missing")
 	}
 }
 

@@ -46,6 +46,14 @@ func textWidth(s string, size float64) float64 {
 	return float64(sum) * size / 1000
 }
 
+// foldPixels is fold for text of a size, with the widths of its lines in pixels.
+func foldPixels(text string, first, rest, size float64) []string {
+	return fold(text, thousandths(first, size), thousandths(rest, size), advance)
+}
+
+// thousandths is a width in pixels in the unit of advance.
+func thousandths(width, size float64) int { return int(width * 1000 / size) }
+
 // settled is 0 for text of which every reader's machine has the width that textWidth says, or less.
 // It is the width that other text is to be given, where its fonts are not known: near to what it
 // has by itself in most of them, and not more than textWidth.
@@ -67,7 +75,7 @@ func settled(s string, size float64) float64 {
 
 // fitting is s, or as much of its begin as is not wider than width with an ellipsis behind it.
 func fitting(s string, width, size float64) string {
-	room := int(width * 1000 / size)
+	room := thousandths(width, size)
 	sum, end := 0, 0
 	for i, r := range s {
 		if sum+advance('…') <= room {
