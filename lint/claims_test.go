@@ -34,6 +34,9 @@ func TestKnowledge(t *testing.T) {
 		{"loopback-address", "in IPv6", "etc/opensips/opensips.cfg", "socket=udp:10.0.0.5:5060 as [::1]:5060\n", nil, "are told ::1"},
 		{"loopback-address", "one that FreeSWITCH replaces", "etc/freeswitch/freeswitch.xml", "<document><section><configuration name=\"sofia.conf\"><profiles><profile name=\"a\"><settings><param name=\"sip-ip\" value=\"10.0.0.5\"/><param name=\"ext-rtp-ip\" value=\"0.0.0.0\"/></settings></profile></profiles></configuration></section></document>", nil, ""},
 
+		{"port-overlap", "both families, whose sockets PJSIP keeps apart", "etc/asterisk/pjsip.conf", "[a]\ntype = transport\nprotocol = tcp\nbind = 0.0.0.0\n[b]\ntype = transport\nprotocol = tcp\nbind = [::]\n", nil, ""},
+		{"port-overlap", "one family twice", "etc/asterisk/pjsip.conf", "[a]\ntype = transport\nprotocol = tcp\nbind = [2001:db8::1]\n[b]\ntype = transport\nprotocol = tcp\nbind = [::]\n", nil, "overlaps SIP 5060/tcp"},
+
 		{"range-too-small", "two for a session", "etc/rtpengine/rtpengine.conf", range10 + "max-sessions = 3\n", nil, "has 10 ports, and max-sessions 3 needs 12"},
 		{"range-too-small", "just enough", "etc/rtpengine/rtpengine.conf", range10 + "max-sessions = 2\n", nil, ""},
 		{"range-too-small", "no limit", "etc/rtpengine/rtpengine.conf", range10 + "max-sessions = -1\n", nil, ""},

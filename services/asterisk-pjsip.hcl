@@ -30,6 +30,9 @@ service "asterisk-pjsip" {
     }
   }
 
+  # Sockets of IPv6 take no IPv4 since pjproject 2.6, and in the one that Asterisk brings along since before:
+  # https://github.com/asterisk/asterisk/blob/9dd3d416cc35f1fd8b88ffc2f39a2fcb12df181f/third-party/pjproject/patches/0003-r5403-pjsip_IPV6_V6ONLY.patch
+  # So a transport on 0.0.0.0 and one on [::] have the same port, and share nothing.
   each "transport" {
     for_each = find("*[type='transport']")
 
@@ -48,6 +51,7 @@ service "asterisk-pjsip" {
       port      = port(local.address.port, default.sip_port)
       bind      = [local.address.host]
       advertise = local.told
+      v6only    = true
       exposure  = "public"
       zero      = "unknown"
       assigned  = ["5060"]
@@ -61,6 +65,7 @@ service "asterisk-pjsip" {
       port      = port(local.address.port, default.tls_port)
       bind      = [local.address.host]
       advertise = local.told
+      v6only    = true
       exposure  = "public"
       zero      = "unknown"
       assigned  = ["5061"]
