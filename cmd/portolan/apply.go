@@ -114,6 +114,7 @@ rolled back; 130 interrupted.`,
 				}
 				return p.boot(cmd.Context(), c)
 			}
+			in.begin()
 			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
 		}),
 	}

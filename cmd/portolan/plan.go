@@ -49,6 +49,7 @@ With --detail it prints every object and element of the kernel that would change
 			if !slices.Contains(answerFormats, format) {
 				return usage("--format: there is no format %q: use %s", format, strings.Join(answerFormats, " or "))
 			}
+			in.begin()
 			if err := p.open(); err != nil {
 				return err
 			}
