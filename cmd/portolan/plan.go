@@ -145,12 +145,18 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 // in order. The log of the default is none of them: nothing of its name does more than log.
 func servicesOf(rs *ruleset.Ruleset) []string {
 	var out []string
-	acts := map[string]bool{}
-	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		rules := rs.Chain(d).Rules
-		for i := range rules {
-			if rules[i].Effect.Verdict != ruleset.Continue {
-				acts[rules[i].Name] = true
+	acts := map[string]bool{} // by the names of logs, of which there are few
+	for _, log := range []bool{true, false} {
+		for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+			rules := rs.Chain(d).Rules
+			for i := range rules {
+				r := &rules[i]
+				if (r.Effect.Verdict == ruleset.Continue) != log {
+					continue
+				}
+				if _, logs := acts[r.Name]; logs || log {
+					acts[r.Name] = !log
+				}
 			}
 		}
 	}
@@ -159,7 +165,7 @@ func servicesOf(rs *ruleset.Ruleset) []string {
 		rules := rs.Chain(d).Rules
 		for i := range rules {
 			r := &rules[i]
-			if len(r.Origins) == 0 || !acts[r.Name] || r.Name == last.Name && r.Service == last.Service {
+			if len(r.Origins) == 0 || r.Effect.Verdict == ruleset.Continue && !acts[r.Name] || r.Name == last.Name && r.Service == last.Service {
 				continue
 			}
 			last = r
