@@ -79,7 +79,7 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, told: map[source.Span]*Rule{},
 	}
 	f.refill()
-	allows, denies := map[string]int{}, map[string]int{}
+	allows, denies := make(map[string]int, len(p.Allows)), make(map[string]int, len(p.Denies))
 	for i := range p.Allows {
 		allows[p.Allows[i].Name.Text] = i
 	}
@@ -93,7 +93,7 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		return -1
 	}
 	doors := map[port.Proto][]*door{}
-	known := map[string][]int{} // indexes in from, by name of the rule
+	known := make(map[string][]int, len(p.Allows)+len(p.Denies)) // indexes in from, by name of the rule
 	for i := range rs.Input.Rules {
 		r := &rs.Input.Rules[i]
 		m := &r.Match
@@ -104,15 +104,17 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		if r.Effect.Verdict == ruleset.Continue && allow < 0 && deny < 0 {
 			continue // it logs what nothing decides
 		}
-		from := slices.IndexFunc(known[r.Name], func(i int) bool { return f.from[i].Equal(m.Peers) })
-		if from < 0 {
-			from = len(known[r.Name])
-			known[r.Name] = append(known[r.Name], len(f.from))
+		sources := known[r.Name]
+		at := slices.IndexFunc(sources, func(i int) bool { return f.from[i].Equal(m.Peers) })
+		if at < 0 {
+			at = len(sources)
+			sources = append(sources, len(f.from))
+			known[r.Name] = sources
 			f.from = append(f.from, m.Peers)
 		}
 		for _, proto := range port.Protos {
 			if m.Protos.Has(uint8(proto)) {
-				d := &door{r, i, proto, m.Ports.Ranges(), known[r.Name][from], allow, deny}
+				d := &door{r, i, proto, m.Ports.Ranges(), sources[at], allow, deny}
 				doors[proto] = append(doors[proto], d)
 				if allow >= 0 && d.opens() {
 					f.of[allow] = append(f.of[allow], d)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Certificate is what the last lines of an output say about its proof.
@@ -66,13 +67,15 @@ func (c Certificate) append(o *Output, parts []string) []byte {
 
 // certified finds the hash in a comment line of any language. More blanks stand before names
 // of files, which we do not trust.
-var certified = regexp.MustCompile(`(?m)^(?:#|;|rem) ruleset: sha256 ([0-9a-f]{64}); [^\r\n]*\r?$`)
+var certified = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^(?:#|;|rem) ruleset: sha256 ([0-9a-f]{64}); [^\r\n]*\r?$`)
+})
 
 // Certified is the hash of the ruleset that the certificate of a text names; "" for a text
 // without one. It says what the text was written for and proves nothing.
 func Certified(text []byte) string {
 	// At the end of the text, or of one of its parts: they carry the same.
-	all := certified.FindAllSubmatch(text, -1)
+	all := certified().FindAllSubmatch(text, -1)
 	if len(all) == 0 {
 		return ""
 	}

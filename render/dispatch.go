@@ -116,7 +116,11 @@ func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
 			if r.Service != "" {
 				comment += ": " + r.Service
 			}
-			a.chain.Rules = append(a.chain.Rules, n.finish(lines, r, asks[r] > 1, comment)...)
+			if lines = n.finish(lines, r, asks[r] > 1, comment); len(a.chain.Rules) == 0 {
+				a.chain.Rules = lines // most have one rule, and a copy of each takes time
+			} else {
+				a.chain.Rules = append(a.chain.Rules, lines...)
+			}
 		}
 		n.table.Chains = append(n.table.Chains, a.chain)
 	}
@@ -143,6 +147,7 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 	slices.Sort(starts)
 	starts = slices.Compact(starts)
 	covers := make([][]*portRule, len(starts)) // by run
+	firsts := make([]*portRule, len(starts))   // of each, in one piece of memory
 	for i := range rules {
 		r := &rules[i]
 		if !r.Match.Protos.Has(uint8(proto)) {
@@ -151,7 +156,10 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 		for p := range r.Match.Ports.Each() {
 			first, _ := slices.BinarySearch(starts, int(p.First))
 			for k := first; starts[k] <= int(p.Last); k++ {
-				if c := covers[k]; len(c) == 0 || !c[len(c)-1].decides {
+				if c := covers[k]; len(c) == 0 {
+					firsts[k] = r
+					covers[k] = firsts[k : k+1 : k+1]
+				} else if !c[len(c)-1].decides {
 					covers[k] = append(c, r)
 				}
 			}
@@ -159,6 +167,7 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 	}
 	out := make([]nft.Element, 0, len(starts)/2+1) // ports mostly stand apart
 	var fresh []*audience
+	var speaking []*ruleset.Rule
 	for k, cover := range covers {
 		switch {
 		case len(cover) == 0:
@@ -167,19 +176,18 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 			out[len(out)-1].Ports.Last = uint16(starts[k+1] - 1)
 			continue
 		}
-		speakers := speakers(cover)
-		a, isNew := n.audience(proto, cover, speakers[0])
+		speaking = speakers(speaking[:0], cover)
+		a, isNew := n.audience(proto, cover, speaking[0])
 		if isNew {
 			fresh = append(fresh, a)
 		}
-		out = append(out, nft.Element{Ports: port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, Jump: a.chain.Name, Comment: claims(speakers)})
+		out = append(out, nft.Element{Ports: port.Range{First: uint16(starts[k]), Last: uint16(starts[k+1] - 1)}, Jump: a.chain.Name, Comment: claims(speaking)})
 	}
 	return out, fresh
 }
 
-// speakers are the rules that say what a port is for: all but the logs, if there are any.
-func speakers(cover []*portRule) []*ruleset.Rule {
-	out := make([]*ruleset.Rule, 0, len(cover))
+// speakers appends the rules that say what a port is for to none: all but the logs, if there are any.
+func speakers(out []*ruleset.Rule, cover []*portRule) []*ruleset.Rule {
 	for _, r := range cover {
 		if r.Effect.Verdict != ruleset.Continue {
 			out = append(out, r.Rule)
@@ -209,12 +217,16 @@ func (n *nftMaker) rest(left rest) [2]int {
 
 // number is the number of a rest; equal rests have the same.
 func (n *nftMaker) number(left rest) int {
+	if len(n.rests) > 0 && left == n.last { // as most are
+		return n.numbered
+	}
 	number, ok := n.numbers[left]
 	if !ok {
 		number = len(n.rests)
 		n.numbers[left] = number
 		n.rests = append(n.rests, fmt.Sprintf("%q %q %d %d %s %+v\n", left.peers, left.interfaces, left.states, left.proto, left.from, left.effect))
 	}
+	n.last, n.numbered = left, number
 	return number
 }
 
@@ -222,11 +234,12 @@ func (n *nftMaker) number(left rest) int {
 // called after one of them. Rules about source ports do not share one with those of the
 // other protocol.
 func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.Rule) (*audience, bool) {
-	numbers, asks := make([]int, 0, len(cover)), make([]*ruleset.Rule, 0, len(cover))
-	var key []byte
+	numbers, asks := n.asked[:0], make([]*ruleset.Rule, 0, len(cover))
+	key := n.key[:0]
+	at := slices.Index(port.Protos[:], proto)
 	for _, r := range cover {
 		// A rest that ended a packet cannot match again; one with a limit counts again.
-		number := r.numbers[slices.Index(port.Protos[:], proto)]
+		number := r.numbers[at]
 		if plainEnd(r.Effect) && slices.Contains(numbers, number) {
 			continue
 		}
@@ -236,10 +249,11 @@ func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.
 			key = append(binary.AppendUvarint(key, uint64(len(word))), word...)
 		}
 	}
+	n.asked, n.key = numbers, key
 	if a, ok := n.audiences[string(key)]; ok {
 		return a, false
 	}
-	var content []byte
+	content := n.content[:0]
 	for _, r := range asks {
 		content = append(strconv.AppendQuote(content, r.Name), ' ')
 		content = append(strconv.AppendQuote(content, r.Service), '\n')
@@ -247,6 +261,7 @@ func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.
 	for _, i := range numbers {
 		content = append(content, n.rests[i]...)
 	}
+	n.content = content
 	sum := sha256.Sum256(content)
 	name := [...]string{ruleset.In: "svc_", ruleset.Out: "out_"}[n.direction] + slug(after.Name, 40) + "_"
 	if after.Service != "" {

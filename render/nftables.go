@@ -7,6 +7,7 @@ import (
 	"sync"
 	"text/template"
 
+	"portolan/internal/addr"
 	"portolan/internal/diag"
 	"portolan/internal/nft"
 	"portolan/internal/port"
@@ -75,6 +76,18 @@ type nftMaker struct {
 	rests     []string             // as they are met, in words
 	numbers   map[rest]int         // indices into rests
 	audiences map[string]*audience // by the numbers of its rests and the names of its rules
+
+	// What was asked last, because neighbours mostly are alike.
+	last     rest
+	numbered int
+	parted   struct {
+		peers addr.Set
+		split bool
+		parts []familyPart
+	}
+	// Memory for what is made of each audience.
+	asked        []int
+	key, content []byte
 }
 
 // Nftables is the table of nftables that means rs, for whoever puts it into the kernel
@@ -140,11 +153,15 @@ func writeNftText(f *nftFile, name string) ([]Output, error) {
 // nftTable makes the table of a job.
 func nftTable(j *job) *nft.Table {
 	j.checkNftables()
+	size := len(j.rs.Input.Rules) + len(j.rs.Output.Rules)
 	n := &nftMaker{
-		names: names{"input": true, "output": true, "raw_prerouting": true, "raw_output": true},
-		sets:  map[string]string{}, numbers: map[rest]int{}, audiences: map[string]*audience{},
+		names: make(names, size),
+		sets:  map[string]string{}, numbers: map[rest]int{}, audiences: make(map[string]*audience, size),
 		limits: map[ruleset.Limit]*nft.Limit{}, meters: map[ruleset.Limit][2]*nft.Meter{},
 		counts: map[ruleset.Connections][2]*nft.Meter{}, shared: map[string]ruleset.Effect{}, logs: map[*ruleset.Rule]string{},
+	}
+	for _, name := range []string{"input", "output", "raw_prerouting", "raw_output"} {
+		n.names[name] = true
 	}
 	arriving := &nft.Base{Name: "raw_prerouting", Title: "What arrives, before connection tracking.", Hook: "prerouting", Priority: nft.Raw, Policy: ruleset.Accept}
 	leaving := &nft.Base{Name: "raw_output", Title: "What leaves, before connection tracking.", Hook: "output", Priority: nft.Raw, Policy: ruleset.Accept}
@@ -306,8 +323,11 @@ func perSource(e ruleset.Effect) bool {
 
 // peers are unfinished lines for all of m but its protocols.
 func (n *nftMaker) peers(name string, m ruleset.Match, split bool) []nft.Rule {
-	var out []nft.Rule
-	for _, f := range families(m.Peers, split) {
+	if p := &n.parted; p.parts == nil || p.split != split || !p.peers.Equal(m.Peers) {
+		p.peers, p.split, p.parts = m.Peers, split, families(m.Peers, split)
+	}
+	out := make([]nft.Rule, 0, len(n.parted.parts))
+	for _, f := range n.parted.parts {
 		line := nft.Rule{Out: n.direction == ruleset.Out, Interfaces: m.Interfaces.Names(), Family: f.family}
 		if m.States&ruleset.AllStates != ruleset.AllStates {
 			line.States = m.States

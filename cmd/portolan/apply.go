@@ -114,6 +114,7 @@ rolled back; 130 interrupted.`,
 				}
 				return p.boot(cmd.Context(), c)
 			}
+			in.begin()
 			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
 		}),
 	}
@@ -159,9 +160,9 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	v, err := p.view(p.quiet, find, func(plan *apply.Plan) {
-		if w != nil && !plan.Empty() {
-			w.Prepare(plan.Want)
+	v, err := p.view(p.quiet, find, func(a *aim) {
+		if w != nil {
+			w.Prepare(a.table)
 		}
 	})
 	if err != nil {

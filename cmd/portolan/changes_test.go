@@ -85,3 +85,15 @@ func TestNothingChanges(t *testing.T) {
 		t.Errorf("%d policies are too few", compared)
 	}
 }
+
+// TestMissing holds what is not even looked up, at both ends of lists, against what is.
+func TestMissing(t *testing.T) {
+	for _, x := range []struct{ a, b, want string }{
+		{"", "", ""}, {"a", "", "a"}, {"", "a", ""}, {"a b c", "a b c", ""}, {"a b c", "a c", "b"}, {"a c", "a b c", ""},
+		{"a b", "b c", "a"}, {"a b c d", "a x c d", "b"}, {"a a", "a", ""}, {"a b a", "b a", ""}, {"c a b", "a b c", ""}, {"x a", "a", "x"},
+	} {
+		if got := strings.Join(missing(strings.Fields(x.a), strings.Fields(x.b)), " "); got != x.want {
+			t.Errorf("of %q, %q lacks %q, want %q", x.a, x.b, got, x.want)
+		}
+	}
+}

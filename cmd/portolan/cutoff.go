@@ -30,7 +30,7 @@ func (c cutOff) String() string {
 
 // found are the sessions of administrators on this host, which has the interfaces.
 func (p *pilot) found(interfaces []session.Interface) (session.Found, error) {
-	return session.Find(os.DirFS("/proc"), p.getenv, os.Getpid(), interfaces)
+	return session.Find(session.Proc(), p.getenv, os.Getpid(), interfaces)
 }
 
 // alive are the sessions that live, of those who have logged in: no administrator is who tries

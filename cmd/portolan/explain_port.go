@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -67,18 +68,18 @@ type portQuestion struct {
 }
 
 var (
-	portShape = regexp.MustCompile(`^(?:[0-9].*|icmp(?:v6)?(?:[:/].*)?)$`)
-	icmpShape = regexp.MustCompile(`^(icmp|icmpv6)[:/]([0-9]{1,3})$`)
+	portShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[0-9].*|icmp(?:v6)?(?:[:/].*)?)$`) })
+	icmpShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(icmp|icmpv6)[:/]([0-9]{1,3})$`) })
 )
 
 // looksLikePort tells a port from the name of a rule or a service: no name begins with a
 // digit.
-func looksLikePort(s string) bool { return portShape.MatchString(s) }
+func looksLikePort(s string) bool { return portShape().MatchString(s) }
 
 func parseQuestion(s string) (portQuestion, error) {
 	var q portQuestion
 	if strings.HasPrefix(s, "icmp") {
-		m := icmpShape.FindStringSubmatch(s)
+		m := icmpShape().FindStringSubmatch(s)
 		if m == nil {
 			return q, usage("%s: write the type of ICMP as in icmp:8 or icmpv6:128", s)
 		}

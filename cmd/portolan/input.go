@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -43,6 +44,20 @@ type input struct {
 	catalog *catalog.Catalog
 	known   *host.Platforms
 	written *policy.Policy // to judge by; nil does not judge a policy
+
+	builtin func() (*catalog.Catalog, error) // the built-in descriptions that are being loaded; nil when they are not
+}
+
+// begin loads the built-in descriptions, while something else is done before they are asked for.
+// Those of an operator wait for it: what is wrong with them is said at their turn.
+func (in *input) begin() {
+	if in.services == "" {
+		in.builtin = sync.OnceValues(func() (*catalog.Catalog, error) {
+			cat, _, err := catalog.Load(services.FS) // findings are about those of operators
+			return cat, err
+		})
+		go in.builtin()
+	}
 }
 
 // inventoryFlags are the flags of commands that read configuration.
@@ -70,8 +85,11 @@ func (in *input) policyFlag(cmd *cobra.Command) {
 
 // catalogue loads the built-in descriptions and those of --services.
 func (a *app) catalogue(in *input) (*catalog.Catalog, error) {
-	if in.catalog != nil {
+	switch {
+	case in.catalog != nil:
 		return in.catalog, nil
+	case in.builtin != nil:
+		return in.builtin()
 	}
 	var theirs []fs.FS
 	if in.services != "" {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"portolan/internal/netlink"
@@ -145,10 +146,10 @@ func (w *bounded) Write(p []byte) (int, error) {
 
 // Lines of iptables-save.
 var (
-	saveTable = regexp.MustCompile(`^\*[a-z]+$`)
-	saveChain = regexp.MustCompile(`^:(PL-[A-Za-z0-9_-]+) - \[[0-9]+:[0-9]+\]$`)
-	saveRule  = regexp.MustCompile(`^-A (\S+) .*-[jg] (\S+)`)
-	saveHook  = regexp.MustCompile(`^-A ([A-Z]+) -j (PL-[A-Za-z0-9_-]+)$`)
+	saveTable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\*[a-z]+$`) })
+	saveChain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^:(PL-[A-Za-z0-9_-]+) - \[[0-9]+:[0-9]+\]$`) })
+	saveRule  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-A (\S+) .*-[jg] (\S+)`) })
+	saveHook  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-A ([A-Z]+) -j (PL-[A-Za-z0-9_-]+)$`) })
 )
 
 // ourChains is what iptables-save wrote without the tables, chains and rules of others, the
@@ -162,7 +163,7 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 	var chains []string
 	for i, l := range lines {
 		switch {
-		case saveTable.MatchString(l):
+		case saveTable().MatchString(l):
 			table, kept = i, false
 		case table < 0: // comments before the first table
 		case l == "COMMIT":
@@ -170,7 +171,7 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 				out[i] = l
 			}
 		default:
-			if m := saveChain.FindStringSubmatch(l); m != nil {
+			if m := saveChain().FindStringSubmatch(l); m != nil {
 				if !kept {
 					out[table], kept, any = lines[table], true, true
 				}
@@ -178,8 +179,8 @@ func ourChains(program string, saved []byte) ([]byte, error) {
 				chains = append(chains, m[1])
 				continue
 			}
-			m := saveRule.FindStringSubmatch(l)
-			if hook := saveHook.FindStringSubmatch(l); hook != nil {
+			m := saveRule().FindStringSubmatch(l)
+			if hook := saveHook().FindStringSubmatch(l); hook != nil {
 				hooked[hook[2]] = true
 				continue
 			}

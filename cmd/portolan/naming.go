@@ -74,16 +74,18 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 			}
 		}
 	}
-	allows := map[string]bool{}
 	for _, name := range opens {
 		delete(asked, name)
-		allow, _, _ := strings.Cut(name, ": ")
-		allows[allow] = true
 	}
 	delete(asked, "")
 	maps.DeleteFunc(asked, func(comment string, _ bool) bool { return strings.HasPrefix(comment, "default: ") })
 	if len(asked) == 0 {
 		return nil
+	}
+	allows := make(map[string]bool, len(opens))
+	for _, name := range opens {
+		allow, _, _ := strings.Cut(name, ": ")
+		allows[allow] = true
 	}
 	names := map[string][]string{}
 	add := func(comment, name string) {
@@ -119,7 +121,13 @@ type naming map[string][]string
 
 // namingOf knows the rules of states; nil stands for none.
 func namingOf(records ...*history.Record) naming {
-	n := naming{}
+	size := 0
+	for _, r := range records {
+		if r != nil {
+			size += len(r.Opens) + len(r.Names)
+		}
+	}
+	n := make(naming, size)
 	for _, r := range records {
 		if r == nil {
 			continue

@@ -49,6 +49,7 @@ With --detail it prints every object and element of the kernel that would change
 			if !slices.Contains(answerFormats, format) {
 				return usage("--format: there is no format %q: use %s", format, strings.Join(answerFormats, " or "))
 			}
+			in.begin()
 			if err := p.open(); err != nil {
 				return err
 			}
@@ -144,12 +145,18 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 // in order. The log of the default is none of them: nothing of its name does more than log.
 func servicesOf(rs *ruleset.Ruleset) []string {
 	var out []string
-	acts := map[string]bool{}
-	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		rules := rs.Chain(d).Rules
-		for i := range rules {
-			if rules[i].Effect.Verdict != ruleset.Continue {
-				acts[rules[i].Name] = true
+	acts := map[string]bool{} // by the names of logs, of which there are few
+	for _, log := range []bool{true, false} {
+		for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
+			rules := rs.Chain(d).Rules
+			for i := range rules {
+				r := &rules[i]
+				if (r.Effect.Verdict == ruleset.Continue) != log {
+					continue
+				}
+				if _, logs := acts[r.Name]; logs || log {
+					acts[r.Name] = !log
+				}
 			}
 		}
 	}
@@ -158,7 +165,7 @@ func servicesOf(rs *ruleset.Ruleset) []string {
 		rules := rs.Chain(d).Rules
 		for i := range rules {
 			r := &rules[i]
-			if len(r.Origins) == 0 || !acts[r.Name] || r.Name == last.Name && r.Service == last.Service {
+			if len(r.Origins) == 0 || r.Effect.Verdict == ruleset.Continue && !acts[r.Name] || r.Name == last.Name && r.Service == last.Service {
 				continue
 			}
 			last = r
@@ -249,9 +256,9 @@ type view struct {
 }
 
 // view compares what the kernel has with an aim. While that is looked for, it looks at the
-// kernel, at the states and around. planned is told of a plan while it is looked into what that
-// does to packets; it may be nil.
-func (p *pilot) view(read func() (*live, error), find func() (*aim, error), planned func(*apply.Plan)) (*view, error) {
+// kernel, at the states and around. changes is called as soon as the aim is another one than what is in
+// force, while the plan is made; it may be nil.
+func (p *pilot) view(read func() (*live, error), find func() (*aim, error), changes func(*aim)) (*view, error) {
 	v := new(view)
 	if err := together(
 		func() error {
@@ -269,22 +276,26 @@ func (p *pilot) view(read func() (*live, error), find func() (*aim, error), plan
 		return nil, err
 	}
 	if err := together(
-		func() (err error) {
-			if v.plan, err = apply.NewPlan(v.live.state, v.aim.table); err == nil && planned != nil {
-				planned(v.plan)
-			}
-			return err
-		},
+		func() (err error) { v.plan, err = apply.NewPlan(v.live.state, v.aim.table); return err },
 		func() error {
 			if v.live.strange == nil {
 				v.traffic = newDifference(v.before(), v.aim.side)
 			}
 			v.sessions()
+			v.named()
+			if changes != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
+				changes(v.aim)
+			}
 			return v.neighbours()
 		},
 	); err != nil {
 		return nil, err
 	}
+	return v, nil
+}
+
+// named finds which services and zones change.
+func (v *view) named() {
 	if last := v.last; last != nil {
 		old, now := last.Opens, v.aim.record.Opens
 		aims := sync.OnceValue(func() naming { return namingOf(&v.aim.record) })
@@ -296,7 +307,6 @@ func (p *pilot) view(read func() (*live, error), find func() (*aim, error), plan
 		}, missing(now, old), missing(old, now))
 		v.zones = zoneChanges(last.Zones, v.aim.record.Zones, v.aim.uses)
 	}
-	return v, nil
 }
 
 // together does independent things at the same time. The error is that of the first one that
@@ -314,11 +324,23 @@ func together(things ...func() error) error {
 
 // missing are the items of a that are not in b.
 func missing(a, b []string) []string {
-	have := map[string]bool{}
+	begin := 0
+	for begin < min(len(a), len(b)) && a[begin] == b[begin] { // most lists are alike
+		begin++
+	}
+	end := len(a)
+	for past := len(b); end > begin && past > begin && a[end-1] == b[past-1]; past-- {
+		end--
+	}
+	rest := slices.Clone(a[begin:end])
+	if len(rest) == 0 {
+		return rest
+	}
+	have := make(map[string]bool, len(b))
 	for _, s := range b {
 		have[s] = true
 	}
-	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return have[s] })
+	return slices.DeleteFunc(rest, func(s string) bool { return have[s] })
 }
 
 // before is the side of the plan that is in force. Without a table it is the rules that every

@@ -53,11 +53,13 @@ type coder struct {
 	// anonymous are the contents of sets without a name of their own. The kernel numbers
 	// them as they come, so a rule with such a set says the content in place of the name.
 	anonymous map[string]string
-	// known are the codes and comments that rules and elements had before: most of a large table
-	// say one of few things.
+	// known are the codes that rules and elements had before: most of a large table say one of few
+	// things.
 	known map[string]string
-	code  []byte // of the rule or element at hand
-	key   []byte // of the element at hand
+	// The last of which there are many, and which neighbours often share.
+	comment, data string
+	code          []byte // of the rule or element at hand
+	key           []byte // of the element at hand
 	// meters are the codes of what rules have the elements do that they put into sets, by the
 	// names of the sets; nil when nobody asks.
 	meters map[string][]string
@@ -82,6 +84,14 @@ func (c *coder) shared(b []byte) string {
 		c.known[code] = code
 	}
 	return code
+}
+
+// again is a text, the last one where it is the same.
+func again(last *string, b []byte) string {
+	if *last != string(b) {
+		*last = string(b)
+	}
+	return *last
 }
 
 func (c *coder) expressions(r *Rule, out, list []byte) []byte {

@@ -27,7 +27,7 @@ func Decode(raw *netlink.Table) *State {
 		}
 		s.Limits[name] = &Limit{name, limitOf(netlink.Attr(o, netlink.ObjectData))}
 	}
-	code := coder{anonymous: map[string]string{}, meters: map[string][]string{}, known: make(map[string]string, len(raw.Rules))}
+	code := coder{anonymous: map[string]string{}, meters: map[string][]string{}}
 	var named []*Set
 	for _, m := range raw.Sets {
 		set := decodeSet(m)
@@ -46,13 +46,27 @@ func Decode(raw *netlink.Table) *State {
 			set.Elements = code.elements(set.Kind, raw.Elements[set.Name])
 		}
 	})
-	for _, m := range raw.Chains {
-		c := decodeChain(m)
-		s.Chains[c.Name] = c
+	chains := make([]Chain, len(raw.Chains)) // one piece of memory, as for all rules
+	for i, m := range raw.Chains {
+		chains[i] = decodeChain(m)
+		s.Chains[chains[i].Name] = &chains[i]
 	}
-	for _, m := range raw.Rules {
-		if c := s.Chains[string(netlink.Name(netlink.Attr(m, netlink.RuleChain)))]; c != nil {
-			c.Rules = append(c.Rules, code.decode(m))
+	chainOf := func(m []byte) []byte { return netlink.Name(netlink.Attr(m, netlink.RuleChain)) }
+	rules := make([]Rule, 0, len(raw.Rules))
+	for list := raw.Rules; len(list) > 0; { // those of a chain stand together
+		name, from := chainOf(list[0]), len(rules)
+		c := s.Chains[string(name)]
+		for ; len(list) > 0 && bytes.Equal(chainOf(list[0]), name); list = list[1:] {
+			if c != nil {
+				rules = append(rules, code.decode(list[0]))
+			}
+		}
+		switch {
+		case c == nil: // somebody took it away in this moment
+		case c.Rules == nil:
+			c.Rules = rules[from:len(rules):len(rules)]
+		default:
+			c.Rules = append(c.Rules, rules[from:]...)
 		}
 	}
 	wait.Wait()
@@ -135,7 +149,7 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 			case netlink.ElementExpiration:
 				e.Expires = milliseconds(v)
 			case netlink.ElementUserData:
-				e.Comment = c.shared(netlink.CommentName(v, 0))
+				e.Comment = again(&c.comment, netlink.CommentName(v, 0))
 			case netlink.ElementExpression:
 				e.Code += c.element(v)
 			case netlink.ElementExpressions:
@@ -226,7 +240,7 @@ func (c *coder) elementData(data []byte) (code, chain string) {
 	number := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
 	to := netlink.Name(netlink.Attr(verdict, netlink.VerdictChain))
 	c.code = appendVerdictData(c.code[:0], int(number), to)
-	code = c.shared(c.code)
+	code = again(&c.data, c.code)
 	return code, code[len(code)-len(to):] // one piece of memory
 }
 
@@ -251,8 +265,8 @@ func before(key []byte) {
 	}
 }
 
-func decodeChain(m []byte) *Chain {
-	c := &Chain{Name: netlink.Text(netlink.Attr(m, netlink.ChainName)), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
+func decodeChain(m []byte) Chain {
+	c := Chain{Name: netlink.Text(netlink.Attr(m, netlink.ChainName)), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
 	hook := netlink.Attr(m, netlink.ChainHook)
 	if hook == nil {
 		return c
@@ -274,7 +288,7 @@ func decodeChain(m []byte) *Chain {
 func (c *coder) decode(m []byte) Rule {
 	r := c.rule(netlink.Attr(m, netlink.RuleExpressions))
 	r.Handle = netlink.Number(netlink.Attr(m, netlink.RuleHandle))
-	r.Comment = c.shared(netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
+	r.Comment = again(&c.comment, netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
 	return r
 }
 

@@ -110,6 +110,10 @@ type matcher struct {
 	byRules  map[uint64][]*Chain // chains of the kernel; nil until somebody asks
 	seed     maphash.Seed
 	onTheWay []string // chains that are being matched
+
+	// Memory for all chains of the table and the lists of their rules.
+	spareChains []wantedChain
+	spareRules  []*wantedRule
 }
 
 // codes remembers how rules of a table were encoded. A plan is often made twice for one table,
@@ -119,10 +123,35 @@ type codes struct {
 	said  map[saying]Rule
 	sets  map[*nft.Set][]Element
 	maps  map[*nft.Map][]Element // as long as their chains have the same names
+	last  *lastSaid
 }
 
-func newCodes() codes {
-	return codes{map[*nft.Rule]*wantedRule{}, map[saying]Rule{}, map[*nft.Set][]Element{}, map[*nft.Map][]Element{}}
+// lastSaid is what the last rule said: many neighbours say the same.
+type lastSaid struct {
+	there  bool
+	saying saying
+	rule   Rule
+}
+
+// newCodes has room for those of a table, which may be nil.
+func newCodes(want *nft.Table) codes {
+	n := 0
+	if want != nil {
+		n = rulesIn(want)
+	}
+	return codes{make(map[*nft.Rule]*wantedRule, n), map[saying]Rule{}, map[*nft.Set][]Element{}, map[*nft.Map][]Element{}, &lastSaid{}}
+}
+
+// rulesIn are how many rules a table has.
+func rulesIn(t *nft.Table) int {
+	n := 0
+	for _, c := range t.Chains {
+		n += len(c.Rules)
+	}
+	for _, b := range t.Bases {
+		n += len(b.Rules)
+	}
+	return n
 }
 
 // sayingOf is all that a rule says but for its comment, when that can be compared: when it
@@ -167,6 +196,7 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 			met: live.reach(),
 		},
 		live: live, manner: manner, codes: known, versions: map[string][]*Set{}, taken: make(map[string]bool, n), chains: make(map[string]*nft.Chain, n), seed: maphash.MakeSeed(),
+		spareChains: make([]wantedChain, n), spareRules: make([]*wantedRule, rulesIn(want)),
 	}
 	for _, s := range live.Sets {
 		m.versions[logical(s.Name)] = append(m.versions[logical(s.Name)], s)
@@ -419,21 +449,35 @@ func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
 		renamed.Name = n.limit
 		l.Limit = &renamed
 	}
-	c, few := sayingOf(x, n)
-	if said, ok := m.codes.said[c]; few && ok {
-		w.Rule = said
-	} else {
-		var err error
-		if w.Rule, err = encode(*l); err != nil {
-			return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
-		}
-		if few {
-			m.codes.said[c] = w.Rule
-		}
+	if err := m.codes.encode(x, w); err != nil {
+		return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
 	}
 	w.Comment = l.Comment
 	m.codes.rules[x] = w
 	return w, nil
+}
+
+// encode says a rule of a table in the words of the kernel.
+func (c *codes) encode(x *nft.Rule, w *wantedRule) (err error) {
+	says, few := sayingOf(x, w.names)
+	if !few {
+		w.Rule, err = encode(w.line)
+		return err
+	}
+	if c.last.there && c.last.saying == says {
+		w.Rule = c.last.rule
+		return nil
+	}
+	said, ok := c.said[says]
+	if !ok {
+		if said, err = encode(w.line); err != nil {
+			return err
+		}
+		c.said[says] = said
+	}
+	*c.last = lastSaid{true, says, said}
+	w.Rule = said
+	return nil
 }
 
 // chain matches a chain, after those that it jumps to, because their names are in its rules.
@@ -449,7 +493,9 @@ func (m *matcher) chain(name string) error {
 		return fmt.Errorf("chain %s of the table leads to itself", name)
 	}
 	m.onTheWay = append(m.onTheWay, name)
-	w := &wantedChain{name: name, rules: make([]*wantedRule, len(x.Rules))}
+	w := &m.spareChains[0]
+	w.name, w.rules = name, m.spareRules[:len(x.Rules):len(x.Rules)]
+	m.spareChains, m.spareRules = m.spareChains[1:], m.spareRules[len(x.Rules):]
 	for i := range x.Rules {
 		r := &x.Rules[i]
 		if r.Map != "" {
@@ -580,11 +626,13 @@ func (m *matcher) base(want *nft.Table) error {
 // the one that the same ports lead to, or the only one with the same stem.
 func (m *matcher) replaced() {
 	wanted := map[string]*wantedChain{} // by name in the kernel
-	kept := map[string]bool{}           // chains of the kernel
+	paired := map[string]bool{}         // chains of the kernel
+	// What stands for a chain of the table is taken. So is the name of one that has to be made, which
+	// no chain of the kernel has.
+	kept := func(name string) bool { return m.taken[name] || paired[name] }
 	for _, w := range m.match.chains {
 		if w.live != nil {
 			w.before = w.live
-			kept[w.live.Name] = true
 		} else {
 			wanted[w.kernel] = w
 		}
@@ -593,9 +641,9 @@ func (m *matcher) replaced() {
 		return
 	}
 	pair := func(w *wantedChain, c *Chain) {
-		if w != nil && w.before == nil && c != nil && c.Hook == nil && !kept[c.Name] && stem(c.Name) == stem(w.name) {
+		if w.before == nil && c != nil && c.Hook == nil && !kept(c.Name) && stem(c.Name) == stem(w.name) {
 			w.before = c
-			kept[c.Name] = true
+			paired[c.Name] = true
 		}
 	}
 	for _, s := range m.match.sets {
@@ -608,13 +656,18 @@ func (m *matcher) replaced() {
 				old = old[1:]
 			}
 			if len(old) > 0 && old[0].First <= e.Last {
-				pair(wanted[e.Jump], m.live.Chains[old[0].Jump])
+				if w := wanted[e.Jump]; w != nil {
+					pair(w, m.live.Chains[old[0].Jump])
+				}
 			}
 		}
 	}
 	alone := map[string][]*Chain{}
 	for name := range m.met.chains {
-		if c := m.live.Chains[name]; c != nil && c.Hook == nil && !kept[name] {
+		if kept(name) {
+			continue
+		}
+		if c := m.live.Chains[name]; c != nil && c.Hook == nil {
 			alone[stem(name)] = append(alone[stem(name)], c)
 		}
 	}

@@ -111,7 +111,7 @@ func (b Batch) count() int {
 // then the plan takes it into force. An error says that the table cannot be said: a name in
 // it is missing or nothing that the kernel knows.
 func NewPlan(live *State, want *nft.Table) (*Plan, error) {
-	p, err := newPlan(live, want, newCodes())
+	p, err := newPlan(live, want, newCodes(want))
 	if err == nil {
 		p.Differences = p.differences()
 	}

@@ -600,7 +600,7 @@ func BenchmarkPlan(b *testing.B) {
 			s := stateOf(b, large(10000))
 			want := large(10000)
 			c.change(want)
-			known := newCodes()
+			known := newCodes(want)
 			if _, err := newPlan(s, want, known); err != nil {
 				b.Fatal(err)
 			}
@@ -625,7 +625,7 @@ func BenchmarkPlan(b *testing.B) {
 // stateOf is the state of a kernel that has a table.
 func stateOf(t testing.TB, x *nft.Table) *State {
 	t.Helper()
-	m, err := newMatch(&State{}, x, beside, newCodes())
+	m, err := newMatch(&State{}, x, beside, newCodes(x))
 	if err != nil {
 		t.Fatal(err)
 	}

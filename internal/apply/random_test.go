@@ -295,7 +295,7 @@ func (f *fake) load(t rapid.TB, x *nft.Table) {
 			b = append(b, AddLimit{l})
 		}
 	}
-	m, err := newMatch(&State{}, x, beside, newCodes())
+	m, err := newMatch(&State{}, x, beside, newCodes(x))
 	if err != nil {
 		t.Fatal(err)
 	}

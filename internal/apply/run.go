@@ -110,9 +110,11 @@ type run struct {
 }
 
 func newRun(fw Firewall, want *nft.Table, o Options) *run {
-	r := &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}, codes: newCodes()}
+	r := &run{fw: fw, want: want, o: o, out: &Outcome{Attempts: 1}}
 	if p := o.Plan; p != nil && p.Want == want {
 		r.codes = p.codes
+	} else {
+		r.codes = newCodes(want)
 	}
 	return r
 }

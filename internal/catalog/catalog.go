@@ -67,7 +67,7 @@ type wildName struct {
 type entry struct {
 	id      string
 	name    string // of its file, for people
-	raw     []byte
+	read    func() ([]byte, error)
 	paths   []string // every text in it that looks like an absolute path
 	images  []string // every text in a list of images
 	service *Service // nil until it is parsed, or when it has no service
@@ -339,6 +339,7 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	cat := &Catalog{}
 	var diags diag.List
 	var eager []*entry
+	text := []byte{} // of ours, one behind the other: nobody needs most of them again
 	for i, fsys := range append([]fs.FS{ours}, theirs...) {
 		names, err := fs.Glob(fsys, "*.hcl")
 		if err != nil {
@@ -352,13 +353,24 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 			dir = f.Name
 		}
 		for _, name := range names {
-			raw, err := read(fsys, name)
+			var to []byte
+			if i == 0 {
+				to = text[:0]
+			}
+			raw, err := read(fsys, name, to)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", name, err)
 			}
-			e := &entry{id: strings.TrimSuffix(name, ".hcl"), name: path.Join(dir, name), raw: raw, paths: literalPaths(raw), images: literalImages(raw)}
+			e := &entry{id: strings.TrimSuffix(name, ".hcl"), name: path.Join(dir, name), read: func() ([]byte, error) { return fs.ReadFile(fsys, name) }}
+			var composed bool
+			if e.paths, composed = literalPaths(raw); composed {
+				e.images = literalImages(raw)
+			}
 			cat.add(e)
-			if i > 0 {
+			if i == 0 {
+				text = raw
+			} else {
+				e.read = func() ([]byte, error) { return raw, nil } // it may be another one a moment later
 				e.theirs = true
 				e.strict = true
 				eager = append(eager, e)
@@ -374,9 +386,9 @@ func Load(ours fs.FS, theirs ...fs.FS) (*Catalog, diag.List, error) {
 	return cat, diags, nil
 }
 
-// read reads a description. What is no file is not opened: a pipe never ends, nor does a
-// device.
-func read(fsys fs.FS, name string) ([]byte, error) {
+// read reads a description and puts it into the memory of to, if there is enough. What is no file is
+// not opened: a pipe never ends, nor does a device.
+func read(fsys fs.FS, name string, to []byte) ([]byte, error) {
 	info, err := fs.Stat(fsys, name)
 	switch {
 	case err != nil:
@@ -390,7 +402,17 @@ func read(fsys fs.FS, name string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
 	}
-	return fs.ReadFile(fsys, name)
+	if to == nil {
+		return fs.ReadFile(fsys, name)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := bytes.NewBuffer(to)
+	_, err = b.ReadFrom(f)
+	return b.Bytes(), err
 }
 
 func (c *Catalog) byBase() *baseNames {
@@ -460,7 +482,13 @@ func parseAll(entries []*entry) {
 }
 
 func (e *entry) parse() *Service {
-	e.once.Do(func() { e.service, e.diags = parse(source.New(e.name, e.raw), e.id, e.strict) })
+	e.once.Do(func() {
+		raw, err := e.read()
+		f := source.New(e.name, raw)
+		if e.service, e.diags = parse(f, e.id, e.strict); err != nil { // never of what is in the program
+			e.service, e.diags = nil, diag.List{{Rule: Rule, Severity: diag.Error, Span: f.Span(0, 0), Message: err.Error()}}
+		}
+	})
 	return e.service
 }
 
@@ -468,12 +496,12 @@ func (e *entry) parse() *Service {
 // "C:/...", without the root itself, which is no file, and "//", which is how comments
 // begin, and the places of what may be a unit or a Compose file. The paths and samples of a
 // description must be among them, so it need not be parsed to know where its files cannot be.
-func literalPaths(raw []byte) []string {
-	var out []string
+// composed says that one of the texts is the format of Compose.
+func literalPaths(raw []byte) (out []string, composed bool) {
 	for {
 		_, rest, found := bytes.Cut(raw, []byte{'"'})
 		if !found {
-			return out
+			return out, composed
 		}
 		end := bytes.IndexByte(rest, '"')
 		if end < 0 {
@@ -483,7 +511,7 @@ func literalPaths(raw []byte) []string {
 			end = line
 		}
 		if end == len(rest) {
-			return out
+			return out, composed
 		}
 		switch text := rest[:end]; { // most are no path, and need no copy
 		case len(text) > 1 && text[0] == '/' && text[1] != '/' || len(text) > 3 && text[1] == ':' && text[2] == '/':
@@ -493,20 +521,20 @@ func literalPaths(raw []byte) []string {
 				out = append(out, unitPaths(string(text))...)
 			}
 		}
-		if string(rest[:end]) == Compose && !bytes.HasPrefix(bytes.TrimLeft(rest[end+1:], " \t\r\n"), []byte("images")) {
-			out = append(out, ComposeFiles...) // a container may be in one, see literalImages
+		if string(rest[:end]) == Compose {
+			composed = true
+			if !bytes.HasPrefix(bytes.TrimLeft(rest[end+1:], " \t\r\n"), []byte("images")) {
+				out = append(out, ComposeFiles...) // a container may be in one, see literalImages
+			}
 		}
 		raw = rest[end+1:]
 	}
 }
 
 // literalImages are the quoted texts in lists of images, which only what describes a container
-// of a Compose file may have.
+// of a Compose file may have: see composed of literalPaths.
 func literalImages(raw []byte) []string {
 	var out []string
-	if !bytes.Contains(raw, []byte(`"`+Compose+`"`)) { // the rarer text, so that it is found sooner
-		return nil
-	}
 	for {
 		_, rest, found := bytes.Cut(raw, []byte("images"))
 		if !found {

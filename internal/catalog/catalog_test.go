@@ -293,3 +293,22 @@ func BenchmarkLoad(b *testing.B) {
 		cat.All()
 	}
 }
+
+// TestLoadKeepsTheirs: the texts of the operator's descriptions do not share memory, as those of ours do.
+func TestLoadKeepsTheirs(t *testing.T) {
+	theirs := fstest.MapFS{}
+	for _, id := range []string{"acme", "bell", "cord"} {
+		theirs[id+".hcl"] = &fstest.MapFile{Data: []byte("# " + id + "\n" + strings.Repeat("#\n", len(theirs)))}
+	}
+	cat, _, err := Load(services.FS, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range cat.entries {
+		raw, err := e.read()
+		want := "# " + e.id + "\n"
+		if e.theirs && !strings.HasPrefix(string(raw), want) || err != nil || !e.theirs && len(raw) < 100 {
+			t.Errorf("%s: %.40q, %v", e.id, raw, err)
+		}
+	}
+}

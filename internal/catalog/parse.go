@@ -75,7 +75,8 @@ var Functions = map[string]string{
 
 // parse reads the service of one file, which is named like it.
 func parse(f *source.File, id string, strict bool) (*Service, diag.List) {
-	p := &parser{Reader: hclfile.Reader{File: f, Rule: Rule}, paths: literalPaths(f.Text), strict: strict}
+	paths, _ := literalPaths(f.Text)
+	p := &parser{Reader: hclfile.Reader{File: f, Rule: Rule}, paths: paths, strict: strict}
 	body := p.Parse()
 	p.Check(body, hclfile.Shape{Blocks: []string{"service"}}, "a description", body.SrcRange)
 	var service *Service

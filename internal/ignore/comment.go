@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"portolan/internal/diag"
 	"portolan/internal/source"
@@ -41,12 +42,14 @@ type name struct {
 
 var (
 	// closer is the end of a comment that need not end with its line.
-	closer = regexp.MustCompile(`\s*(?:-->|\*/)`)
+	closer = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s*(?:-->|\*/)`) })
 	// because stands between the rules and the reason: two dashes, or one, since XML forbids
 	// two in a comment, or what programs for texts make of them.
-	because = regexp.MustCompile(`(?:^|\s)(?:--|[–—]|-(?:\s|$))`)
+	because = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|\s)(?:--|[–—]|-(?:\s|$))`) })
 	// remark is a line of nothing but comment. Kamailio's #! begins a directive.
-	remark = regexp.MustCompile(`^[ \t]*(?:#(?:[^!]|$)|;|//|--|/\*|\*|<!--|!|%|dnl\b)`)
+	remark = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[ \t]*(?:#(?:[^!]|$)|;|//|--|/\*|\*|<!--|!|%|dnl\b)`)
+	})
 )
 
 // comments are the ignores in f, in the order in which they stand. More than somebody
@@ -102,7 +105,7 @@ func read(f *source.File, start, at int) (comment, bool) {
 		return c, false
 	}
 	rest := string(f.Text[at+len(Mark) : end])
-	if loc := closer.FindStringIndex(rest); loc != nil {
+	if loc := closer().FindStringIndex(rest); loc != nil {
 		c.own = c.own && strings.TrimSpace(rest[loc[1]:]) == ""
 		rest = rest[:loc[0]]
 	}
@@ -114,7 +117,7 @@ func read(f *source.File, start, at int) (comment, bool) {
 		return c, false
 	}
 	from := c.span.End - len(words)
-	if loc := because.FindStringIndex(words); loc != nil {
+	if loc := because().FindStringIndex(words); loc != nil {
 		c.reason = strings.TrimSpace(words[loc[1]:])
 		words = words[:loc[0]]
 	}
@@ -198,7 +201,7 @@ func (c *comment) place(begins func(line int) bool) int {
 			return n
 		case len(bytes.TrimSpace(text)) == 0: // also behind the last line
 			return 0
-		case !remark.Match(text) && !closes(text):
+		case !remark().Match(text) && !closes(text):
 			return n
 		}
 	}
@@ -207,7 +210,7 @@ func (c *comment) place(begins func(line int) bool) int {
 
 // closes reports whether a line only ends a comment.
 func closes(line []byte) bool {
-	loc := closer.FindIndex(line)
+	loc := closer().FindIndex(line)
 	return loc != nil && loc[0] == 0 && len(bytes.TrimSpace(line[loc[1]:])) == 0
 }
 
@@ -231,11 +234,11 @@ func (c *comment) reaches() bool {
 	line := c.file.Line(c.line)
 	opens := c.sign == c.span.Start || c.file.Text[c.sign] == '*' ||
 		bytes.HasPrefix(c.file.Text[c.sign:], []byte("<!--")) || bytes.HasPrefix(c.file.Text[c.sign:], []byte("/*"))
-	if opens && (c.sign == c.span.Start || c.file.Text[c.sign] == '*' || !closer.Match(line)) {
+	if opens && (c.sign == c.span.Start || c.file.Text[c.sign] == '*' || !closer().Match(line)) {
 		return true
 	}
 	next := c.file.Line(c.line + 1)
-	return remark.Match(next) && !bytes.Contains(next, []byte(Mark))
+	return remark().Match(next) && !bytes.Contains(next, []byte(Mark))
 }
 
 // wrong is what keeps the whole comment from silencing anything; false when nothing does.

@@ -540,7 +540,7 @@ func (b *builder) unknown(purpose string, values ...cty.Value) {
 	}
 	help := "write the number into the file"
 	// Some settings are words for people, others are options of a command line.
-	if plainName.MatchString(setting) && !strings.Contains(setting, " ") {
+	if plainName().MatchString(setting) && !strings.Contains(setting, " ") {
 		help = "write " + setting + " with its number into the file"
 	}
 	switch reason {

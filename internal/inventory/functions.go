@@ -281,14 +281,14 @@ func hostport(args []cty.Value) (cty.Value, error) {
 	}), nil
 }
 
-var schemes = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+._-]*):(//)?(.*)$`)
+var schemes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+._-]*):(//)?(.*)$`) })
 
 func splitHostPort(s string) (scheme, host, port string) {
 	s = strings.TrimSpace(s)
 	if a, err := netip.ParseAddr(s); err == nil && a.Is6() { // fd00:1::2 has no scheme
 		return "", s, ""
 	}
-	if m := schemes.FindStringSubmatch(s); m != nil && (m[2] != "" || !allDigits(m[3])) && strings.Count(s, ":") != strings.Count(m[3], ":") {
+	if m := schemes().FindStringSubmatch(s); m != nil && (m[2] != "" || !allDigits(m[3])) && strings.Count(s, ":") != strings.Count(m[3], ":") {
 		// "udp:10.0.0.1:5060" and "http://h:80", but neither "host:5060" nor "fe80::1"
 		if m[2] != "" || !strings.HasPrefix(m[3], ":") && (strings.Contains(m[3], ":") || strings.ContainsAny(m[3], ".[*")) {
 			scheme, s = m[1], m[3]

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -79,24 +80,24 @@ func (e *evaluator) selected(args []cty.Value) ([]*conf.Node, string, error) {
 
 // namedStep is the step of a path to an element that says in an attribute which setting
 // it is: param[@name='tls'].
-var namedStep = regexp.MustCompile(`\[@name='([^']*)'\]$`)
+var namedStep = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[@name='([^']*)'\]$`) })
 
 // settingName is what people call the setting that a path selects: the last step, and of an
 // attribute its name and its element's, or for <param name="tls" value="…"> what that says.
 func settingName(path string) string {
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	attribute, ok := strings.CutPrefix(last, "@")
-	if m := namedStep.FindStringSubmatch(last); m != nil {
+	if m := namedStep().FindStringSubmatch(last); m != nil {
 		return m[1]
 	}
 	if !ok {
 		return last
 	}
 	element := strings.TrimSuffix(strings.TrimSuffix(path, last), "/")
-	if m := namedStep.FindStringSubmatch(element); m != nil && attribute == "value" {
+	if m := namedStep().FindStringSubmatch(element); m != nil && attribute == "value" {
 		return m[1]
 	}
-	if element = element[strings.LastIndexByte(element, '/')+1:]; plainName.MatchString(element) {
+	if element = element[strings.LastIndexByte(element, '/')+1:]; plainName().MatchString(element) {
 		return attribute + " of " + element
 	}
 	return attribute
@@ -217,7 +218,7 @@ func (e *evaluator) siblings(args []cty.Value, a, b *conf.Node) bool {
 	p, err := e.tools.paths.get(text, conf.ParsePath)
 	own := 1 // steps behind the section
 	if strings.HasPrefix(a.Name, "@") {
-		if own = 2; !namedStep.MatchString(strings.TrimSuffix(text, "/"+a.Name)) {
+		if own = 2; !namedStep().MatchString(strings.TrimSuffix(text, "/"+a.Name)) {
 			return false
 		}
 	}
@@ -283,14 +284,14 @@ func textList(values []cty.Value) cty.Value {
 
 func (e *evaluator) has(args []cty.Value) (cty.Value, error) {
 	nodes, key, err := e.selected(args)
-	if err != nil || len(nodes) > 0 || !plainName.MatchString(key) {
+	if err != nil || len(nodes) > 0 || !plainName().MatchString(key) {
 		return cty.BoolVal(len(nodes) > 0), err
 	}
 	return cty.False.Mark(e.absence(key)), nil // the reason why something is off
 }
 
 // plainName matches what can be said of a setting that is not there, and no pattern.
-var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_. -]*$`)
+var plainName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_. -]*$`) })
 
 func (e *evaluator) file(args []cty.Value) (cty.Value, error) {
 	role, _ := textOf(args[0])

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -24,7 +25,7 @@ func (e *evaluator) noNumber(text, name string, at source.Span, v cty.Value, lim
 	switch n, meant := meantNumber(bare); {
 	case text == "":
 		return e.impossible(at, v, name+" is empty: whether that means off or the default is not documented", help)
-	case numberPlaceholder.MatchString(bare):
+	case numberPlaceholder().MatchString(bare):
 		e.placeholder(at, name)
 		_, marks := v.Unmark()
 		return cty.UnknownVal(cty.Number).WithMarks(marks).Mark(&origin{span: at, kind: reported})
@@ -45,7 +46,9 @@ func (e *evaluator) placeholder(at source.Span, name string) {
 
 // numberPlaceholder matches what stands for a number that is to be filled in, beside
 // conf.IsPlaceholder: in a text such things may mean something to the service.
-var numberPlaceholder = regexp.MustCompile(`^(?:<[A-Za-z][\w .-]*>|\$[A-Za-z]\w*|%[A-Za-z]\w*%|__[A-Za-z]\w*__|\[\[.*\]\])$`)
+var numberPlaceholder = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:<[A-Za-z][\w .-]*>|\$[A-Za-z]\w*|%[A-Za-z]\w*%|__[A-Za-z]\w*__|\[\[.*\]\])$`)
+})
 
 // meantNumber is the number that people mean by a text that is no decimal number to a
 // program: 0x61a8, 25,000, 25_000, '5060', +5060 and 5060.0.

@@ -107,14 +107,25 @@ func (l *loader) span(r hcl.Range) source.Span { return l.file.Span(r.Start.Byte
 // block is one block with its attributes, checked for what may stand in it.
 type block struct {
 	*hclsyntax.Block
-	what string // for messages: `zone "x"`
-	span source.Span
+	what  string // for messages: `zone "x"`
+	span  source.Span
+	attrs []*hclsyntax.Attribute // in the order of the file
+}
+
+// attr is an attribute, nil for none. A block has few, and is asked for each that it might have.
+func (b *block) attr(name string) *hclsyntax.Attribute {
+	for _, a := range b.attrs {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
 }
 
 // has reports whether the attribute is written, and where its name stands.
 func (l *loader) has(b block, name string) (source.Span, bool) {
-	a, ok := b.Body.Attributes[name]
-	if !ok {
+	a := b.attr(name)
+	if a == nil {
 		return source.Span{}, false
 	}
 	return l.span(a.NameRange), true
@@ -132,7 +143,7 @@ func (l *loader) policy(body *hclsyntax.Body) *Policy {
 	var zones, rules, ignores []block
 	var def *block
 	for _, raw := range body.Blocks {
-		b := block{Block: raw, what: raw.Type, span: l.span(raw.TypeRange)}
+		b := block{Block: raw, what: raw.Type, span: l.span(raw.TypeRange), attrs: hclfile.Attributes(raw.Body)}
 		switch raw.Type {
 		case "zone":
 			zones = append(zones, b)
@@ -194,7 +205,7 @@ func (l *loader) known(b block, attrs []string) {
 	if len(attrs) == 1 {
 		intro = "it has the one attribute"
 	}
-	for _, a := range hclfile.Attributes(b.Body) {
+	for _, a := range b.attrs {
 		if !slices.Contains(attrs, a.Name) {
 			help := oneOf(intro, attrs, a.Name)
 			switch {

@@ -19,8 +19,8 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		l.wrong(blocks[MaxAllows].span, "join those that are about the same ports, or write ranges", "more than %d allows, denies and connects in one policy", MaxAllows)
 		return
 	}
-	seen := make(map[string]block, len(blocks))
-	p.Allows = make([]Allow, 0, len(blocks)) // most are allows, and one is large
+	seen := make(map[string]int, len(blocks)) // indices into blocks
+	p.Allows = make([]Allow, 0, len(blocks))  // most are allows, and one is large
 	budget := MaxRanges
 	for at, b := range blocks {
 		name, ok := l.name(b)
@@ -36,7 +36,8 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		case "connect":
 			l.known(b, connectAttrs)
 		}
-		if first, dup := seen[name.Text]; dup {
+		if i, dup := seen[name.Text]; dup {
+			first := &blocks[i]
 			msg := fmt.Sprintf("a second %s", b.what)
 			if first.Type != b.Type {
 				msg = fmt.Sprintf("%s has the name of another rule", b.what)
@@ -44,7 +45,7 @@ func (l *loader) rules(p *Policy, blocks []block) {
 			l.again(name.Span, l.unquoted(first.LabelRanges[0]), "rename one: the name stands in the comments of the rules", "%s", msg)
 			continue
 		}
-		seen[name.Text] = b
+		seen[name.Text] = at
 		if slices.Contains(Reserved[:], name.Text) {
 			l.wrong(name.Span, "choose another name", "the name %q belongs to a rule that every ruleset has by itself", name.Text)
 		}
@@ -76,7 +77,7 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		case "allow":
 			p.Allows = append(p.Allows, l.allow(b, s, words, peers))
 		case "deny":
-			if _, log := l.has(b, "log"); len(b.Body.Attributes) == 0 || log && len(b.Body.Attributes) == 1 {
+			if _, log := l.has(b, "log"); len(b.attrs) == 0 || log && len(b.attrs) == 1 {
 				l.wrong(name.Span, `say whom: `+shape("deny")+`; what nothing allows is dropped anyway`, "%s would drop everything", b.what)
 			}
 			p.Denies = append(p.Denies, Deny{s, words, peers})
@@ -88,7 +89,7 @@ func (l *loader) rules(p *Policy, blocks []block) {
 
 // value is the place of what stands behind the equals sign of an attribute that b has.
 func (l *loader) value(b block, name string) source.Span {
-	return l.span(b.Body.Attributes[name].Expr.Range())
+	return l.span(b.attr(name).Expr.Range())
 }
 
 // needless warns of exceptions that take nothing away: most often a number in them is

@@ -71,8 +71,8 @@ func isNumber(s string) bool {
 // word is the attribute name of b, which is one text; the zero Word when it is left out
 // or wrong.
 func (l *loader) word(b block, name, example string) Word {
-	a, ok := b.Body.Attributes[name]
-	if !ok {
+	a := b.attr(name)
+	if a == nil {
 		return Word{}
 	}
 	w, _ := l.text(a.Expr, name, example)
@@ -82,8 +82,8 @@ func (l *loader) word(b block, name, example string) Word {
 // items are what the attribute name of b lists; given reports whether it is written.
 // An empty list is a finding: it reads like "none" to one and like "any" to another.
 func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsyntax.Expression, given bool) {
-	a, ok := b.Body.Attributes[name]
-	if !ok {
+	a := b.attr(name)
+	if a == nil {
 		return nil, false
 	}
 	list, ok := a.Expr.(*hclsyntax.TupleConsExpr)
@@ -121,9 +121,13 @@ func (l *loader) words(b block, name, example, ifEmpty string) []Word {
 		return nil
 	}
 	out := make([]Word, 0, len(items))
-	seen := make(map[string]source.Span, len(items))
+	var seen map[string]source.Span
+	if len(items) > 1 {
+		seen = make(map[string]source.Span, len(items))
+	}
+	what := "each of " + name
 	for _, e := range items {
-		w, ok := l.text(e, "each of "+name, example)
+		w, ok := l.text(e, what, example)
 		if !ok {
 			continue
 		}
@@ -131,7 +135,9 @@ func (l *loader) words(b block, name, example, ifEmpty string) []Word {
 			l.again(w.Span, first, "remove one of them", "%q is listed twice", w.Text)
 			continue
 		}
-		seen[w.Text] = w.Span
+		if seen != nil {
+			seen[w.Text] = w.Span
+		}
 		out = append(out, w)
 	}
 	return out
@@ -191,8 +197,8 @@ func portHelp(text, example string) string {
 // flag is where the attribute name of b says true; no place for false, and when it is left
 // out.
 func (l *loader) flag(b block, name string) source.Span {
-	a, ok := b.Body.Attributes[name]
-	if !ok {
+	a := b.attr(name)
+	if a == nil {
 		return source.Span{}
 	}
 	span := l.span(a.Expr.Range())

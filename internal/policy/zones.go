@@ -312,19 +312,22 @@ func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set
 		ifEmpty = "leave it out"
 	}
 	items, _ := l.items(b, attribute, example, ifEmpty)
-	var listed []peer
-	seen := map[string]source.Span{}
+	listed := make([]peer, 0, len(items))
+	seen := make(map[string]source.Span, len(items))
 	for _, e := range items {
 		var w Word
 		var set addr.Set
 		name, isZone := zoneName(e)
 		if isZone {
 			w = Word{name, l.span(e.Range())}
-			if first, dup := seen["zone."+name]; dup {
-				l.again(w.Span, first, "remove one of them", "zone %q is listed twice", name)
-				continue
+			if len(items) > 1 {
+				key := "zone." + name
+				if first, dup := seen[key]; dup {
+					l.again(w.Span, first, "remove one of them", "zone %q is listed twice", name)
+					continue
+				}
+				seen[key] = w.Span
 			}
-			seen["zone."+name] = w.Span
 			var known bool
 			if set, known = l.zoneSets[name]; !known {
 				if !l.brokenZones && !l.full() {

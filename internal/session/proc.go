@@ -106,18 +106,60 @@ func parseTable(raw []byte, state string, order binary.ByteOrder, into map[uint6
 	}
 }
 
-// read reads a file of at most so many bytes. What is longer is an error.
+// read reads a file of at most so many bytes. What is longer is an error. What it returns is good
+// until the next call.
 func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	raw, err := readUpTo(fsys, name, limit)
+	if err == nil && int64(len(raw)) > limit {
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("more than %d bytes", limit)}
+	}
+	return raw, err
+}
+
+// A quickFS has quicker ways to what is read often.
+type quickFS interface {
+	// readInto reads a file of at most so many bytes, or a byte more of a longer one. They are good
+	// until the next call.
+	readInto(name string, limit int64) ([]byte, error)
+	// names are those in the top folder, in any order.
+	names() ([]string, error)
+}
+
+func readUpTo(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	if quick, ok := fsys.(quickFS); ok {
+		return quick.readInto(name, limit)
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("more than %d bytes", limit)}
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// numbers are the processes there are, in order.
+func (p processes) numbers() []int {
+	var names []string
+	if quick, ok := p.proc.(quickFS); ok {
+		names, _ = quick.names()
+	} else {
+		entries, _ := fs.ReadDir(p.proc, ".")
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
 	}
-	return raw, err
+	var out []int
+	for _, name := range names {
+		// Most of what is no number does not begin like one.
+		if c := name[0]; c < '1' || c > '9' {
+			continue
+		}
+		if pid, err := strconv.Atoi(name); err == nil {
+			out = append(out, pid)
+		}
+	}
+	slices.Sort(out)
+	return out[:min(len(out), maxProcesses)]
 }
 
 // processes are those of /proc. What ends while it is looked at is as if it had never been.
@@ -139,21 +181,12 @@ type holder struct {
 
 // holders are the processes that are named like a server of administrators, by their numbers.
 func (p processes) holders() (out []holder) {
-	entries, err := fs.ReadDir(p.proc, ".")
-	if err != nil {
-		return nil
-	}
-	for i, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid < 1 || i > maxProcesses {
-			continue
-		}
-		name := strings.TrimSuffix(string(p.read(pid, "comm")), "\n")
-		if name == moshServer || slices.Contains(servers, name) {
-			out = append(out, holder{pid, name})
+	for _, pid := range p.numbers() {
+		name := bytes.TrimSuffix(p.read(pid, "comm"), []byte("\n"))
+		if string(name) == moshServer || slices.ContainsFunc(servers, func(s string) bool { return s == string(name) }) {
+			out = append(out, holder{pid, string(name)})
 		}
 	}
-	slices.SortFunc(out, func(a, b holder) int { return a.pid - b.pid })
 	return out
 }
 

@@ -164,7 +164,7 @@ func TestSessionsOfTheKernel(t *testing.T) {
 		}
 		p := withoutZone(v4.LocalAddr())
 		variable := fmt.Sprintf("%s %d %s 22", p.Addr(), p.Port(), kernel.HostV4)
-		found, err := session.Find(os.DirFS("/proc"), func(string) string { return variable }, os.Getpid(), interfaces)
+		found, err := session.Find(session.Proc(), func(string) string { return variable }, os.Getpid(), interfaces)
 		if err != nil || slices.Contains(found.Hidden, sshd) { // others may run on the machine around the namespace
 			t.Fatalf("%+v, %v", found, err)
 		}

@@ -42,13 +42,15 @@ func waits() error {
 // were not there. It tells whether there is a gate.
 func (t *nftTable) settled(taken bool) (*nftTable, bool) {
 	out, gated := *t, false
-	out.chains = maps.Clone(t.chains)
 	for name := range nftBases {
 		c := t.chains[name]
 		if c == nil || len(c.rules) == 0 || c.rules[0].gate == "" {
 			continue
 		}
-		gated = true
+		if !gated {
+			gated = true
+			out.chains = maps.Clone(t.chains)
+		}
 		own := *c
 		own.rules = c.rules[1:]
 		if to := t.chains[c.rules[0].gate]; taken && to != nil {
@@ -139,6 +141,20 @@ func (m *nftMap) place(e *nftElement) line {
 	return placeOf(e.comment, "map "+m.name+", element "+e.ports.String())
 }
 
+// A placer is where something stands. It is made into words when something is wrong there.
+type placer interface{ place() line }
+
+func (l line) place() line     { return l }
+func (r *nftRule) place() line { return r.line }
+
+// An elementPlace is that of an element of a map.
+type elementPlace struct {
+	m *nftMap
+	e *nftElement
+}
+
+func (p elementPlace) place() line { return p.m.place(p.e) }
+
 // add adds elements as nft does, which takes none that overlap.
 func (m *nftMap) add(elements []nftElement) error {
 	m.elements = append(m.elements, elements...)
@@ -167,7 +183,15 @@ type nftChain struct {
 	policy ruleset.Verdict // of a base chain
 	fresh  bool            // certainly had no rule of an older table
 	rules  []*nftRule
-	line   line
+	line   line // none in the kernel: see place
+}
+
+// place is where a chain stands.
+func (c *nftChain) place() line {
+	if c.line.file != nil {
+		return c.line
+	}
+	return placeOf("", "chain "+c.name)
 }
 
 // setBase makes c the base chain that its name says.
@@ -204,7 +228,15 @@ type nftRule struct {
 	line    line
 
 	resolved bool
-	effect   ruleset.Effect
+	effect   *ruleset.Effect // nil for the verdict alone
+}
+
+// does is the effect of a rule that is resolved.
+func (r *nftRule) does() ruleset.Effect {
+	if r.effect != nil {
+		return *r.effect
+	}
+	return ruleset.Effect{Verdict: r.verdict}
 }
 
 // An nftSetRef is a set that a rule speaks of, which is of the family that it speaks of.
@@ -235,8 +267,10 @@ type nftBuilder struct {
 	last int // kind of the last part
 }
 
-func newNftBuilder(l line) *nftBuilder {
-	return &nftBuilder{r: &nftRule{match: ruleset.Any(), line: l}}
+// newNftBuilder begins a rule that is as new.
+func newNftBuilder(r *nftRule, l line) *nftBuilder {
+	r.match, r.line = ruleset.Any(), l
+	return &nftBuilder{r: r}
 }
 
 // step goes on to a part of the given kind, of which there is one except for matches.
@@ -520,10 +554,13 @@ func (t *nftTable) resolve(c *nftChain, r *nftRule) error {
 		}
 		r.match.Peers = r.match.Peers.Intersect(s.all())
 	}
-	r.effect.Verdict = r.verdict
+	if !r.log && r.plain() {
+		return nil
+	}
+	r.effect = &ruleset.Effect{Verdict: r.verdict}
 	switch {
 	case r.log:
-		r.effect = ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: r.rate.rate, Burst: r.rate.burst, Prefix: r.prefix}}
+		*r.effect = ruleset.Effect{Verdict: ruleset.Continue, Log: ruleset.Log{Rate: r.rate.rate, Burst: r.rate.burst, Prefix: r.prefix}}
 		return nil
 	case r.count > 0:
 		name, ok := parseCountName(c.name, r.count)
@@ -619,7 +656,12 @@ func parseCountName(object string, n int) (string, bool) {
 // nftName reports whether s can be the name of an object of ours.
 func nftName(s string) bool {
 	s = nftLogical(s)
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // nftLogical is a name without its version: a "." and a number from 2 on, by which an object
@@ -643,7 +685,7 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(nftBases)) {
 		if c := t.chains[name]; c != nil && c.policy == 0 {
-			return nil, c.line.errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
+			return nil, c.place().errorf("chain %s stands nowhere in the kernel: it has no type, hook and priority", name)
 		}
 	}
 	if t.file != nil { // of the kernel nothing is read but what is asked below
@@ -662,7 +704,7 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 			continue
 		}
 		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, min(size, maxRules))}
-		if err := f.chain(ruleset.Any(), name, c.line, ruleset.Connections{}, 0); err != nil {
+		if err := f.chain(ruleset.Any(), name, c, ruleset.Connections{}, 0); err != nil {
 			return nil, err
 		}
 		*rs.Chain(f.direction) = ruleset.Chain{Rules: f.rules, Default: c.policy}
@@ -723,11 +765,11 @@ func (t *nftTable) untracked(name string) (port.Set, error) {
 	if c == nil {
 		return port.Set{}, nil
 	}
-	if err := t.usable(c, c.line); err != nil {
+	if err := t.usable(c, c); err != nil {
 		return port.Set{}, err
 	}
 	if c.policy != ruleset.Accept {
-		return port.Set{}, c.line.errorf("chain %s decides more than connection tracking", name)
+		return port.Set{}, c.place().errorf("chain %s decides more than connection tracking", name)
 	}
 	var ports port.Set
 	for _, r := range c.rules {
@@ -749,9 +791,9 @@ func (t *nftTable) untracked(name string) (port.Set, error) {
 }
 
 // usable makes sure that nothing older is in c.
-func (t *nftTable) usable(c *nftChain, at line) error {
+func (t *nftTable) usable(c *nftChain, at placer) error {
 	if !c.fresh {
-		return at.errorf("chain %s may have older rules: it was not flushed", c.name)
+		return at.place().errorf("chain %s may have older rules: it was not flushed", c.name)
 	}
 	return nil
 }
@@ -785,13 +827,13 @@ func (f *nftFlattener) add(m *ruleset.Match, e ruleset.Effect, l line, comment s
 
 // chain adds the rules of a chain for the packets of m. With connections, the packets are
 // those within that number, and what decides them must be an accept.
-func (f *nftFlattener) chain(m ruleset.Match, name string, at line, connections ruleset.Connections, depth int) error {
+func (f *nftFlattener) chain(m ruleset.Match, name string, at placer, connections ruleset.Connections, depth int) error {
 	c := f.table.chains[name]
 	if c == nil || depth > 0 && c.policy != 0 {
-		return at.errorf("there is no chain %q to jump to", name)
+		return at.place().errorf("there is no chain %q to jump to", name)
 	}
 	if depth > maxJumps {
-		return at.errorf("chains lead to each other more than %d times", maxJumps)
+		return at.place().errorf("chains lead to each other more than %d times", maxJumps)
 	}
 	if err := f.table.usable(c, at); err != nil {
 		return err
@@ -814,7 +856,7 @@ func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connection
 	if r.in && f.direction == ruleset.Out || r.out && f.direction == ruleset.In {
 		return r.line.errorf("a rule about the other end of a packet that goes %s", f.direction)
 	}
-	e := r.effect
+	e := r.does()
 	if e.Connections != (ruleset.Connections{}) {
 		counter := cmp.Or(r.counting.name, c.name)
 		if known := f.counts[nftLogical(counter)]; known != "" && known != counter {
@@ -835,7 +877,7 @@ func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connection
 	case r.notrack:
 		return r.line.errorf("connection tracking is decided here already")
 	case r.jump != "":
-		return f.chain(m, r.jump, r.line, e.Connections, depth+1)
+		return f.chain(m, r.jump, r, e.Connections, depth+1)
 	case r.vmap != "":
 		return f.lookup(m, r, depth)
 	}
@@ -875,7 +917,7 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	for _, e := range order {
 		own := m
 		own.Ports = own.Ports.Intersect(port.Of(ports[e.jump]...))
-		if err := f.chain(own, e.jump, vmap.place(e), ruleset.Connections{}, depth+1); err != nil {
+		if err := f.chain(own, e.jump, elementPlace{vmap, e}, ruleset.Connections{}, depth+1); err != nil {
 			return err
 		}
 	}

@@ -535,7 +535,7 @@ func (p *nftJSON) chain(o *nftFields, l line) error {
 
 // rule reads a rule. Rules of a chain come in their order.
 func (p *nftJSON) rule(o *nftFields, l line) error {
-	b := newNftBuilder(l)
+	b := newNftBuilder(new(nftRule), l)
 	c := p.chainOf(p.name(o, "chain"), l)
 	for _, v := range o.list("expr") {
 		key, value := single(v)

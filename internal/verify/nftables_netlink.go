@@ -82,22 +82,31 @@ func inTable(err error) error { return fmt.Errorf("the kernel's table inet porto
 
 func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
-		raw: t, table: newNftTable(nil), texts: map[string]string{},
-		chains: make(map[string]uint64, len(t.Chains)), rules: make(map[string][][]byte, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
+		raw: t, table: newNftTable(nil), chains: make(map[string]*kernelChain, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
+		spareRules: make([]nftRule, len(t.Rules)), spareFiles: make([]source.File, len(t.Rules)),
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
 	return k
 }
 
-// shared is a text as one piece of memory for all that have it: many elements of a map have the
-// same comment and lead to the same chain.
-func (k *kernelReader) shared(b []byte) string {
-	text, ok := k.texts[string(b)]
-	if !ok {
-		text = string(b)
-		k.texts[text] = text
+// A kernelChain is a chain with its messages. What is made of it is chain, once something leads
+// to it.
+type kernelChain struct {
+	name  string
+	flags uint64
+	rules [][]byte
+	chain nftChain
+}
+
+// another is a new T, of the spare ones as long as there are any: one piece of memory for a thousand
+// rules takes less time than a thousand.
+func another[T any](spare *[]T) *T {
+	if len(*spare) == 0 {
+		return new(T)
 	}
-	return text
+	one := &(*spare)[0]
+	*spare = (*spare)[1:]
+	return one
 }
 
 // A kernelReader reads the messages of a table into an nftTable: the base chains, and what
@@ -105,16 +114,17 @@ func (k *kernelReader) shared(b []byte) string {
 type kernelReader struct {
 	raw    *netlink.Table
 	table  *nftTable
-	chains map[string]uint64   // their flags
-	rules  map[string][][]byte // by chain
+	chains map[string]*kernelChain
 	sets   map[string]*kernelSet
 	limits map[string][]byte
-	texts  map[string]string // that were read, once for all that have them
-	todo   []*nftChain       // that something leads to and that are not read yet
-	gate   string            // the set of what waits for its confirmation
+	todo   []*kernelChain // that something leads to and that are not read yet
+	gate   string         // the set of what waits for its confirmation
 	// then has only that be read which waits for its confirmation: behind a gate nothing is
 	// looked at, and base chains that let everything pass as long as it waits may stand anywhere.
 	then bool
+
+	spareRules []nftRule
+	spareFiles []source.File
 }
 
 // read is the table. It is nil when only what waits is to be read, and nothing does.
@@ -192,24 +202,14 @@ func (k *kernelReader) index() error {
 			k.limits[name] = a.of[netlink.ObjectData]
 		}
 	}
-	chainOf := func(m []byte) []byte { return bytes.TrimSuffix(netlink.Attr(m, netlink.RuleChain), []byte{0}) }
-	for list := k.raw.Rules; len(list) > 0; { // those of a chain stand together
-		name, n := chainOf(list[0]), 1
-		for n < len(list) && bytes.Equal(chainOf(list[n]), name) {
-			n++
-		}
-		if k.rules[string(name)] != nil {
-			return wrong("rules of chain %q are between others", name)
-		}
-		k.rules[string(name)], list = list[:n], list[n:]
-	}
 	type base struct {
 		name  string
 		attrs nlAttrs
 		hook  []byte
 	}
 	var bases []base
-	for _, m := range k.raw.Chains {
+	chains := make([]kernelChain, len(k.raw.Chains))
+	for i, m := range k.raw.Chains {
 		var a nlAttrs
 		// USE, COUNTERS, PAD, ID and USERDATA say nothing about packets.
 		a.object(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
@@ -224,27 +224,48 @@ func (k *kernelReader) index() error {
 		if _, twice := k.chains[name]; twice {
 			return wrong("chain %q is there twice", name)
 		}
-		k.chains[name] = flags
+		chains[i] = kernelChain{name: name, flags: flags}
+		k.chains[name] = &chains[i]
 		if hook != nil {
 			bases = append(bases, base{name, a, hook})
 		}
+	}
+	chainOf := func(m []byte) []byte { return bytes.TrimSuffix(netlink.Attr(m, netlink.RuleChain), []byte{0}) }
+	var stray error
+	for list := k.raw.Rules; len(list) > 0; { // those of a chain stand together
+		name, n := chainOf(list[0]), 1
+		for n < len(list) && bytes.Equal(chainOf(list[n]), name) {
+			n++
+		}
+		switch c := k.chains[string(name)]; {
+		case c == nil:
+			stray = cmp.Or(stray, wrong("%d rules of chain %q, which is not there", n, name))
+		case c.rules != nil:
+			return wrong("rules of chain %q are between others", name)
+		default:
+			c.rules = list[:n]
+		}
+		list = list[n:]
 	}
 	for i := range bases {
 		if err := k.base(bases[i].name, &bases[i].attrs, bases[i].hook); err != nil {
 			return wrong("base chain %q: %v", bases[i].name, err)
 		}
 	}
-	for name, list := range k.rules {
-		if _, there := k.chains[name]; !there {
-			return wrong("%d rules of chain %q, which is not there", len(list), name)
-		}
+	return stray
+}
+
+// rulesOf are the rules of a chain, none of one that is not there.
+func (k *kernelReader) rulesOf(name string) [][]byte {
+	if c := k.chains[name]; c != nil {
+		return c.rules
 	}
 	return nil
 }
 
 // gated reads the gate of a base chain, nil for none.
 func (k *kernelReader) gated(name string) (*nftRule, error) {
-	rules := k.rules[name]
+	rules := k.rulesOf(name)
 	if !k.then || len(rules) == 0 {
 		return nil, nil
 	}
@@ -260,10 +281,11 @@ func (k *kernelReader) gated(name string) (*nftRule, error) {
 
 // passes reports whether a chain lets everything pass.
 func (k *kernelReader) passes(name string) bool {
-	if len(k.rules[name]) != 1 || k.chains[name] != 0 {
+	c := k.chains[name]
+	if c == nil || len(c.rules) != 1 || c.flags != 0 {
 		return false
 	}
-	r, err := k.rule(&nftChain{name: name}, k.rules[name][0])
+	r, err := k.rule(&nftChain{name: name}, c.rules[0])
 	all := ruleset.Any()
 	return err == nil && r.verdict == ruleset.Accept && len(r.sets) == 0 && r.plain() && r.match.Equal(&all)
 }
@@ -303,25 +325,31 @@ func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
 // chain is a chain that something leads to, which is read if it was not. One that is not
 // there is nil, and the table says so.
 func (k *kernelReader) chain(name string) *nftChain {
-	c := k.table.chains[name]
-	if _, there := k.chains[name]; c != nil || !there {
+	if c := k.table.chains[name]; c != nil || k.chains[name] == nil {
 		return c
 	}
-	c = &nftChain{name: name, fresh: true, line: placeOf("", "chain "+name)}
-	k.table.chains[name] = c
-	k.todo = append(k.todo, c)
-	return c
+	return k.begin(k.chains[name])
+}
+
+// begin has a chain be read that nothing led to before.
+func (k *kernelReader) begin(raw *kernelChain) *nftChain {
+	raw.chain = nftChain{name: raw.name, fresh: true}
+	k.table.chains[raw.name] = &raw.chain
+	k.todo = append(k.todo, raw)
+	return &raw.chain
 }
 
 // fill reads the rules of a chain.
-func (k *kernelReader) fill(c *nftChain) error {
+func (k *kernelReader) fill(raw *kernelChain) error {
+	c := &raw.chain
 	if !nftName(c.name) {
 		return wrong("chain %q is not called like one of ours", c.name)
 	}
-	if flags := k.chains[c.name] &^ 1; flags != 0 { // NFT_CHAIN_BASE
-		return c.line.errorf("flags %#x are not understood", flags)
+	if flags := raw.flags &^ 1; flags != 0 { // NFT_CHAIN_BASE
+		return c.place().errorf("flags %#x are not understood", flags)
 	}
-	for i, m := range k.rules[c.name] {
+	c.rules = make([]*nftRule, 0, len(raw.rules))
+	for i, m := range raw.rules {
 		r, err := k.rule(c, m)
 		if err != nil {
 			return err
@@ -330,7 +358,10 @@ func (k *kernelReader) fill(c *nftChain) error {
 			return r.line.errorf("only the first rule of base chain x goes to %s_x while a change waits for its confirmation", nftPending)
 		}
 		c.rules = append(c.rules, r)
-		if k.chain(r.jump); r.gate != "" && k.chain(r.gate) == nil {
+		if r.jump != "" {
+			k.chain(r.jump)
+		}
+		if r.gate != "" && k.chain(r.gate) == nil {
 			return r.line.errorf("there is no chain %q to go to", r.gate)
 		}
 		err = cmp.Or(k.addresses(r.counting.name), k.addresses(r.meter.name), k.limit(r.limit), k.vmap(r.vmap))
@@ -682,6 +713,7 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 		ends = make([]nlKey, 0, n)
 	}
 	out := make([]nlElement, 0, n)
+	last := ""
 	var a nlAttrs
 	for _, b := range list {
 		a.clear()
@@ -707,7 +739,11 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 			continue
 		}
 		if a.has(netlink.ElementUserData) {
-			e.comment = k.shared(netlink.CommentName(a.of[netlink.ElementUserData], 0))
+			// Many neighbours have the same comment, and so one piece of memory for it.
+			if comment := netlink.CommentName(a.of[netlink.ElementUserData], 0); string(comment) != last {
+				last = string(comment)
+			}
+			e.comment = last
 		}
 		out = append(out, e)
 	}
@@ -826,8 +862,11 @@ func (k *kernelReader) vmap(name string) error {
 		case code == verdictDrop:
 			to.verdict = ruleset.Drop
 		case code == verdictJump:
-			to.jump = k.shared(chain)
-			k.chain(to.jump)
+			if raw := k.chains[string(chain)]; raw == nil { // the table says so
+				to.jump = string(chain)
+			} else if to.jump = raw.name; raw.chain.name == "" {
+				k.chain(raw.name)
+			}
 		default:
 			return own.place(&to).errorf("verdict %d is not understood here", code)
 		}
@@ -984,11 +1023,13 @@ func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	a.object(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
 	handle := a.number(netlink.RuleHandle, 8)
 	comment := netlink.Comment(a.of[netlink.RuleUserData], 0)
-	at := placeOf(comment, "chain "+c.name+", rule "+strconv.FormatUint(handle, 10))
+	file := another(&k.spareFiles)
+	file.Name = "chain " + c.name + ", rule " + strconv.FormatUint(handle, 10)
+	at := line{file: file, text: comment}
 	if a.err != nil {
 		return nil, at.errorf("%v", a.err)
 	}
-	d := kernelRule{reader: k, b: newNftBuilder(at)}
+	d := kernelRule{reader: k, b: newNftBuilder(another(&k.spareRules), at)}
 	err := each(a.of[netlink.RuleExpressions], func(n int, e []byte) error {
 		name, data, err := expressionOf(e)
 		if err == nil {

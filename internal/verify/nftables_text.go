@@ -977,7 +977,7 @@ func (p *nftParser) items(field string) ([]string, error) {
 // rule reads one rule.
 func (p *nftParser) rule() (*nftRule, error) {
 	first := p.peek()
-	b := newNftBuilder(p.lineOf(first))
+	b := newNftBuilder(new(nftRule), p.lineOf(first))
 	for {
 		t := p.peek()
 		if t.kind == ';' || t.kind == '}' || t.kind == 0 {
