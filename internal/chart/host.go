@@ -225,10 +225,11 @@ func (p *Panel) find(j *Judged, i int, groups []Group) {
 	if !f.Quarrel {
 		return
 	}
-	on := ""
+	var systems []string
 	if i < len(j.On) {
-		on = printable(and(few(j.On[i])))
+		systems = j.On[i]
 	}
+	on := printable(and(few(systems)))
 	places := []source.Span{d.Span}
 	for _, r := range d.Related {
 		places = append(places, r.Span)
@@ -241,7 +242,7 @@ func (p *Panel) find(j *Judged, i int, groups []Group) {
 			}
 			for _, ports := range d.Ports {
 				if shared := ports.Set.Intersect(port.Of(b.Ports)); ports.Proto == b.Proto && !shared.IsEmpty() {
-					b.Marks = append(b.Marks, Mark{shared, d.Rule, on, d.Severity, len(p.Findings) - 1})
+					b.Marks = append(b.Marks, Mark{shared, d.Rule, on, systems, d.Severity, len(p.Findings) - 1})
 					found = true
 				}
 			}
