@@ -851,34 +851,26 @@ function firstBar() {
 
 // key answers a key, and reports whether it did.
 function key(event) {
-	const bar = bars.get(event.target.dataset && event.target.dataset.bar);
-	const u = bar ? (place(bar.d.first) + place(bar.d.last + 1)) / 2 : undefined;
-	const room = state.to - state.from;
-	switch (event.key) {
-	case "+": case "=": zoom(1.5, u); return true;
-	case "-": case "_": zoom(1 / 1.5, u); return true;
-	case "0": case "Home": lookAtAll(); return true;
-	}
-	if (event.shiftKey || !bar) {
-		switch (event.key) {
-		case "ArrowLeft": pan(-room / 8); return true;
-		case "ArrowRight": pan(room / 8); return true;
-		case "ArrowDown": case "Enter": if (bar) return false; rove(seen(roving) ? roving : firstBar(), true); return true;
-		case "Escape": pin(null); return true;
-		}
-		return false;
-	}
-	const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-	if (steps) {
-		const next = neighbour(bar, ...steps);
+	const bar = bars.get(event.target.dataset.bar), room = state.to - state.from;
+	const u = bar && (place(bar.d.first) + place(bar.d.last + 1)) / 2;
+	const larger = () => zoom(1.5, u), smaller = () => zoom(1 / 1.5, u);
+	const left = () => pan(-room / 8), right = () => pan(room / 8);
+	const enter = () => rove(seen(roving) ? roving : firstBar(), true);
+	const hold = () => pin(ofBar(bar)), leaveBar = () => state.pinned ? pin(null) : svg.focus();
+	const step = (across, down) => () => {
+		const next = neighbour(bar, across, down);
 		if (next) rove(next, true);
-		return true;
-	}
-	switch (event.key) {
-	case "Enter": case " ": pin(ofBar(bar)); return true;
-	case "Escape": if (state.pinned) pin(null); else svg.focus(); return true;
-	}
-	return false;
+	};
+	const acts = {
+		"+": larger, "=": larger, "-": smaller, "_": smaller, "0": lookAtAll, "Home": lookAtAll, "Shift ArrowLeft": left, "Shift ArrowRight": right,
+		...(bar ? { "ArrowLeft": step(-1, 0), "ArrowRight": step(1, 0), "ArrowUp": step(0, -1), "ArrowDown": step(0, 1), "Enter": hold, " ": hold, "Escape": leaveBar }
+			: { "ArrowLeft": left, "ArrowRight": right, "ArrowDown": enter, "Enter": enter, "Escape": () => pin(null) }),
+	};
+	const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key;
+	if (event.ctrlKey || event.altKey || event.metaKey || !Object.hasOwn(acts, name)) return false;
+	state.aloud = true;
+	acts[name]();
+	return true;
 }
 
 // ofBar is what is said of a bar as a whole.
@@ -1042,15 +1034,15 @@ function filterPanel(panel, f) {
 		for (const lane of group.lanes) {
 			for (const bar of lane.bars) setBar(bar, barShown(bar, f, services), f.platform);
 			lane.shown = matches(lane.d.proto, f.proto) && lane.bars.some((b) => b.shown);
-			for (const band of lane.bands) {
-				const ground = !chosen || band.el.classList.contains("system") || chosen.lanes.some((l) => l.bars.some((b) => b.d.first === band.first && b.d.last === band.last));
-				display(band.el, ground);
-			}
+			for (const band of lane.bands) display(band.el, !chosen || band.el.classList.contains("system") || hasBand(chosen, band));
 		}
 		group.shown = group.lanes.some((l) => l.shown) || (!group.lanes.length && !f.words.length && !(f.platform && f.platform !== group.d.name));
 	}
 	panel.shown = (f.panel === "" || Number(f.panel) === panel.i) && (panel.groups.some((g) => g.shown) || !panel.groups.length);
 }
+
+// hasBand reports whether a band is what a system does.
+const hasBand = (system, band) => system.lanes.some((l) => l.bars.some((b) => b.d.first === band.first && b.d.last === band.last));
 
 // barShown: what systems do is the ground on which services are seen, and stays; in a panel
 // of systems alone it is what one looks for.
@@ -1202,8 +1194,7 @@ function listen() {
 	svg.addEventListener("pointercancel", release);
 	svg.addEventListener("pointerleave", leave);
 	svg.addEventListener("focusin", focused);
-	svg.addEventListener("keydown", () => { state.aloud = true; });
-	svg.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.altKey && !event.metaKey && key(event)) event.preventDefault(); });
+	svg.addEventListener("keydown", (event) => { if (key(event)) event.preventDefault(); });
 	document.querySelector(".tools").addEventListener("click", (event) => {
 		const act = { in: () => zoom(2), out: () => zoom(0.5), whole: lookAtAll }[event.target.dataset.do];
 		state.aloud = true;

@@ -577,7 +577,7 @@ func names(b browserPage) {
 		role := strings.Trim(string(n.Role.Value), `"`)
 		roles[role]++
 		switch role {
-		case "button", "searchbox", "combobox", "checkbox", "link", "columnheader", "rowheader", "region", "complementary", "toolbar", "search":
+		case "button", "searchbox", "combobox", "checkbox", "link", "columnheader", "rowheader", "region", "complementary", "toolbar", "search", "table":
 			if n.Name == nil || strings.Trim(string(n.Name.Value), `" `) == "" {
 				b.t.Errorf("a %s has no name: %+v", role, n)
 			}
@@ -590,6 +590,9 @@ func names(b browserPage) {
 	}
 	if got := browser.Value[int](b.Tab, `document.querySelectorAll("th:not([scope])").length + document.querySelectorAll("[id]").length - new Set([...document.querySelectorAll("[id]")].map((e) => e.id)).size`); got != 0 {
 		b.t.Errorf("%d heads without a scope, or names of parts that are there twice", got)
+	}
+	if got := b.text(`["labelledby", "describedby"].map((name) => document.getElementById(document.querySelector("#picture svg").getAttribute("aria-" + name)).localName).join()`); got != "title,desc" {
+		b.t.Errorf("the picture has its name and description in %s", got)
 	}
 	if stops := browser.Value[int](b.Tab, `document.querySelectorAll("#picture [tabindex='0']").length`); stops != 2 {
 		b.t.Errorf("Tab stops %d times in the picture, want once for it and once for its bars", stops)
