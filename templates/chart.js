@@ -1144,6 +1144,7 @@ function setTheme(name) {
 
 // On paper everything is seen.
 function print() {
+	if (state.printing) return;
 	state.printing = { address: String(address()) };
 	clear();
 	filter();
