@@ -651,6 +651,11 @@ func prints(b browserPage) {
 	if pdf := browser.Run(b.Tab, chromedp.PrintToPDF()); len(pdf) < 1000 {
 		b.t.Errorf("a print of %d bytes", len(pdf))
 	}
+	// Patterns would make this take minutes.
+	b.open(crowd(60, 90))
+	if pdf := browser.Run(b.Tab, chromedp.PrintToPDF()); len(pdf) < 1000 || len(pdf) > 5<<20 {
+		b.t.Errorf("a print of %d bytes", len(pdf))
+	}
 }
 
 // isFluid measures a step of the zoom with many claims: all work until the page is laid out again.
