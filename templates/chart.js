@@ -1,1131 +1,1226 @@
-"use strict";
 // What a chart can do in a browser: zoom, explain, filter, sort. The page is complete without it.
 //
 // Lengths are pixels of the sheet. "u" is a place on the line of ports of the whole picture, as
 // chart.Scale has it: port p has the place from place(p) to place(p + 1). The view is the part of
 // that line which is seen. Text of the page is only ever set as text, never as markup.
-(() => {
-	const SVG = "http://www.w3.org/2000/svg";
-	const LAST = 65535;
-	const DEEPEST = 44; // pixels of a port where one cannot zoom in further: room for its number
-	const NARROWEST = 600; // pixels of a picture; a narrower window scrolls
-	const MOVED = 4; // pixels that make a press a drag
+const SVG = "http://www.w3.org/2000/svg";
+const LAST = 65535;
+const DEEPEST = 44; // pixels of a port where one cannot zoom in further: room for its number
+const NARROWEST = 600; // pixels of a picture; a narrower window scrolls
+const MOVED = 4; // pixels that make a press a drag
 
-	const byId = (id) => document.getElementById(id);
-	const data = JSON.parse(byId("data").textContent);
-	const svg = document.querySelector("#picture svg.picture");
-	const form = byId("filter");
-	const inspector = byId("inspector");
-	const length = data.at[data.at.length - 1];
-	const homeWidth = data.width - data.x;
-	const edge = data.left - 2; // the margins of a picture that stands alone are cut off
+const byId = (id) => document.getElementById(id);
+const data = JSON.parse(byId("data").textContent);
+const svg = document.querySelector("#picture svg.picture");
+const form = byId("filter");
+const inspector = byId("inspector");
+const length = data.at[data.at.length - 1];
+const homeWidth = data.width - data.x;
+const edge = data.left - 2; // the margins of a picture that stands alone are cut off
 
-	const state = {
-		from: 0, to: length, // the view
-		width: homeWidth, // of the line of ports
-		pinned: null, // what the inspector holds
-		told: null, // what it says now
-		tall: Number(svg.getAttribute("height")),
+const state = {
+	from: 0, to: length, // the view
+	width: homeWidth, // of the line of ports
+	tall: Number(svg.getAttribute("height")), // of the picture with all its rows
+	gone: 0, // of that what a filter hides
+	pinned: null, // what the inspector holds
+	told: null, // what it says now
+	aloud: true, // a change of the view is said to who does not see it: not while a pointer moves it
+	printing: false,
+};
+
+// ---- elements
+
+function make(tag, attributes, ...children) {
+	const el = document.createElement(tag);
+	for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
+	el.append(...children);
+	return el;
+}
+
+function makeSVG(tag, className, parent) {
+	const el = document.createElementNS(SVG, tag);
+	el.setAttribute("class", className);
+	parent.append(el);
+	return el;
+}
+
+// set writes an attribute where it is another one: what stays costs nothing.
+function set(el, name, value) {
+	const known = el.known || (el.known = {});
+	if (known[name] === value) return;
+	known[name] = value;
+	el.setAttribute(name, value);
+}
+
+function setText(el, text) {
+	if (el.textContent !== text) el.textContent = text;
+}
+
+const round = (x) => Math.round(x * 1000) / 1000;
+
+// ---- the scale, as chart.Scale has it
+
+// stretch is the index of the last stop at or before a value of a list.
+function stretch(list, value) {
+	let low = 0, high = list.length - 1;
+	while (low < high) {
+		const middle = (low + high + 1) >> 1;
+		if (list[middle] <= value) low = middle; else high = middle - 1;
+	}
+	return Math.min(low, list.length - 2);
+}
+
+function place(port) {
+	const i = stretch(data.stops, port), a = data.stops[i], b = data.stops[i + 1];
+	if (port === b) return data.at[i + 1];
+	return data.at[i] + (data.at[i + 1] - data.at[i]) * (port - a) / (b - a);
+}
+
+// portAt is the port whose place holds u.
+function portAt(u) {
+	const i = stretch(data.at, u), a = data.stops[i], b = data.stops[i + 1], room = data.at[i + 1] - data.at[i];
+	let port = room > 0 ? a + Math.floor((u - data.at[i]) * (b - a) / room) : a;
+	port = Math.min(Math.max(port, 0), LAST);
+	while (port < LAST && place(port + 1) <= u) port++;
+	while (port > 0 && place(port) > u) port--;
+	return port;
+}
+
+const factor = () => state.width / (state.to - state.from);
+const toX = (u) => (u - state.from) * factor();
+const toU = (x) => state.from + x / factor();
+
+// extent is what is seen of ports, from the begin of the line; null where they are elsewhere.
+function extent(first, last) {
+	const least = data.least * Math.min(1, state.width / homeWidth);
+	let from = toX(place(first)), to = toX(place(last + 1));
+	if (to - from < least) {
+		from = Math.min(from, toX(length) - least);
+		to = from + least;
+	}
+	if (to <= 0 || from >= state.width) return null;
+	return [Math.max(from, 0), Math.min(to, state.width)];
+}
+
+// ---- the model: data and elements side by side
+
+// What is empty is not in the data.
+const EMPTY = {
+	name: "", title: "", words: "", service: "", place: "", origin: "", nominal: "", bind: "", proto: "", from: "", help: "", row: 0,
+	bands: [], groups: [], lanes: [], bars: [], peers: [], because: [], marks: [], findings: [], widths: [], systems: [], notes: [],
+};
+
+const whole = (d) => ({ ...EMPTY, ...d, last: d.last ?? d.first });
+
+const bars = new Map(); // by the number that its elements have
+const barsOf = new Map(); // bars by the number of a finding's row
+const panels = data.panels.map(panelOf);
+const groups = panels.flatMap((p) => p.groups);
+const lanes = groups.flatMap((g) => g.lanes);
+
+function boxOf(el) {
+	return { el, first: Number(el.dataset.first), last: Number(el.dataset.last) };
+}
+
+function panelOf(raw, i) {
+	const d = whole(raw), el = byId(`panel-${i}`);
+	d.bands = d.bands.map(whole);
+	d.findings = d.findings.map(whole);
+	d.peers = d.peers.map(whole);
+	for (const old of el.querySelectorAll(":scope > .tick, :scope > .tick-line")) old.remove();
+	const panel = { d, i, el, stale: true, shown: true, dy: 0, ticks: [], axis: makeSVG("g", "axis", el) };
+	const elements = el.querySelectorAll(":scope > .group");
+	panel.groups = d.groups.map((g, k) => groupOf(panel, whole(g), k, elements[k]));
+	panel.bars = panel.groups.flatMap((g) => g.lanes.flatMap((l) => l.bars));
+	return panel;
+}
+
+function groupOf(panel, d, k, el) {
+	const group = { d, k, el, panel, shown: true, dy: 0 };
+	const elements = el.querySelectorAll(":scope > .lane");
+	d.bands = d.bands.map(whole);
+	group.lanes = d.lanes.map((l, n) => laneOf(group, whole(l), n, elements[n]));
+	return group;
+}
+
+function laneOf(group, d, n, el) {
+	const lane = { d, el, group, shown: true, stale: true, dy: 0, lines: Math.floor((d.h - d.rows * data.row) / data.line + 1e-6) };
+	const parts = Map.groupBy(el.querySelectorAll("[data-bar]"), (part) => part.dataset.bar);
+	lane.bands = [...el.querySelectorAll(".band")].map(boxOf);
+	lane.bars = d.bars.map((b, m) => barOf(lane, whole(b), `${group.panel.i}-${group.k}-${n}-${m}`, parts));
+	// What is marked gets its words first: they are what people look for.
+	lane.order = [...lane.bars].sort((a, b) => b.marks.length - a.marks.length);
+	return lane;
+}
+
+function barOf(lane, d, id, parts) {
+	const group = lane.group, panel = group.panel;
+	d.proto ||= lane.d.proto;
+	const bar = { id, d, lane, shown: true, system: group.d.system };
+	bars.set(id, bar);
+	for (const f of d.findings) {
+		const row = `f-${panel.i}-${f}`;
+		barsOf.set(row, [...(barsOf.get(row) || []), bar]);
+	}
+	const all = (name) => parts.get(id).filter((part) => part.classList.contains(name));
+	d.marks = d.marks.map(whole);
+	const runs = all("mark").map(boxOf), words = all("mark-words");
+	bar.box = boxOf(all("bar")[0]);
+	bar.ghosts = all("ghost").map(boxOf);
+	bar.label = all("label")[0];
+	// What two marks of a lane say is written once.
+	bar.marks = d.marks.map((m) => ({ d: m, shown: true, boxes: runs.splice(0, m.ports.length), el: m.words.text && words.shift() }));
+	bar.hay = haystack(group, d);
+	const name = d.label || d.name;
+	bar.labels = d.widths.map((w, i) => ({ text: i ? name : `${name} ${range(d)}`.trim(), w }));
+	return bar;
+}
+
+// haystack is all of a bar that a filter finds.
+function haystack(group, b) {
+	const rules = b.findings.map((f) => group.panel.d.findings[f].rule);
+	const because = b.because.map((r) => r[0]);
+	return [group.d.name, group.d.title, b.service, b.name, b.words, b.place, b.kind, b.bind, b.origin, range(b), ...because, ...rules].join("\n").toLowerCase();
+}
+
+function range(b) {
+	return b.first === b.last ? String(b.first) : `${b.first}-${b.last}`;
+}
+
+const withProto = (ports, proto) => proto ? `${ports}/${proto}` : ports;
+
+// ---- drawing
+
+let asked = false;
+
+// redraw asks for a frame; however often it is asked, one is drawn.
+function redraw() {
+	for (const p of panels) p.stale = true;
+	for (const lane of lanes) lane.stale = true;
+	nextFrame();
+}
+
+function nextFrame() {
+	if (asked) return;
+	asked = true;
+	requestAnimationFrame(draw);
+}
+
+// draw brings up to date what can be seen of the picture, and leaves the rest for when it is
+// scrolled to. It reads what it needs of the page first, and then only writes.
+function draw() {
+	asked = false;
+	const top = sheetTop(), ticks = numbers();
+	for (const p of panels) {
+		if (!reveal(p, 0, top)) continue;
+		if (p.stale) drawAxis(p, ticks);
+		p.stale = false;
+		for (const g of p.groups) {
+			if (!reveal(g, p.dy, top)) continue;
+			for (const lane of g.lanes) if (lane.stale && lane.shown) drawLane(lane);
+		}
+	}
+}
+
+// sheetTop is where the sheet begins in the window.
+const sheetTop = () => svg.getBoundingClientRect().top + data.left - edge;
+
+// reveal hides a panel or a group that is more than a window away, because a browser takes long
+// for the picture of a hundred hosts, seen or not. What has the focus stays.
+function reveal(part, dy, top) {
+	const y = top + part.d.y + part.dy + dy, around = window.innerHeight;
+	const near = state.printing || (y < 2 * around && y + part.d.h > -around) || (roving && (part === roving.lane.group || part === roving.lane.group.panel));
+	return display(part.el, part.shown && near);
+}
+
+function display(el, shown) {
+	set(el, "display", shown ? "inline" : "none");
+	return shown;
+}
+
+function drawBox(box) {
+	const e = extent(box.first, box.last);
+	box.at = e;
+	set(box.el, "visibility", e ? "visible" : "hidden");
+	if (!e) return;
+	const x = round(data.x + e[0]);
+	set(box.el, "x", x);
+	set(box.el, "width", round(round(data.x + e[1]) - x));
+}
+
+function drawLane(lane) {
+	lane.stale = false;
+	lane.bands.forEach(drawBox);
+	for (const bar of lane.bars) {
+		if (!bar.shown) continue;
+		drawBox(bar.box);
+		bar.ghosts.forEach(drawBox);
+		for (const mark of bar.marks) mark.boxes.forEach(drawBox);
+	}
+	drawWords(lane);
+}
+
+// A row knows which spans of it are taken.
+function take(row, from, to) {
+	for (const s of row) if (from < s[1] - 1e-6 && s[0] < to - 1e-6) return false;
+	row.push([from, to]);
+	return true;
+}
+
+// drawWords writes the words about bars where chart.Lay puts them. In a narrow window there may be
+// no room for all: then what is wrong goes first, and names last, which the inspector has too.
+function drawWords(lane) {
+	let words = placeWords(lane, false);
+	if (words.some((w) => w.mark && !w.place)) words = placeWords(lane, true);
+	const places = new Map(words.map((w) => [w.mark || w.bar, w.place]));
+	for (const bar of lane.bars) {
+		drawLabel(bar, places.get(bar));
+		for (const mark of bar.marks) if (mark.el) write(mark.el, places.get(mark));
+	}
+}
+
+// placeWords gives words about bars a place beside them, and those that have none there a place in
+// the lines below, from left to right.
+function placeWords(lane, marksFirst) {
+	const rows = Array.from({ length: lane.d.rows }, () => []), lines = Array.from({ length: lane.lines }, () => []);
+	const bars = lane.order.filter((bar) => bar.shown && bar.box.at);
+	for (const bar of bars) {
+		bar.spans = rows[bar.d.row];
+		bar.spans.push(bar.box.at);
+		[bar.before, bar.behind] = bar.box.at; // between them there is no room
+	}
+	for (const bar of bars) bar.ghosts.forEach((ghost) => avoid(bar, ghost));
+	const labels = bars.flatMap((bar) => bar.labels.length ? [{ bar, from: bar.box.at[0], text: bar.labels[0], short: bar.labels[1] }] : []);
+	const marks = bars.flatMap((bar) => bar.marks.flatMap((mark) => {
+		const box = mark.el && mark.shown && mark.boxes.find((b) => b.at);
+		return box ? [{ bar, mark, from: box.at[0], text: mark.d.words }] : [];
+	}));
+	const all = marksFirst ? [...marks, ...labels] : [...labels, ...marks];
+	for (const w of all) {
+		w.place = (!w.mark && insidePlace(w.bar, w.text)) || behindPlace(w.bar, w.text) || ((!w.mark || marksFirst) && beforePlace(w.bar, w.text));
+	}
+	const below = all.filter((w) => !w.place);
+	if (!marksFirst) below.sort((a, b) => a.from - b.from);
+	for (const w of below) { // a name without its ports is better than none
+		w.place = linePlace(lane, w.from, w.text, lines) || (w.short && (behindPlace(w.bar, w.short) || beforePlace(w.bar, w.short)));
+	}
+	return all;
+}
+
+// avoid keeps words clear of where a bar is in another panel.
+function avoid(bar, ghost) {
+	if (!ghost.at || !take(bar.spans, ...ghost.at)) return;
+	if (Math.abs(ghost.at[0] - bar.behind) < data.pad) bar.behind = ghost.at[1];
+	if (Math.abs(ghost.at[1] - bar.before) < data.pad) bar.before = ghost.at[0];
+}
+
+// drawLabel writes the words about a bar in their place, or hides them.
+function drawLabel(bar, place) {
+	if (place && !bar.label) {
+		bar.label = makeSVG("text", "label", bar.lane.el);
+		bar.label.dataset.bar = bar.id;
+	}
+	if (!bar.label) return;
+	write(bar.label, place);
+	if (place) set(bar.label, "class", place.inner ? `label inner ${bar.system ? "behind" : bar.d.kind}` : "label");
+}
+
+const rowBase = (bar) => bar.lane.d.y + bar.d.row * data.row + data.bases[0];
+
+// insidePlace is where words have room in a bar that has no marks.
+function insidePlace(bar, { text, w }) {
+	const [from, to] = bar.box.at;
+	return w + 2 * data.pad <= to - from && !bar.marks.length ? { x: from + data.pad, y: rowBase(bar), text, w, inner: true } : null;
+}
+
+// behindPlace is where words have room behind a bar, and behind what stands there.
+function behindPlace(bar, { text, w }) {
+	const x = bar.behind + data.pad, end = x + w + data.pad;
+	if (x + w > state.width || !take(bar.spans, bar.behind, end)) return null;
+	bar.behind = end;
+	return { x, y: rowBase(bar), text, w };
+}
+
+// beforePlace is where words have room before a bar. They are further from what is before them,
+// which they would seem to belong to.
+function beforePlace(bar, { text, w }) {
+	const x = bar.before - data.pad - w, end = x - 3 * data.pad;
+	if (x < 0 || !take(bar.spans, end, bar.before)) return null;
+	bar.before = end;
+	return { x, y: rowBase(bar), text, w };
+}
+
+// linePlace is where words have room in the lines below the bars of a lane.
+function linePlace(lane, from, { text, w }, lines) {
+	const x = Math.max(Math.min(from, state.width - w), 0);
+	const i = lines.findIndex((line) => take(line, x, x + w + data.pad));
+	return i < 0 ? null : { x, y: lane.d.y + lane.d.rows * data.row + i * data.line + data.bases[1], text, w };
+}
+
+// write writes words into their place, or hides them where there is none.
+function write(el, place) {
+	set(el, "visibility", place ? "visible" : "hidden");
+	if (!place) return;
+	set(el, "x", round(data.x + place.x));
+	set(el, "y", round(place.y));
+	if (el.hasAttribute("textLength")) set(el, "textLength", round(place.w));
+	setText(el, place.text);
+}
+
+// ---- the axis
+
+// bounds are the ports that the axis names, what matters most first: [port, is it a last one].
+const bounds = [...new Map([
+	{ first: 0, last: LAST },
+	...panels.flatMap((p) => p.d.bands),
+	...[...bars.values()].filter((bar) => bar.marks.length).map((bar) => bar.d),
+	...[...bars.values()].map((bar) => bar.d),
+].flatMap((b) => b.last > b.first ? [[b.first, false], [b.last, true]] : [[b.first, false]]).map((bound) => [bound.join(), bound])).values()];
+
+// numbers are the numbers for which there is room on the axis.
+function numbers() {
+	const row = [], out = [];
+	const add = (port, last) => {
+		const left = toX(place(port)), right = toX(place(port + 1)), w = String(port).length * data.digit;
+		const edge = last ? right : left;
+		if (edge < -0.5 || edge > state.width + 0.5) return;
+		let from = last ? right - w : left;
+		if (right - left >= w + data.pad) from = (left + right - w) / 2; // in the middle of its own place
+		from = Math.min(Math.max(from, 0), state.width - w);
+		if (take(row, from, from + w + data.pad)) out.push({ edge, from, port });
 	};
+	for (const [port, last] of bounds) add(port, last);
+	if (!isWhole() || data.linear) for (const port of roundNumbers()) add(port, false);
+	return out;
+}
 
-	// ---- elements
-
-	function make(tag, attributes, ...children) {
-		const el = document.createElement(tag);
-		for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
-		el.append(...children);
-		return el;
-	}
-
-	function makeSVG(tag, className, parent) {
-		const el = document.createElementNS(SVG, tag);
-		el.setAttribute("class", className);
-		parent.append(el);
-		return el;
-	}
-
-	// set writes an attribute where it is another one: what stays costs nothing.
-	function set(el, name, value) {
-		const known = el.known || (el.known = {});
-		if (known[name] === value) return;
-		known[name] = value;
-		el.setAttribute(name, value);
-	}
-
-	function setText(el, text) {
-		if (el.textContent !== text) el.textContent = text;
-	}
-
-	const round = (x) => Math.round(x * 1000) / 1000;
-
-	// ---- the scale, as chart.Scale has it
-
-	// stretch is the index of the last stop at or before a value of a list.
-	function stretch(list, value) {
-		let low = 0, high = list.length - 1;
-		while (low < high) {
-			const middle = (low + high + 1) >> 1;
-			if (list[middle] <= value) low = middle; else high = middle - 1;
+// roundNumbers are round numbers of the view, from the roundest on, down to each port.
+function roundNumbers() {
+	const out = [], first = portAt(state.from), last = portAt(state.to);
+	for (const step of [10000, 5000, 1000, 500, 100, 50, 10, 5, 1]) {
+		for (let i = stretch(data.stops, first); i < data.stops.length - 1 && data.stops[i] <= last; i++) {
+			const begin = Math.max(data.stops[i], first), end = Math.min(data.stops[i + 1] - 1, last);
+			const room = (toX(data.at[i + 1]) - toX(data.at[i])) / (data.stops[i + 1] - data.stops[i]);
+			if (room * step < 40 && !(step === 1 && room >= DEEPEST * 0.99)) continue;
+			for (let p = Math.ceil(begin / step) * step; p <= end; p += step) out.push(p);
 		}
-		return Math.min(low, list.length - 2);
 	}
+	return out;
+}
 
-	function place(port) {
-		const i = stretch(data.stops, port), a = data.stops[i], b = data.stops[i + 1];
-		if (port === b) return data.at[i + 1];
-		return data.at[i] + (data.at[i + 1] - data.at[i]) * (port - a) / (b - a);
+function drawAxis(panel, ticks) {
+	const base = panel.d.axis + data.ticks[0], y2 = panel.d.top, y1 = y2 - data.ticks[1];
+	while (panel.ticks.length < ticks.length) {
+		panel.ticks.push({ line: makeSVG("line", "tick-line", panel.axis), text: makeSVG("text", "tick", panel.axis) });
 	}
-
-	// portAt is the port whose place holds u.
-	function portAt(u) {
-		const i = stretch(data.at, u), a = data.stops[i], b = data.stops[i + 1], room = data.at[i + 1] - data.at[i];
-		let port = room > 0 ? a + Math.floor((u - data.at[i]) * (b - a) / room) : a;
-		port = Math.min(Math.max(port, 0), LAST);
-		while (port < LAST && place(port + 1) <= u) port++;
-		while (port > 0 && place(port) > u) port--;
-		return port;
-	}
-
-	const factor = () => state.width / (state.to - state.from);
-	const toX = (u) => (u - state.from) * factor();
-	const toU = (x) => state.from + x / factor();
-
-	// extent is what is seen of ports, from the begin of the line; null where they are elsewhere.
-	function extent(first, last) {
-		const least = data.least * Math.min(1, state.width / homeWidth);
-		let from = toX(place(first)), to = toX(place(last + 1));
-		if (to - from < least) {
-			from = Math.min(from, toX(length) - least);
-			to = from + least;
-		}
-		if (to <= 0 || from >= state.width) return null;
-		return [Math.max(from, 0), Math.min(to, state.width)];
-	}
-
-	// ---- the model: data and elements side by side
-
-	const bars = new Map(); // by the number that its elements have
-	const barsOf = new Map(); // bars by the number of a finding's row
-
-	function boxOf(el) {
-		return { el, first: Number(el.dataset.first), last: Number(el.dataset.last) };
-	}
-
-	const panels = data.panels.map((d, i) => {
-		const panel = { d, i, el: svg.querySelector(`.panel[data-panel="${i}"]`), stale: true, shown: true, dy: 0, ticks: [] };
-		for (const old of panel.el.querySelectorAll(":scope > .tick, :scope > .tick-line")) old.remove();
-		panel.axis = makeSVG("g", "axis", panel.el);
-		const groups = panel.el.querySelectorAll(":scope > .group");
-		panel.groups = (d.groups || []).map((g, k) => groupOf(panel, g, k, groups[k]));
-		panel.bars = panel.groups.flatMap((g) => g.lanes.flatMap((l) => l.bars));
-		return panel;
+	panel.ticks.forEach(({ line, text }, i) => {
+		const t = ticks[i];
+		set(line, "visibility", t ? "visible" : "hidden");
+		write(text, t && { x: t.from, y: base, text: String(t.port) });
+		if (t) setLine(line, round(data.x + t.edge), round(y1), round(y2));
 	});
-	const lanes = panels.flatMap((p) => p.groups.flatMap((g) => g.lanes));
+}
 
-	function groupOf(panel, d, k, el) {
-		const group = { d, k, el, panel, shown: true, dy: 0 };
-		const elements = el.querySelectorAll(":scope > .lane");
-		group.lanes = (d.lanes || []).map((l, n) => laneOf(group, l, n, elements[n]));
-		return group;
+function setLine(line, x, y1, y2) {
+	set(line, "x1", x);
+	set(line, "x2", x);
+	set(line, "y1", y1);
+	set(line, "y2", y2);
+}
+
+// ---- the view
+
+const isWhole = () => state.from <= 0 && state.to >= length;
+
+// look makes a part of the line the view.
+function look(from, to) {
+	const room = Math.min(Math.max(to - from, 1e-9), length);
+	state.from = Math.min(Math.max(from, 0), length - room);
+	state.to = state.from + room;
+	if (length - state.to < 1e-9 && state.from < 1e-9) [state.from, state.to] = [0, length];
+	looked();
+}
+
+// narrowest is the room in which each port of a part of the line has its number.
+function narrowest(from, to) {
+	let least = Infinity; // room of a port
+	for (let i = stretch(data.at, from); i < data.at.length - 1 && data.at[i] < to; i++) {
+		if (data.at[i + 1] > data.at[i]) least = Math.min(least, (data.at[i + 1] - data.at[i]) / (data.stops[i + 1] - data.stops[i]));
 	}
+	return state.width * least / DEEPEST;
+}
 
-	function laneOf(group, d, n, el) {
-		const lane = { d, n, el, group, shown: true, stale: true, dy: 0, lines: Math.floor((d.h - d.rows * data.row) / data.line + 1e-6) };
-		lane.bands = [...el.querySelectorAll(".band")].map(boxOf);
-		lane.ghosts = [...el.querySelectorAll(".ghost")].map(boxOf);
-		lane.bars = (d.bars || []).map((b, m) => {
-			const id = `${group.panel.i}-${group.k}-${n}-${m}`;
-			const bar = { id, d: b, lane, shown: true, marks: [], words: [] };
-			bars.set(id, bar);
-			for (const f of b.findings) {
-				const row = `f-${group.panel.i}-${f}`;
-				barsOf.set(row, [...(barsOf.get(row) || []), bar]);
+// zoom makes things larger, or smaller for less than 1, around a place that stays: as long as
+// there are ports in the view without a number.
+function zoom(by, u = (state.from + state.to) / 2) {
+	const room = state.to - state.from, share = (u - state.from) / room;
+	const next = by > 1 ? Math.max(room / by, Math.min(room, narrowest(state.from, state.to))) : Math.min(room / by, length);
+	look(u - share * next, u + (1 - share) * next);
+}
+
+const pan = (u) => look(state.from + u, state.to + u);
+
+// lookAt shows ports with a little of what is beside them.
+function lookAt(first, last) {
+	const from = place(first), to = place(last + 1), middle = (from + to) / 2;
+	const room = Math.max((to - from) * 1.5, Math.min(narrowest(from, to), length / 6));
+	look(middle - room / 2, middle + room / 2);
+}
+
+const lookAtAll = () => look(0, length);
+
+function looked() {
+	redraw();
+	svg.classList.toggle("whole", isWhole());
+	set(byId("shown"), "aria-live", state.aloud ? "polite" : "off");
+	setText(byId("shown"), isWhole() ? "all ports are shown" : `ports ${portAt(state.from)} to ${portAt(state.to - 1e-9)} are shown`);
+	keep();
+}
+
+// ---- rows of the picture: those that a filter leaves move together
+
+function stack() {
+	let gone = 0;
+	panels.forEach((p, i) => {
+		p.dy = -gone;
+		let inside = 0;
+		p.groups.forEach((g, k) => {
+			g.dy = -inside;
+			let lower = 0;
+			for (const lane of g.lanes) {
+				lane.dy = -lower;
+				if (!lane.shown) lower += lane.d.h;
+				move(lane);
 			}
-			bar.system = group.d.system;
-			bar.hay = haystack(group, b);
-			return bar;
+			const next = p.groups[k + 1];
+			inside += g.shown ? lower : (next ? next.d.y : p.d.y + p.d.h) - g.d.y;
+			move(g);
 		});
-		for (const part of el.querySelectorAll("[data-bar]")) {
-			const bar = bars.get(part.dataset.bar);
-			if (part.matches(".bar")) bar.box = boxOf(part);
-			else if (part.matches(".mark")) bar.marks.push(boxOf(part));
-			else if (part.matches(".label")) bar.label = part;
-			else if (part.matches(".mark-words")) bar.words.push(part);
+		const next = panels[i + 1];
+		gone += p.shown ? inside : (next ? next.d.y - p.d.y : p.d.h);
+		move(p);
+	});
+	size(gone);
+}
+
+function move(part) {
+	if (part.lines !== undefined) display(part.el, part.shown); // groups and panels: see reveal
+	if (part.dy || part.moved) set(part.el, "transform", `translate(0 ${round(part.dy)})`);
+	part.moved = true;
+}
+
+// size makes the picture as wide as the page has room for, and as high as what is shown.
+function size(gone) {
+	const width = state.width + data.x + 2 * (data.left - edge), height = Math.max(state.tall - gone, 2 * data.left) - edge;
+	set(svg, "width", width);
+	set(svg, "height", height);
+	set(svg, "viewBox", `${edge} ${edge} ${width} ${height}`);
+	for (const el of svg.querySelectorAll(".rule")) set(el, "x2", state.width + data.x);
+	state.gone = gone;
+}
+
+// fit follows the window. On paper the picture is scaled as it is.
+function fit() {
+	if (state.printing) return;
+	const room = Math.max(svg.parentElement.clientWidth, NARROWEST) - 2 * (data.left - edge) - data.x;
+	if (Math.abs(room - state.width) < 0.5) return;
+	state.width = room;
+	size(state.gone);
+	redraw();
+}
+
+// ---- what is said about ports
+
+const matches = (a, b) => !a || !b || a === b;
+const within = (b, port) => b.first <= port && port <= b.last;
+
+// tell fills the inspector: about a port of a lane, about a bar, or both.
+function tell(at, aloud) {
+	const key = at ? [at.bar && at.bar.id, at.lane && lanes.indexOf(at.lane), at.port, state.pinned === at].join() : "";
+	if (key === state.told) return;
+	state.told = key;
+	inspector.setAttribute("aria-live", aloud ? "polite" : "off");
+	inspector.classList.toggle("empty", !at);
+	inspector.classList.toggle("pinned", state.pinned === at && at !== null);
+	if (!at) {
+		inspector.replaceChildren(make("p", { class: "quiet" }, "point at the picture, or go through its bars with the keyboard: what is known of ports stands here"));
+		return;
+	}
+	const lane = at.lane, panel = lane.group.panel, proto = lane.d.proto;
+	const covers = (b) => matches(b.proto, proto) && (at.port === null ? b.first <= at.bar.d.last && at.bar.d.first <= b.last : within(b, at.port));
+	const claims = at.port === null ? [at.bar] : panel.bars.filter((b) => !b.system && covers(b.d));
+	claims.sort((a, b) => (b === at.bar) - (a === at.bar) || (b.lane === lane) - (a.lane === lane));
+	const title = withProto(at.port === null ? range(at.bar.d) : String(at.port), proto);
+	inspector.replaceChildren(
+		make("h2", {}, title),
+		...(panels.length > 1 ? [make("p", { class: "quiet" }, panel.d.title)] : []),
+		...(at === state.pinned ? [unpin()] : []),
+		...(claims.length ? claims.map(claimWords) : [make("p", {}, lane.group.d.system ? lane.group.d.title || lane.group.d.name : "no service here has it")]),
+		...bandWords([...panel.d.bands, ...lane.group.d.bands].filter(covers)),
+		...findingWords(panel, claims, at.port),
+	);
+}
+
+function unpin() {
+	const button = make("button", { type: "button" }, "let go (Escape)");
+	button.addEventListener("click", () => pin(null));
+	return button;
+}
+
+// terms is a list of names and values; those without a value are left out.
+function terms(list) {
+	const dl = make("dl", {});
+	for (const [name, value] of list) if (value) dl.append(make("dt", {}, name), make("dd", {}, value));
+	return dl;
+}
+
+function claimWords(bar) {
+	const b = bar.d, section = make("section", { class: "claim" });
+	section.append(make("h3", {}, make("span", { class: `kind ${b.kind}` }), ` ${[b.service, b.name].filter(Boolean).join(" · ") || bar.lane.group.d.name}`));
+	section.append(terms([
+		["for", b.words], ["ports", withProto(range(b), b.proto)], ["written", b.nominal], ["address", b.bind],
+		["origin", b.origin], ["place", b.place],
+	]));
+	const because = b.because.filter((r) => r[0] !== b.place || r[1]);
+	if (because.length) {
+		section.append(make("p", { class: "quiet" }, "because of"), make("ul", {}, ...because.map(([where, text]) => make("li", {}, make("code", {}, text), ` ${where}`))));
+	}
+	return section;
+}
+
+function bandWords(bands) {
+	if (!bands.length) return [];
+	return [make("h3", {}, "lies in"), make("ul", {}, ...bands.map((b) =>
+		make("li", {}, `${b.words} ${withProto(range(b), b.proto)}`, ...(b.from ? [make("br", {}), make("small", {}, `known from ${b.from}`)] : []))))];
+}
+
+// findingWords are the findings about bars; of those that mark ports, the ones that mark this.
+function findingWords(panel, claims, port) {
+	const seen = new Set();
+	for (const bar of claims) {
+		for (const f of bar.d.findings) {
+			const marks = bar.d.marks.filter((m) => m.finding === f);
+			if (port === null || !marks.length || marks.some((m) => m.ports.some(([a, b]) => a <= port && port <= b))) seen.add(f);
 		}
-		for (const title of el.querySelectorAll("title")) title.remove(); // the inspector says more
-		// What is marked gets its words first: they are what people look for.
-		lane.order = [...lane.bars].sort((a, b) => (b.d.marks || []).length - (a.d.marks || []).length);
-		return lane;
 	}
+	return [...seen].map((i) => {
+		const f = panel.d.findings[i];
+		return make("section", { class: `finding ${f.severity}` }, make("h3", {}, `${f.severity}: ${f.rule}`), make("p", {}, f.message),
+			...f.notes.map((n) => make("p", { class: "quiet" }, n)), ...(f.help ? [make("p", {}, `help: ${f.help}`)] : []), make("p", { class: "quiet" }, f.place));
+	});
+}
 
-	// haystack is all of a bar that a filter finds.
-	function haystack(group, b) {
-		const rules = b.findings.map((f) => group.panel.d.findings[f].rule);
-		const because = (b.because || []).map((r) => r[0]);
-		return [group.d.name, group.d.title, b.service, b.name, b.words, b.place, b.kind, b.bind, b.origin, range(b), ...because, ...rules].join("\n").toLowerCase();
+// pin holds what is said, until somebody lets go.
+function pin(at) {
+	if (state.pinned && state.pinned.bar) state.pinned.bar.box.el.setAttribute("aria-pressed", "false");
+	if (inspector.contains(document.activeElement)) rove(state.pinned && seen(state.pinned.bar) ? state.pinned.bar : roving, true);
+	state.pinned = at;
+	if (at && at.bar) at.bar.box.el.setAttribute("aria-pressed", "true");
+	tell(at, true);
+	light(at && at.bar ? [at.bar] : []);
+	keep();
+}
+
+let lit = [];
+
+// light marks bars, and their rows in the tables.
+function light(list) {
+	for (const bar of lit) {
+		bar.box.el.classList.remove("lit");
+		if (bar.row) bar.row.classList.remove("lit");
 	}
-
-	function range(b) {
-		return b.first === b.last ? String(b.first) : `${b.first}-${b.last}`;
+	lit = list;
+	for (const bar of lit) {
+		bar.box.el.classList.add("lit");
+		if (bar.row) bar.row.classList.add("lit");
 	}
+}
 
-	const withProto = (ports, proto) => proto ? `${ports}/${proto}` : ports;
+// ---- pointer
 
-	// ---- drawing
+const cursor = makeSVG("g", "cursor", svg.querySelector(".sheet"));
+const cursorLine = makeSVG("line", "cursor-line", cursor), cursorText = makeSVG("text", "cursor-port", cursor);
+const selection = makeSVG("rect", "selection", svg.querySelector(".sheet"));
+const fingers = new Map(); // pointers that are down: where each is, and the place on the line that it holds
+let pointer = null; // the last event that is not yet answered
+let drag = null; // what they do
 
-	let asked = false;
-
-	// redraw asks for a frame; however often it is asked, one is drawn.
-	function redraw() {
-		for (const p of panels) p.stale = true;
-		for (const lane of lanes) lane.stale = true;
-		nextFrame();
-	}
-
-	function nextFrame() {
-		if (asked) return;
-		asked = true;
-		requestAnimationFrame(draw);
-	}
-
-	// draw brings up to date what can be seen of the picture, and leaves the rest for when it is
-	// scrolled to. It reads what it needs of the page first, and then only writes.
-	function draw() {
-		asked = false;
-		const top = svg.getBoundingClientRect().top + data.left - edge, bottom = window.innerHeight;
-		const near = (part, dy) => part.stale && part.shown && (state.printing || (top + part.d.y + dy < bottom + 200 && top + part.d.y + dy + part.d.h > -200));
-		const ticks = numbers();
-		for (const p of panels) {
-			if (near(p, p.dy)) {
-				p.stale = false;
-				drawAxis(p, ticks);
+// spot is where an event is: on the sheet, in which panel and lane, and over which port.
+function spot(event) {
+	const box = svg.getBoundingClientRect();
+	const x = event.clientX - box.left + edge - data.left - data.x, y = event.clientY - box.top + edge - data.left;
+	const at = { x, y, line: x >= 0 && x <= state.width, panel: null, lane: null, axis: false, top: edge - box.top - data.left };
+	for (const p of panels) {
+		if (!p.shown || y < p.d.y + p.dy) continue;
+		at.panel = p;
+		at.axis = y < p.d.top + p.dy;
+		for (const g of p.groups) {
+			for (const lane of g.lanes) {
+				const top = lane.d.y + p.dy + g.dy + lane.dy;
+				if (g.shown && lane.shown && y >= top && y < top + lane.d.h) at.lane = lane;
 			}
 		}
-		for (const lane of lanes) {
-			const group = lane.group, panel = group.panel;
-			if (!panel.shown || !group.shown || !near(lane, panel.dy + group.dy + lane.dy)) continue;
-			lane.stale = false;
-			drawLane(lane);
-		}
 	}
+	if (at.axis) at.lane = null;
+	at.u = toU(Math.min(Math.max(x, 0), state.width));
+	at.port = portAt(at.u);
+	return at;
+}
 
-	function drawBox(box) {
-		const e = extent(box.first, box.last);
-		box.at = e;
-		set(box.el, "visibility", e ? "visible" : "hidden");
-		if (!e) return;
-		const x = round(data.x + e[0]);
-		set(box.el, "x", x);
-		set(box.el, "width", round(round(data.x + e[1]) - x));
+function hover() {
+	const event = pointer;
+	pointer = null;
+	if (!event) return;
+	const at = spot(event);
+	drawCursor(at);
+	if (state.pinned || drag) return;
+	const bar = bars.get(event.target.dataset && event.target.dataset.bar) || null;
+	light(bar ? [bar] : []);
+	tell(said(at, bar), false);
+}
+
+// said is what the inspector says of a spot. A bar is wider than its ports where they are few,
+// and its words stand beside it: there it is about the bar.
+function said(at, bar) {
+	if (bar && !(at.line && within(bar.d, at.port) && at.lane === bar.lane)) return { bar, lane: bar.lane, port: bar.d.first === bar.d.last ? bar.d.first : null };
+	return at.line && at.lane ? { bar, lane: at.lane, port: at.port } : null;
+}
+
+function drawCursor(at) {
+	const seen = Boolean(at.line && at.panel);
+	set(cursor, "visibility", seen ? "visible" : "hidden");
+	if (!seen) return;
+	const p = at.panel, x = round(data.x + at.x), y1 = p.d.top + p.dy, bottom = state.tall - state.gone - 2 * data.left;
+	const text = String(at.port), w = text.length * data.digit;
+	setLine(cursorLine, x, round(y1), round(bottom));
+	set(cursorText, "x", round(Math.min(x + 5, data.x + state.width - w)));
+	set(cursorText, "y", round(Math.max(y1, at.top + 4) + 10));
+	setText(cursorText, text);
+}
+
+function wheel(event) {
+	const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
+	const across = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX, down = event.shiftKey ? 0 : event.deltaY;
+	const at = spot(event);
+	if (!at.panel) return;
+	const tall = state.tall - state.gone > window.innerHeight;
+	if (Math.abs(across) > Math.abs(down)) {
+		if (isWhole()) return;
+		event.preventDefault();
+		state.aloud = false;
+		pan(across * unit / factor());
+		return;
 	}
+	// The wheel scrolls the page where the picture needs that to be seen.
+	if (!(event.ctrlKey || event.metaKey || at.axis || !tall) || (down > 0 && isWhole() && !event.ctrlKey)) return;
+	event.preventDefault();
+	state.aloud = false;
+	zoom(Math.exp(-Math.max(Math.min(down * unit, 240), -240) * 0.0025), at.u);
+}
 
-	function drawLane(lane) {
-		lane.bands.forEach(drawBox);
-		lane.ghosts.forEach(drawBox);
-		for (const bar of lane.bars) {
-			if (!bar.shown) continue;
-			drawBox(bar.box);
-			bar.marks.forEach(drawBox);
-		}
-		drawWords(lane);
-	}
+function press(event) {
+	if (event.button !== 0) return;
+	const at = spot(event);
+	if (!at.panel || fingers.size === 2) return;
+	state.aloud = false;
+	fingers.set(event.pointerId, { x: at.x, u: toU(at.x) });
+	if (fingers.size === 1) drag = { at, axis: at.axis, moved: false, picked: null };
+	else grab(event);
+}
 
-	// A row knows which spans of it are taken.
-	function take(row, from, to) {
-		for (const s of row) if (from < s[1] - 1e-6 && s[0] < to - 1e-6) return false;
-		row.push([from, to]);
-		return true;
-	}
+// grab makes a press a drag. Of two fingers neither marks ports.
+function grab(event) {
+	if (fingers.size === 2) drag.axis = false;
+	drag.moved = true;
+	svg.setPointerCapture(event.pointerId);
+	svg.classList.add("dragged");
+}
 
-	// drawWords places the words about bars in the room that a lane has, and hides those for which
-	// there is none. What is wrong goes before names, which are in the inspector too.
-	function drawWords(lane) {
-		const rows = Array.from({ length: lane.d.rows }, () => []);
-		const lines = Array.from({ length: lane.lines }, () => []);
-		for (const bar of lane.bars) if (bar.shown && bar.box.at) rows[bar.d.row].push(bar.box.at);
-		const beside = (bar, i) => bar.box.at && bar.d.labels && bar.d.labels[i] && besidePlace(bar, rows[bar.d.row], bar.d.labels[i]);
-		const left = lane.order.filter((bar) => bar.shown && !drawLabel(bar, beside(bar, 0)));
-		for (const bar of lane.order) if (bar.shown) drawMarkWords(bar, lines);
-		// A name without its ports is better than none.
-		for (const bar of left) drawLabel(bar, bar.box.at && bar.d.labels && (linePlace(bar, bar.box.at[0], bar.d.labels[0], lines) || beside(bar, 1)));
-	}
+function moveTo(event) {
+	pointer = event;
+	requestAnimationFrame(hover);
+	const finger = fingers.get(event.pointerId);
+	if (!finger) return;
+	const at = spot(event);
+	if (!drag.moved && Math.abs(at.x - drag.at.x) < MOVED) return;
+	if (!drag.moved) grab(event);
+	finger.x = at.x;
+	if (drag.axis) pick(at.port); else follow();
+}
 
-	// drawLabel writes the words about a bar in their place, and reports whether there is one.
-	function drawLabel(bar, words) {
-		if (!words) {
-			if (bar.label) set(bar.label, "visibility", "hidden");
-			return false;
-		}
-		if (!bar.label) {
-			bar.label = makeSVG("text", "label", bar.lane.el);
-			bar.label.dataset.bar = bar.id;
-		}
-		const inner = words.inner ? ` inner ${bar.system ? "behind" : bar.d.kind}` : "";
-		set(bar.label, "class", "label" + inner);
-		write(bar.label, words);
-		return true;
-	}
+// follow moves the view, so that the places that fingers hold stay under them.
+function follow() {
+	const list = [...fingers.values()], a = list[0], b = list[list.length - 1];
+	const u = (a.u + b.u) / 2, x = (a.x + b.x) / 2, spread = (b.u - a.u) / (b.x - a.x) * state.width;
+	const room = spread > 0 ? Math.min(Math.max(spread, narrowest(Math.min(a.u, b.u), Math.max(a.u, b.u))), length) : state.to - state.from;
+	const from = u - x * room / state.width;
+	look(from, from + room);
+}
 
-	// besidePlace is where words about a bar have room in its row: inside, behind or before it.
-	function besidePlace(bar, row, { text, w }) {
-		const [from, to] = bar.box.at, y = bar.lane.d.y + bar.d.row * data.row + data.bases[0];
-		if (w + 2 * data.pad <= to - from && !bar.marks.length) return { x: from + data.pad, y, text, w, inner: true };
-		const behind = to + data.pad;
-		if (behind + w <= state.width && take(row, to, behind + w + data.pad)) return { x: behind, y, text, w };
-		const before = from - data.pad - w;
-		if (before >= 0 && take(row, before - data.pad, from)) return { x: before, y, text, w };
-		return null;
-	}
+// pick marks the ports from where a drag along the axis began.
+function pick(port) {
+	const first = Math.min(port, drag.at.port), last = Math.max(port, drag.at.port);
+	const [from, to] = extent(first, last) || [0, 0], p = drag.at.panel;
+	drag.picked = [first, last];
+	set(selection, "visibility", "visible");
+	set(selection, "x", round(data.x + from));
+	set(selection, "width", round(to - from));
+	set(selection, "y", round(p.d.axis + p.dy));
+	set(selection, "height", round(p.d.y + p.d.h - p.d.axis));
+}
 
-	// linePlace is where words have room in the lines below the bars of a lane.
-	function linePlace(bar, from, word, lines) {
-		const x = Math.max(Math.min(from, state.width - word.w), 0);
-		const i = lines.findIndex((line) => take(line, x, x + word.w + data.pad));
-		const y = bar.lane.d.y + bar.lane.d.rows * data.row + i * data.line + data.bases[1];
-		return i < 0 ? null : { x, y, text: word.text, w: word.w };
-	}
+function release(event) {
+	if (!fingers.delete(event.pointerId)) return;
+	for (const finger of fingers.values()) finger.u = toU(finger.x);
+	if (fingers.size) return;
+	const { picked, moved, at } = drag;
+	drag = null;
+	set(selection, "visibility", "hidden");
+	svg.classList.remove("dragged");
+	if (event.type === "pointercancel") return;
+	if (picked) look(place(picked[0]), place(picked[1] + 1));
+	else if (!moved && !at.axis) click(event, at);
+}
 
-	function drawMarkWords(bar, lines) {
-		let next = 0; // the first box of the marks that come
-		(bar.d.marks || []).forEach((mark, i) => {
-			const ports = mark.ports || [];
-			const seen = bar.marks.slice(next, next + ports.length).find((box) => box.at);
-			next += ports.length;
-			const el = bar.words[i];
-			if (!el) return;
-			const words = seen && linePlace(bar, seen.at[0], mark.words, lines);
-			if (words) write(el, words); else set(el, "visibility", "hidden");
-		});
-	}
+// click is a click: on a bar it holds what is said, elsewhere it lets go.
+function click(event, at) {
+	const bar = bars.get(event.target.dataset && event.target.dataset.bar) || null;
+	pin(bar ? said(at, bar) : null);
+	if (bar) rove(bar, false);
+}
 
-	function write(el, words) {
-		set(el, "visibility", "visible");
-		set(el, "x", round(data.x + words.x));
-		set(el, "y", round(words.y));
-		if (el.hasAttribute("textLength")) set(el, "textLength", round(words.w));
-		setText(el, words.text);
-	}
+function leave() {
+	pointer = null;
+	set(cursor, "visibility", "hidden");
+	if (state.pinned || drag) return;
+	light([]);
+	tell(null, false);
+}
 
-	// ---- the axis
+// ---- keyboard
 
-	// bounds are the ports that the axis names, what matters most first: [port, is it a last one].
-	const bounds = [[0, false], [LAST, true]];
-	{
-		const seen = new Set(["0,false", `${LAST},true`]);
-		const add = (port, last) => {
-			if (!seen.has(`${port},${last}`)) bounds.push([port, last]);
-			seen.add(`${port},${last}`);
-		};
-		const both = (b) => {
-			add(b.first, false);
-			if (b.last > b.first) add(b.last, true);
-		};
-		for (const p of data.panels) (p.bands || []).forEach(both);
-		for (const bar of bars.values()) if (bar.d.marks) both(bar.d);
-		for (const bar of bars.values()) both(bar.d);
-	}
+let roving = null; // the bar that Tab reaches
 
-	// numbers are the numbers for which there is room on the axis.
-	function numbers() {
-		const row = [], out = [];
-		const add = (port, last) => {
-			const left = toX(place(port)), right = toX(place(port + 1)), w = String(port).length * data.digit;
-			const edge = last ? right : left;
-			if (edge < -0.5 || edge > state.width + 0.5) return;
-			let from = last ? right - w : left;
-			if (right - left >= w + data.pad) from = (left + right - w) / 2; // in the middle of its own place
-			from = Math.min(Math.max(from, 0), state.width - w);
-			if (take(row, from, from + w + data.pad)) out.push({ edge, from, port });
-		};
-		for (const [port, last] of bounds) add(port, last);
-		if (!isWhole() || data.linear) for (const port of roundNumbers()) add(port, false);
-		return out;
-	}
-
-	// roundNumbers are round numbers of the view, from the roundest on, down to each port.
-	function roundNumbers() {
-		const out = [], first = portAt(state.from), last = portAt(state.to);
-		for (const step of [10000, 5000, 1000, 500, 100, 50, 10, 5, 1]) {
-			for (let i = stretch(data.stops, first); i < data.stops.length - 1 && data.stops[i] <= last; i++) {
-				const begin = Math.max(data.stops[i], first), end = Math.min(data.stops[i + 1] - 1, last);
-				const room = (toX(data.at[i + 1]) - toX(data.at[i])) / (data.stops[i + 1] - data.stops[i]);
-				if (room * step < 40 && !(step === 1 && room >= DEEPEST * 0.99)) continue;
-				for (let p = Math.ceil(begin / step) * step; p <= end; p += step) out.push(p);
-			}
-		}
-		return out;
-	}
-
-	function drawAxis(panel, ticks) {
-		const base = panel.d.axis + data.ticks[0], y2 = panel.d.top, y1 = y2 - data.ticks[1];
-		ticks.forEach((t, i) => {
-			const tick = panel.ticks[i] || (panel.ticks[i] = { line: makeSVG("line", "tick-line", panel.axis), text: makeSVG("text", "tick", panel.axis) });
-			set(tick.line, "visibility", "visible");
-			set(tick.text, "visibility", "visible");
-			set(tick.line, "x1", round(data.x + t.edge));
-			set(tick.line, "x2", round(data.x + t.edge));
-			set(tick.line, "y1", round(y1));
-			set(tick.line, "y2", round(y2));
-			set(tick.text, "x", round(data.x + t.from));
-			set(tick.text, "y", round(base));
-			setText(tick.text, String(t.port));
-		});
-		for (const tick of panel.ticks.slice(ticks.length)) {
-			set(tick.line, "visibility", "hidden");
-			set(tick.text, "visibility", "hidden");
-		}
-	}
-
-	// ---- the view
-
-	const isWhole = () => state.from <= 0 && state.to >= length;
-
-	// look makes a part of the line the view.
-	function look(from, to) {
-		const room = Math.min(Math.max(to - from, 1e-9), length);
-		state.from = Math.min(Math.max(from, 0), length - room);
-		state.to = state.from + room;
-		if (length - state.to < 1e-9 && state.from < 1e-9) [state.from, state.to] = [0, length];
-		looked();
-	}
-
-	// narrowest is the room in which each port of a part of the line has its number.
-	function narrowest(from, to) {
-		let least = Infinity; // room of a port
-		for (let i = stretch(data.at, from); i < data.at.length - 1 && data.at[i] < to; i++) {
-			if (data.at[i + 1] > data.at[i]) least = Math.min(least, (data.at[i + 1] - data.at[i]) / (data.stops[i + 1] - data.stops[i]));
-		}
-		return state.width * least / DEEPEST;
-	}
-
-	// zoom makes things larger, or smaller for less than 1, around a place that stays: as long as
-	// there are ports in the view without a number.
-	function zoom(by, u = (state.from + state.to) / 2) {
-		const room = state.to - state.from, share = (u - state.from) / room;
-		const next = by > 1 ? Math.max(room / by, Math.min(room, narrowest(state.from, state.to))) : Math.min(room / by, length);
-		look(u - share * next, u + (1 - share) * next);
-	}
-
-	function pan(u) {
-		const room = state.to - state.from, from = Math.min(Math.max(state.from + u, 0), length - room);
-		look(from, from + room);
-	}
-
-	// lookAt shows ports with a little of what is beside them.
-	function lookAt(first, last) {
-		const from = place(first), to = place(last + 1), middle = (from + to) / 2;
-		const room = Math.max((to - from) * 1.5, Math.min(narrowest(from, to), length / 6));
+// rove makes a bar the one that has the focus.
+function rove(bar, focus) {
+	if (roving) roving.box.el.setAttribute("tabindex", "-1");
+	roving = bar;
+	if (!bar) return;
+	bar.box.el.setAttribute("tabindex", "0");
+	if (!focus) return;
+	if (!extent(bar.d.first, bar.d.last) || toX(place(bar.d.first)) < 0) {
+		const room = state.to - state.from, middle = (place(bar.d.first) + place(bar.d.last + 1)) / 2;
 		look(middle - room / 2, middle + room / 2);
 	}
+	uncover(bar);
+	bar.box.el.focus({ preventScroll: true });
+	bar.box.el.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
 
-	const lookAtAll = () => look(0, length);
+// uncover draws a bar that may be hidden: what is takes no focus, and has no place to scroll to.
+function uncover(bar) {
+	for (const part of [bar.lane.group.panel, bar.lane.group]) display(part.el, part.shown);
+	drawLane(bar.lane);
+}
 
-	function looked() {
-		redraw();
-		setText(byId("shown"), isWhole() ? "all ports are shown" : `ports ${portAt(state.from)} to ${portAt(state.to - 1e-9)} are shown`);
-		keep();
+const seen = (bar) => Boolean(bar) && shownBars(bar.lane).includes(bar);
+
+const shownBars = (lane) => lane.shown && lane.group.shown && lane.group.panel.shown ? lane.bars.filter((b) => b.shown) : [];
+
+// neighbour is the next bar of a lane, or the nearest one of the next lane that has any.
+function neighbour(bar, across, down) {
+	if (across) {
+		const list = shownBars(bar.lane);
+		return list[list.indexOf(bar) + across] || null;
 	}
-
-	// ---- rows of the picture: those that a filter leaves move together
-
-	function stack() {
-		let gone = 0;
-		panels.forEach((p, i) => {
-			p.dy = -gone;
-			let inside = 0;
-			p.groups.forEach((g, k) => {
-				g.dy = -inside;
-				let lower = 0;
-				for (const lane of g.lanes) {
-					lane.dy = -lower;
-					if (!lane.shown) lower += lane.d.h;
-					move(lane);
-				}
-				const next = p.groups[k + 1];
-				inside += g.shown ? lower : (next ? next.d.y : p.d.y + p.d.h) - g.d.y;
-				move(g);
-			});
-			const next = panels[i + 1];
-			gone += p.shown ? inside : (next ? next.d.y - p.d.y : p.d.h);
-			move(p);
-		});
-		size(gone);
+	for (let i = lanes.indexOf(bar.lane) + down; i >= 0 && i < lanes.length; i += down) {
+		const list = shownBars(lanes[i]), far = (b) => Math.abs(place(b.d.first) - place(bar.d.first));
+		if (list.length) return list.reduce((a, b) => far(b) < far(a) ? b : a);
 	}
+	return null;
+}
 
-	function move(part) {
-		set(part.el, "display", part.shown ? "inline" : "none");
-		set(part.el, "transform", `translate(0 ${round(part.dy)})`);
+function firstBar() {
+	for (const lane of lanes) {
+		const list = shownBars(lane);
+		if (list.length) return list.find((b) => extent(b.d.first, b.d.last)) || list[0];
 	}
+	return null;
+}
 
-	// size makes the picture as wide as the page has room for, and as high as what is shown.
-	function size(gone) {
-		const width = state.width + data.x + 2 * (data.left - edge), height = Math.max(state.tall - gone, 2 * data.left) - edge;
-		set(svg, "width", width);
-		set(svg, "height", height);
-		set(svg, "viewBox", `${edge} ${edge} ${width} ${height}`);
-		for (const el of svg.querySelectorAll(".rule")) set(el, "x2", state.width + data.x);
-		state.gone = gone;
+// key answers a key, and reports whether it did.
+function key(event) {
+	const bar = bars.get(event.target.dataset.bar), room = state.to - state.from;
+	const u = bar && (place(bar.d.first) + place(bar.d.last + 1)) / 2;
+	const larger = () => zoom(1.5, u), smaller = () => zoom(1 / 1.5, u);
+	const left = () => pan(-room / 8), right = () => pan(room / 8);
+	const enter = () => rove(seen(roving) ? roving : firstBar(), true);
+	const hold = () => pin(ofBar(bar)), leaveBar = () => state.pinned ? pin(null) : svg.focus();
+	const step = (across, down) => () => {
+		const next = neighbour(bar, across, down);
+		if (next) rove(next, true);
+	};
+	const acts = {
+		"+": larger, "=": larger, "-": smaller, "_": smaller, "0": lookAtAll, "Home": lookAtAll, "Shift ArrowLeft": left, "Shift ArrowRight": right,
+		...(bar ? { "ArrowLeft": step(-1, 0), "ArrowRight": step(1, 0), "ArrowUp": step(0, -1), "ArrowDown": step(0, 1), "Enter": hold, " ": hold, "Escape": leaveBar }
+			: { "ArrowLeft": left, "ArrowRight": right, "ArrowDown": enter, "Enter": enter, "Escape": () => pin(null) }),
+	};
+	const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key;
+	if (event.ctrlKey || event.altKey || event.metaKey || !Object.hasOwn(acts, name)) return false;
+	state.aloud = true;
+	acts[name]();
+	return true;
+}
+
+// ofBar is what is said of a bar as a whole.
+const ofBar = (bar) => ({ bar, lane: bar.lane, port: bar.d.first === bar.d.last ? bar.d.first : null });
+
+function focused(event) {
+	const bar = bars.get(event.target.dataset && event.target.dataset.bar);
+	if (!bar) return;
+	rove(bar, false);
+	if (state.pinned) return;
+	light([bar]);
+	tell(ofBar(bar), true);
+}
+
+// ---- tables
+
+const rows = [...document.querySelectorAll("tr[data-row]")].map(rowOf);
+
+function rowOf(el) {
+	const id = el.dataset.row, parts = id.split("-");
+	const row = { el, id, bars: bars.has(id) ? [bars.get(id)] : barsOf.get(id) || [], text: el.textContent.toLowerCase(), shown: true };
+	if (bars.has(id)) {
+		row.kind = "claim";
+		bars.get(id).row = el;
+		row.panel = Number(parts[0]);
+	} else {
+		row.kind = parts[0] === "f" ? "finding" : "peer";
+		row.panel = Number(parts[1]);
+		if (row.kind === "finding") row.finding = Number(parts[2]);
+		else row.peer = data.panels[row.panel].peers[Number(parts[2])];
 	}
+	return row;
+}
 
-	// fit follows the window. On paper the picture is scaled as it is.
-	function fit() {
-		if (state.printing) return;
-		const room = Math.max(svg.parentElement.clientWidth, NARROWEST) - 2 * (data.left - edge) - data.x;
-		if (Math.abs(room - state.width) < 0.5) return;
-		state.width = room;
-		size(state.gone || 0);
-		redraw();
+// show looks at what a row is about.
+function show(row) {
+	if (row.peer) return lookAt(row.peer.first, row.peer.last);
+	if (!row.bars.length) return;
+	const bar = row.bars.find((b) => b.shown) || row.bars[0];
+	const marks = bar.d.marks.filter((m) => row.id === `f-${row.panel}-${m.finding}`).flatMap((m) => m.ports).flat();
+	const ports = marks.length ? marks : [bar.d.first, bar.d.last];
+	lookAt(Math.min(...ports), Math.max(...ports));
+	uncover(bar);
+	pin(ofBar(bar));
+	rove(bar, false);
+	bar.box.el.scrollIntoView({ block: "center", inline: "nearest" });
+}
+
+const rowAt = new Map(rows.map((row) => [row.el, row]));
+
+// enhance puts buttons into the heads of a table, to sort, and into its rows, to show.
+function enhance(table) {
+	const body = table.tBodies[0], of = (event) => rowAt.get(event.target.closest("tr"));
+	table.querySelectorAll("thead th").forEach((th, i) => {
+		const button = make("button", { type: "button" }, th.textContent);
+		th.replaceChildren(button);
+		button.addEventListener("click", () => sort(table, th, i));
+	});
+	for (const el of body.rows) {
+		const row = rowAt.get(el), cell = el.querySelector("th");
+		if (!row.bars.length && !row.peer) continue;
+		cell.replaceChildren(make("button", { type: "button", tabindex: "-1", title: "show in the picture" }, cell.textContent || "show"));
 	}
+	body.addEventListener("click", (event) => { if (!String(window.getSelection())) show(of(event)); });
+	body.addEventListener("pointerover", (event) => { if (!state.pinned) light(of(event).bars); });
+	body.addEventListener("pointerleave", () => { if (!state.pinned) light([]); });
+	body.addEventListener("keydown", (event) => between(event, body));
+}
 
-	// ---- what is said about ports
+// between moves the focus from row to row.
+function between(event, body) {
+	const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+	if (!step) return;
+	event.preventDefault();
+	const list = [...body.querySelectorAll("tr:not([hidden]) th button")];
+	const next = list[list.indexOf(event.target) + step];
+	if (!next) return;
+	event.target.tabIndex = -1;
+	next.tabIndex = 0;
+	next.focus();
+}
 
-	const matches = (a, b) => !a || !b || a === b;
-	const within = (b, port) => b.first <= port && port <= b.last;
+const order = new Intl.Collator("en", { numeric: true });
 
-	// tell fills the inspector: about a port of a lane, about a bar, or both.
-	function tell(at, aloud) {
-		const key = at ? [at.bar && at.bar.id, at.lane && lanes.indexOf(at.lane), at.port, state.pinned === at].join() : "";
-		if (key === state.told) return;
-		state.told = key;
-		inspector.setAttribute("aria-live", aloud ? "polite" : "off");
-		inspector.classList.toggle("empty", !at);
-		inspector.classList.toggle("pinned", state.pinned === at && at !== null);
-		if (!at) {
-			inspector.replaceChildren(make("p", { class: "quiet" }, "point at the picture, or go through its bars with the keyboard: what is known of ports stands here"));
-			return;
+function sort(table, th, column) {
+	const down = th.getAttribute("aria-sort") === "ascending", body = table.tBodies[0];
+	for (const other of table.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
+	th.setAttribute("aria-sort", down ? "descending" : "ascending");
+	const value = (el) => el.cells[column].dataset.sort ?? el.cells[column].textContent;
+	const sorted = [...body.rows].map((el) => [value(el), el]).sort((a, b) => order.compare(a[0], b[0]) * (down ? -1 : 1));
+	body.append(...sorted.map((x) => x[1]));
+}
+
+// oneStop leaves one button of a table that Tab reaches: one that is shown.
+function oneStop(table) {
+	const buttons = [...table.querySelectorAll("tbody th button")], shown = buttons.filter((b) => !b.closest("tr").hidden);
+	if (shown.some((b) => b.tabIndex === 0)) return;
+	for (const b of buttons) b.tabIndex = -1;
+	if (shown.length) shown[0].tabIndex = 0;
+}
+
+// ---- filter
+
+// parts are the words of a filter. A number, or a range, is about ports.
+function parts(text) {
+	return text.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
+		const m = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/([a-z]+))?$/.exec(word);
+		return m ? { word, first: Number(m[1]), last: Number(m[2] ?? m[1]), proto: m[3] } : { word };
+	});
+}
+
+// agrees reports whether a bar has all words.
+function agrees(b, hay, words) {
+	return words.every((w) => hay.includes(w.word) || (w.first !== undefined && b.first <= w.last && w.first <= b.last && matches(b.proto, w.proto)));
+}
+
+function clear() {
+	for (const name of ["q", "proto", "kind", "panel", "platform"]) field(name).value = "";
+	field("found").checked = false;
+}
+
+// concerns reports whether a mark is so on a platform.
+const concerns = (mark, platform) => !platform || !mark.systems.length || mark.systems.includes(platform);
+
+// about reports whether a finding of a bar is so on a platform: what marks nothing always is.
+function about(bar, finding, platform) {
+	const marks = bar.d.marks.filter((m) => m.finding === finding);
+	return !marks.length || marks.some((m) => concerns(m, platform));
+}
+
+const field = (name) => form.elements[name] || { value: "" };
+
+function filter() {
+	const f = { words: parts(field("q").value), proto: field("proto").value, kind: field("kind").value, panel: field("panel").value, platform: field("platform").value, found: field("found").checked };
+	const focused = document.activeElement;
+	for (const panel of panels) filterPanel(panel, f);
+	for (const row of rows) {
+		row.shown = rowShown(row, f);
+		row.el.hidden = !row.shown;
+	}
+	document.querySelectorAll("table").forEach(oneStop);
+	setText(byId("count"), ["claim", "finding", "peer"].map(count).filter(Boolean).join(", "));
+	if (!seen(roving)) rove(firstBar(), false);
+	const bar = bars.get(focused?.dataset.bar);
+	if ((bar && !seen(bar)) || focused?.closest("[hidden]")) svg.focus({ preventScroll: true }); // it would be nowhere
+	stack();
+	redraw();
+	keep();
+}
+
+function count(kind) {
+	const all = rows.filter((r) => r.kind === kind), shown = all.filter((r) => r.shown);
+	const name = { claim: "claims", finding: "findings", peer: "connections out" }[kind];
+	return all.length ? `${shown.length} of ${all.length} ${name}` : "";
+}
+
+function filterPanel(panel, f) {
+	const services = panel.groups.some((g) => !g.d.system);
+	const chosen = f.platform && panel.groups.find((g) => g.d.system && g.d.name === f.platform);
+	for (const group of panel.groups) {
+		for (const lane of group.lanes) {
+			for (const bar of lane.bars) setBar(bar, barShown(bar, f, services), f.platform);
+			lane.shown = matches(lane.d.proto, f.proto) && lane.bars.some((b) => b.shown);
+			for (const band of lane.bands) display(band.el, !chosen || band.el.classList.contains("system") || hasBand(chosen, band));
 		}
-		const lane = at.lane, panel = lane.group.panel, proto = lane.d.proto;
-		const covers = (b) => matches(b.proto, proto) && (at.port === null ? b.first <= at.bar.d.last && at.bar.d.first <= b.last : within(b, at.port));
-		const claims = at.port === null ? [at.bar] : panel.bars.filter((b) => !b.system && covers(b.d));
-		claims.sort((a, b) => (b === at.bar) - (a === at.bar) || (b.lane === lane) - (a.lane === lane));
-		const title = withProto(at.port === null ? range(at.bar.d) : String(at.port), proto);
-		inspector.replaceChildren(
-			make("h2", {}, title),
-			...(panels.length > 1 ? [make("p", { class: "quiet" }, panel.d.title)] : []),
-			...(at === state.pinned ? [unpin()] : []),
-			...(claims.length ? claims.map(claimWords) : [make("p", {}, lane.group.d.system ? lane.group.d.title || lane.group.d.name : "no service here has it")]),
-			...bandWords([...(panel.d.bands || []), ...(lane.group.d.bands || [])].filter(covers)),
-			...findingWords(panel, claims, at.port),
-		);
+		group.shown = group.lanes.some((l) => l.shown) || (!group.lanes.length && !f.words.length && !(f.platform && f.platform !== group.d.name));
 	}
+	panel.shown = (f.panel === "" || Number(f.panel) === panel.i) && (panel.groups.some((g) => g.shown) || !panel.groups.length);
+}
 
-	function unpin() {
-		const button = make("button", { type: "button" }, "let go (Escape)");
-		button.addEventListener("click", () => pin(null));
-		return button;
+// hasBand reports whether a band is what a system does.
+const hasBand = (system, band) => system.lanes.some((l) => l.bars.some((b) => b.d.first === band.first && b.d.last === band.last));
+
+// barShown: what systems do is the ground on which services are seen, and stays; in a panel
+// of systems alone it is what one looks for.
+function barShown(bar, f, services) {
+	if (!matches(bar.d.proto, f.proto)) return false;
+	if (bar.system && f.platform && bar.lane.group.d.name !== f.platform) return false;
+	if (bar.system && services) return true;
+	return (!f.kind || bar.d.kind === f.kind) && (!f.found || bar.d.findings.some((k) => about(bar, k, f.platform))) && agrees(bar.d, bar.hay, f.words);
+}
+
+function setBar(bar, shown, platform) {
+	bar.shown = shown;
+	for (const el of [bar.box.el, bar.label, ...bar.ghosts.map((g) => g.el)]) if (el) display(el, shown);
+	for (const mark of bar.marks) {
+		mark.shown = shown && concerns(mark.d, platform);
+		for (const box of mark.boxes) display(box.el, mark.shown);
 	}
+}
 
-	// terms is a list of names and values; those without a value are left out.
-	function terms(list) {
-		const dl = make("dl", {});
-		for (const [name, value] of list) if (value) dl.append(make("dt", {}, name), make("dd", {}, value));
-		return dl;
-	}
+function rowShown(row, f) {
+	if (f.panel !== "" && Number(f.panel) !== row.panel) return false;
+	if (row.kind === "claim") return row.bars[0].shown;
+	if (row.bars.some((b) => b.shown && about(b, row.finding, f.platform))) return true;
+	if (f.kind || (row.kind === "finding" && (f.proto || row.bars.length)) || (row.peer && f.found)) return false;
+	if (row.peer && !matches(row.peer.proto, f.proto)) return false;
+	return agrees(row.peer || { first: Infinity, last: -1 }, row.text, f.words);
+}
 
-	function claimWords(bar) {
-		const b = bar.d, section = make("section", { class: "claim" });
-		section.append(make("h3", {}, make("span", { class: `kind ${b.kind}` }), ` ${[b.service, b.name].filter(Boolean).join(" · ") || bar.lane.group.d.name}`));
-		section.append(terms([
-			["for", b.words], ["ports", withProto(range(b), b.proto)], ["written", b.nominal], ["address", b.bind],
-			["origin", b.origin], ["place", b.place],
-		]));
-		const because = (b.because || []).filter((r) => r[0] !== b.place || r[1]);
-		if (because.length) {
-			section.append(make("p", { class: "quiet" }, "because of"), make("ul", {}, ...because.map(([where, text]) => make("li", {}, make("code", {}, text), ` ${where}`))));
+// ---- the address: what is seen can be sent to others
+
+let keeping = 0;
+
+// keep writes the state into the address, a moment after the last change.
+function keep() {
+	if (keeping || state.printing) return;
+	keeping = setTimeout(() => {
+		keeping = 0;
+		const text = String(address());
+		if (text === location.hash.slice(1) || (!text && byId(location.hash.slice(1)))) return;
+		try {
+			history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
+		} catch {
+			// A page that has no address of its own keeps nothing.
 		}
-		return section;
+	}, 150);
+}
+
+function address() {
+	const out = new URLSearchParams();
+	for (const name of ["q", "proto", "kind", "panel", "platform"]) if (field(name).value) out.set(name, field(name).value);
+	if (field("found").checked) out.set("found", "1");
+	if (!isWhole()) out.set("ports", `${portAt(state.from)}-${portAt(state.to - 1e-9)}`);
+	if (state.pinned && state.pinned.bar) out.set("bar", state.pinned.bar.id);
+	if (theme() !== homeTheme) out.set("theme", theme());
+	return out;
+}
+
+// recall reads an address. Anybody can have written it: what is no choice of this page is
+// passed over.
+function recall() {
+	const part = byId(location.hash.slice(1)); // a link in the page
+	if (part) return goTo(panels.findIndex((p) => p.el === part));
+	const got = new URLSearchParams(location.hash.slice(1));
+	clear();
+	field("q").value = (got.get("q") || "").slice(0, 200);
+	for (const name of ["proto", "kind", "panel", "platform"]) {
+		const value = got.get(name);
+		if (value && field(name).options && [...field(name).options].some((o) => o.value === value)) field(name).value = value;
 	}
+	field("found").checked = got.get("found") === "1";
+	const ports = /^(\d{1,5})-(\d{1,5})$/.exec(got.get("ports") || "");
+	const [first, last] = ports ? [Number(ports[1]), Number(ports[2])] : [0, LAST];
+	filter();
+	if (first <= last && last <= LAST) look(place(first), place(last + 1));
+	const bar = bars.get(got.get("bar"));
+	pin(bar ? ofBar(bar) : null);
+	setTheme(THEMES.includes(got.get("theme")) ? got.get("theme") : homeTheme);
+}
 
-	function bandWords(bands) {
-		if (!bands.length) return [];
-		return [make("h3", {}, "lies in"), make("ul", {}, ...bands.map((b) =>
-			make("li", {}, `${b.words || b.for} ${withProto(range(b), b.proto)}`, ...(b.from ? [make("br", {}), make("small", {}, `known from ${b.from}`)] : []))))];
+// goTo scrolls to a panel.
+function goTo(i) {
+	if (!panels[i] || !panels[i].shown) return;
+	display(panels[i].el, true);
+	panels[i].el.scrollIntoView({ block: "start" });
+	nextFrame();
+}
+
+// ---- theme and paper
+
+const THEMES = ["auto", "light", "dark"]; // the first is that of the system
+const theme = () => document.documentElement.dataset.theme || THEMES[0];
+const homeTheme = theme();
+
+function setTheme(name) {
+	if (name === THEMES[0]) delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = name;
+	setText(byId("theme"), `theme: ${name === THEMES[0] ? "as the system" : name}`);
+	keep();
+}
+
+// On paper everything is seen.
+function print() {
+	if (state.printing) return;
+	state.printing = { address: String(address()) };
+	clear();
+	filter();
+	look(0, length);
+	draw();
+}
+
+function printed() {
+	const before = state.printing;
+	state.printing = false;
+	if (!before) return;
+	history.replaceState(null, "", `#${before.address}`);
+	recall();
+}
+
+// ---- begin
+
+function begin() {
+	for (const el of document.querySelectorAll("#filter, #theme, .tools, #inspector")) el.hidden = false;
+	document.documentElement.classList.add("live");
+	svg.setAttribute("role", "group");
+	svg.setAttribute("tabindex", "0");
+	svg.setAttribute("aria-roledescription", "chart of ports");
+	svg.setAttribute("aria-labelledby", "picture-title");
+	svg.setAttribute("aria-describedby", "picture-desc");
+	for (const bar of bars.values()) {
+		const el = bar.box.el, rules = bar.d.findings.map((f) => bar.lane.group.panel.d.findings[f]).map((f) => `${f.severity} ${f.rule}`);
+		el.setAttribute("role", "button");
+		el.setAttribute("tabindex", "-1");
+		el.setAttribute("aria-pressed", "false");
+		el.setAttribute("aria-label", [`${bar.d.service || bar.lane.group.d.name} ${bar.d.name} ${withProto(range(bar.d), bar.d.proto)}`, ...rules].join(", "));
 	}
+	for (const table of document.querySelectorAll("table")) enhance(table);
+	listen();
+	setTheme(homeTheme);
+	tell(null, false);
+	fit();
+	filter();
+	lookAtAll();
+	recall();
+}
 
-	// findingWords are the findings about bars; of those that mark ports, the ones that mark this.
-	function findingWords(panel, claims, port) {
-		const seen = new Set();
-		for (const bar of claims) {
-			for (const f of bar.d.findings) {
-				const marks = (bar.d.marks || []).filter((m) => m.finding === f);
-				if (port === null || !marks.length || marks.some((m) => m.ports.some(([a, b]) => a <= port && port <= b))) seen.add(f);
-			}
-		}
-		return [...seen].map((i) => {
-			const f = panel.d.findings[i];
-			return make("section", { class: `finding ${f.severity}` }, make("h3", {}, `${f.severity}: ${f.rule}`), make("p", {}, f.message),
-				...(f.notes || []).map((n) => make("p", { class: "quiet" }, n)), ...(f.help ? [make("p", {}, `help: ${f.help}`)] : []), make("p", { class: "quiet" }, f.place));
-		});
-	}
-
-	// pin holds what is said, until somebody lets go.
-	function pin(at) {
-		if (state.pinned && state.pinned.bar) state.pinned.bar.box.el.setAttribute("aria-pressed", "false");
-		state.pinned = at;
-		if (at && at.bar) at.bar.box.el.setAttribute("aria-pressed", "true");
-		tell(at, true);
-		light(at && at.bar ? [at.bar] : []);
-		keep();
-	}
-
-	let lit = [];
-
-	// light marks bars, and their rows in the tables.
-	function light(list) {
-		for (const bar of lit) {
-			bar.box.el.classList.remove("lit");
-			if (bar.row) bar.row.classList.remove("lit");
-		}
-		lit = list;
-		for (const bar of lit) {
-			bar.box.el.classList.add("lit");
-			if (bar.row) bar.row.classList.add("lit");
-		}
-	}
-
-	// ---- pointer
-
-	const cursor = makeSVG("g", "cursor", svg.querySelector(".sheet"));
-	const cursorLine = makeSVG("line", "cursor-line", cursor), cursorText = makeSVG("text", "cursor-port", cursor);
-	const selection = makeSVG("rect", "selection", svg.querySelector(".sheet"));
-	let pointer = null; // the last event that is not yet answered
-	let drag = null;
-
-	// spot is where an event is: on the sheet, in which panel and lane, and over which port.
-	function spot(event) {
-		const box = svg.getBoundingClientRect();
-		const x = event.clientX - box.left + edge - data.left - data.x, y = event.clientY - box.top + edge - data.left;
-		const at = { x, y, line: x >= 0 && x <= state.width, panel: null, lane: null, axis: false, top: edge - box.top - data.left };
-		for (const p of panels) {
-			if (!p.shown || y < p.d.y + p.dy) continue;
-			at.panel = p;
-			at.axis = y < p.d.top + p.dy;
-			for (const g of p.groups) {
-				for (const lane of g.lanes) {
-					const top = lane.d.y + p.dy + g.dy + lane.dy;
-					if (g.shown && lane.shown && y >= top && y < top + lane.d.h) at.lane = lane;
-				}
-			}
-		}
-		if (at.axis) at.lane = null;
-		at.u = toU(Math.min(Math.max(x, 0), state.width));
-		at.port = portAt(at.u);
-		return at;
-	}
-
-	function hover() {
-		const event = pointer;
-		pointer = null;
-		if (!event) return;
-		const at = spot(event);
-		drawCursor(at);
-		if (state.pinned || drag) return;
-		const bar = bars.get(event.target.dataset && event.target.dataset.bar) || null;
-		light(bar ? [bar] : []);
-		tell(said(at, bar), false);
-	}
-
-	// said is what the inspector says of a spot. A bar is wider than its ports where they are few,
-	// and its words stand beside it: there it is about the bar.
-	function said(at, bar) {
-		if (bar && !(at.line && within(bar.d, at.port) && at.lane === bar.lane)) return { bar, lane: bar.lane, port: bar.d.first === bar.d.last ? bar.d.first : null };
-		return at.line && at.lane ? { bar, lane: at.lane, port: at.port } : null;
-	}
-
-	function drawCursor(at) {
-		const seen = Boolean(at.line && at.panel);
-		set(cursor, "visibility", seen ? "visible" : "hidden");
-		if (!seen) return;
-		const p = at.panel, x = round(data.x + at.x), y1 = p.d.top + p.dy, bottom = state.tall - (state.gone || 0) - 2 * data.left;
-		const text = String(at.port), w = text.length * data.digit;
-		set(cursorLine, "x1", x);
-		set(cursorLine, "x2", x);
-		set(cursorLine, "y1", round(y1));
-		set(cursorLine, "y2", round(bottom));
-		set(cursorText, "x", round(Math.min(x + 5, data.x + state.width - w)));
-		set(cursorText, "y", round(Math.max(y1, at.top + 4) + 10));
-		setText(cursorText, text);
-	}
-
-	function wheel(event) {
-		const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
-		const across = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX, down = event.shiftKey ? 0 : event.deltaY;
-		const at = spot(event);
-		if (!at.panel) return;
-		const tall = state.tall - (state.gone || 0) > window.innerHeight;
-		if (Math.abs(across) > Math.abs(down)) {
-			if (isWhole()) return;
-			event.preventDefault();
-			pan(across * unit / factor());
-			return;
-		}
-		// The wheel scrolls the page where the picture needs that to be seen.
-		if (!(event.ctrlKey || event.metaKey || at.axis || !tall) || (down > 0 && isWhole() && !event.ctrlKey)) return;
-		event.preventDefault();
-		zoom(Math.exp(-Math.max(Math.min(down * unit, 240), -240) * 0.0025), at.u);
-	}
-
-	function press(event) {
-		if (event.button !== 0) return;
-		const at = spot(event);
-		if (!at.panel || !at.line) return;
-		drag = { x: at.x, from: state.from, to: state.to, range: at.axis && at.port, at, moved: false, id: event.pointerId };
-	}
-
-	function moveTo(event) {
-		pointer = event;
-		requestAnimationFrame(hover);
-		if (!drag || event.pointerId !== drag.id) return;
-		const at = spot(event);
-		if (!drag.moved) {
-			if (Math.abs(at.x - drag.x) < MOVED) return;
-			drag.moved = true;
-			svg.setPointerCapture(event.pointerId);
-			svg.classList.add("dragged");
-		}
-		if (drag.range === false) {
-			const u = (drag.x - at.x) * (drag.to - drag.from) / state.width;
-			const from = Math.min(Math.max(drag.from + u, 0), length - (drag.to - drag.from));
-			look(from, from + drag.to - drag.from);
-			return;
-		}
-		const [first, last] = at.port < drag.range ? [at.port, drag.range] : [drag.range, at.port];
-		const [from, to] = extent(first, last) || [0, 0], p = drag.at.panel;
-		set(selection, "visibility", "visible");
-		set(selection, "x", round(data.x + from));
-		set(selection, "width", round(to - from));
-		set(selection, "y", round(p.d.axis + p.dy));
-		set(selection, "height", round(p.d.y + p.d.h - p.d.axis));
-		drag.picked = [first, last];
-	}
-
-	function release(event) {
-		const done = drag;
-		drag = null;
-		set(selection, "visibility", "hidden");
-		svg.classList.remove("dragged");
-		if (!done || event.type === "pointercancel") return;
-		if (done.picked) {
-			look(place(done.picked[0]), place(done.picked[1] + 1));
-		} else if (!done.moved && !done.at.axis) {
-			click(event, done.at);
-		}
-	}
-
-	// click is a click: on a bar it holds what is said, elsewhere it lets go.
-	function click(event, at) {
-		const bar = bars.get(event.target.dataset && event.target.dataset.bar) || null;
-		pin(bar ? said(at, bar) : null);
-		if (bar) rove(bar, false);
-	}
-
-	function leave() {
-		pointer = null;
-		set(cursor, "visibility", "hidden");
-		if (state.pinned || drag) return;
-		light([]);
-		tell(null, false);
-	}
-
-	// ---- keyboard
-
-	let roving = null; // the bar that Tab reaches
-
-	// rove makes a bar the one that has the focus.
-	function rove(bar, focus) {
-		if (roving) roving.box.el.setAttribute("tabindex", "-1");
-		roving = bar;
-		if (!bar) return;
-		bar.box.el.setAttribute("tabindex", "0");
-		if (!focus) return;
-		if (!extent(bar.d.first, bar.d.last) || toX(place(bar.d.first)) < 0) {
-			const room = state.to - state.from, middle = (place(bar.d.first) + place(bar.d.last + 1)) / 2;
-			look(middle - room / 2, middle + room / 2);
-		}
-		drawLane(bar.lane); // what is hidden takes no focus
-		bar.box.el.focus({ preventScroll: true });
-		bar.box.el.scrollIntoView({ block: "nearest", inline: "nearest" });
-	}
-
-	const shownBars = (lane) => lane.shown && lane.group.shown && lane.group.panel.shown ? lane.bars.filter((b) => b.shown) : [];
-
-	// neighbour is the next bar of a lane, or the nearest one of the next lane that has any.
-	function neighbour(bar, across, down) {
-		if (across) {
-			const list = shownBars(bar.lane);
-			return list[list.indexOf(bar) + across] || null;
-		}
-		for (let i = lanes.indexOf(bar.lane) + down; i >= 0 && i < lanes.length; i += down) {
-			const list = shownBars(lanes[i]), far = (b) => Math.abs(place(b.d.first) - place(bar.d.first));
-			if (list.length) return list.reduce((a, b) => far(b) < far(a) ? b : a);
-		}
-		return null;
-	}
-
-	function firstBar() {
-		for (const lane of lanes) {
-			const list = shownBars(lane);
-			if (list.length) return list.find((b) => extent(b.d.first, b.d.last)) || list[0];
-		}
-		return null;
-	}
-
-	// key answers a key, and reports whether it did.
-	function key(event) {
-		const bar = bars.get(event.target.dataset && event.target.dataset.bar);
-		const u = bar ? (place(bar.d.first) + place(bar.d.last + 1)) / 2 : undefined;
-		const room = state.to - state.from;
-		switch (event.key) {
-		case "+": case "=": zoom(1.5, u); return true;
-		case "-": case "_": zoom(1 / 1.5, u); return true;
-		case "0": case "Home": lookAtAll(); return true;
-		}
-		if (event.shiftKey || !bar) {
-			switch (event.key) {
-			case "ArrowLeft": pan(-room / 8); return true;
-			case "ArrowRight": pan(room / 8); return true;
-			case "ArrowDown": case "Enter": if (bar) return false; rove(roving && roving.shown ? roving : firstBar(), true); return true;
-			case "Escape": pin(null); return true;
-			}
-			return false;
-		}
-		const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-		if (steps) {
-			const next = neighbour(bar, ...steps);
-			if (next) rove(next, true);
-			return true;
-		}
-		switch (event.key) {
-		case "Enter": case " ": pin(ofBar(bar)); return true;
-		case "Escape": if (state.pinned) pin(null); else svg.focus(); return true;
-		}
-		return false;
-	}
-
-	// ofBar is what is said of a bar as a whole.
-	const ofBar = (bar) => ({ bar, lane: bar.lane, port: bar.d.first === bar.d.last ? bar.d.first : null });
-
-	function focused(event) {
-		const bar = bars.get(event.target.dataset && event.target.dataset.bar);
-		if (!bar) return;
-		rove(bar, false);
-		if (state.pinned) return;
-		light([bar]);
-		tell(ofBar(bar), true);
-	}
-
-	// ---- tables
-
-	const rows = [...document.querySelectorAll("tr[data-row]")].map(rowOf);
-
-	function rowOf(el) {
-		const id = el.dataset.row, parts = id.split("-");
-		const row = { el, id, bars: bars.has(id) ? [bars.get(id)] : barsOf.get(id) || [], text: el.textContent.toLowerCase(), shown: true };
-		if (bars.has(id)) {
-			row.kind = "claim";
-			bars.get(id).row = el;
-			row.panel = Number(parts[0]);
-		} else {
-			row.kind = parts[0] === "f" ? "finding" : "peer";
-			row.panel = Number(parts[1]);
-			if (row.kind === "peer") row.peer = data.panels[row.panel].peers[Number(parts[2])];
-		}
-		return row;
-	}
-
-	// show looks at what a row is about.
-	function show(row) {
-		if (row.peer) return lookAt(row.peer.first, row.peer.last);
-		if (!row.bars.length) return;
-		const bar = row.bars.find((b) => b.shown) || row.bars[0];
-		const ports = row.kind === "finding" ? bar.marks.map((m) => [m.first, m.last]) : [];
-		if (!ports.length) ports.push([bar.d.first, bar.d.last]);
-		lookAt(Math.min(...ports.map((p) => p[0])), Math.max(...ports.map((p) => p[1])));
-		drawLane(bar.lane);
-		pin(ofBar(bar));
-		rove(bar, false);
-		bar.box.el.scrollIntoView({ block: "center", inline: "nearest" });
-	}
-
-	// enhance puts buttons into the heads of a table, to sort, and into its rows, to show.
-	function enhance(table) {
-		const list = rows.filter((r) => table.contains(r.el));
-		table.querySelectorAll("thead th").forEach((th, i) => {
-			const button = make("button", { type: "button" }, th.textContent);
-			th.replaceChildren(button);
-			button.addEventListener("click", () => sort(table, th, i, list));
-		});
-		list.forEach((row, i) => {
-			const cell = row.el.querySelector("th");
-			if (row.bars.length || row.peer) {
-				const button = make("button", { type: "button", tabindex: i ? "-1" : "0", title: "show in the picture" }, ...cell.childNodes);
-				if (!button.textContent) button.textContent = "show";
-				row.button = button;
-				cell.replaceChildren(button);
-				button.addEventListener("keydown", (event) => between(event, table, button));
-			}
-			row.el.addEventListener("click", () => { if (!String(window.getSelection())) show(row); });
-			row.el.addEventListener("pointerenter", () => { if (!state.pinned) light(row.bars); });
-			row.el.addEventListener("pointerleave", () => { if (!state.pinned) light([]); });
-		});
-	}
-
-	// between moves the focus from row to row.
-	function between(event, table, button) {
-		const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-		if (!step) return;
-		event.preventDefault();
-		const list = [...table.querySelectorAll("tbody tr:not([hidden]) th button")];
-		const next = list[list.indexOf(button) + step];
-		if (!next) return;
-		button.tabIndex = -1;
-		next.tabIndex = 0;
-		next.focus();
-	}
-
-	const order = new Intl.Collator("en", { numeric: true });
-
-	function sort(table, th, column, list) {
-		const down = th.getAttribute("aria-sort") === "ascending";
-		for (const other of table.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
-		th.setAttribute("aria-sort", down ? "descending" : "ascending");
-		const value = (row) => row.el.cells[column].dataset.sort ?? row.el.cells[column].textContent;
-		const sorted = list.map((row) => [value(row), row.el]).sort((a, b) => order.compare(a[0], b[0]) * (down ? -1 : 1));
-		table.tBodies[0].append(...sorted.map((x) => x[1]));
-	}
-
-	// oneStop leaves one button of a table that Tab reaches: one that is shown.
-	function oneStop(table) {
-		const buttons = [...table.querySelectorAll("tbody th button")], shown = buttons.filter((b) => !b.closest("tr").hidden);
-		if (shown.some((b) => b.tabIndex === 0)) return;
-		for (const b of buttons) b.tabIndex = -1;
-		if (shown.length) shown[0].tabIndex = 0;
-	}
-
-	// ---- filter
-
-	// parts are the words of a filter. A number, or a range, is about ports.
-	function parts(text) {
-		return text.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
-			const m = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/([a-z]+))?$/.exec(word);
-			return m ? { word, first: Number(m[1]), last: Number(m[2] ?? m[1]), proto: m[3] } : { word };
-		});
-	}
-
-	// agrees reports whether a bar has all words.
-	function agrees(b, hay, words) {
-		return words.every((w) => hay.includes(w.word) || (w.first !== undefined && b.first <= w.last && w.first <= b.last && matches(b.proto, w.proto)));
-	}
-
-	function clear() {
-		for (const name of ["q", "proto", "kind", "panel", "platform"]) field(name).value = "";
-		field("found").checked = false;
-	}
-
-	const field = (name) => form.elements[name] || { value: "" };
-
-	function filter() {
-		const f = { words: parts(field("q").value), proto: field("proto").value, kind: field("kind").value, panel: field("panel").value, platform: field("platform").value, found: field("found").checked };
-		for (const panel of panels) filterPanel(panel, f);
-		for (const row of rows) {
-			row.shown = rowShown(row, f);
-			row.el.hidden = !row.shown;
-		}
-		document.querySelectorAll("table").forEach(oneStop);
-		setText(byId("count"), ["claim", "finding", "peer"].map(count).filter(Boolean).join(", "));
-		if (!roving || !roving.shown) rove(firstBar(), false);
-		stack();
-		redraw();
-		keep();
-	}
-
-	function count(kind) {
-		const all = rows.filter((r) => r.kind === kind), shown = all.filter((r) => r.shown);
-		const name = { claim: "claims", finding: "findings", peer: "connections out" }[kind];
-		return all.length ? `${shown.length} of ${all.length} ${name}` : "";
-	}
-
-	function filterPanel(panel, f) {
-		const services = panel.groups.some((g) => !g.d.system);
-		const chosen = f.platform && panel.groups.find((g) => g.d.system && g.d.name === f.platform);
-		for (const group of panel.groups) {
-			for (const lane of group.lanes) {
-				for (const bar of lane.bars) setBar(bar, barShown(bar, f, services));
-				lane.shown = matches(lane.d.proto, f.proto) && lane.bars.some((b) => b.shown);
-				for (const band of lane.bands) {
-					const seen = !chosen || band.el.classList.contains("system") || chosen.lanes.some((l) => l.bars.some((b) => b.d.first === band.first && b.d.last === band.last));
-					set(band.el, "display", seen ? "inline" : "none");
-				}
-			}
-			group.shown = group.lanes.some((l) => l.shown) || (!group.lanes.length && !f.words.length && !(f.platform && f.platform !== group.d.name));
-		}
-		panel.shown = (f.panel === "" || Number(f.panel) === panel.i) && (panel.groups.some((g) => g.shown) || !panel.groups.length);
-	}
-
-	// barShown: what systems do is the ground on which services are seen, and stays; in a panel
-	// of systems alone it is what one looks for.
-	function barShown(bar, f, services) {
-		if (!matches(bar.d.proto, f.proto)) return false;
-		if (bar.system && f.platform && bar.lane.group.d.name !== f.platform) return false;
-		if (bar.system && services) return true;
-		return (!f.kind || bar.d.kind === f.kind) && (!f.found || bar.d.findings.length > 0) && agrees(bar.d, bar.hay, f.words);
-	}
-
-	function setBar(bar, shown) {
-		bar.shown = shown;
-		for (const el of [bar.box.el, bar.label, ...bar.words, ...bar.marks.map((m) => m.el)]) {
-			if (el) set(el, "display", shown ? "inline" : "none");
-		}
-	}
-
-	function rowShown(row, f) {
-		if (f.panel !== "" && Number(f.panel) !== row.panel) return false;
-		if (row.kind === "claim") return row.bars[0].shown;
-		if (row.bars.some((b) => b.shown)) return true;
-		if (f.kind || (row.kind === "finding" && (f.proto || row.bars.length)) || (row.peer && f.found)) return false;
-		if (row.peer && !matches(row.peer.proto, f.proto)) return false;
-		return agrees(row.peer || { first: Infinity, last: -1 }, row.text, f.words);
-	}
-
-	// ---- the address: what is seen can be sent to others
-
-	let keeping = 0;
-
-	// keep writes the state into the address, a moment after the last change.
-	function keep() {
-		if (keeping || state.printing) return;
-		keeping = setTimeout(() => {
-			keeping = 0;
-			const text = String(address());
-			if (text === location.hash.slice(1)) return;
-			try {
-				history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
-			} catch {
-				// A page that has no address of its own keeps nothing.
-			}
-		}, 150);
-	}
-
-	function address() {
-		const out = new URLSearchParams();
-		for (const name of ["q", "proto", "kind", "panel", "platform"]) if (field(name).value) out.set(name, field(name).value);
-		if (field("found").checked) out.set("found", "1");
-		if (!isWhole()) out.set("ports", `${portAt(state.from)}-${portAt(state.to - 1e-9)}`);
-		if (state.pinned && state.pinned.bar) out.set("bar", state.pinned.bar.id);
-		return out;
-	}
-
-	// recall reads an address. Anybody can have written it: what is no choice of this page is
-	// passed over.
-	function recall() {
-		const panel = /^#panel-(\d{1,5})$/.exec(location.hash);
-		if (panel) return goTo(Number(panel[1]));
-		const got = new URLSearchParams(location.hash.slice(1));
-		clear();
-		field("q").value = (got.get("q") || "").slice(0, 200);
-		for (const name of ["proto", "kind", "panel", "platform"]) {
-			const value = got.get(name);
-			if (value && field(name).options && [...field(name).options].some((o) => o.value === value)) field(name).value = value;
-		}
-		field("found").checked = got.get("found") === "1";
-		const ports = /^(\d{1,5})-(\d{1,5})$/.exec(got.get("ports") || "");
-		const [first, last] = ports ? [Number(ports[1]), Number(ports[2])] : [0, LAST];
-		filter();
-		if (first <= last && last <= LAST) look(place(first), place(last + 1));
-		const bar = bars.get(got.get("bar"));
-		pin(bar ? ofBar(bar) : null);
-	}
-
-	// goTo scrolls to a panel.
-	function goTo(i) {
-		if (!panels[i]) return;
-		panels[i].el.scrollIntoView({ block: "start" });
-		nextFrame();
-	}
-
-	// ---- theme and paper
-
-	const themes = ["", "light", "dark"];
-
-	function setTheme(theme) {
-		if (theme) document.documentElement.dataset.theme = theme; else delete document.documentElement.dataset.theme;
-		setText(byId("theme"), `theme: ${theme || "as the system"}`);
-	}
-
-	// On paper everything is seen.
-	function print() {
-		state.printing = { address: String(address()) };
+function listen() {
+	svg.addEventListener("wheel", wheel, { passive: false });
+	svg.addEventListener("pointerdown", press);
+	svg.addEventListener("pointermove", moveTo);
+	svg.addEventListener("pointerup", release);
+	svg.addEventListener("pointercancel", release);
+	svg.addEventListener("pointerleave", leave);
+	svg.addEventListener("focusin", focused);
+	svg.addEventListener("keydown", (event) => { if (key(event)) event.preventDefault(); });
+	document.querySelector(".tools").addEventListener("click", (event) => {
+		const act = { in: () => zoom(2), out: () => zoom(0.5), whole: lookAtAll }[event.target.dataset.do];
+		state.aloud = true;
+		if (act) act();
+	});
+	form.addEventListener("input", filter);
+	form.addEventListener("submit", (event) => event.preventDefault());
+	byId("all").addEventListener("click", () => {
 		clear();
 		filter();
-		look(0, length);
-		draw();
-	}
+		lookAtAll();
+		pin(null);
+	});
+	byId("theme").addEventListener("click", () => setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]));
+	document.querySelector("nav")?.addEventListener("click", (event) => {
+		if (!event.target.dataset.to) return;
+		event.preventDefault();
+		goTo(Number(event.target.dataset.to));
+	});
+	inspector.addEventListener("keydown", (event) => { if (event.key === "Escape") pin(null); });
+	window.addEventListener("hashchange", recall);
+	window.addEventListener("scroll", nextFrame, { passive: true });
+	window.addEventListener("beforeprint", print);
+	window.addEventListener("afterprint", printed);
+	new ResizeObserver(fit).observe(svg.parentElement);
+}
 
-	function printed() {
-		const before = state.printing;
-		state.printing = null;
-		if (!before) return;
-		history.replaceState(null, "", `#${before.address}`);
-		recall();
-	}
-
-	// ---- begin
-
-	function begin() {
-		for (const el of document.querySelectorAll("#filter, #theme, .tools, #inspector")) el.hidden = false;
-		document.documentElement.classList.add("live");
-		svg.setAttribute("role", "group");
-		svg.setAttribute("tabindex", "0");
-		svg.setAttribute("aria-roledescription", "chart of ports");
-		for (const bar of bars.values()) {
-			const el = bar.box.el, rules = bar.d.findings.map((f) => bar.lane.group.panel.d.findings[f]).map((f) => `${f.severity} ${f.rule}`);
-			el.setAttribute("role", "button");
-			el.setAttribute("tabindex", "-1");
-			el.setAttribute("aria-pressed", "false");
-			el.setAttribute("aria-label", [`${bar.d.service || bar.lane.group.d.name} ${bar.d.name} ${withProto(range(bar.d), bar.d.proto)}`, ...rules].join(", "));
-		}
-		for (const table of document.querySelectorAll("table")) enhance(table);
-		listen();
-		setTheme(document.documentElement.dataset.theme || "");
-		tell(null, false);
-		fit();
-		recall();
-	}
-
-	function listen() {
-		svg.addEventListener("wheel", wheel, { passive: false });
-		svg.addEventListener("pointerdown", press);
-		svg.addEventListener("pointermove", moveTo);
-		svg.addEventListener("pointerup", release);
-		svg.addEventListener("pointercancel", release);
-		svg.addEventListener("pointerleave", leave);
-		svg.addEventListener("focusin", focused);
-		svg.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.altKey && !event.metaKey && key(event)) event.preventDefault(); });
-		document.querySelector(".tools").addEventListener("click", (event) => {
-			const act = { in: () => zoom(2), out: () => zoom(0.5), whole: lookAtAll }[event.target.dataset.do];
-			if (act) act();
-		});
-		form.addEventListener("input", filter);
-		form.addEventListener("submit", (event) => event.preventDefault());
-		byId("all").addEventListener("click", () => {
-			clear();
-			filter();
-			lookAtAll();
-			pin(null);
-		});
-		byId("theme").addEventListener("click", () => setTheme(themes[(themes.indexOf(document.documentElement.dataset.theme || "") + 1) % themes.length]));
-		document.querySelector("nav")?.addEventListener("click", (event) => {
-			if (!event.target.dataset.to) return;
-			event.preventDefault();
-			goTo(Number(event.target.dataset.to));
-		});
-		inspector.addEventListener("keydown", (event) => { if (event.key === "Escape") pin(null); });
-		window.addEventListener("hashchange", recall);
-		window.addEventListener("scroll", () => { if (lanes.some((lane) => lane.stale)) nextFrame(); }, { passive: true });
-		window.addEventListener("beforeprint", print);
-		window.addEventListener("afterprint", printed);
-		new ResizeObserver(fit).observe(svg.parentElement);
-	}
-
-	begin();
-})();
+begin();

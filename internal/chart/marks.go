@@ -20,11 +20,11 @@ func (p *Panel) find(j *Judged, groups []Group) {
 		}
 		p.Findings = append(p.Findings, f)
 		if f.Quarrel {
-			on := ""
+			k := Mark{Rule: d.Rule, Severity: d.Severity, Finding: len(p.Findings) - 1}
 			if i < len(j.On) {
-				on = printable(and(few(j.On[i])))
+				k.On, k.Systems = printable(and(few(j.On[i]))), j.On[i]
 			}
-			m.mark(d, Mark{Rule: d.Rule, On: on, Severity: d.Severity, Finding: len(p.Findings) - 1})
+			m.mark(d, k)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (m *marker) mark(d *diag.Diagnostic, k Mark) {
 	if markAll(named, d, k) || markAll(m.all, d, k) {
 		return
 	}
-	k.On = "" // a system keeps them wherever it is drawn
+	k.On, k.Systems = "", nil // a system keeps them wherever it is drawn
 	for _, b := range m.systems {
 		if b.Kind != Ephemeral && b.Kind != System {
 			markBar(b, d, k)

@@ -119,7 +119,8 @@ type Reason struct {
 type Mark struct {
 	Ports    port.Set
 	Rule     string
-	On       string // the systems on which it is so, "linux and windows-server"; "" where that is plain
+	On       string   // the systems on which it is so, "linux and windows-server"; "" where that is plain
+	Systems  []string // all of On by their ids, of which its words name a few
 	Severity diag.Severity
 	Finding  int // in Panel.Findings
 }

@@ -107,7 +107,6 @@ type key struct{ Name, Words string }
 // A row is a bar in a table.
 type row struct {
 	ID, Panel, Service, Name, Proto, Ports, Nominal, Bind, Kind, For, Origin, Place string
-	Sort                                                                            int // of Ports
 	Severity                                                                        int // the highest of Rules, 0 for none
 	Rules                                                                           []rule
 }
@@ -162,7 +161,7 @@ func (v *page) fill(p *chart.Picture) {
 			for n := range g.Lanes {
 				for m := range g.Lanes[n].Bars {
 					b := &g.Lanes[n].Bars[m]
-					protos[protoOf(b)] = true
+					protos[protoWord(b.Proto)] = true
 					v.Moved = v.Moved || !b.Moved.IsEmpty()
 					v.Marked = v.Marked || len(b.Marks) > 0
 					// An overview has the bars of hosts that have panels of their own.
@@ -187,7 +186,7 @@ func (v *page) fill(p *chart.Picture) {
 		}
 		for k := range panel.Peers {
 			b := &panel.Peers[k]
-			protos[protoOf(b)] = true
+			protos[protoWord(b.Proto)] = true
 			v.Peers = append(v.Peers, rowOf(panel, b, fmt.Sprintf("p-%d-%d", i, k), title))
 		}
 	}
@@ -243,16 +242,16 @@ func barID(panel, group, lane, bar int) string {
 	return fmt.Sprintf("%d-%d-%d-%d", panel, group, lane, bar)
 }
 
-// protoOf is "tcp", and nothing for all protocols.
-func protoOf(b *chart.Bar) string {
-	if b.Proto == 0 {
+// protoWord is "tcp", and nothing for all protocols.
+func protoWord(p port.Proto) string {
+	if p == 0 {
 		return ""
 	}
-	return b.Proto.String()
+	return p.String()
 }
 
 func rowOf(p *chart.Panel, b *chart.Bar, id, panel string) row {
-	r := row{ID: id, Panel: panel, Service: b.Service, Name: b.Name, Proto: protoOf(b), Ports: b.Ports.String(), Sort: int(b.Ports.First),
+	r := row{ID: id, Panel: panel, Service: b.Service, Name: b.Name, Proto: protoWord(b.Proto), Ports: b.Ports.String(),
 		Nominal: b.Nominal, Bind: b.Bind, Kind: b.Kind.String(), For: cmp.Or(b.Words, b.Kind.Words()), Origin: b.Origin, Place: b.Place}
 	for _, k := range about(p, b) {
 		f := &p.Findings[k]
@@ -266,7 +265,7 @@ func rowOf(p *chart.Panel, b *chart.Bar, id, panel string) row {
 
 // about are the findings of p about b: those that mark it, then those about the line that says it.
 func about(p *chart.Panel, b *chart.Bar) []int {
-	out := []int{}
+	var out []int
 	for _, m := range b.Marks {
 		if !slices.Contains(out, m.Finding) {
 			out = append(out, m.Finding)
@@ -280,7 +279,8 @@ func about(p *chart.Panel, b *chart.Bar) []int {
 	return out
 }
 
-// sheetData is what the script knows of the picture: all lengths are pixels of the sheet.
+// sheetData is what the script knows of the picture: all lengths are pixels of the sheet. What is
+// empty is left out, as most of a fleet's page is this.
 type sheetData struct {
 	Width  float64     `json:"width"`
 	Left   float64     `json:"left"` // where the sheet begins in the picture
@@ -304,62 +304,66 @@ type panelData struct {
 	H        float64       `json:"h"`
 	Axis     float64       `json:"axis"`
 	Top      float64       `json:"top"` // where its groups begin
-	Bands    []bandData    `json:"bands"`
-	Groups   []groupData   `json:"groups"`
-	Findings []findingData `json:"findings"`
-	Peers    []barData     `json:"peers"`
+	Bands    []bandData    `json:"bands,omitempty"`
+	Groups   []groupData   `json:"groups,omitempty"`
+	Findings []findingData `json:"findings,omitempty"`
+	Peers    []portData    `json:"peers,omitempty"`
 }
 
 type groupData struct {
-	Name   string     `json:"name"`
-	Title  string     `json:"title"`
-	Note   string     `json:"note"`
-	System bool       `json:"system"`
+	Name   string     `json:"name,omitempty"`
+	Title  string     `json:"title,omitempty"`
+	System bool       `json:"system,omitempty"`
 	Y      float64    `json:"y"`
 	H      float64    `json:"h"`
-	Bands  []bandData `json:"bands"`
-	Lanes  []laneData `json:"lanes"`
+	Bands  []bandData `json:"bands,omitempty"`
+	Lanes  []laneData `json:"lanes,omitempty"`
 }
 
 type laneData struct {
-	Proto string    `json:"proto"`
+	Proto string    `json:"proto,omitempty"`
 	Y     float64   `json:"y"`
 	H     float64   `json:"h"`
 	Rows  int       `json:"rows"` // of bars; words stand in what is below
-	Bars  []barData `json:"bars"`
+	Bars  []barData `json:"bars,omitempty"`
+}
+
+// portData are ports of a protocol.
+type portData struct {
+	Proto string `json:"proto,omitempty"` // "" for all, and where the lane says it
+	First uint16 `json:"first"`
+	Last  uint16 `json:"last,omitempty"` // 0 where it is First
 }
 
 type bandData struct {
-	Kind  string `json:"kind"`
-	For   string `json:"for"`
-	Proto string `json:"proto"`
-	First uint16 `json:"first"`
-	Last  uint16 `json:"last"`
-	Words string `json:"words"`
-	From  string `json:"from"`
+	portData
+	Words string `json:"words,omitempty"`
+	From  string `json:"from,omitempty"`
 }
 
 type barData struct {
+	portData
 	Kind     string      `json:"kind"`
-	Proto    string      `json:"proto"`
-	First    uint16      `json:"first"`
-	Last     uint16      `json:"last"`
-	Name     string      `json:"name"`
-	Words    string      `json:"words"`
-	Service  string      `json:"service"`
-	Place    string      `json:"place"`
-	Origin   string      `json:"origin"`
-	Nominal  string      `json:"nominal"`
-	Bind     string      `json:"bind"`
-	Because  [][2]string `json:"because"`
-	Marks    []markData  `json:"marks"`
-	Findings []int       `json:"findings"`
-	Row      int         `json:"row"`    // in its lane
-	Labels   []wordData  `json:"labels"` // the words about it, the longest first
+	Name     string      `json:"name,omitempty"`
+	Words    string      `json:"words,omitempty"`
+	Service  string      `json:"service,omitempty"`
+	Place    string      `json:"place,omitempty"`
+	Origin   string      `json:"origin,omitempty"`
+	Nominal  string      `json:"nominal,omitempty"`
+	Bind     string      `json:"bind,omitempty"`
+	Because  [][2]string `json:"because,omitempty"`
+	Marks    []markData  `json:"marks,omitempty"`
+	Findings []int       `json:"findings,omitempty"`
+	Row      int         `json:"row,omitempty"` // in its lane
+	// Widths are those of the words about it: of its label with its ports, and of that alone. None
+	// where nothing is to be written.
+	Label  string    `json:"label,omitempty"` // "" for its name
+	Widths []float64 `json:"widths,omitempty"`
 }
 
 type markData struct {
 	Finding int         `json:"finding"`
+	Systems []string    `json:"systems,omitempty"` // on which it is so; none where that is plain
 	Ports   [][2]uint16 `json:"ports"`
 	Words   wordData    `json:"words"`
 }
@@ -373,9 +377,9 @@ type findingData struct {
 	Rule     string   `json:"rule"`
 	Severity string   `json:"severity"`
 	Message  string   `json:"message"`
-	Place    string   `json:"place"`
-	Notes    []string `json:"notes"`
-	Help     string   `json:"help"`
+	Place    string   `json:"place,omitempty"`
+	Notes    []string `json:"notes,omitempty"`
+	Help     string   `json:"help,omitempty"`
 }
 
 func dataOf(p *chart.Picture, s *chart.Sheet, o Options) sheetData {
@@ -393,7 +397,7 @@ func dataOf(p *chart.Picture, s *chart.Sheet, o Options) sheetData {
 			x.Findings = append(x.Findings, findingData{f.Rule, f.Severity.String(), f.Message, f.Place, f.Notes, f.Help})
 		}
 		for k := range panel.Peers {
-			x.Peers = append(x.Peers, barDataOf(panel, &panel.Peers[k], &chart.BarBox{}))
+			x.Peers = append(x.Peers, portsOf(panel.Peers[k].Proto, panel.Peers[k].Ports))
 		}
 		d.Panels = append(d.Panels, x)
 	}
@@ -401,20 +405,28 @@ func dataOf(p *chart.Picture, s *chart.Sheet, o Options) sheetData {
 }
 
 func groupDataOf(p *chart.Panel, g *chart.Group, b *chart.GroupBox) groupData {
-	d := groupData{Name: g.Name, Title: g.Title, Note: g.Note, System: isSystem(g), Y: b.Y, H: b.H, Bands: bandsOf(g.Bands)}
+	d := groupData{Name: g.Name, Title: g.Title, System: isSystem(g), Y: b.Y, H: b.H, Bands: bandsOf(g.Bands)}
 	for n := range g.Lanes {
 		lane, box := &g.Lanes[n], &b.Lanes[n]
-		x := laneData{Y: box.Y, H: box.H, Rows: 1}
-		if lane.Proto != 0 {
-			x.Proto = lane.Proto.String()
-		}
+		x := laneData{Proto: protoWord(lane.Proto), Y: box.Y, H: box.H, Rows: 1}
 		for m := range lane.Bars {
 			bar := barDataOf(p, &lane.Bars[m], &box.Bars[m])
 			bar.Row = int(math.Round((box.Bars[m].Y - box.Y) / rowHeight))
 			x.Rows = max(x.Rows, bar.Row+1)
+			if bar.Proto == x.Proto {
+				bar.Proto = ""
+			}
 			x.Bars = append(x.Bars, bar)
 		}
 		d.Lanes = append(d.Lanes, x)
+	}
+	return d
+}
+
+func portsOf(proto port.Proto, r port.Range) portData {
+	d := portData{Proto: protoWord(proto), First: r.First}
+	if r.Last != r.First {
+		d.Last = r.Last
 	}
 	return d
 }
@@ -423,28 +435,29 @@ func bandsOf(list []chart.Band) []bandData {
 	var out []bandData
 	for i := range list {
 		b := &list[i]
-		d := bandData{Kind: b.Kind.String(), For: b.Kind.Words(), First: b.Ports.First, Last: b.Ports.Last, Words: b.Words, From: b.From}
-		if b.Proto != 0 {
-			d.Proto = b.Proto.String()
-		}
-		out = append(out, d)
+		out = append(out, bandData{portsOf(b.Proto, b.Ports), cmp.Or(b.Words, b.Kind.Words()), b.From})
 	}
 	return out
 }
 
+// wordsOf is text with its width, to a hundredth of a pixel.
+func wordsOf(text string) wordData {
+	return wordData{text, math.Round(textWidth(text, fontSize)*100) / 100}
+}
+
 func barDataOf(p *chart.Panel, b *chart.Bar, box *chart.BarBox) barData {
-	d := barData{Kind: b.Kind.String(), Proto: protoOf(b), First: b.Ports.First, Last: b.Ports.Last, Name: b.Name, Words: b.Words,
+	d := barData{portData: portsOf(b.Proto, b.Ports), Kind: b.Kind.String(), Name: b.Name, Label: b.Label, Words: b.Words,
 		Service: b.Service, Place: b.Place, Origin: b.Origin, Nominal: b.Nominal, Bind: b.Bind, Findings: about(p, b)}
 	for _, r := range b.Because {
 		d.Because = append(d.Because, [2]string{r.Place, r.Text})
 	}
 	for _, text := range []string{b.Caption(), cmp.Or(b.Label, b.Name)} {
 		if text != "" && !b.Quiet {
-			d.Labels = append(d.Labels, wordData{text, textWidth(text, fontSize)})
+			d.Widths = append(d.Widths, wordsOf(text).W)
 		}
 	}
 	for k := range box.Marks {
-		m := markData{Finding: b.Marks[k].Finding, Words: wordData{box.Marks[k].Words.Text, box.Marks[k].Words.W}}
+		m := markData{Finding: b.Marks[k].Finding, Systems: b.Marks[k].Systems, Words: wordsOf(box.Marks[k].Words.Text)}
 		for _, r := range b.Marks[k].Ports.Intersect(port.Of(b.Ports)).Ranges() {
 			m.Ports = append(m.Ports, [2]uint16{r.First, r.Last})
 		}

@@ -169,7 +169,7 @@ func TestHTMLInABrowser(t *testing.T) {
 		test func(browserPage)
 	}{
 		{"zoom", zooms}, {"pointer", points}, {"hover", hovers}, {"filter", filters}, {"platform", choosesPlatform}, {"address", addresses}, {"keyboard", usesKeys},
-		{"hostile", isHostile}, {"looks", looks}, {"names", names}, {"paper", prints}, {"crowd", isFluid}, {"panels", hasPanels}, {"no script", hasNoScript},
+		{"hostile", isHostile}, {"looks", looks}, {"names", names}, {"paper", prints}, {"crowd", isFluid}, {"panels", hasPanels}, {"words", placesWords}, {"touch", isTouched}, {"systems", knowsSystems}, {"focus", keepsFocus}, {"quiet", isQuiet}, {"fleet", isFluidInAFleet}, {"no script", hasNoScript},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := browserPage{tab, t}
@@ -577,7 +577,7 @@ func names(b browserPage) {
 		role := strings.Trim(string(n.Role.Value), `"`)
 		roles[role]++
 		switch role {
-		case "button", "searchbox", "combobox", "checkbox", "link", "columnheader", "rowheader", "region", "complementary", "toolbar", "search":
+		case "button", "searchbox", "combobox", "checkbox", "link", "columnheader", "rowheader", "region", "complementary", "toolbar", "search", "table":
 			if n.Name == nil || strings.Trim(string(n.Name.Value), `" `) == "" {
 				b.t.Errorf("a %s has no name: %+v", role, n)
 			}
@@ -590,6 +590,9 @@ func names(b browserPage) {
 	}
 	if got := browser.Value[int](b.Tab, `document.querySelectorAll("th:not([scope])").length + document.querySelectorAll("[id]").length - new Set([...document.querySelectorAll("[id]")].map((e) => e.id)).size`); got != 0 {
 		b.t.Errorf("%d heads without a scope, or names of parts that are there twice", got)
+	}
+	if got := b.text(`["labelledby", "describedby"].map((name) => document.getElementById(document.querySelector("#picture svg").getAttribute("aria-" + name)).localName).join()`); got != "title,desc" {
+		b.t.Errorf("the picture has its name and description in %s", got)
 	}
 	if stops := browser.Value[int](b.Tab, `document.querySelectorAll("#picture [tabindex='0']").length`); stops != 2 {
 		b.t.Errorf("Tab stops %d times in the picture, want once for it and once for its bars", stops)
@@ -646,6 +649,11 @@ func prints(b browserPage) {
 		b.t.Errorf("after printing: %s", got)
 	}
 	if pdf := browser.Run(b.Tab, chromedp.PrintToPDF()); len(pdf) < 1000 {
+		b.t.Errorf("a print of %d bytes", len(pdf))
+	}
+	// Patterns would make this take minutes.
+	b.open(crowd(60, 90))
+	if pdf := browser.Run(b.Tab, chromedp.PrintToPDF()); len(pdf) < 1000 || len(pdf) > 5<<20 {
 		b.t.Errorf("a print of %d bytes", len(pdf))
 	}
 }
@@ -715,6 +723,218 @@ func hasPanels(b browserPage) {
 		b.t.Errorf("of all panels %s are seen", got)
 	}
 	wants(b.t, "the count", b.text(`document.getElementById("count").textContent`), "20 of 240 claims")
+}
+
+// overlaps are words of the picture that lie over others, or over bars of others, or over the place
+// that a bar has in another panel; and lanes with marks of which no words are seen.
+const overlaps = `(() => {
+	const seen = (e) => e.getBoundingClientRect().width > 0 && getComputedStyle(e).visibility === "visible";
+	const all = (s) => [...document.querySelectorAll(s)].filter(seen).map((e) => ({ e, r: e.getBoundingClientRect() }));
+	const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4;
+	const words = all("#picture .lane .label, #picture .lane .mark-words, #picture .name, #picture .note"), out = [];
+	words.forEach((a, i) => {
+		for (const b of words.slice(i + 1)) if (meet(a.r, b.r)) out.push(a.e.textContent + " over " + b.e.textContent);
+		for (const b of all("#picture .lane .bar, #picture .lane .ghost")) {
+			if (meet(a.r, b.r) && !(a.e.matches(".inner") && a.e.dataset.bar === b.e.dataset.bar)) out.push(a.e.textContent + " over " + b.e.outerHTML);
+		}
+	});
+	for (const lane of document.querySelectorAll("#picture .lane")) {
+		if ([...lane.querySelectorAll(".mark")].some(seen) && ![...lane.querySelectorAll(".mark-words")].some(seen)) out.push("no words about marks in " + lane.textContent);
+	}
+	return out;
+})()`
+
+// placesWords holds the words of the picture to their places: of a host before and after a move,
+// of many services, and of a bar of which the first mark says what an earlier bar says.
+func placesWords(b browserPage) {
+	move := smallPage()
+	manager := chart.Bar{Kind: chart.Internal, Proto: port.TCP, Ports: port.Single(7590), Name: "manager", Service: "manager", Place: "etc/manager.conf:6", Moved: port.Of(port.Single(7591)),
+		Marks: []chart.Mark{{Ports: port.Of(port.Single(7590)), Rule: "ephemeral-overlap", Severity: diag.Error}}}
+	move.Panels[0].Groups = append(move.Panels[0].Groups, chart.Group{Name: "manager", Lanes: []chart.Lane{{Proto: port.TCP, Bars: []chart.Bar{manager}}}})
+	twice := smallPage()
+	lane := &twice.Panels[0].Groups[1].Lanes[1]
+	second := lane.Bars[1]
+	second.Name = "rtp-of-another"
+	second.Marks = []chart.Mark{second.Marks[0], {Ports: port.Of(port.Range{First: 35100, Last: 35109}), Rule: "port-overlap", Severity: diag.Error}}
+	lane.Bars = append(lane.Bars, second)
+	for name, p := range map[string]*chart.Picture{"a move": move, "words that are there": twice, "many": crowd(30, 90)} {
+		b.open(p)
+		for _, width := range []int64{1400, 1100} {
+			b.Do(chromedp.EmulateViewport(width, 3000))
+			for _, hash := range []string{"", "ports=7000-36000"} {
+				b.at(hash)
+				for _, words := range browser.Value[[]string](b.Tab, overlaps) {
+					b.t.Errorf("%s, %d pixels, #%s: %s", name, width, hash, words)
+				}
+			}
+		}
+	}
+	b.open(twice)
+	if got := b.text(`[...document.querySelectorAll(".mark-words")].filter((e) => e.getAttribute("visibility") === "visible").map((e) => e.textContent).join()`); got != "! 35000-35799 ephemeral-overlap,! 35100-35109 port-overlap" {
+		b.t.Errorf("of two bars with the same mark the picture says %q", got)
+	}
+	if got := b.text(`[...document.querySelectorAll('.label[data-bar^="0-1-1"]')].filter((e) => e.getAttribute("visibility") === "visible").map((e) => e.textContent).join()`); got != "sip 5060,rtp 35000-35799,rtp-of-another 35000-35799" {
+		b.t.Errorf("marked bars have the words %q", got)
+	}
+}
+
+// isTouched zooms with two fingers, and moves with one of them that stays.
+func isTouched(b browserPage) {
+	b.open(smallPage())
+	box := browser.Value[[]float64](b.Tab, `(() => { const r = document.querySelector('[data-bar="0-1-0-1"]').getBoundingClientRect(); return [r.x, r.right, r.y + 5] })()`)
+	touch := func(kind input.DispatchTouchEventType, at ...float64) {
+		var points []*input.TouchPoint
+		for i, x := range at {
+			points = append(points, &input.TouchPoint{X: x, Y: box[2], ID: new(float64(i))})
+		}
+		browser.Call(b.Tab, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: points})
+	}
+	touch("touchStart", box[0])
+	touch("touchStart", box[0], box[1])
+	touch("touchMove", box[0]-50, box[1]+100)
+	touch("touchMove", box[0]-100, box[1]+200)
+	b.settle()
+	if now := b.boxes()["0-1-0-1"]; math.Abs(now[1]-(box[1]-box[0]+300)) > 2 {
+		b.t.Errorf("fingers that hold a range %v pixels wide make it %v, want %v", box[1]-box[0], now[1], box[1]-box[0]+300)
+	}
+	if scale := browser.Value[float64](b.Tab, `visualViewport.scale`); scale != 1 {
+		b.t.Errorf("and the page %v as large", scale)
+	}
+	touch("touchEnd", box[0]-100)
+	pinched := b.shown()
+	touch("touchMove", box[0]-200)
+	touch("touchMove", box[0]-300)
+	touch("touchEnd")
+	b.settle()
+	if got := b.shown(); firstOf(b.t, got) <= firstOf(b.t, pinched) {
+		b.t.Errorf("the finger that stays moves from %q to %q", pinched, got)
+	}
+	if got := b.text(`document.querySelector("#picture svg").classList.contains("dragged") + ""`); got != "false" {
+		b.t.Error("it is still dragged")
+	}
+}
+
+// knowsSystems looks at files that are judged for two systems, of which one has what is wrong.
+func knowsSystems(b browserPage) {
+	p := smallPage()
+	p.Panels[0].Groups = slices.Insert(p.Panels[0].Groups, 1, chart.Group{Name: "windows-server", Lanes: []chart.Lane{{Bars: []chart.Bar{{Kind: chart.Ephemeral, Ports: port.Range{First: 49152, Last: 65535}, Name: "ephemeral"}}}}})
+	rtp := &p.Panels[0].Groups[2].Lanes[1].Bars[1]
+	rtp.Marks[0].On, rtp.Marks[0].Systems = "linux", []string{"linux"}
+	b.open(p)
+	for hash, want := range map[string]string{"": "rtp true 1 row", "platform=linux": "rtp true 1 row", "platform=windows-server": "rtp false 0 row", "platform=windows-server&found=1": " false 0 row", "platform=linux&found=1": "rtp true 1 row"} {
+		b.at(hash)
+		got := b.text(`(() => {
+			const seen = (e) => e && e.getBoundingClientRect().width > 0 && getComputedStyle(e).visibility === "visible";
+			const bar = document.querySelector('.bar[data-first="35000"]'), id = bar.dataset.bar;
+			const words = [...document.querySelectorAll(".mark-words")].some(seen), mark = seen(document.querySelector(".lane .mark"));
+			return (seen(bar) ? "rtp " : " ") + (words === mark ? mark : "one of both") + " " + [...document.querySelectorAll("#findings tbody tr")].filter(seen).length + " row";
+		})()`)
+		if got != want {
+			b.t.Errorf("#%s: %q, want %q", hash, got, want)
+		}
+	}
+}
+
+// keepsFocus proves that the focus is somewhere when what has it goes away, and that a link in the
+// page changes nothing of what is seen.
+func keepsFocus(b browserPage) {
+	b.open(smallPage())
+	active := func() string { return b.focus() }
+	b.text(`document.querySelector("#picture svg").focus(), ""`)
+	b.keys(kb.Enter + kb.ArrowDown)
+	b.at("q=sshd")
+	if got := active(); got != "svg" {
+		b.t.Errorf("when the bar is hidden %s has the focus", got)
+	}
+	b.at("")
+	b.text(`document.querySelector("#claims tbody button").focus(), ""`)
+	b.at("q=sshd")
+	if got := active(); got != "svg" {
+		b.t.Errorf("when the row is hidden %s has the focus", got)
+	}
+	b.at("")
+	b.text(`document.querySelector("#picture svg").focus(), ""`)
+	b.keys(kb.Enter + kb.Enter)
+	b.Do(chromedp.Click(chromedp.CSS("#inspector button")))
+	if got := active(); got != "0-0-0-0" {
+		b.t.Errorf("when the button to let go is gone %s has the focus", got)
+	}
+	b.at("q=sip&ports=5000-6000")
+	shown := b.seen() + b.shown()
+	b.at("claims")
+	if got := b.seen() + b.shown(); got != shown {
+		b.t.Errorf("a link in the page leads from %s to %s", shown, got)
+	}
+	// The theme is part of the address.
+	b.Do(chromedp.Click(chromedp.CSS("#theme")), chromedp.Click(chromedp.CSS("#theme")))
+	b.kept()
+	if got := b.text("location.hash"); got != "#q=sip&ports=5000-6000&theme=dark" {
+		b.t.Errorf("the address is %s", got)
+	}
+	for hash, want := range map[string]string{"theme=light": "light", "theme=dark": "dark", "theme=auto": "", "theme=x": "", "q=sip": ""} {
+		b.at(hash)
+		if got := b.text(`document.documentElement.dataset.theme || ""`); got != want {
+			b.t.Errorf("#%s: theme %q", hash, got)
+		}
+	}
+}
+
+// isQuiet proves that what a pointer does is not read out, and what keys do is.
+func isQuiet(b browserPage) {
+	b.open(smallPage())
+	b.text(`window.heard = 0, document.querySelectorAll("[aria-live], [role=status]").forEach((e) => new MutationObserver((l) => { if (e.getAttribute("aria-live") !== "off") window.heard += l.length; }).observe(e, { childList: true, subtree: true, characterData: true })), ""`)
+	x, y := b.move(`[data-bar="0-1-1-1"]`)
+	for i := range 5 {
+		browser.Call(b.Tab, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: "mouseWheel", X: x, Y: y, DeltaX: 0.01, DeltaY: -120})
+		b.Do(chromedp.MouseEvent(chromedp.MouseMoved, x+float64(10*i), y))
+	}
+	b.settle()
+	if n := browser.Value[int](b.Tab, "window.heard"); n != 0 || b.shown() == "all ports are shown" {
+		b.t.Errorf("a pointer that zooms to %q is read out %d times", b.shown(), n)
+	}
+	b.text(`document.querySelector("#picture svg").focus(), ""`)
+	b.keys("+")
+	if n := browser.Value[int](b.Tab, "window.heard"); n == 0 {
+		b.t.Error("a key that zooms is not read out")
+	}
+}
+
+// isFluidInAFleet proves that what is far from the window costs nothing, and is there when it is
+// needed.
+func isFluidInAFleet(b browserPage) {
+	p := &chart.Picture{Title: "hosts"}
+	for i := range 100 {
+		host := crowd(10, 20).Panels[0]
+		host.Title = fmt.Sprintf("host-%02d", i)
+		p.Panels = append(p.Panels, host)
+	}
+	b.open(p)
+	drawn := func() int {
+		return browser.Value[int](b.Tab, `[...document.querySelectorAll(".panel")].filter((e) => getComputedStyle(e).display !== "none").length`)
+	}
+	if n := drawn(); n < 2 || n > 20 {
+		b.t.Errorf("%d of 100 hosts are in the picture", n)
+	}
+	b.Do(chromedp.Click(chromedp.CSS(`nav a[data-to="60"]`)))
+	b.settle()
+	if top := browser.Value[float64](b.Tab, `document.querySelector("#panel-60 .panel-title").getBoundingClientRect().top`); top < -50 || top > 950 || drawn() > 20 {
+		b.t.Errorf("a link leads to %v, and %d are drawn", top, drawn())
+	}
+	// A row of a table shows a bar that is far away.
+	b.text(`[...document.querySelectorAll('tr[data-row^="90-"] button')][0].click(), ""`)
+	b.settle()
+	if got := b.text(`(() => { const r = document.querySelector(".bar.lit").getBoundingClientRect(); return document.querySelector(".bar.lit").dataset.bar.split("-")[0] + (r.width > 0 && r.top > 0 && r.bottom < innerHeight) })()`); got != "90true" {
+		b.t.Errorf("a row shows a bar of host %s", got)
+	}
+	b.text(`dispatchEvent(new Event("beforeprint")), ""`)
+	if n := drawn(); n != 100 {
+		b.t.Errorf("on paper are %d of 100 hosts", n)
+	}
+	b.text(`dispatchEvent(new Event("afterprint")), ""`)
+	b.settle()
+	if n := drawn(); n > 20 {
+		b.t.Errorf("and after that %d", n)
+	}
 }
 
 // hasNoScript proves that the page is complete without its script.

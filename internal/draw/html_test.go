@@ -156,7 +156,7 @@ func checkTold(t testing.TB, text string) {
 	if got.elements != want.elements {
 		t.Errorf("%q changes the elements of a page", text)
 	}
-	for _, name := range []string{"script", "style"} {
+	for _, name := range []string{"script module", "style"} {
 		if got.code[name] == "" || got.code[name] != want.code[name] {
 			t.Errorf("%q changes the %s of a page", text, name)
 		}
@@ -207,17 +207,17 @@ func TestPolicyNamesTheCode(t *testing.T) {
 			policy = n.Attr[1].Val
 		}
 	}
-	want := "default-src 'none'; script-src " + hash(s.code["script"]) + "; style-src " + hash(s.code["style"]) + "; base-uri 'none'; form-action 'none'"
+	want := "default-src 'none'; script-src " + hash(s.code["script module"]) + "; style-src " + hash(s.code["style"]) + "; base-uri 'none'; form-action 'none'"
 	if policy != want {
 		t.Errorf("the policy is %s\nwant %s", policy, want)
 	}
 	// These end a script early, or change how its end is found.
 	for _, forbidden := range []string{"</", "<!--", "innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "\r"} {
-		if strings.Contains(s.code["script"], forbidden) {
+		if strings.Contains(s.code["script module"], forbidden) {
 			t.Errorf("the script has %q", forbidden)
 		}
 	}
-	if n := len(s.code["script"]); n > 48<<10 {
+	if n := len(s.code["script module"]); n > 48<<10 {
 		t.Errorf("the script has %d bytes", n)
 	}
 }

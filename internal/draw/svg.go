@@ -223,6 +223,11 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	for i := range s.Panels {
 		pic.Panels = append(pic.Panels, panelOf(p, s, i))
 	}
+	if !alone { // tables and script of a page say it, and a third of a fleet's page would be titles
+		for i := range pic.Panels {
+			pic.Panels[i].untitle()
+		}
+	}
 	y += s.Height + 14
 	if alone {
 		pic.Legend, y = legendOf(p, s.Width, y)
@@ -290,6 +295,20 @@ func panelOf(p *chart.Picture, s *chart.Sheet, i int) svgPanel {
 		out.Groups = append(out.Groups, groupOf(panel, s, i, k, &b.Groups[k]))
 	}
 	return out
+}
+
+// untitle leaves out what is said when somebody points at a part.
+func (p *svgPanel) untitle() {
+	for k := range p.Groups {
+		for n := range p.Groups[k].Lanes {
+			l := &p.Groups[k].Lanes[n]
+			for _, rects := range [...][]svgRect{l.Bands, l.Bars, l.Marks} {
+				for i := range rects {
+					rects[i].About = ""
+				}
+			}
+		}
+	}
 }
 
 func groupOf(p *chart.Panel, s *chart.Sheet, i, k int, b *chart.GroupBox) svgGroup {
