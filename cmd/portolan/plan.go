@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -260,35 +261,42 @@ type view struct {
 // force, while the plan is made; it may be nil.
 func (p *pilot) view(read func() (*live, error), find func() (*aim, error), changes func(*aim)) (*view, error) {
 	v := new(view)
-	if err := together(
-		func() error {
-			l, err := read()
-			if err != nil {
-				return err
-			}
-			if v.standing, err = p.standing(l); err == nil {
-				v.surroundings, err = p.surroundings()
-			}
-			return err
-		},
-		func() (err error) { v.aim, err = find(); return err },
-	); err != nil {
-		return nil, err
+	seen, aimed := begin(read), begin(find)
+	around := begin(func() (s surroundings, err error) {
+		l, err := seen()
+		if err != nil {
+			return s, err
+		}
+		if v.standing, err = p.standing(l); err != nil {
+			return s, err
+		}
+		return p.surroundings()
+	})
+	// It is what takes longest of the rest, and needs nothing of what is around.
+	planned := begin(func() (*apply.Plan, error) {
+		l, unseen := seen()
+		aim, missed := aimed()
+		if unseen != nil || missed != nil {
+			return nil, nil
+		}
+		return apply.NewPlan(l.state, aim.table)
+	})
+	var errs [4]error
+	v.surroundings, errs[0] = around()
+	v.aim, errs[1] = aimed()
+	if cmp.Or(errs[:]...) == nil {
+		if v.live.strange == nil {
+			v.traffic = newDifference(v.before(), v.aim.side)
+		}
+		v.sessions()
+		v.named()
+		if changes != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
+			changes(v.aim)
+		}
+		errs[3] = v.neighbours()
 	}
-	if err := together(
-		func() (err error) { v.plan, err = apply.NewPlan(v.live.state, v.aim.table); return err },
-		func() error {
-			if v.live.strange == nil {
-				v.traffic = newDifference(v.before(), v.aim.side)
-			}
-			v.sessions()
-			v.named()
-			if changes != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
-				changes(v.aim)
-			}
-			return v.neighbours()
-		},
-	); err != nil {
+	v.plan, errs[2] = planned()
+	if err := cmp.Or(errs[:]...); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -306,6 +314,22 @@ func (v *view) named() {
 			return policyName(r)
 		}, missing(now, old), missing(old, now))
 		v.zones = zoneChanges(last.Zones, v.aim.record.Zones, v.aim.uses)
+	}
+}
+
+// begin does something while its caller goes on. What it returns waits for that, as often as it is
+// asked.
+func begin[T any](do func() (T, error)) func() (T, error) {
+	var out T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out, err = do()
+	}()
+	return func() (T, error) {
+		<-done
+		return out, err
 	}
 }
 
