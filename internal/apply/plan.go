@@ -228,6 +228,7 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 			maps[w.Name] = w
 		}
 	}
+	onlyMaps := !slices.ContainsFunc(edits, func(e *wantedSet) bool { return maps[e.Name] == nil })
 	chains := map[string]*wantedChain{} // those that lead to what changes
 	for _, c := range m.chains {        // behind those that they jump to
 		if slices.ContainsFunc(c.rules, func(r *wantedRule) bool { return changed[r.names.set] || chains[r.names.jump] != nil }) {
@@ -235,6 +236,18 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 		}
 	}
 	for _, b := range m.bases {
+		var most looks
+		for _, t := range traffics {
+			w := walk{t, changed, maps, chains, map[string]looks{}}
+			n := w.rules(b.rules)
+			if n.maps+n.sets > 1 {
+				return false
+			}
+			most = looks{max(most.maps, n.maps), max(most.sets, n.sets)}
+		}
+		if onlyMaps && most.sets == 0 { // most changes are like that, and need no look at all chains
+			continue
+		}
 		old := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
 		s.follow(b.Name, true, old)
 		editedMap, editedSet := false, false
@@ -244,12 +257,8 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 				editedSet = editedSet || maps[name] == nil
 			}
 		}
-		for _, t := range traffics {
-			w := walk{t, changed, maps, chains, map[string]looks{}}
-			n := w.rules(b.rules)
-			if n.maps+n.sets > 1 || editedMap && (editedSet || n.sets > 0) {
-				return false
-			}
+		if editedMap && (editedSet || most.sets > 0) {
+			return false
 		}
 	}
 	return true
