@@ -57,9 +57,31 @@ type wantedSet struct {
 func (s *wantedSet) edited() bool { return s.live != nil && !sameElements(s.live.Elements, s.elements) }
 
 type wantedRule struct {
-	line  Line // with the names of the kernel
+	table *nft.Rule
 	names ruleNames
 	Rule
+}
+
+// line is the rule with the names of the kernel.
+func (w *wantedRule) line() Line {
+	l := Line{Rule: *w.table}
+	l.Set, l.Map, l.Jump = w.names.set, w.names.lookup, w.names.jump
+	for _, meter := range []struct {
+		of   **nft.Meter
+		name string
+	}{{&l.Meter, w.names.meter}, {&l.Connections, w.names.connections}} {
+		if *meter.of != nil {
+			renamed := **meter.of
+			renamed.Name = meter.name
+			*meter.of = &renamed
+		}
+	}
+	if l.Limit != nil {
+		renamed := *l.Limit
+		renamed.Name = w.names.limit
+		l.Limit = &renamed
+	}
+	return l
 }
 
 // ruleNames are the names in the kernel of all that a rule names.
@@ -442,28 +464,11 @@ func (m *matcher) line(chain string, x *nft.Rule, at int) (*wantedRule, error) {
 		return known, nil
 	}
 	w := m.codes.another()
-	*w = wantedRule{line: Line{Rule: *x}, names: n}
-	l := &w.line
-	l.Set, l.Map, l.Jump = n.set, n.lookup, n.jump
-	for _, meter := range []struct {
-		of   **nft.Meter
-		name string
-	}{{&l.Meter, n.meter}, {&l.Connections, n.connections}} {
-		if *meter.of != nil {
-			renamed := **meter.of
-			renamed.Name = meter.name
-			*meter.of = &renamed
-		}
-	}
-	if l.Limit != nil {
-		renamed := *l.Limit
-		renamed.Name = n.limit
-		l.Limit = &renamed
-	}
+	*w = wantedRule{table: x, names: n}
 	if err := m.codes.encode(x, w); err != nil {
 		return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
 	}
-	w.Comment = l.Comment
+	w.Comment = x.Comment
 	m.codes.rules[at] = w
 	return w, nil
 }
@@ -483,7 +488,7 @@ func (c *codes) another() *wantedRule {
 func (c *codes) encode(x *nft.Rule, w *wantedRule) (err error) {
 	says, few := sayingOf(x, w.names)
 	if !few {
-		w.Rule, err = encode(w.line)
+		w.Rule, err = encode(w.line())
 		return err
 	}
 	if c.last.there && c.last.saying == says {
@@ -492,7 +497,7 @@ func (c *codes) encode(x *nft.Rule, w *wantedRule) (err error) {
 	}
 	said, ok := c.said[says]
 	if !ok {
-		if said, err = encode(w.line); err != nil {
+		if said, err = encode(w.line()); err != nil {
 			return err
 		}
 		c.said[says] = said

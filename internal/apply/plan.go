@@ -281,7 +281,7 @@ type walk struct {
 func (w *walk) rules(rules []*wantedRule) looks {
 	var n looks
 	for i := range rules {
-		l := &rules[i].line
+		l := rules[i].line()
 		if l.Family != 0 && l.Family != w.family || l.Proto != 0 && l.Proto != w.proto {
 			continue
 		}
@@ -383,7 +383,7 @@ func newRules(chain string, rules []*wantedRule, from []*Rule) Batch {
 }
 
 func addRule(chain string, before uint64, w *wantedRule, from *Rule) AddRule {
-	a := AddRule{Chain: chain, Before: before, Line: w.line}
+	a := AddRule{Chain: chain, Before: before, Line: w.line()}
 	if from != nil {
 		a.Packets, a.Bytes = from.Packets, from.Bytes
 	}
@@ -585,7 +585,10 @@ func (m *match) accepting() []*Chain {
 }
 
 // decides reports whether no packet meets the policy.
-func (w *wantedBase) decides() bool { return w.rules[len(w.rules)-1].line.decides() }
+func (w *wantedBase) decides() bool {
+	last := w.rules[len(w.rules)-1].line()
+	return last.decides()
+}
 
 // policies are those that no packet meets any more, or that drop.
 func (m *match) policies() Batch {
