@@ -20,6 +20,7 @@ import (
 	"portolan/internal/neighbour"
 	"portolan/internal/nft"
 	"portolan/internal/parallel"
+	"portolan/internal/policy"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/session"
@@ -87,7 +88,7 @@ type aim struct {
 	rules  *ruleset.Ruleset
 	side   *side // rules, with who asks for them
 	record history.Record
-	uses   map[string][]string // by zone, what speaks of it; nil when nobody knows
+	policy *policy.Policy // that says who speaks of a zone; nil when nobody knows
 }
 
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
@@ -129,7 +130,7 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 		fmt.Fprintf(sum, "%d ", len(f.Text))
 		sum.Write(f.Text)
 	}
-	out := &aim{words: words, table: table, rules: rules, side: &side{name: words, rules: rules}}
+	out := &aim{words: words, table: table, rules: rules, side: &side{name: words, rules: rules}, policy: policy}
 	out.record = history.Record{
 		Program: "portolan " + version, Policy: words, PolicySum: hex.EncodeToString(sum.Sum(nil)), Ruleset: hash,
 		Opens: servicesOf(rules), Zones: map[string][]string{},
@@ -138,7 +139,6 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 	for _, z := range policy.Zones {
 		out.record.Zones[z.Name.Text] = peerItems(z.Sources)
 	}
-	out.uses = usesOf(policy)
 	return out, nil
 }
 
@@ -313,7 +313,13 @@ func (v *view) named() {
 			}
 			return policyName(r)
 		}, missing(now, old), missing(old, now))
-		v.zones = zoneChanges(last.Zones, v.aim.record.Zones, v.aim.uses)
+		v.zones = zoneChanges(last.Zones, v.aim.record.Zones)
+		if len(v.zones) > 0 && v.aim.policy != nil {
+			uses := usesOf(v.aim.policy)
+			for i := range v.zones {
+				v.zones[i].uses = uses[v.zones[i].name]
+			}
+		}
 	}
 }
 
