@@ -93,7 +93,9 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		return -1
 	}
 	doors := map[port.Proto][]*door{}
-	known := make(map[string][]int, len(p.Allows)+len(p.Denies)) // indexes in from, by name of the rule
+	// Indexes in from, by the name of the rule, which for most is that of an allow or a deny.
+	known, others := make([][]int, len(p.Allows)+len(p.Denies)), map[string][]int{}
+	f.from = make([]addr.Set, 0, len(rs.Input.Rules))
 	for i := range rs.Input.Rules {
 		r := &rs.Input.Rules[i]
 		m := &r.Match
@@ -104,12 +106,23 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 		if r.Effect.Verdict == ruleset.Continue && allow < 0 && deny < 0 {
 			continue // it logs what nothing decides
 		}
-		sources := known[r.Name]
+		sources := others[r.Name]
+		if allow >= 0 {
+			sources = known[allow]
+		} else if deny >= 0 {
+			sources = known[len(p.Allows)+deny]
+		}
 		at := slices.IndexFunc(sources, func(i int) bool { return f.from[i].Equal(m.Peers) })
 		if at < 0 {
 			at = len(sources)
 			sources = append(sources, len(f.from))
-			known[r.Name] = sources
+			if allow >= 0 {
+				known[allow] = sources
+			} else if deny >= 0 {
+				known[len(p.Allows)+deny] = sources
+			} else {
+				others[r.Name] = sources
+			}
 			f.from = append(f.from, m.Peers)
 		}
 		for _, proto := range port.Protos {

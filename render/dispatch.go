@@ -48,8 +48,8 @@ type rest struct {
 // service. It becomes a chain, which all ports with the same audience share.
 type audience struct {
 	chain *nft.Chain
-	proto port.Proto      // of the source ports that are asked, if any are
-	asks  []*ruleset.Rule // the first rule that leaves each rest
+	proto port.Proto  // of the source ports that are asked, if any are
+	asks  []*portRule // the first rule that leaves each rest
 }
 
 // A portRule is one rule of a dispatch.
@@ -58,6 +58,7 @@ type portRule struct {
 	numbers [2]int // of what is left of it in TCP and in UDP
 	// decides says that the rule takes every packet and ends it.
 	decides bool
+	asked   int // by how many audiences
 }
 
 // dispatch are the lines of consecutive rules about ports: one map for each protocol.
@@ -85,7 +86,7 @@ func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
 			left.log = r
 		}
 		decides := plainEnd(r.Effect) && r.Match.Peers.IsAll() && left.interfaces == "*" && left.states == ruleset.AllStates && left.from == ""
-		asked = append(asked, portRule{r, n.rest(left), decides})
+		asked = append(asked, portRule{r, n.rest(left), decides, 0})
 	}
 	var made []*audience
 	var out []nft.Rule
@@ -98,10 +99,9 @@ func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
 			out = append(out, nft.Rule{Proto: uint8(proto), Map: name})
 		}
 	}
-	asks := map[*ruleset.Rule]int{}
 	for _, a := range made {
 		for _, r := range a.asks {
-			asks[r]++
+			r.asked++
 		}
 	}
 	for _, a := range made {
@@ -116,7 +116,7 @@ func (n *nftMaker) dispatch(rules []ruleset.Rule) []nft.Rule {
 			if r.Service != "" {
 				comment += ": " + r.Service
 			}
-			if lines = n.finish(lines, r, asks[r] > 1, comment); len(a.chain.Rules) == 0 {
+			if lines = n.finish(lines, r.Rule, r.asked > 1, comment); len(a.chain.Rules) == 0 {
 				a.chain.Rules = lines // most have one rule, and a copy of each takes time
 			} else {
 				a.chain.Rules = append(a.chain.Rules, lines...)
@@ -234,7 +234,7 @@ func (n *nftMaker) number(left rest) int {
 // called after one of them. Rules about source ports do not share one with those of the
 // other protocol.
 func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.Rule) (*audience, bool) {
-	numbers, asks := n.asked[:0], make([]*ruleset.Rule, 0, len(cover))
+	numbers, asks := n.asked[:0], make([]*portRule, 0, len(cover))
 	key := n.key[:0]
 	at := slices.Index(port.Protos[:], proto)
 	for _, r := range cover {
@@ -243,7 +243,7 @@ func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.
 		if plainEnd(r.Effect) && slices.Contains(numbers, number) {
 			continue
 		}
-		numbers, asks = append(numbers, number), append(asks, r.Rule)
+		numbers, asks = append(numbers, number), append(asks, r)
 		key = binary.AppendUvarint(key, uint64(number))
 		for _, word := range []string{r.Name, r.Service} {
 			key = append(binary.AppendUvarint(key, uint64(len(word))), word...)

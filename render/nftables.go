@@ -362,6 +362,10 @@ func (n *nftMaker) set(rule string, f familyPart) string {
 // when it is shared.
 func (n *nftMaker) finish(lines []nft.Rule, r *ruleset.Rule, shared bool, comment string) []nft.Rule {
 	e, jump := r.Effect, ""
+	log := func() *ruleset.Log { // few have one: the effect itself need not outlive this
+		log := r.Effect.Log
+		return &log
+	}
 	switch {
 	case len(lines) == 0:
 	case e.Verdict == ruleset.Continue && (shared || len(lines) > 1):
@@ -369,7 +373,7 @@ func (n *nftMaker) finish(lines []nft.Rule, r *ruleset.Rule, shared bool, commen
 		if jump = n.logs[r]; jump == "" {
 			jump = n.names.take("log_"+slug(r.Name, 40), "_")
 			n.logs[r] = jump
-			n.table.Chains = append(n.table.Chains, &nft.Chain{Name: jump, Rules: []nft.Rule{{Log: &e.Log, Comment: comment}}})
+			n.table.Chains = append(n.table.Chains, &nft.Chain{Name: jump, Rules: []nft.Rule{{Log: log(), Comment: comment}}})
 		}
 	case e.Connections != ruleset.Connections{} && !e.Connections.PerSource:
 		jump = n.together(e)
@@ -381,7 +385,7 @@ func (n *nftMaker) finish(lines []nft.Rule, r *ruleset.Rule, shared bool, commen
 		case jump != "":
 			line.Jump = jump
 		case e.Verdict == ruleset.Continue:
-			line.Log = &e.Log
+			line.Log = log()
 		default:
 			line.Verdict = e.Verdict
 			if e.Connections != (ruleset.Connections{}) {

@@ -242,7 +242,7 @@ func serviceChanges(traffic *difference, oldNames, nowNames func(*ruleset.Rule) 
 }
 
 // zoneChanges are the zones that come, go and have other addresses, in the order of their names.
-func zoneChanges(old, now, uses map[string][]string) []namedChange {
+func zoneChanges(old, now map[string][]string) []namedChange {
 	var out []namedChange
 	names := slices.Collect(maps.Keys(old))
 	for name := range now {
@@ -254,7 +254,7 @@ func zoneChanges(old, now, uses map[string][]string) []namedChange {
 	for _, name := range names {
 		before, known := old[name]
 		after, stays := now[name]
-		c := namedChange{kind: "changed", name: name, gains: missing(after, before), loses: missing(before, after), uses: uses[name]}
+		c := namedChange{kind: "changed", name: name, gains: missing(after, before), loses: missing(before, after)}
 		switch {
 		case !known:
 			c.kind, c.words = "added", []string{shortened(after, 4, "ranges")}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 	"portolan/internal/neighbour"
 	"portolan/internal/nft"
 	"portolan/internal/parallel"
+	"portolan/internal/policy"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/session"
@@ -86,7 +88,7 @@ type aim struct {
 	rules  *ruleset.Ruleset
 	side   *side // rules, with who asks for them
 	record history.Record
-	uses   map[string][]string // by zone, what speaks of it; nil when nobody knows
+	policy *policy.Policy // that says who speaks of a zone; nil when nobody knows
 }
 
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
@@ -128,7 +130,7 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 		fmt.Fprintf(sum, "%d ", len(f.Text))
 		sum.Write(f.Text)
 	}
-	out := &aim{words: words, table: table, rules: rules, side: &side{name: words, rules: rules}}
+	out := &aim{words: words, table: table, rules: rules, side: &side{name: words, rules: rules}, policy: policy}
 	out.record = history.Record{
 		Program: "portolan " + version, Policy: words, PolicySum: hex.EncodeToString(sum.Sum(nil)), Ruleset: hash,
 		Opens: servicesOf(rules), Zones: map[string][]string{},
@@ -137,7 +139,6 @@ func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool)
 	for _, z := range policy.Zones {
 		out.record.Zones[z.Name.Text] = peerItems(z.Sources)
 	}
-	out.uses = usesOf(policy)
 	return out, nil
 }
 
@@ -260,35 +261,42 @@ type view struct {
 // force, while the plan is made; it may be nil.
 func (p *pilot) view(read func() (*live, error), find func() (*aim, error), changes func(*aim)) (*view, error) {
 	v := new(view)
-	if err := together(
-		func() error {
-			l, err := read()
-			if err != nil {
-				return err
-			}
-			if v.standing, err = p.standing(l); err == nil {
-				v.surroundings, err = p.surroundings()
-			}
-			return err
-		},
-		func() (err error) { v.aim, err = find(); return err },
-	); err != nil {
-		return nil, err
+	seen, aimed := begin(read), begin(find)
+	around := begin(func() (s surroundings, err error) {
+		l, err := seen()
+		if err != nil {
+			return s, err
+		}
+		if v.standing, err = p.standing(l); err != nil {
+			return s, err
+		}
+		return p.surroundings()
+	})
+	// It is what takes longest of the rest, and needs nothing of what is around.
+	planned := begin(func() (*apply.Plan, error) {
+		l, unseen := seen()
+		aim, missed := aimed()
+		if unseen != nil || missed != nil {
+			return nil, nil
+		}
+		return apply.NewPlan(l.state, aim.table)
+	})
+	var errs [4]error
+	v.surroundings, errs[0] = around()
+	v.aim, errs[1] = aimed()
+	if cmp.Or(errs[:]...) == nil {
+		if v.live.strange == nil {
+			v.traffic = newDifference(v.before(), v.aim.side)
+		}
+		v.sessions()
+		v.named()
+		if changes != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
+			changes(v.aim)
+		}
+		errs[3] = v.neighbours()
 	}
-	if err := together(
-		func() (err error) { v.plan, err = apply.NewPlan(v.live.state, v.aim.table); return err },
-		func() error {
-			if v.live.strange == nil {
-				v.traffic = newDifference(v.before(), v.aim.side)
-			}
-			v.sessions()
-			v.named()
-			if changes != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
-				changes(v.aim)
-			}
-			return v.neighbours()
-		},
-	); err != nil {
+	v.plan, errs[2] = planned()
+	if err := cmp.Or(errs[:]...); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -305,7 +313,29 @@ func (v *view) named() {
 			}
 			return policyName(r)
 		}, missing(now, old), missing(old, now))
-		v.zones = zoneChanges(last.Zones, v.aim.record.Zones, v.aim.uses)
+		v.zones = zoneChanges(last.Zones, v.aim.record.Zones)
+		if len(v.zones) > 0 && v.aim.policy != nil {
+			uses := usesOf(v.aim.policy)
+			for i := range v.zones {
+				v.zones[i].uses = uses[v.zones[i].name]
+			}
+		}
+	}
+}
+
+// begin does something while its caller goes on. What it returns waits for that, as often as it is
+// asked.
+func begin[T any](do func() (T, error)) func() (T, error) {
+	var out T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out, err = do()
+	}()
+	return func() (T, error) {
+		<-done
+		return out, err
 	}
 }
 

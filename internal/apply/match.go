@@ -35,7 +35,7 @@ type match struct {
 	doomed []*Chain // base chains that are not wanted, or stand at the wrong place
 	met    reached  // what packets meet, without what waits to be confirmed
 
-	limitNames, setNames, chainNames map[string]string // in the kernel, by those in the table
+	limitNames, setNames map[string]string // in the kernel, by those in the table
 }
 
 type wantedLimit struct {
@@ -57,20 +57,46 @@ type wantedSet struct {
 func (s *wantedSet) edited() bool { return s.live != nil && !sameElements(s.live.Elements, s.elements) }
 
 type wantedRule struct {
-	line  Line // with the names of the kernel
+	table *nft.Rule
 	names ruleNames
 	Rule
+}
+
+// line is the rule with the names of the kernel.
+func (w *wantedRule) line() Line {
+	l := Line{Rule: *w.table}
+	l.Set, l.Map, l.Jump = w.names.set, w.names.lookup, w.names.jump
+	for _, meter := range []struct {
+		of   **nft.Meter
+		name string
+	}{{&l.Meter, w.names.meter}, {&l.Connections, w.names.connections}} {
+		if *meter.of != nil {
+			renamed := **meter.of
+			renamed.Name = meter.name
+			*meter.of = &renamed
+		}
+	}
+	if l.Limit != nil {
+		renamed := *l.Limit
+		renamed.Name = w.names.limit
+		l.Limit = &renamed
+	}
+	return l
 }
 
 // ruleNames are the names in the kernel of all that a rule names.
 type ruleNames struct{ set, lookup, jump, meter, connections, limit string }
 
 type wantedChain struct {
-	name   string
-	kernel string
-	rules  []*wantedRule
-	live   *Chain // nil when it has to be made
-	before *Chain // what it replaces, if anything
+	name    string
+	kernel  string
+	rules   []*wantedRule
+	live    *Chain // nil when it has to be made
+	before  *Chain // what it replaces, if anything
+	table   *nft.Chain
+	at      int    // the place of its first rule among all of the table
+	matched bool   // its name in the kernel is known
+	jump    string // the data of elements that lead to it, once somebody asked
 }
 
 type wantedBase struct {
@@ -105,21 +131,20 @@ type matcher struct {
 	codes  codes
 
 	versions map[string][]*Set // of sets, by the name in a table, those that packets meet first
-	taken    map[string]bool   // chains of the kernel that stand for one of the table
-	chains   map[string]*nft.Chain
+	taken    map[string]bool   // chains of the kernel that stand for one of the table that has another name
+	chains   map[string]*wantedChain
 	byRules  map[uint64][]*Chain // chains of the kernel; nil until somebody asks
 	seed     maphash.Seed
 	onTheWay []string // chains that are being matched
 
-	// Memory for all chains of the table and the lists of their rules.
-	spareChains []wantedChain
-	spareRules  []*wantedRule
+	spareRules []*wantedRule // memory for the lists of the rules of all chains
 }
 
 // codes remembers how rules of a table were encoded. A plan is often made twice for one table,
 // and most names stay; and most rules of a large table say one of few things.
 type codes struct {
-	rules map[*nft.Rule]*wantedRule
+	rules []*wantedRule // those of its chains and then those of its base chains; nil for one that is not encoded yet
+	spare *[]wantedRule // memory for them
 	said  map[saying]Rule
 	sets  map[*nft.Set][]Element
 	maps  map[*nft.Map][]Element // as long as their chains have the same names
@@ -139,7 +164,8 @@ func newCodes(want *nft.Table) codes {
 	if want != nil {
 		n = rulesIn(want)
 	}
-	return codes{make(map[*nft.Rule]*wantedRule, n), map[saying]Rule{}, map[*nft.Set][]Element{}, map[*nft.Map][]Element{}, &lastSaid{}}
+	spare := make([]wantedRule, n)
+	return codes{make([]*wantedRule, n), &spare, map[saying]Rule{}, map[*nft.Set][]Element{}, map[*nft.Map][]Element{}, &lastSaid{}}
 }
 
 // rulesIn are how many rules a table has.
@@ -192,11 +218,11 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 	n := len(want.Chains)
 	m := &matcher{
 		match: &match{
-			limitNames: map[string]string{}, setNames: map[string]string{}, chainNames: make(map[string]string, n), chains: make([]*wantedChain, 0, n),
+			limitNames: map[string]string{}, setNames: map[string]string{}, chains: make([]*wantedChain, 0, n),
 			met: live.reach(),
 		},
-		live: live, manner: manner, codes: known, versions: map[string][]*Set{}, taken: make(map[string]bool, n), chains: make(map[string]*nft.Chain, n), seed: maphash.MakeSeed(),
-		spareChains: make([]wantedChain, n), spareRules: make([]*wantedRule, rulesIn(want)),
+		live: live, manner: manner, codes: known, versions: map[string][]*Set{}, taken: map[string]bool{}, chains: make(map[string]*wantedChain, n), seed: maphash.MakeSeed(),
+		spareRules: make([]*wantedRule, rulesIn(want)),
 	}
 	for _, s := range live.Sets {
 		m.versions[logical(s.Name)] = append(m.versions[logical(s.Name)], s)
@@ -229,8 +255,11 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 			return nil, err
 		}
 	}
-	for _, x := range want.Chains {
-		m.chains[x.Name] = x
+	chains, at := make([]wantedChain, n), 0 // one piece of memory
+	for i, x := range want.Chains {
+		chains[i] = wantedChain{name: x.Name, table: x, at: at}
+		m.chains[x.Name] = &chains[i]
+		at += len(x.Rules)
 	}
 	for _, x := range want.Chains {
 		if err := m.chain(x.Name); err != nil {
@@ -246,7 +275,7 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 			return nil, err
 		}
 	}
-	return m.match, m.base(want)
+	return m.match, m.base(want, at)
 }
 
 // elementsOf are the elements of a set in order. Their keys are one piece of memory.
@@ -279,11 +308,11 @@ func (m *matcher) mapElements(x *nft.Map) ([]Element, error) {
 	b := make([]byte, 0, 4*len(x.Elements))
 	for i := range x.Elements {
 		e := &x.Elements[i]
-		to, ok := m.chainNames[e.Jump]
-		if !ok {
+		w := m.chains[e.Jump]
+		if w == nil {
 			return nil, fmt.Errorf("map %s of the table leads to chain %q, which is not there", x.Name, e.Jump)
 		}
-		same = same && known[i].Jump == to
+		same = same && known[i].Jump == w.kernel
 		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, e.Ports.First), e.Ports.Last)
 	}
 	if same {
@@ -291,14 +320,13 @@ func (m *matcher) mapElements(x *nft.Map) ([]Element, error) {
 	}
 	keys := string(b)
 	elements := make([]Element, len(x.Elements))
-	data := make(map[string]string, len(m.chainNames)) // by chain
 	for i := range x.Elements {
 		e := &x.Elements[i]
-		to := m.chainNames[e.Jump]
-		if data[to] == "" {
-			data[to] = verdictData(verdictJump, to)
+		w := m.chains[e.Jump]
+		if w.jump == "" {
+			w.jump = verdictData(verdictJump, w.kernel)
 		}
-		elements[i] = Element{First: keys[4*i:][:2], Last: keys[4*i+2:][:2], Data: data[to], Jump: to, Comment: e.Comment}
+		elements[i] = Element{First: keys[4*i:][:2], Last: keys[4*i+2:][:2], Data: w.jump, Jump: w.kernel, Comment: e.Comment}
 	}
 	if slices.IsSortedFunc(elements, byFirst) { // those of the table stand in the same order
 		m.codes.maps[x] = elements
@@ -396,8 +424,8 @@ func (m *matcher) set(spec SetSpec, elements []Element) error {
 	return nil
 }
 
-// line is a rule with the names of the kernel.
-func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
+// line is a rule with the names of the kernel. at is its place among the rules of the table.
+func (m *matcher) line(chain string, x *nft.Rule, at int) (*wantedRule, error) {
 	var n ruleNames
 	missing := ""
 	named := func(names map[string]string, name string) string {
@@ -414,7 +442,11 @@ func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
 		n.lookup = named(m.setNames, x.Map)
 	}
 	if x.Jump != "" {
-		n.jump = named(m.chainNames, x.Jump)
+		if to := m.chains[x.Jump]; to != nil && to.matched {
+			n.jump = to.kernel
+		} else {
+			missing = x.Jump
+		}
 	}
 	if x.Meter != nil {
 		n.meter = named(m.setNames, x.Meter.Name)
@@ -428,40 +460,35 @@ func (m *matcher) line(chain string, x *nft.Rule) (*wantedRule, error) {
 	if missing != "" {
 		return nil, fmt.Errorf("a rule of chain %s names %q, which is not in the table", chain, missing)
 	}
-	if known := m.codes.rules[x]; known != nil && known.names == n {
+	if known := m.codes.rules[at]; known != nil && known.names == n {
 		return known, nil
 	}
-	w := &wantedRule{line: Line{Rule: *x}, names: n}
-	l := &w.line
-	l.Set, l.Map, l.Jump = n.set, n.lookup, n.jump
-	for _, meter := range []struct {
-		of   **nft.Meter
-		name string
-	}{{&l.Meter, n.meter}, {&l.Connections, n.connections}} {
-		if *meter.of != nil {
-			renamed := **meter.of
-			renamed.Name = meter.name
-			*meter.of = &renamed
-		}
-	}
-	if l.Limit != nil {
-		renamed := *l.Limit
-		renamed.Name = n.limit
-		l.Limit = &renamed
-	}
+	w := m.codes.another()
+	*w = wantedRule{table: x, names: n}
 	if err := m.codes.encode(x, w); err != nil {
 		return nil, fmt.Errorf("a rule of chain %s: %w", chain, err)
 	}
-	w.Comment = l.Comment
-	m.codes.rules[x] = w
+	w.Comment = x.Comment
+	m.codes.rules[at] = w
 	return w, nil
+}
+
+// another is a new rule, of the spare ones as long as there are any. A rule that was encoded with
+// other names is still one of an earlier plan.
+func (c *codes) another() *wantedRule {
+	if len(*c.spare) == 0 {
+		return new(wantedRule)
+	}
+	w := &(*c.spare)[0]
+	*c.spare = (*c.spare)[1:]
+	return w
 }
 
 // encode says a rule of a table in the words of the kernel.
 func (c *codes) encode(x *nft.Rule, w *wantedRule) (err error) {
 	says, few := sayingOf(x, w.names)
 	if !few {
-		w.Rule, err = encode(w.line)
+		w.Rule, err = encode(w.line())
 		return err
 	}
 	if c.last.there && c.last.saying == says {
@@ -470,7 +497,7 @@ func (c *codes) encode(x *nft.Rule, w *wantedRule) (err error) {
 	}
 	said, ok := c.said[says]
 	if !ok {
-		if said, err = encode(w.line); err != nil {
+		if said, err = encode(w.line()); err != nil {
 			return err
 		}
 		c.said[says] = said
@@ -482,20 +509,20 @@ func (c *codes) encode(x *nft.Rule, w *wantedRule) (err error) {
 
 // chain matches a chain, after those that it jumps to, because their names are in its rules.
 func (m *matcher) chain(name string) error {
-	if _, done := m.chainNames[name]; done {
-		return nil
-	}
-	x := m.chains[name]
-	if x == nil {
+	w := m.chains[name]
+	if w == nil {
 		return fmt.Errorf("a rule jumps to chain %q, which is not in the table", name)
+	}
+	if w.matched {
+		return nil
 	}
 	if slices.Contains(m.onTheWay, name) {
 		return fmt.Errorf("chain %s of the table leads to itself", name)
 	}
 	m.onTheWay = append(m.onTheWay, name)
-	w := &m.spareChains[0]
-	w.name, w.rules = name, m.spareRules[:len(x.Rules):len(x.Rules)]
-	m.spareChains, m.spareRules = m.spareChains[1:], m.spareRules[len(x.Rules):]
+	x := w.table
+	w.rules = m.spareRules[:len(x.Rules):len(x.Rules)]
+	m.spareRules = m.spareRules[len(x.Rules):]
 	for i := range x.Rules {
 		r := &x.Rules[i]
 		if r.Map != "" {
@@ -507,7 +534,7 @@ func (m *matcher) chain(name string) error {
 			}
 		}
 		var err error
-		if w.rules[i], err = m.line(name, r); err != nil {
+		if w.rules[i], err = m.line(name, r, w.at+i); err != nil {
 			return err
 		}
 	}
@@ -517,10 +544,18 @@ func (m *matcher) chain(name string) error {
 		w.kernel = free(name, func(s string) bool { return m.live.Chains[s] != nil })
 	}
 	m.onTheWay = m.onTheWay[:len(m.onTheWay)-1]
-	m.taken[w.kernel] = true
-	m.chainNames[name] = w.kernel
+	if w.kernel != name {
+		m.taken[w.kernel] = true
+	}
+	w.matched = true
 	m.match.chains = append(m.match.chains, w)
 	return nil
+}
+
+// stands reports whether a chain of the kernel stands for one of the table.
+func (m *matcher) stands(name string) bool {
+	w := m.chains[name]
+	return m.taken[name] || w != nil && w.kernel == name
 }
 
 // find is the chain of the kernel that has the rules of a wanted one: under its name, or
@@ -589,8 +624,9 @@ func stem(name string) string {
 
 func isHash(s string) bool { return len(s) == 8 && strings.Trim(s, "0123456789abcdef") == "" }
 
-// base matches base chains, by their name and place, and says which chains are replaced.
-func (m *matcher) base(want *nft.Table) error {
+// base matches base chains, by their name and place, and says which chains are replaced. at is the
+// place of their first rule among those of the table.
+func (m *matcher) base(want *nft.Table, at int) error {
 	right := map[string]bool{}
 	for _, b := range want.Bases {
 		if len(b.Rules) == 0 {
@@ -603,10 +639,11 @@ func (m *matcher) base(want *nft.Table) error {
 		w := &wantedBase{Base: b, hook: Hook{Type: "filter", Number: number, Priority: b.Priority.Number()}, rules: make([]*wantedRule, len(b.Rules))}
 		for i := range b.Rules {
 			var err error
-			if w.rules[i], err = m.line(b.Name, &b.Rules[i]); err != nil {
+			if w.rules[i], err = m.line(b.Name, &b.Rules[i], at+i); err != nil {
 				return err
 			}
 		}
+		at += len(b.Rules)
 		if c := m.live.Chains[b.Name]; c != nil && c.Hook != nil && *c.Hook == w.hook {
 			w.live = c
 			right[b.Name] = true
@@ -629,7 +666,7 @@ func (m *matcher) replaced() {
 	paired := map[string]bool{}         // chains of the kernel
 	// What stands for a chain of the table is taken. So is the name of one that has to be made, which
 	// no chain of the kernel has.
-	kept := func(name string) bool { return m.taken[name] || paired[name] }
+	kept := func(name string) bool { return m.stands(name) || paired[name] }
 	for _, w := range m.match.chains {
 		if w.live != nil {
 			w.before = w.live

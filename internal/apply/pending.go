@@ -146,7 +146,7 @@ func (m *match) gates(live *State) ([]gate, error) {
 	final := func(v ruleset.Verdict, comment string) (*wantedRule, error) {
 		l := Line{Rule: nft.Rule{Verdict: v, Comment: comment}}
 		r, err := encode(l)
-		return &wantedRule{line: l, Rule: r}, err
+		return &wantedRule{table: &l.Rule, Rule: r}, err
 	}
 	var out []gate
 	put := func(name string, hook *Hook, c *Chain, rules []*wantedRule) {

@@ -228,6 +228,7 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 			maps[w.Name] = w
 		}
 	}
+	onlyMaps := !slices.ContainsFunc(edits, func(e *wantedSet) bool { return maps[e.Name] == nil })
 	chains := map[string]*wantedChain{} // those that lead to what changes
 	for _, c := range m.chains {        // behind those that they jump to
 		if slices.ContainsFunc(c.rules, func(r *wantedRule) bool { return changed[r.names.set] || chains[r.names.jump] != nil }) {
@@ -235,6 +236,18 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 		}
 	}
 	for _, b := range m.bases {
+		var most looks
+		for _, t := range traffics {
+			w := walk{t, changed, maps, chains, map[string]looks{}}
+			n := w.rules(b.rules)
+			if n.maps+n.sets > 1 {
+				return false
+			}
+			most = looks{max(most.maps, n.maps), max(most.sets, n.sets)}
+		}
+		if onlyMaps && most.sets == 0 { // most changes are like that, and need no look at all chains
+			continue
+		}
 		old := reached{map[string]bool{}, map[string]bool{}, map[string]bool{}}
 		s.follow(b.Name, true, old)
 		editedMap, editedSet := false, false
@@ -244,12 +257,8 @@ func (s *State) onePath(m *match, edits []*wantedSet) bool {
 				editedSet = editedSet || maps[name] == nil
 			}
 		}
-		for _, t := range traffics {
-			w := walk{t, changed, maps, chains, map[string]looks{}}
-			n := w.rules(b.rules)
-			if n.maps+n.sets > 1 || editedMap && (editedSet || n.sets > 0) {
-				return false
-			}
+		if editedMap && (editedSet || most.sets > 0) {
+			return false
 		}
 	}
 	return true
@@ -272,7 +281,7 @@ type walk struct {
 func (w *walk) rules(rules []*wantedRule) looks {
 	var n looks
 	for i := range rules {
-		l := &rules[i].line
+		l := rules[i].line()
 		if l.Family != 0 && l.Family != w.family || l.Proto != 0 && l.Proto != w.proto {
 			continue
 		}
@@ -374,7 +383,7 @@ func newRules(chain string, rules []*wantedRule, from []*Rule) Batch {
 }
 
 func addRule(chain string, before uint64, w *wantedRule, from *Rule) AddRule {
-	a := AddRule{Chain: chain, Before: before, Line: w.line}
+	a := AddRule{Chain: chain, Before: before, Line: w.line()}
 	if from != nil {
 		a.Packets, a.Bytes = from.Packets, from.Bytes
 	}
@@ -576,7 +585,10 @@ func (m *match) accepting() []*Chain {
 }
 
 // decides reports whether no packet meets the policy.
-func (w *wantedBase) decides() bool { return w.rules[len(w.rules)-1].line.decides() }
+func (w *wantedBase) decides() bool {
+	last := w.rules[len(w.rules)-1].line()
+	return last.decides()
+}
 
 // policies are those that no packet meets any more, or that drop.
 func (m *match) policies() Batch {

@@ -376,14 +376,14 @@ func unlike(old *Rule, now *wantedRule) string {
 	names(old.Sets, now.Sets, "asks no more", "is to ask")
 	names(old.Limits, now.Limits, "keeps no more to limit", "is to keep to limit")
 	names(old.Chains, now.Chains, "leads no more to chain", "is to lead to chain")
-	if v := now.line.Verdict; old.Verdict != v && v != 0 {
+	if v := now.table.Verdict; old.Verdict != v && v != 0 {
 		parts = append(parts, "is to "+v.String())
 	}
 	switch {
 	case len(parts) > 0:
-	case now.line.Peer != nil:
-		parts = append(parts, "is to be about "+now.line.Peer.String())
-	case len(now.line.Ports) > 0:
+	case now.table.Peer != nil:
+		parts = append(parts, "is to be about "+now.table.Peer.String())
+	case len(now.table.Ports) > 0:
 		parts = append(parts, "is to be about other ports, or for others")
 	default:
 		parts = append(parts, "is about other packets, or does something else to them")

@@ -161,7 +161,8 @@ type builder struct {
 	connects                      map[string][]*inventory.Claim // the same, by service
 	limits, connections, prefixes map[string]bool               // names that are taken
 	in, out                       []ruleset.Rule                // what the policy asks for
-	room                          []ruleset.Rule                // of the writer before, for the next one
+	writes                        writer
+	room                          []ruleset.Rule // of the writer before, for the next one
 	// untracked are the UDP ports that are kept from connection tracking, and upTo is how
 	// many of the rules in stand before the last one that asks for it, itself included.
 	untracked port.Set

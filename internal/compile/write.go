@@ -22,8 +22,10 @@ type writer struct {
 	rules  []ruleset.Rule
 }
 
+// writer begins the rules of the next one; those of the one before are not written any more.
 func (b *builder) writer(kind string, s *policy.Selection, peers addr.Set, e ruleset.Effect) *writer {
-	w := &writer{kind: kind, about: s, peers: peers, effect: e, rules: b.room}
+	w := &b.writes
+	*w = writer{kind: kind, about: s, peers: peers, effect: e, rules: b.room}
 	if s.Log.Count > 0 {
 		w.log = logged(s.Log, b.logPrefix(s.Name.Text))
 	}

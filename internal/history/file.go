@@ -117,16 +117,16 @@ func decodeFile(data []byte) (Record, []byte, error) {
 	if end == 0 || string(check) != sum(line) {
 		return Record{}, nil, fmt.Errorf("%w: its first two lines do not fit each other", ErrDamaged)
 	}
-	// The format first: what else the line has depends on it.
+	// One of another format may have anything else in its line: only then is that asked first.
 	var h header
-	var f struct{ Format int }
-	if err := json.Unmarshal(line, &f); err != nil {
-		return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
-	}
-	if f.Format != format {
-		return Record{}, nil, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrFormat, f.Format, format)
-	}
-	if err := json.Unmarshal(line, &h); err != nil {
+	if err := json.Unmarshal(line, &h); err != nil || h.Format != format {
+		var f struct{ Format int }
+		if err := json.Unmarshal(line, &f); err != nil {
+			return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
+		}
+		if f.Format != format {
+			return Record{}, nil, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrFormat, f.Format, format)
+		}
 		return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
 	}
 	if h.TableBytes != len(table) {
