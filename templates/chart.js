@@ -30,7 +30,7 @@ const state = {
 	gone: 0, // of that what a filter hides
 	pinned: null, // what the inspector holds
 	told: null, // what it says now
-	aloud: true, // a change of the view is said to who does not see it: not while a pointer moves it
+	aloud: true, // the view is read out: not while a pointer moves it
 	printing: false,
 };
 
@@ -357,10 +357,10 @@ function behindPlace(bar, { text, w }) {
 // beforePlace is where words have room before a bar. They are further from what is before them,
 // which they would seem to belong to.
 function beforePlace(bar, { text, w }) {
-	const x = bar.before - data.pad - w, end = x - 3 * data.pad;
-	if (x < 0 || !take(bar.spans, end, bar.before)) return null;
+	const x = bar.before - data.pad, end = x - w - 3 * data.pad;
+	if (x < w || !take(bar.spans, end, bar.before)) return null;
 	bar.before = end;
-	return { x, y: rowBase(bar), text, w };
+	return { x, anchor: "end", y: rowBase(bar), text, w };
 }
 
 // linePlace is where words have room in the lines below the bars of a lane.
@@ -374,6 +374,7 @@ function linePlace(lane, from, { text, w }, lines) {
 function write(el, place) {
 	see(el, place);
 	if (!place) return;
+	set(el, "text-anchor", place.anchor || "start");
 	set(el, "x", round(data.x + place.x));
 	set(el, "y", round(place.y));
 	if (el.hasAttribute("textLength")) set(el, "textLength", round(place.w));
@@ -914,7 +915,7 @@ function rowOf(el) {
 		row.kind = parts[0] === "f" ? "finding" : "peer";
 		row.panel = Number(parts[1]);
 		if (row.kind === "finding") row.finding = Number(parts[2]);
-		else row.peer = data.panels[row.panel].peers[Number(parts[2])];
+		else row.peer = panels[row.panel].d.peers[Number(parts[2])];
 	}
 	return row;
 }
@@ -1119,7 +1120,7 @@ function address() {
 
 function recall() {
 	const text = location.hash.slice(1), part = byId(text); // a link in the page
-	if (part) goTo(panels.findIndex((p) => p.el === part)); else restore(new URLSearchParams(text));
+	if (part) goTo(part.dataset.panel); else restore(new URLSearchParams(text));
 }
 
 // restore makes what is seen what an address says. Anybody can have written it: what is no choice
@@ -1240,7 +1241,7 @@ function listen() {
 	document.querySelector("nav")?.addEventListener("click", (event) => {
 		if (!event.target.dataset.to) return;
 		event.preventDefault();
-		goTo(Number(event.target.dataset.to));
+		goTo(event.target.dataset.to);
 	});
 	inspector.addEventListener("keydown", (event) => { if (event.key === "Escape") pin(null); });
 	window.addEventListener("hashchange", recall);

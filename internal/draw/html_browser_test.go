@@ -338,6 +338,18 @@ func hovers(b browserPage) {
 	if got := b.inspector(); strings.Contains(got, "let go") {
 		b.t.Errorf("Escape does not let go: %s", got)
 	}
+	// A row of a connection shows its port, and a number finds it.
+	b.at("")
+	b.text(`document.querySelector('tr[data-row="p-0-0"] button').click(), ""`)
+	b.settle()
+	var first, last int
+	if _, err := fmt.Sscanf(b.shown(), "ports %d to %d", &first, &last); err != nil || first > 389 || last < 389 || last > 5060 {
+		b.t.Errorf("the row of a connection to port 389 leads to %q", b.shown())
+	}
+	b.at("q=380-390")
+	if rows, _, _ := strings.Cut(b.seen(), " | "); rows != "p-0-0" {
+		b.t.Errorf("of ports 380-390 rows %q are seen", rows)
+	}
 	// A row of a table marks its bar, and a click shows it.
 	b.at("")
 	b.text(`document.querySelector("#claims").scrollIntoView(), ""`)
@@ -840,6 +852,11 @@ func keepsMarks(b browserPage) {
 		b.shot(fmt.Sprintf("marks-%d", width))
 		if got := words(".mark-words"); got != want {
 			b.t.Errorf("%d pixels: the picture says of marks %q", width, got)
+		}
+		// Words before a bar end at it, however wide the fonts of this machine are.
+		gap := browser.Value[float64](b.Tab, `(() => { const of = (e) => document.querySelector(e + '[data-bar="0-1-1-0"]').getBoundingClientRect(); return of(".bar").left - of(".label").right })()`)
+		if math.Abs(gap-wordPad) > 1.5 {
+			b.t.Errorf("%d pixels: words end %v pixels before their bar", width, gap)
 		}
 		if names := strings.Count(words(`.label[data-bar^="0-1-1"]`), "another"); width < 1400 && names > 8 {
 			b.t.Errorf("%d pixels: there is room for %d names, which proves nothing", width, names)
