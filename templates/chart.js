@@ -223,7 +223,7 @@ function nextFrame() {
 // scrolled to. It reads what it needs of the page first, and then only writes.
 function draw() {
 	asked = false;
-	const top = sheetTop(), ticks = numbers();
+	const top = svg.getBoundingClientRect().top + data.left - edge, ticks = numbers();
 	for (const p of panels) {
 		if (!reveal(p, 0, top)) continue;
 		if (p.stale) drawAxis(p, ticks);
@@ -234,9 +234,6 @@ function draw() {
 		}
 	}
 }
-
-// sheetTop is where the sheet begins in the window.
-const sheetTop = () => svg.getBoundingClientRect().top + data.left - edge;
 
 // reveal hides a panel or a group that is more than a window away, because a browser takes long
 // for the picture of a hundred hosts, seen or not. What has the focus stays.
@@ -520,7 +517,7 @@ function stack() {
 }
 
 function move(part) {
-	if (part.lines !== undefined) display(part.el, part.shown); // groups and panels: see reveal
+	if (part.lines >= 0) display(part.el, part.shown); // groups and panels: see reveal
 	set(part.el, "transform", `translate(0 ${round(part.dy)})`);
 }
 
@@ -871,14 +868,14 @@ function key(event) {
 	const larger = () => zoom(1.5, u), smaller = () => zoom(1 / 1.5, u);
 	const left = () => pan(-room / 8), right = () => pan(room / 8);
 	const enter = () => rove(seen(roving) ? roving : firstBar(), true);
-	const hold = () => pin(ofBar(bar)), leaveBar = () => state.pinned ? pin(null) : svg.focus();
+	const hold = () => pin(ofBar(bar));
 	const step = (across, down) => () => {
 		const next = neighbour(bar, across, down);
 		if (next) rove(next, true);
 	};
 	const acts = {
 		"+": larger, "=": larger, "-": smaller, "_": smaller, "0": lookAtAll, "Home": lookAtAll, "Shift ArrowLeft": left, "Shift ArrowRight": right,
-		...(bar ? { "ArrowLeft": step(-1, 0), "ArrowRight": step(1, 0), "ArrowUp": step(0, -1), "ArrowDown": step(0, 1), "Enter": hold, " ": hold, "Escape": leaveBar }
+		...(bar ? { "ArrowLeft": step(-1, 0), "ArrowRight": step(1, 0), "ArrowUp": step(0, -1), "ArrowDown": step(0, 1), "Enter": hold, " ": hold, "Escape": () => state.pinned ? pin(null) : svg.focus() }
 			: { "ArrowLeft": left, "ArrowRight": right, "ArrowDown": enter, "Enter": enter, "Escape": () => pin(null) }),
 	};
 	const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key;
@@ -1091,20 +1088,20 @@ function rowShown(row, f) {
 
 // ---- the address: what is seen can be sent to others
 
-let keeping = 0;
+let keeping = 0, known = location.hash; // last read or written
 
 // keep writes the state into the address, a moment after the last change.
 function keep() {
 	if (keeping || state.printing) return;
 	keeping = setTimeout(() => {
 		keeping = 0;
+		if (location.hash !== known) return; // one is not read
 		const text = String(address());
 		if (text === location.hash.slice(1) || (!text && byId(location.hash.slice(1)))) return;
 		try {
 			history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
-		} catch {
-			// A page that has no address of its own keeps nothing.
-		}
+			known = location.hash;
+		} catch {} // a page may have no address
 	}, 150);
 }
 
@@ -1119,7 +1116,8 @@ function address() {
 }
 
 function recall() {
-	const text = location.hash.slice(1), part = byId(text); // a link in the page
+	known = location.hash;
+	const text = known.slice(1), part = byId(text); // a link in the page
 	if (part) goTo(part.dataset.panel); else restore(new URLSearchParams(text));
 }
 

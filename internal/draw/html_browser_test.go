@@ -470,6 +470,13 @@ func addresses(b browserPage) {
 		}
 	}
 	b.open(smallPage())
+	// What somebody asks for while the page is about to write its own is not lost.
+	b.kept()
+	b.text(`(() => { const real = window.setTimeout; window.setTimeout = (f) => { window.late = f; return 1; }; document.querySelector("[data-do=in]").click(); window.setTimeout = real; location.hash = "q=sshd"; window.late(); return "" })()`)
+	b.kept()
+	if got := b.text("location.hash"); got != "#q=sshd" {
+		b.t.Errorf("an address that is asked for became %s", got)
+	}
 	// What is no choice of the page is passed over.
 	for _, hash := range []string{"proto=x&kind=__proto__&panel=0&platform=1&found=yes", "ports=9-1", "ports=0-65536", "ports=1e3-2e3", "ports=-5-10", "bar=constructor", "bar=9-9-9-9",
 		"panel-7", "%", "%ff=%ff", "q=", "<img src=x onerror=window.hacked=1>"} {
