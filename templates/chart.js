@@ -3,6 +3,10 @@
 // Lengths are pixels of the sheet. "u" is a place on the line of ports of the whole picture, as
 // chart.Scale has it: port p has the place from place(p) to place(p + 1). The view is the part of
 // that line which is seen. Text of the page is only ever set as text, never as markup.
+//
+// In the order of the file: elements; the scale; the model; drawing; the axis; the view; rows of
+// the picture; what is said about ports; pointer; keyboard; tables; filter; the address; theme;
+// paper; begin.
 const SVG = "http://www.w3.org/2000/svg";
 const LAST = 65535;
 const DEEPEST = 44; // pixels of a port where one cannot zoom in further: room for its number
@@ -11,6 +15,7 @@ const MOVED = 4; // pixels that make a press a drag
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
+const root = document.documentElement;
 const svg = document.querySelector("#picture svg.picture");
 const form = byId("filter");
 const inspector = byId("inspector");
@@ -25,7 +30,7 @@ const state = {
 	gone: 0, // of that what a filter hides
 	pinned: null, // what the inspector holds
 	told: null, // what it says now
-	aloud: true, // a change of the view is said to who does not see it: not while a pointer moves it
+	aloud: true, // the view is read out: not while a pointer moves it
 	printing: false,
 };
 
@@ -33,9 +38,13 @@ const state = {
 
 function make(tag, attributes, ...children) {
 	const el = document.createElement(tag);
-	for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
+	give(el, attributes);
 	el.append(...children);
 	return el;
+}
+
+function give(el, attributes) {
+	for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
 }
 
 function makeSVG(tag, className, parent) {
@@ -53,10 +62,13 @@ function set(el, name, value) {
 	el.setAttribute(name, value);
 }
 
+const see = (el, shown) => set(el, "visibility", shown ? "visible" : "hidden");
+
 function setText(el, text) {
 	if (el.textContent !== text) el.textContent = text;
 }
 
+const clamp = (x, least, most) => Math.min(Math.max(x, least), most);
 const round = (x) => Math.round(x * 1000) / 1000;
 
 // ---- the scale, as chart.Scale has it
@@ -81,7 +93,7 @@ function place(port) {
 function portAt(u) {
 	const i = stretch(data.at, u), a = data.stops[i], b = data.stops[i + 1], room = data.at[i + 1] - data.at[i];
 	let port = room > 0 ? a + Math.floor((u - data.at[i]) * (b - a) / room) : a;
-	port = Math.min(Math.max(port, 0), LAST);
+	port = clamp(port, 0, LAST);
 	while (port < LAST && place(port + 1) <= u) port++;
 	while (port > 0 && place(port) > u) port--;
 	return port;
@@ -211,7 +223,7 @@ function nextFrame() {
 // scrolled to. It reads what it needs of the page first, and then only writes.
 function draw() {
 	asked = false;
-	const top = sheetTop(), ticks = numbers();
+	const top = svg.getBoundingClientRect().top + data.left - edge, ticks = numbers();
 	for (const p of panels) {
 		if (!reveal(p, 0, top)) continue;
 		if (p.stale) drawAxis(p, ticks);
@@ -222,9 +234,6 @@ function draw() {
 		}
 	}
 }
-
-// sheetTop is where the sheet begins in the window.
-const sheetTop = () => svg.getBoundingClientRect().top + data.left - edge;
 
 // reveal hides a panel or a group that is more than a window away, because a browser takes long
 // for the picture of a hundred hosts, seen or not. What has the focus stays.
@@ -242,7 +251,7 @@ function display(el, shown) {
 function drawBox(box) {
 	const e = extent(box.first, box.last);
 	box.at = e;
-	set(box.el, "visibility", e ? "visible" : "hidden");
+	see(box.el, e);
 	if (!e) return;
 	const x = round(data.x + e[0]);
 	set(box.el, "x", x);
@@ -345,10 +354,10 @@ function behindPlace(bar, { text, w }) {
 // beforePlace is where words have room before a bar. They are further from what is before them,
 // which they would seem to belong to.
 function beforePlace(bar, { text, w }) {
-	const x = bar.before - data.pad - w, end = x - 3 * data.pad;
-	if (x < 0 || !take(bar.spans, end, bar.before)) return null;
+	const x = bar.before - data.pad, end = x - w - 3 * data.pad;
+	if (x < w || !take(bar.spans, end, bar.before)) return null;
 	bar.before = end;
-	return { x, y: rowBase(bar), text, w };
+	return { x, anchor: "end", y: rowBase(bar), text, w };
 }
 
 // linePlace is where words have room in the lines below the bars of a lane.
@@ -360,8 +369,9 @@ function linePlace(lane, from, { text, w }, lines) {
 
 // write writes words into their place, or hides them where there is none.
 function write(el, place) {
-	set(el, "visibility", place ? "visible" : "hidden");
+	see(el, place);
 	if (!place) return;
+	set(el, "text-anchor", place.anchor || "start");
 	set(el, "x", round(data.x + place.x));
 	set(el, "y", round(place.y));
 	if (el.hasAttribute("textLength")) set(el, "textLength", round(place.w));
@@ -387,7 +397,7 @@ function numbers() {
 		if (edge < -0.5 || edge > state.width + 0.5) return;
 		let from = last ? right - w : left;
 		if (right - left >= w + data.pad) from = (left + right - w) / 2; // in the middle of its own place
-		from = Math.min(Math.max(from, 0), state.width - w);
+		from = clamp(from, 0, state.width - w);
 		if (take(row, from, from + w + data.pad)) out.push({ edge, from, port });
 	};
 	for (const [port, last] of bounds) add(port, last);
@@ -416,7 +426,7 @@ function drawAxis(panel, ticks) {
 	}
 	panel.ticks.forEach(({ line, text }, i) => {
 		const t = ticks[i];
-		set(line, "visibility", t ? "visible" : "hidden");
+		see(line, t);
 		write(text, t && { x: t.from, y: base, text: String(t.port) });
 		if (t) setLine(line, round(data.x + t.edge), round(y1), round(y2));
 	});
@@ -435,8 +445,8 @@ const isWhole = () => state.from <= 0 && state.to >= length;
 
 // look makes a part of the line the view.
 function look(from, to) {
-	const room = Math.min(Math.max(to - from, 1e-9), length);
-	state.from = Math.min(Math.max(from, 0), length - room);
+	const room = clamp(to - from, 1e-9, length);
+	state.from = clamp(from, 0, length - room);
 	state.to = state.from + room;
 	if (length - state.to < 1e-9 && state.from < 1e-9) [state.from, state.to] = [0, length];
 	looked();
@@ -459,13 +469,15 @@ function zoom(by, u = (state.from + state.to) / 2) {
 	look(u - share * next, u + (1 - share) * next);
 }
 
+const lookAround = (u, room) => look(u - room / 2, u + room / 2);
+
 const pan = (u) => look(state.from + u, state.to + u);
 
 // lookAt shows ports with a little of what is beside them.
 function lookAt(first, last) {
-	const from = place(first), to = place(last + 1), middle = (from + to) / 2;
+	const from = place(first), to = place(last + 1);
 	const room = Math.max((to - from) * 1.5, Math.min(narrowest(from, to), length / 6));
-	look(middle - room / 2, middle + room / 2);
+	lookAround((from + to) / 2, room);
 }
 
 const lookAtAll = () => look(0, length);
@@ -505,9 +517,8 @@ function stack() {
 }
 
 function move(part) {
-	if (part.lines !== undefined) display(part.el, part.shown); // groups and panels: see reveal
-	if (part.dy || part.moved) set(part.el, "transform", `translate(0 ${round(part.dy)})`);
-	part.moved = true;
+	if (part.lines >= 0) display(part.el, part.shown); // groups and panels: see reveal
+	set(part.el, "transform", `translate(0 ${round(part.dy)})`);
 }
 
 // size makes the picture as wide as the page has room for, and as high as what is shown.
@@ -537,7 +548,7 @@ const within = (b, port) => b.first <= port && port <= b.last;
 
 // tell fills the inspector: about a port of a lane, about a bar, or both.
 function tell(at, aloud) {
-	const key = at ? [at.bar && at.bar.id, at.lane && lanes.indexOf(at.lane), at.port, state.pinned === at].join() : "";
+	const key = at ? [at.bar?.id, at.lane && lanes.indexOf(at.lane), at.port, state.pinned === at].join() : "";
 	if (key === state.told) return;
 	state.told = key;
 	inspector.setAttribute("aria-live", aloud ? "polite" : "off");
@@ -613,12 +624,12 @@ function findingWords(panel, claims, port) {
 
 // pin holds what is said, until somebody lets go.
 function pin(at) {
-	if (state.pinned && state.pinned.bar) state.pinned.bar.box.el.setAttribute("aria-pressed", "false");
+	if (state.pinned?.bar) state.pinned.bar.box.el.setAttribute("aria-pressed", "false");
 	if (inspector.contains(document.activeElement)) rove(state.pinned && seen(state.pinned.bar) ? state.pinned.bar : roving, true);
 	state.pinned = at;
-	if (at && at.bar) at.bar.box.el.setAttribute("aria-pressed", "true");
+	if (at?.bar) at.bar.box.el.setAttribute("aria-pressed", "true");
 	tell(at, true);
-	light(at && at.bar ? [at.bar] : []);
+	light(at?.bar ? [at.bar] : []);
 	keep();
 }
 
@@ -663,10 +674,12 @@ function spot(event) {
 		}
 	}
 	if (at.axis) at.lane = null;
-	at.u = toU(Math.min(Math.max(x, 0), state.width));
+	at.u = toU(clamp(x, 0, state.width));
 	at.port = portAt(at.u);
 	return at;
 }
+
+const barOfEvent = (event) => bars.get(event.target.dataset?.bar) || null;
 
 function hover() {
 	const event = pointer;
@@ -675,7 +688,7 @@ function hover() {
 	const at = spot(event);
 	drawCursor(at);
 	if (state.pinned || drag) return;
-	const bar = bars.get(event.target.dataset && event.target.dataset.bar) || null;
+	const bar = barOfEvent(event);
 	light(bar ? [bar] : []);
 	tell(said(at, bar), false);
 }
@@ -683,13 +696,13 @@ function hover() {
 // said is what the inspector says of a spot. A bar is wider than its ports where they are few,
 // and its words stand beside it: there it is about the bar.
 function said(at, bar) {
-	if (bar && !(at.line && within(bar.d, at.port) && at.lane === bar.lane)) return { bar, lane: bar.lane, port: bar.d.first === bar.d.last ? bar.d.first : null };
+	if (bar && !(at.line && within(bar.d, at.port) && at.lane === bar.lane)) return ofBar(bar);
 	return at.line && at.lane ? { bar, lane: at.lane, port: at.port } : null;
 }
 
 function drawCursor(at) {
-	const seen = Boolean(at.line && at.panel);
-	set(cursor, "visibility", seen ? "visible" : "hidden");
+	const seen = at.line && at.panel;
+	see(cursor, seen);
 	if (!seen) return;
 	const p = at.panel, x = round(data.x + at.x), y1 = p.d.top + p.dy, bottom = state.tall - state.gone - 2 * data.left;
 	const text = String(at.port), w = text.length * data.digit;
@@ -716,7 +729,7 @@ function wheel(event) {
 	if (!(event.ctrlKey || event.metaKey || at.axis || !tall) || (down > 0 && isWhole() && !event.ctrlKey)) return;
 	event.preventDefault();
 	state.aloud = false;
-	zoom(Math.exp(-Math.max(Math.min(down * unit, 240), -240) * 0.0025), at.u);
+	zoom(Math.exp(-clamp(down * unit, -240, 240) * 0.0025), at.u);
 }
 
 function press(event) {
@@ -753,7 +766,7 @@ function moveTo(event) {
 function follow() {
 	const list = [...fingers.values()], a = list[0], b = list[list.length - 1];
 	const u = (a.u + b.u) / 2, x = (a.x + b.x) / 2, spread = (b.u - a.u) / (b.x - a.x) * state.width;
-	const room = spread > 0 ? Math.min(Math.max(spread, narrowest(Math.min(a.u, b.u), Math.max(a.u, b.u))), length) : state.to - state.from;
+	const room = spread > 0 ? clamp(spread, narrowest(Math.min(a.u, b.u), Math.max(a.u, b.u)), length) : state.to - state.from;
 	const from = u - x * room / state.width;
 	look(from, from + room);
 }
@@ -763,7 +776,7 @@ function pick(port) {
 	const first = Math.min(port, drag.at.port), last = Math.max(port, drag.at.port);
 	const [from, to] = extent(first, last) || [0, 0], p = drag.at.panel;
 	drag.picked = [first, last];
-	set(selection, "visibility", "visible");
+	see(selection, true);
 	set(selection, "x", round(data.x + from));
 	set(selection, "width", round(to - from));
 	set(selection, "y", round(p.d.axis + p.dy));
@@ -776,7 +789,7 @@ function release(event) {
 	if (fingers.size) return;
 	const { picked, moved, at } = drag;
 	drag = null;
-	set(selection, "visibility", "hidden");
+	see(selection, false);
 	svg.classList.remove("dragged");
 	if (event.type === "pointercancel") return;
 	if (picked) look(place(picked[0]), place(picked[1] + 1));
@@ -785,14 +798,14 @@ function release(event) {
 
 // click is a click: on a bar it holds what is said, elsewhere it lets go.
 function click(event, at) {
-	const bar = bars.get(event.target.dataset && event.target.dataset.bar) || null;
+	const bar = barOfEvent(event);
 	pin(bar ? said(at, bar) : null);
 	if (bar) rove(bar, false);
 }
 
 function leave() {
 	pointer = null;
-	set(cursor, "visibility", "hidden");
+	see(cursor, false);
 	if (state.pinned || drag) return;
 	light([]);
 	tell(null, false);
@@ -802,6 +815,8 @@ function leave() {
 
 let roving = null; // the bar that Tab reaches
 
+const middleOf = (bar) => (place(bar.d.first) + place(bar.d.last + 1)) / 2;
+
 // rove makes a bar the one that has the focus.
 function rove(bar, focus) {
 	if (roving) roving.box.el.setAttribute("tabindex", "-1");
@@ -809,10 +824,7 @@ function rove(bar, focus) {
 	if (!bar) return;
 	bar.box.el.setAttribute("tabindex", "0");
 	if (!focus) return;
-	if (!extent(bar.d.first, bar.d.last) || toX(place(bar.d.first)) < 0) {
-		const room = state.to - state.from, middle = (place(bar.d.first) + place(bar.d.last + 1)) / 2;
-		look(middle - room / 2, middle + room / 2);
-	}
+	if (!extent(bar.d.first, bar.d.last) || toX(place(bar.d.first)) < 0) lookAround(middleOf(bar), state.to - state.from);
 	uncover(bar);
 	bar.box.el.focus({ preventScroll: true });
 	bar.box.el.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -851,19 +863,19 @@ function firstBar() {
 
 // key answers a key, and reports whether it did.
 function key(event) {
-	const bar = bars.get(event.target.dataset.bar), room = state.to - state.from;
-	const u = bar && (place(bar.d.first) + place(bar.d.last + 1)) / 2;
+	const bar = barOfEvent(event), room = state.to - state.from;
+	const u = bar ? middleOf(bar) : undefined;
 	const larger = () => zoom(1.5, u), smaller = () => zoom(1 / 1.5, u);
 	const left = () => pan(-room / 8), right = () => pan(room / 8);
 	const enter = () => rove(seen(roving) ? roving : firstBar(), true);
-	const hold = () => pin(ofBar(bar)), leaveBar = () => state.pinned ? pin(null) : svg.focus();
+	const hold = () => pin(ofBar(bar));
 	const step = (across, down) => () => {
 		const next = neighbour(bar, across, down);
 		if (next) rove(next, true);
 	};
 	const acts = {
 		"+": larger, "=": larger, "-": smaller, "_": smaller, "0": lookAtAll, "Home": lookAtAll, "Shift ArrowLeft": left, "Shift ArrowRight": right,
-		...(bar ? { "ArrowLeft": step(-1, 0), "ArrowRight": step(1, 0), "ArrowUp": step(0, -1), "ArrowDown": step(0, 1), "Enter": hold, " ": hold, "Escape": leaveBar }
+		...(bar ? { "ArrowLeft": step(-1, 0), "ArrowRight": step(1, 0), "ArrowUp": step(0, -1), "ArrowDown": step(0, 1), "Enter": hold, " ": hold, "Escape": () => state.pinned ? pin(null) : svg.focus() }
 			: { "ArrowLeft": left, "ArrowRight": right, "ArrowDown": enter, "Enter": enter, "Escape": () => pin(null) }),
 	};
 	const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key;
@@ -877,7 +889,7 @@ function key(event) {
 const ofBar = (bar) => ({ bar, lane: bar.lane, port: bar.d.first === bar.d.last ? bar.d.first : null });
 
 function focused(event) {
-	const bar = bars.get(event.target.dataset && event.target.dataset.bar);
+	const bar = barOfEvent(event);
 	if (!bar) return;
 	rove(bar, false);
 	if (state.pinned) return;
@@ -900,7 +912,7 @@ function rowOf(el) {
 		row.kind = parts[0] === "f" ? "finding" : "peer";
 		row.panel = Number(parts[1]);
 		if (row.kind === "finding") row.finding = Number(parts[2]);
-		else row.peer = data.panels[row.panel].peers[Number(parts[2])];
+		else row.peer = panels[row.panel].d.peers[Number(parts[2])];
 	}
 	return row;
 }
@@ -974,6 +986,8 @@ function oneStop(table) {
 
 // ---- filter
 
+const CHOICES = ["proto", "kind", "panel", "platform"], FIELDS = ["q", ...CHOICES];
+
 // parts are the words of a filter. A number, or a range, is about ports.
 function parts(text) {
 	return text.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
@@ -988,7 +1002,7 @@ function agrees(b, hay, words) {
 }
 
 function clear() {
-	for (const name of ["q", "proto", "kind", "panel", "platform"]) field(name).value = "";
+	for (const name of FIELDS) field(name).value = "";
 	field("found").checked = false;
 }
 
@@ -1004,7 +1018,8 @@ function about(bar, finding, platform) {
 const field = (name) => form.elements[name] || { value: "" };
 
 function filter() {
-	const f = { words: parts(field("q").value), proto: field("proto").value, kind: field("kind").value, panel: field("panel").value, platform: field("platform").value, found: field("found").checked };
+	const f = { words: parts(field("q").value), found: field("found").checked };
+	for (const name of CHOICES) f[name] = field(name).value;
 	const focused = document.activeElement;
 	for (const panel of panels) filterPanel(panel, f);
 	for (const row of rows) {
@@ -1073,42 +1088,45 @@ function rowShown(row, f) {
 
 // ---- the address: what is seen can be sent to others
 
-let keeping = 0;
+let keeping = 0, known = location.hash; // last read or written
 
 // keep writes the state into the address, a moment after the last change.
 function keep() {
 	if (keeping || state.printing) return;
 	keeping = setTimeout(() => {
 		keeping = 0;
+		if (location.hash !== known) return; // one is not read
 		const text = String(address());
 		if (text === location.hash.slice(1) || (!text && byId(location.hash.slice(1)))) return;
 		try {
 			history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
-		} catch {
-			// A page that has no address of its own keeps nothing.
-		}
+			known = location.hash;
+		} catch {} // a page may have no address
 	}, 150);
 }
 
 function address() {
 	const out = new URLSearchParams();
-	for (const name of ["q", "proto", "kind", "panel", "platform"]) if (field(name).value) out.set(name, field(name).value);
+	for (const name of FIELDS) if (field(name).value) out.set(name, field(name).value);
 	if (field("found").checked) out.set("found", "1");
 	if (!isWhole()) out.set("ports", `${portAt(state.from)}-${portAt(state.to - 1e-9)}`);
-	if (state.pinned && state.pinned.bar) out.set("bar", state.pinned.bar.id);
+	if (state.pinned?.bar) out.set("bar", state.pinned.bar.id);
 	if (theme() !== homeTheme) out.set("theme", theme());
 	return out;
 }
 
-// recall reads an address. Anybody can have written it: what is no choice of this page is
-// passed over.
 function recall() {
-	const part = byId(location.hash.slice(1)); // a link in the page
-	if (part) return goTo(panels.findIndex((p) => p.el === part));
-	const got = new URLSearchParams(location.hash.slice(1));
+	known = location.hash;
+	const text = known.slice(1), part = byId(text); // a link in the page
+	if (part) goTo(part.dataset.panel); else restore(new URLSearchParams(text));
+}
+
+// restore makes what is seen what an address says. Anybody can have written it: what is no choice
+// of this page is passed over.
+function restore(got) {
 	clear();
 	field("q").value = (got.get("q") || "").slice(0, 200);
-	for (const name of ["proto", "kind", "panel", "platform"]) {
+	for (const name of CHOICES) {
 		const value = got.get(name);
 		if (value && field(name).options && [...field(name).options].some((o) => o.value === value)) field(name).value = value;
 	}
@@ -1130,52 +1148,64 @@ function goTo(i) {
 	nextFrame();
 }
 
-// ---- theme and paper
+// ---- theme
 
 const THEMES = ["auto", "light", "dark"]; // the first is that of the system
-const theme = () => document.documentElement.dataset.theme || THEMES[0];
+const theme = () => root.dataset.theme || THEMES[0];
 const homeTheme = theme();
 
 function setTheme(name) {
-	if (name === THEMES[0]) delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = name;
+	if (name === THEMES[0]) delete root.dataset.theme; else root.dataset.theme = name;
 	setText(byId("theme"), `theme: ${name === THEMES[0] ? "as the system" : name}`);
 	keep();
 }
 
+// ---- paper
+
 // On paper everything is seen.
 function print() {
 	if (state.printing) return;
-	state.printing = { address: String(address()) };
+	state.printing = address();
 	clear();
 	filter();
-	look(0, length);
+	lookAtAll();
 	draw();
+	if (panels.length > 1) separate();
+}
+
+// separate makes each panel a picture of its own: of one picture a browser draws all on each page
+// that has some of it, and cuts it where the page ends.
+function separate() {
+	const width = svg.getAttribute("width");
+	for (const { d, el } of panels) {
+		const leaf = makeSVG("svg", `picture leaf ${d.h < width ? "whole" : ""}`, svg.parentElement);
+		give(leaf, { viewBox: `${edge - data.left} ${d.y} ${width} ${d.h}`, role: "img", "aria-label": d.title });
+		leaf.append(el);
+	}
+	svg.toggleAttribute("hidden");
 }
 
 function printed() {
 	const before = state.printing;
 	state.printing = false;
 	if (!before) return;
-	history.replaceState(null, "", `#${before.address}`);
-	recall();
+	cursor.before(...panels.map((p) => p.el));
+	document.querySelectorAll(".leaf").forEach((e) => e.remove());
+	svg.removeAttribute("hidden");
+	restore(before);
 }
 
 // ---- begin
 
 function begin() {
 	for (const el of document.querySelectorAll("#filter, #theme, .tools, #inspector")) el.hidden = false;
-	document.documentElement.classList.add("live");
-	svg.setAttribute("role", "group");
-	svg.setAttribute("tabindex", "0");
-	svg.setAttribute("aria-roledescription", "chart of ports");
-	svg.setAttribute("aria-labelledby", "picture-title");
-	svg.setAttribute("aria-describedby", "picture-desc");
+	root.classList.add("live");
+	for (const title of svg.querySelectorAll(".lane title")) title.remove(); // the inspector says it
+	give(svg, { role: "group", tabindex: "0", "aria-roledescription": "chart of ports", "aria-labelledby": "picture-title", "aria-describedby": "picture-desc" });
 	for (const bar of bars.values()) {
-		const el = bar.box.el, rules = bar.d.findings.map((f) => bar.lane.group.panel.d.findings[f]).map((f) => `${f.severity} ${f.rule}`);
-		el.setAttribute("role", "button");
-		el.setAttribute("tabindex", "-1");
-		el.setAttribute("aria-pressed", "false");
-		el.setAttribute("aria-label", [`${bar.d.service || bar.lane.group.d.name} ${bar.d.name} ${withProto(range(bar.d), bar.d.proto)}`, ...rules].join(", "));
+		const rules = bar.d.findings.map((f) => bar.lane.group.panel.d.findings[f]).map((f) => `${f.severity} ${f.rule}`);
+		const label = [`${bar.d.service || bar.lane.group.d.name} ${bar.d.name} ${withProto(range(bar.d), bar.d.proto)}`, ...rules].join(", ");
+		give(bar.box.el, { role: "button", tabindex: "-1", "aria-pressed": "false", "aria-label": label });
 	}
 	for (const table of document.querySelectorAll("table")) enhance(table);
 	listen();
@@ -1189,12 +1219,8 @@ function begin() {
 
 function listen() {
 	svg.addEventListener("wheel", wheel, { passive: false });
-	svg.addEventListener("pointerdown", press);
-	svg.addEventListener("pointermove", moveTo);
-	svg.addEventListener("pointerup", release);
-	svg.addEventListener("pointercancel", release);
-	svg.addEventListener("pointerleave", leave);
-	svg.addEventListener("focusin", focused);
+	const answers = { pointerdown: press, pointermove: moveTo, pointerup: release, pointercancel: release, pointerleave: leave, focusin: focused };
+	for (const [name, answer] of Object.entries(answers)) svg.addEventListener(name, answer);
 	svg.addEventListener("keydown", (event) => { if (key(event)) event.preventDefault(); });
 	document.querySelector(".tools").addEventListener("click", (event) => {
 		const act = { in: () => zoom(2), out: () => zoom(0.5), whole: lookAtAll }[event.target.dataset.do];
@@ -1213,7 +1239,7 @@ function listen() {
 	document.querySelector("nav")?.addEventListener("click", (event) => {
 		if (!event.target.dataset.to) return;
 		event.preventDefault();
-		goTo(Number(event.target.dataset.to));
+		goTo(event.target.dataset.to);
 	});
 	inspector.addEventListener("keydown", (event) => { if (event.key === "Escape") pin(null); });
 	window.addEventListener("hashchange", recall);

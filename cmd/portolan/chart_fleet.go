@@ -11,7 +11,7 @@ import (
 )
 
 // maxPanels is how many hosts have a picture of their own in a file that can hold them: a host of
-// ten services is some 30 kB there, and 22 kB in the row of the picture of all.
+// four services with ten claims is some 20 kB there, and 7 kB in the row of the picture of all.
 const maxPanels = 100
 
 // fleetPicture is a picture of many hosts, of which a few are in memory at once and the others are

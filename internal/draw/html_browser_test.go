@@ -62,8 +62,13 @@ type browserPage struct {
 // open writes a page into a file, as people have it, and opens it.
 func (b browserPage) open(p *chart.Picture) {
 	b.t.Helper()
+	b.openAs(p, Options{Version: "1.0"})
+}
+
+func (b browserPage) openAs(p *chart.Picture, o Options) {
+	b.t.Helper()
 	name := filepath.Join(b.t.TempDir(), "chart.html")
-	if err := os.WriteFile(name, pageOf(b.t, p, Options{Version: "1.0"}), 0o600); err != nil {
+	if err := os.WriteFile(name, pageOf(b.t, p, o), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
 	b.Do(chromedp.EmulateViewport(1400, 1000), chromedp.Navigate("file://"+filepath.ToSlash(name)))
@@ -169,7 +174,7 @@ func TestHTMLInABrowser(t *testing.T) {
 		test func(browserPage)
 	}{
 		{"zoom", zooms}, {"pointer", points}, {"hover", hovers}, {"filter", filters}, {"platform", choosesPlatform}, {"address", addresses}, {"keyboard", usesKeys},
-		{"hostile", isHostile}, {"looks", looks}, {"names", names}, {"paper", prints}, {"crowd", isFluid}, {"panels", hasPanels}, {"words", placesWords}, {"touch", isTouched}, {"systems", knowsSystems}, {"focus", keepsFocus}, {"quiet", isQuiet}, {"fleet", isFluidInAFleet}, {"no script", hasNoScript},
+		{"hostile", isHostile}, {"looks", looks}, {"names", names}, {"paper", prints}, {"crowd", isFluid}, {"panels", hasPanels}, {"words", placesWords}, {"marks", keepsMarks}, {"touch", isTouched}, {"systems", knowsSystems}, {"focus", keepsFocus}, {"quiet", isQuiet}, {"fleet", isFluidInAFleet}, {"no script", hasNoScript},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := browserPage{tab, t}
@@ -311,6 +316,9 @@ func firstOf(t *testing.T, shown string) int {
 
 func hovers(b browserPage) {
 	b.open(smallPage())
+	if n := browser.Value[int](b.Tab, `document.querySelectorAll("#picture .lane title, #picture p").length`); n != 0 {
+		b.t.Errorf("%d titles lie over what the inspector says", n)
+	}
 	b.move(`[data-bar="0-1-0-0"]`)
 	wants(b.t, "what is said of a single port", b.inspector(), "5060/tcp", "media · sip", "etc/media.conf:12", "sip of media", "config")
 	b.at("ports=35100-35110")
@@ -329,6 +337,18 @@ func hovers(b browserPage) {
 	b.keys("\x1b")
 	if got := b.inspector(); strings.Contains(got, "let go") {
 		b.t.Errorf("Escape does not let go: %s", got)
+	}
+	// A row of a connection shows its port, and a number finds it.
+	b.at("")
+	b.text(`document.querySelector('tr[data-row="p-0-0"] button').click(), ""`)
+	b.settle()
+	var first, last int
+	if _, err := fmt.Sscanf(b.shown(), "ports %d to %d", &first, &last); err != nil || first > 389 || last < 389 || last > 5060 {
+		b.t.Errorf("the row of a connection to port 389 leads to %q", b.shown())
+	}
+	b.at("q=380-390")
+	if rows, _, _ := strings.Cut(b.seen(), " | "); rows != "p-0-0" {
+		b.t.Errorf("of ports 380-390 rows %q are seen", rows)
 	}
 	// A row of a table marks its bar, and a click shows it.
 	b.at("")
@@ -425,6 +445,38 @@ func addresses(b browserPage) {
 		b.t.Errorf("the address became %s", got)
 	}
 	wants(b.t, "what the address holds", b.inspector(), "35000-35799/udp")
+	// The theme is there where it is not that of the page.
+	for _, c := range []struct {
+		home  Theme
+		hash  [3]string // after each click
+		theme [3]string
+	}{
+		{Auto, [3]string{"#theme=light", "#theme=dark", ""}, [3]string{"light", "dark", ""}},
+		{Dark, [3]string{"#theme=auto", "#theme=light", ""}, [3]string{"", "light", "dark"}},
+	} {
+		b.openAs(smallPage(), Options{Theme: c.home})
+		for i := range c.hash {
+			b.Do(chromedp.Click(chromedp.CSS("#theme")))
+			b.kept()
+			const both = `location.hash + " " + (document.documentElement.dataset.theme || "")`
+			if got := b.text(both); got != c.hash[i]+" "+c.theme[i] {
+				b.t.Errorf("theme %s, %d clicks: %q, want %q", c.home, i+1, got, c.hash[i]+" "+c.theme[i])
+			}
+		}
+		b.at("q=rtp&theme=light")
+		b.at("q=rtp") // an address without one means that of the page
+		if got := b.text(`document.documentElement.dataset.theme || "auto"`); got != c.home.String() {
+			b.t.Errorf("theme %s: an address without one leads to %s", c.home, got)
+		}
+	}
+	b.open(smallPage())
+	// What somebody asks for while the page is about to write its own is not lost.
+	b.kept()
+	b.text(`(() => { const real = window.setTimeout; window.setTimeout = (f) => { window.late = f; return 1; }; document.querySelector("[data-do=in]").click(); window.setTimeout = real; location.hash = "q=sshd"; window.late(); return "" })()`)
+	b.kept()
+	if got := b.text("location.hash"); got != "#q=sshd" {
+		b.t.Errorf("an address that is asked for became %s", got)
+	}
 	// What is no choice of the page is passed over.
 	for _, hash := range []string{"proto=x&kind=__proto__&panel=0&platform=1&found=yes", "ports=9-1", "ports=0-65536", "ports=1e3-2e3", "ports=-5-10", "bar=constructor", "bar=9-9-9-9",
 		"panel-7", "%", "%ff=%ff", "q=", "<img src=x onerror=window.hacked=1>"} {
@@ -642,10 +694,12 @@ func prints(b browserPage) {
 		b.t.Errorf("on paper: %s", got)
 	}
 	b.shot("paper")
+	// A browser may say it twice.
+	b.text(`dispatchEvent(new Event("beforeprint")), ""`)
 	b.media("", "light")
 	b.text(`dispatchEvent(new Event("afterprint")), ""`)
-	b.settle()
-	if got := b.seen() + b.shown(); got != "0-2-0-0 | 0-0-0-0 0-2-0-0ports 20 to 30 are shown" {
+	b.kept()
+	if got := b.seen() + b.shown() + b.text("location.hash"); got != "0-2-0-0 | 0-0-0-0 0-2-0-0ports 20 to 30 are shown#q=sshd&ports=20-30" {
 		b.t.Errorf("after printing: %s", got)
 	}
 	if pdf := browser.Run(b.Tab, chromedp.PrintToPDF()); len(pdf) < 1000 {
@@ -778,9 +832,59 @@ func placesWords(b browserPage) {
 	}
 }
 
+// keepsMarks proves that where there is no room for all words those of marks are there, and names
+// are left out.
+func keepsMarks(b browserPage) {
+	p := smallPage()
+	lane := &p.Panels[0].Groups[1].Lanes[1]
+	lane.Bars = slices.Delete(lane.Bars, 0, 1)
+	lane.Bars[0].Ports.Last = 35001
+	for i := range 9 {
+		quiet := lane.Bars[0]
+		quiet.Marks, quiet.Name = nil, fmt.Sprintf("another-%d-with-a-name-that-is-not-short", i)
+		quiet.Ports = port.Range{First: uint16(35100 + 100*i), Last: uint16(35101 + 100*i)}
+		lane.Bars = append(lane.Bars, quiet)
+	}
+	marked := &lane.Bars[9]
+	marked.Marks = []chart.Mark{{Ports: port.Of(marked.Ports), Rule: "port-overlap", Severity: diag.Error}}
+	lane.Bars[0].Marks[0].Ports = port.Of(lane.Bars[0].Ports)
+	b.open(p)
+	words := func(of string) string {
+		return b.text(`[...document.querySelectorAll('#picture ' + ` + literal(of) + `)].filter((e) => getComputedStyle(e).visibility === "visible").map((e) => e.textContent).join()`)
+	}
+	const want = "! 35000-35001 ephemeral-overlap,! 35900-35901 port-overlap"
+	for _, width := range []int64{1400, 700, 400} {
+		b.Do(chromedp.EmulateViewport(width, 1000))
+		b.settle()
+		b.shot(fmt.Sprintf("marks-%d", width))
+		if got := words(".mark-words"); got != want {
+			b.t.Errorf("%d pixels: the picture says of marks %q", width, got)
+		}
+		// Words before a bar end at it, however wide the fonts of this machine are.
+		gap := browser.Value[float64](b.Tab, `(() => { const of = (e) => document.querySelector(e + '[data-bar="0-1-1-0"]').getBoundingClientRect(); return of(".bar").left - of(".label").right })()`)
+		if math.Abs(gap-wordPad) > 1.5 {
+			b.t.Errorf("%d pixels: words end %v pixels before their bar", width, gap)
+		}
+		if names := strings.Count(words(`.label[data-bar^="0-1-1"]`), "another"); width < 1400 && names > 8 {
+			b.t.Errorf("%d pixels: there is room for %d names, which proves nothing", width, names)
+		}
+		for _, words := range browser.Value[[]string](b.Tab, overlaps) {
+			b.t.Errorf("%d pixels: %s", width, words)
+		}
+	}
+}
+
 // isTouched zooms with two fingers, and moves with one of them that stays.
 func isTouched(b browserPage) {
 	b.open(smallPage())
+	// A finger that moves across scrolls a wide picture in a narrow window until the picture is
+	// zoomed; one that moves down always scrolls the page.
+	for _, c := range [][2]string{{"", "pan-x pan-y"}, {"ports=30000-36000", "pan-y"}, {"ports=0-65535", "pan-x pan-y"}} {
+		b.at(c[0])
+		if got := b.text(`getComputedStyle(document.querySelector("#picture svg")).touchAction`); got != c[1] {
+			b.t.Errorf("#%s: a finger may %q, want %q", c[0], got, c[1])
+		}
+	}
 	box := browser.Value[[]float64](b.Tab, `(() => { const r = document.querySelector('[data-bar="0-1-0-1"]').getBoundingClientRect(); return [r.x, r.right, r.y + 5] })()`)
 	touch := func(kind input.DispatchTouchEventType, at ...float64) {
 		var points []*input.TouchPoint
@@ -913,7 +1017,7 @@ func isFluidInAFleet(b browserPage) {
 		return browser.Value[int](b.Tab, `[...document.querySelectorAll(".panel")].filter((e) => getComputedStyle(e).display !== "none").length`)
 	}
 	if n := drawn(); n < 2 || n > 20 {
-		b.t.Errorf("%d of 100 hosts are in the picture", n)
+		b.t.Errorf("%d of 100 hosts are in the picture, of a window %d high", n, browser.Value[int](b.Tab, "innerHeight"))
 	}
 	b.Do(chromedp.Click(chromedp.CSS(`nav a[data-to="60"]`)))
 	b.settle()
@@ -930,8 +1034,29 @@ func isFluidInAFleet(b browserPage) {
 	if n := drawn(); n != 100 {
 		b.t.Errorf("on paper are %d of 100 hosts", n)
 	}
+	// Each is a picture of its own there, in which all of it is seen, and they follow each other.
+	b.media("print", "light")
+	b.text(`scrollTo(0, 0), ""`)
+	b.shot("paper-hosts")
+	if got := b.text(`(() => {
+		const of = (e) => e.getBoundingClientRect();
+		let below = of(document.querySelector("#picture .sheet")).top;
+		return [...document.querySelectorAll(".panel")].filter((e) => {
+			const sheet = of(e.ownerSVGElement), bars = [...e.querySelectorAll(".bar")].map(of), title = of(e.querySelector(".panel-title"));
+			const fine = sheet.top >= below && sheet.top < below + 20 && e.ownerSVGElement.querySelectorAll(".panel").length === 1 && getComputedStyle(e.ownerSVGElement).breakInside === "avoid" &&
+				bars.length > 20 && [title, ...bars].every((r) => r.width > 0 && r.top >= sheet.top - 1 && r.bottom <= sheet.bottom + 1 && r.left >= sheet.left && r.right <= sheet.right);
+			below = sheet.bottom;
+			return !fine;
+		}).map((e) => e.id).join();
+	})()`); got != "" {
+		b.t.Errorf("on paper these panels are not whole: %s", got)
+	}
+	b.media("", "light")
 	b.text(`dispatchEvent(new Event("afterprint")), ""`)
 	b.settle()
+	if got := b.text(`[...document.querySelectorAll("#picture .sheet > .panel, .sheet > svg")].map((e) => e.dataset.panel || e.localName).join()`); !strings.HasPrefix(got, "svg,0,1,2,") || !browser.Value[bool](b.Tab, `document.querySelector("#picture svg").getBoundingClientRect().height > 1000`) || strings.Count(got, ",") != 100 {
+		b.t.Errorf("after printing there are %s", got)
+	}
 	if n := drawn(); n > 20 {
 		b.t.Errorf("and after that %d", n)
 	}
@@ -952,4 +1077,27 @@ func hasNoScript(b browserPage) {
 		b.t.Errorf("%s controls that do nothing", got)
 	}
 	b.shot("no-script")
+	title := func(of string) string {
+		return b.text(`(document.querySelector(` + literal("#picture "+of+" title") + `) || { textContent: "" }).textContent`)
+	}
+	wants(b.t, "the title of a bar", title(`.bar[data-bar="0-1-0-0"]`), "media sip: 5060/tcp", "etc/media.conf:12")
+	wants(b.t, "the title of a mark", title(".mark"), "ephemeral-overlap", "set rtp_base to 25000")
+	wants(b.t, "the title of a band", title(".lane .band"), "system ports")
+	const words = `[...document.querySelectorAll("#picture p")].filter((e) => e.offsetParent).map((e) => e.textContent).join()`
+	if got := b.text(words); got != "" {
+		b.t.Errorf("and above it stands %q", got)
+	}
+	// Of several hosts only the tables say it.
+	several := smallPage()
+	several.Panels = append(several.Panels, smallPage().Panels[0])
+	if err := os.WriteFile(name, pageOf(b.t, several, Options{}), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	b.Do(chromedp.Navigate("file://" + filepath.ToSlash(name)))
+	if got := title(".lane"); got != "" {
+		b.t.Errorf("a page of several hosts has the title %q", got)
+	}
+	if got := b.text(words); got != "What is known of each bar stands in the tables below." {
+		b.t.Errorf("and above the picture stands %q", got)
+	}
 }

@@ -223,7 +223,9 @@ func svgOf(w io.Writer, p *chart.Picture, s *chart.Sheet, o Options, alone bool)
 	for i := range s.Panels {
 		pic.Panels = append(pic.Panels, panelOf(p, s, i))
 	}
-	if !alone { // tables and script of a page say it, and a third of a fleet's page would be titles
+	// The tables and the script of a page say it too, and a third of a fleet's page would be titles.
+	// In a page of one host they are for those who have no scripts.
+	if !alone && len(pic.Panels) > 1 {
 		for i := range pic.Panels {
 			pic.Panels[i].untitle()
 		}
