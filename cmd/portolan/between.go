@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portolan/internal/addr"
+	"portolan/internal/parallel"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/internal/ruleset"
@@ -93,7 +94,9 @@ var kinds = [...]string{"opened", "closed", "changed", "untracked", "tracked"}
 func newDifference(old, new *side) *difference {
 	d := &difference{old: old, new: new}
 	changes := ruleset.Diff(old.rules, new.rules)
-	before, now := ruleset.Deciders(old.rules, changes), ruleset.Deciders(new.rules, changes)
+	sides, deciders := [2]*side{old, new}, [2][][]*ruleset.Rule{}
+	parallel.For(len(sides), func(i int) { deciders[i] = ruleset.Deciders(sides[i].rules, changes) })
+	before, now := deciders[0], deciders[1]
 	for i, c := range changes {
 		e := entry{Change: c, before: before[i], now: now[i], kind: "changed"}
 		switch a, b := c.A.Verdict(), c.B.Verdict(); {

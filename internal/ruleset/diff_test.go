@@ -213,6 +213,72 @@ func TestDecidersAreExact(t *testing.T) {
 	})
 }
 
+// TestDecidersOfAPart: a rule that has a part of a change, in whatever a match has, leaves the rest to
+// the next one.
+func TestDecidersOfAPart(t *testing.T) {
+	for what, narrow := range map[string]func(*Match){
+		"interfaces":   func(m *Match) { m.Interfaces = InterfacesOf("eth0") },
+		"states":       func(m *Match) { m.States = New },
+		"protocols":    func(m *Match) { m.Protos = BytesOf(uint8(port.TCP)) },
+		"peers":        func(m *Match) { m.Peers = addr.V4() },
+		"ports":        func(m *Match) { m.Ports = port.Of(port.Range{First: 10, Last: 20}, port.Range{First: 30, Last: 40}) },
+		"source ports": func(m *Match) { m.SourcePorts = port.Of(port.Range{First: 1024, Last: port.Max}) },
+		"nothing":      func(*Match) {},
+	} {
+		t.Run(what, func(t *testing.T) {
+			wide := Any()
+			wide.Protos = BytesOf(uint8(port.TCP), uint8(port.UDP))
+			wide.Ports = port.Of(port.Range{First: 10, Last: 40})
+			part := wide
+			narrow(&part)
+			rs := &Ruleset{Input: Chain{Default: Drop, Rules: []Rule{
+				{Match: part, Effect: Effect{Verdict: Accept}}, {Match: wide, Effect: Effect{Verdict: Accept}}}}}
+			want := 2
+			if what == "nothing" {
+				want = 1
+			}
+			// One change for all that the rules open, as it is where both do the same.
+			changes := Diff(&Ruleset{Input: Chain{Default: Drop}, Output: rs.Output}, rs)
+			named := map[*Rule]bool{}
+			for _, list := range Deciders(rs, changes) {
+				for _, r := range list {
+					named[r] = true
+				}
+			}
+			if len(named) != want || named[nil] {
+				t.Errorf("%d rules decide about %d changes, want %d", len(named), len(changes), want)
+			}
+		})
+	}
+	t.Run("ports with a gap", func(t *testing.T) {
+		match := func(ranges ...port.Range) Rule {
+			m := Any()
+			m.Protos, m.Ports = BytesOf(uint8(port.TCP)), port.Of(ranges...)
+			return Rule{Match: m, Effect: Effect{Verdict: Accept}}
+		}
+		tail := port.Range{First: 41, Last: 60} // so that the rule has as many ports as the change
+		old := &Ruleset{Input: Chain{Default: Drop, Rules: []Rule{match(tail)}}}
+		rs := &Ruleset{Input: Chain{Default: Drop, Rules: []Rule{
+			match(port.Range{First: 10, Last: 20}, port.Range{First: 30, Last: 40}, tail), match(port.Range{First: 10, Last: 40})}}}
+		list := Deciders(rs, Diff(old, rs))
+		if len(list) != 1 || len(list[0]) != 2 {
+			t.Errorf("it is %v", list)
+		}
+	})
+	t.Run("ICMP types", func(t *testing.T) {
+		wide := Any()
+		wide.Protos = BytesOf(ICMP)
+		part := wide
+		part.Types = BytesOf(8)
+		rs := &Ruleset{Input: Chain{Default: Drop, Rules: []Rule{
+			{Match: part, Effect: Effect{Verdict: Accept}}, {Match: wide, Effect: Effect{Verdict: Accept}}}}}
+		list := Deciders(rs, Diff(&Ruleset{Input: Chain{Default: Drop}, Output: rs.Output}, rs))
+		if len(list) != 1 || len(list[0]) != 2 {
+			t.Errorf("it is %v", list)
+		}
+	})
+}
+
 // decidesAbout looks in every cell of c for a packet about which r decides.
 func decidesAbout(rs *Ruleset, r *Rule, c *Change) bool {
 	return !cornersOf(c.Direction, testPorts, func(p Packet) bool { return !c.Has(p) || rs.Decider(p) != r })

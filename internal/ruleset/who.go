@@ -18,7 +18,11 @@ type Area struct {
 // in one area.
 func Areas(rs *Ruleset, direction Direction) []Area {
 	var out []Area
-	for _, c := range diffOf(direction, rs.marked(direction, func(int) bool { return true }), unlike) {
+	all := make([]int, len(rs.Chain(direction).Rules))
+	for i := range all {
+		all[i] = i
+	}
+	for _, c := range diffOf(direction, rs.marked(direction, all), unlike) {
 		a := Area{Change: c, Rule: rs.marks(direction, c.A)}
 		a.B = rs.Decide(a.Example)
 		out = append(out, a)
@@ -26,14 +30,14 @@ func Areas(rs *Ruleset, direction Direction) []Area {
 	return out
 }
 
-// marked is rs as if the rules that matter does not name were not there. Each rule gets an
-// effect that only it has, so that the difference to a ruleset that does something else
-// everywhere is a map of who decides where.
-func (rs *Ruleset) marked(direction Direction, matter func(int) bool) *Ruleset {
+// marked is rs as if there were no other rules than those named, ascending, and of these those
+// that end it. Each gets an effect that only it has, so that the difference to a ruleset that does
+// something else everywhere is a map of who decides where.
+func (rs *Ruleset) marked(direction Direction, these []int) *Ruleset {
 	rules := rs.Chain(direction).Rules
 	var kept []int
-	for i := range rules {
-		if rules[i].Effect.Verdict != Continue && matter(i) {
+	for _, i := range these {
+		if rules[i].Effect.Verdict != Continue {
 			kept = append(kept, i)
 		}
 	}
@@ -76,18 +80,27 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 				continue
 			}
 			near := span(c.Ports)
-			some := 0
-			marked := rs.marked(direction, func(i int) bool {
-				meets := bounds[i].Overlaps(near) && c.meets(&rules[i].Match)
-				if meets {
-					some++
+			var some []int
+			whole := false // the last of some has every packet of c, and rules behind it have none
+			for i := range rules {
+				if rules[i].Effect.Verdict == Continue || !bounds[i].Overlaps(near) || !c.meets(&rules[i].Match) {
+					continue
 				}
-				return meets
-			})
-			if some == 0 {
+				some = append(some, i)
+				if bounds[i].First <= near.First && near.Last <= bounds[i].Last && c.within(&rules[i].Match) {
+					whole = true
+					break
+				}
+			}
+			switch {
+			case len(some) == 0:
 				out[k] = []*Rule{nil}
 				continue
+			case len(some) == 1 && whole:
+				out[k] = []*Rule{&rules[some[0]]}
+				continue
 			}
+			marked := rs.marked(direction, some)
 			decides := map[*Rule]bool{}
 			d := newDiffer(direction, marked, unlike)
 			for s := range settings(direction, d.chains) {
@@ -139,6 +152,13 @@ func (c *Change) meets(m *Match) bool {
 	}
 	both := c.match().Intersect(*m)
 	return on && both.possible()
+}
+
+// within reports whether every packet of c matches m. It is false too where m names interfaces.
+func (c *Change) within(m *Match) bool {
+	return m.Interfaces.all && c.States&^m.States == 0 && c.Ports.Len() <= m.Ports.Len() && c.Protos.Intersect(m.Protos) == c.Protos && c.Types.Intersect(m.Types) == c.Types &&
+		(m.Peers.IsAll() || c.Peers.Minus(m.Peers).IsEmpty()) &&
+		c.Ports.Minus(m.Ports).IsEmpty() && c.SourcePorts.Minus(m.SourcePorts).IsEmpty()
 }
 
 // overlaps reports whether a packet is in both c and o, which have the same direction.
