@@ -21,7 +21,7 @@ const form = byId("filter");
 const inspector = byId("inspector");
 const length = data.at[data.at.length - 1];
 const homeWidth = data.width - data.x;
-const edge = data.left - 2; // the margins of a picture that stands alone are cut off
+const edge = data.left - 2; // margins of a picture alone are cut off
 
 const state = {
 	from: 0, to: length, // the view
@@ -181,11 +181,11 @@ function barOf(lane, d, id, parts) {
 	bar.box = boxOf(all("bar")[0]);
 	bar.ghosts = all("ghost").map(boxOf);
 	bar.label = all("label")[0];
-	// What two marks of a lane say is written once.
+	// Marks of a lane say a thing once.
 	bar.marks = d.marks.map((m) => ({ d: m, shown: true, boxes: runs.splice(0, m.ports.length), el: m.words.text && words.shift() }));
 	bar.hay = haystack(group, d);
 	const name = d.label || d.name;
-	bar.labels = d.widths.map((w, i) => ({ text: i ? name : `${name} ${range(d)}`.trim(), w }));
+	bar.labels = d.widths.map((w, i) => ({ text: i ? name : `${name} ${range(d)}${d.at ? ` on ${d.at}` : ""}`.trim(), w }));
 	return bar;
 }
 

@@ -355,9 +355,10 @@ type barData struct {
 	Marks    []markData  `json:"marks,omitempty"`
 	Findings []int       `json:"findings,omitempty"`
 	Row      int         `json:"row,omitempty"` // in its lane
-	// Widths are those of the words about it: of its label with its ports, and of that alone. None
+	// Widths are those of the words about it: of chart.Bar.Caption, and of its label alone. None
 	// where nothing is to be written.
 	Label  string    `json:"label,omitempty"` // "" for its name
+	At     string    `json:"at,omitempty"`    // see chart.Bar
 	Widths []float64 `json:"widths,omitempty"`
 }
 
@@ -446,7 +447,7 @@ func wordsOf(text string) wordData {
 }
 
 func barDataOf(p *chart.Panel, b *chart.Bar, box *chart.BarBox) barData {
-	d := barData{portData: portsOf(b.Proto, b.Ports), Kind: b.Kind.String(), Name: b.Name, Label: b.Label, Words: b.Words,
+	d := barData{portData: portsOf(b.Proto, b.Ports), Kind: b.Kind.String(), Name: b.Name, Label: b.Label, At: b.At, Words: b.Words,
 		Service: b.Service, Place: b.Place, Origin: b.Origin, Nominal: b.Nominal, Bind: b.Bind, Findings: about(p, b)}
 	for _, r := range b.Because {
 		d.Because = append(d.Because, [2]string{r.Place, r.Text})

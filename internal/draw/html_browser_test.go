@@ -808,7 +808,7 @@ func placesWords(b browserPage) {
 	twice := smallPage()
 	lane := &twice.Panels[0].Groups[1].Lanes[1]
 	second := lane.Bars[1]
-	second.Name = "rtp-of-another"
+	second.Name, second.At = "rtp-of-another", "10.0.0.1"
 	second.Marks = []chart.Mark{second.Marks[0], {Ports: port.Of(port.Range{First: 35100, Last: 35109}), Rule: "port-overlap", Severity: diag.Error}}
 	lane.Bars = append(lane.Bars, second)
 	for name, p := range map[string]*chart.Picture{"a move": move, "words that are there": twice, "many": crowd(30, 90)} {
@@ -827,7 +827,7 @@ func placesWords(b browserPage) {
 	if got := b.text(`[...document.querySelectorAll(".mark-words")].filter((e) => e.getAttribute("visibility") === "visible").map((e) => e.textContent).join()`); got != "! 35000-35799 ephemeral-overlap,! 35100-35109 port-overlap" {
 		b.t.Errorf("of two bars with the same mark the picture says %q", got)
 	}
-	if got := b.text(`[...document.querySelectorAll('.label[data-bar^="0-1-1"]')].filter((e) => e.getAttribute("visibility") === "visible").map((e) => e.textContent).join()`); got != "sip 5060,rtp 35000-35799,rtp-of-another 35000-35799" {
+	if got := b.text(`[...document.querySelectorAll('.label[data-bar^="0-1-1"]')].filter((e) => e.getAttribute("visibility") === "visible").map((e) => e.textContent).join()`); got != "sip 5060,rtp 35000-35799,rtp-of-another 35000-35799 on 10.0.0.1" {
 		b.t.Errorf("marked bars have the words %q", got)
 	}
 }
