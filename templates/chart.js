@@ -219,8 +219,8 @@ function nextFrame() {
 	requestAnimationFrame(draw);
 }
 
-// draw brings up to date what can be seen of the picture, and leaves the rest for when it is
-// scrolled to. It reads what it needs of the page first, and then only writes.
+// draw brings up to date what is seen of the picture; the rest waits until it is. It reads
+// what it needs of the page first, and then only writes.
 function draw() {
 	asked = false;
 	const top = svg.getBoundingClientRect().top + data.left - edge, ticks = numbers();
@@ -1243,7 +1243,7 @@ function listen() {
 	});
 	inspector.addEventListener("keydown", (event) => { if (event.key === "Escape") pin(null); });
 	window.addEventListener("hashchange", recall);
-	window.addEventListener("scroll", nextFrame, { passive: true });
+	for (const on of ["scroll", "resize"]) window.addEventListener(on, nextFrame, { passive: true });
 	window.addEventListener("beforeprint", print);
 	window.addEventListener("afterprint", printed);
 	new ResizeObserver(fit).observe(svg.parentElement);

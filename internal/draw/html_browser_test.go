@@ -1016,6 +1016,14 @@ func isFluidInAFleet(b browserPage) {
 	drawn := func() int {
 		return browser.Value[int](b.Tab, `[...document.querySelectorAll(".panel")].filter((e) => getComputedStyle(e).display !== "none").length`)
 	}
+	// A window that was higher a moment ago leaves nothing behind.
+	b.Do(chromedp.EmulateViewport(1400, 40000))
+	b.settle()
+	if n := drawn(); n < 50 {
+		b.t.Errorf("%d of 100 hosts are in the picture of a high window", n)
+	}
+	b.Do(chromedp.EmulateViewport(1400, 1000))
+	b.settle()
 	if n := drawn(); n < 2 || n > 20 {
 		b.t.Errorf("%d of 100 hosts are in the picture, of a window %d high", n, browser.Value[int](b.Tab, "innerHeight"))
 	}
