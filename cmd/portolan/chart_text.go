@@ -12,13 +12,16 @@ import (
 	"portolan/internal/draw"
 )
 
-// fit makes a chart in text fit who reads it, where flags do not say how: as wide as the
+// fit refuses a width that nobody can use, and makes a chart in text fit who reads it: as wide as the
 // terminal, in colour for a person, and in ASCII where the locale has no other characters.
 func (a *app) fit(cmd *cobra.Command, format string, o *draw.Options) error {
 	if o.Width < 0 {
 		return usage("--width: %d is less than nothing", o.Width)
 	}
 	if format != "text" {
+		if o.Width != 0 && (o.Width < draw.LeastPixels || o.Width > draw.MostPixels) {
+			return usage("--width: a picture has %d to %d pixels, and not %d", draw.LeastPixels, draw.MostPixels, o.Width)
+		}
 		return nil
 	}
 	o.Color = a.dress(a.stdout).Color

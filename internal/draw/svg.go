@@ -17,10 +17,16 @@ import (
 	"portolan/templates"
 )
 
+// The pixels that a picture may be wide. Fewer have no room for names and ports side by side, and
+// nobody can open more.
+const (
+	LeastPixels = 480
+	MostPixels  = 20000
+)
+
 // How large things are, in pixels.
 const (
 	usualPixels = 1200
-	leastPixels = 480
 	margin      = 24.0
 	fontSize    = 11.5 // that of picture.css, as are the next two
 	titleSize   = 20.0
@@ -171,7 +177,7 @@ func laySVG(p *chart.Picture, o Options) *chart.Sheet { return chart.Lay(p, svgF
 
 // svgFrame is a sheet of pixels, inside the margins.
 func svgFrame(o Options) chart.Frame {
-	width := float64(max(cmp.Or(o.Width, usualPixels), leastPixels)) - 2*margin
+	width := float64(min(max(cmp.Or(o.Width, usualPixels), LeastPixels), MostPixels)) - 2*margin
 	return chart.Frame{Width: width, Names: math.Floor(width * 0.22), Row: rowHeight, Line: lineHeight, Gap: 6, Axis: axisHeight,
 		Least: leastBar, Pad: wordPad, Linear: o.Linear, Text: func(s string) float64 { return textWidth(s, fontSize) }}
 }
