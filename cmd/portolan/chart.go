@@ -323,7 +323,7 @@ func whose(root string, paths []string) string {
 	if rest := len(names) - maxTitle; rest > 1 {
 		names = append(names[:maxTitle], fmt.Sprintf("%d more", rest))
 	}
-	return cmp.Or(joinedBy(names, " and "), "this machine")
+	return cmp.Or(report.Joined(names, " and "), "this machine")
 }
 
 // judgedBy says whose facts the ports are held against.
@@ -336,7 +336,7 @@ func judgedBy(hosts []host.Facts, file string) string {
 		if names == nil {
 			return "no system is known on which it runs"
 		}
-		return "judged for " + report.Printable(joinedBy(names, " and "))
+		return "judged for " + report.Printable(report.Joined(names, " and "))
 	}
 	f := &hosts[0]
 	title := cmp.Or(f.Title, f.Platform)

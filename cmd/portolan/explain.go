@@ -229,7 +229,7 @@ func nearest(name string, known []string) string {
 		}
 	}
 	if family != nil {
-		return "; there are " + joinedBy(family, " and ")
+		return "; there are " + report.Joined(family, " and ")
 	}
 	return "; portolan explain without a name lists them"
 }

@@ -127,7 +127,7 @@ func (a *app) tell(diags diag.List) error {
 	}
 	for _, d := range diags {
 		level := map[diag.Severity]slog.Level{diag.Error: slog.LevelError, diag.Warning: slog.LevelWarn}[d.Severity] // else info
-		a.log.Log(context.Background(), level, report.Printable(d.Message), "rule", d.Rule, "place", report.Printable(placeOf(d.Span)), "help", report.Printable(d.Help))
+		a.log.Log(context.Background(), level, report.Printable(d.Message), "rule", d.Rule, "place", report.Printable(d.Span.Place()), "help", report.Printable(d.Help))
 	}
 	return nil
 }

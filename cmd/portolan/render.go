@@ -294,7 +294,7 @@ func firstOf(diags diag.List) string {
 			continue
 		}
 		line = d.Message
-		if place := placeOf(d.Span); place != "" {
+		if place := d.Span.Place(); place != "" {
 			line += " (" + place + ")"
 		}
 	}

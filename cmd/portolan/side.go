@@ -12,6 +12,7 @@ import (
 
 	"portolan/internal/addr"
 	"portolan/internal/port"
+	"portolan/internal/report"
 	"portolan/internal/ruleset"
 	"portolan/internal/source"
 	"portolan/internal/verify"
@@ -168,14 +169,6 @@ func (s *side) certificate(hash string) string {
 	return out
 }
 
-// placeOf is "file:line", or "file" for a file as a whole, and "" for no place.
-func placeOf(s source.Span) string {
-	if !s.HasLine() {
-		return s.Name()
-	}
-	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
-}
-
 // wholeLine is the text of the line at s without blanks around it. A place of several lines
 // is one line of words, and of many its beginning; of a line that is a whole text it is the
 // place alone.
@@ -216,7 +209,7 @@ func askerOf(r *ruleset.Rule) asker {
 	if n == 0 {
 		return out
 	}
-	out.policy = placeOf(r.Origins[n-1])
+	out.policy = r.Origins[n-1].Place()
 	first := r.Origins[0]
 	if first.File == r.Origins[n-1].File {
 		return out // ports that stand in the policy itself
@@ -225,7 +218,7 @@ func askerOf(r *ruleset.Rule) asker {
 	if first.HasLine() {
 		out.line = strconv.Itoa(first.Position().Line)
 	}
-	words, _ := strings.CutSuffix(r.Comment, " "+placeOf(first))
+	words, _ := strings.CutSuffix(r.Comment, " "+first.Place())
 	service, listen, ok := strings.Cut(words, " ")
 	if !ok || strings.Contains(listen, " ") {
 		service, listen = "", words
@@ -260,7 +253,7 @@ func (s *side) who(rules ...*ruleset.Rule) string {
 		}
 		if s.text {
 			for _, at := range r.Origins {
-				say(at.Name()+"\x00"+r.Comment, strings.TrimSuffix(placeOf(at)+": "+r.Comment, ": "))
+				say(at.Name()+"\x00"+r.Comment, strings.TrimSuffix(at.Place()+": "+r.Comment, ": "))
 			}
 			continue
 		}
@@ -284,7 +277,7 @@ func (s *side) who(rules ...*ruleset.Rule) string {
 		}
 		slices.Sort(listens)
 		listens, lines = slices.Compact(listens), unique(lines)
-		text := joinedBy(listens, " and ")
+		text := report.Joined(listens, " and ")
 		if who.service != "" {
 			text += " of " + who.service
 		}
@@ -310,15 +303,6 @@ func unique(words []string) []string {
 		}
 	}
 	return out
-}
-
-// joinedBy joins words by commas, and the last one by another word.
-func joinedBy(words []string, last string) string {
-	n := len(words)
-	if n < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:n-1], ", ") + last + words[n-1]
 }
 
 // isDefault reports whether r is what happens to everything that no rule decides: no rule,

@@ -119,7 +119,7 @@ func (a *app) verify(ctx context.Context, in *input, args []string, to string, l
 	if live {
 		text, err = a.liveSide(ctx, to)
 	} else {
-		text, err = readSide(joinedBy(read, " and "), to, files)
+		text, err = readSide(report.Joined(read, " and "), to, files)
 	}
 	if err != nil {
 		return err

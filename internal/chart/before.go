@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"portolan/internal/host"
@@ -98,11 +97,9 @@ func reserveSteps(now, then []host.Facts) []string {
 			words = "on " + now[i].Platform + ": " + words
 		}
 		if at := now[i].ReservedAt; at != nil {
-			name := at.Value.String()
+			name := at.Value.Place()
 			if at.New != nil {
 				name = at.New.Name + ", a new file"
-			} else if at.Value.HasLine() {
-				name = at.Value.Name() + ":" + strconv.Itoa(at.Value.Position().Line)
 			}
 			words += " (" + name + ")"
 		}

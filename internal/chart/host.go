@@ -200,14 +200,8 @@ func kindOf(c *inventory.Claim) Kind {
 	return Other
 }
 
-// place is "file:line", or "file" where there is no line.
-func place(s source.Span) string {
-	name := printable(s.Name())
-	if !s.HasLine() {
-		return name
-	}
-	return name + ":" + strconv.Itoa(s.Position().Line)
-}
+// place is where s is, as it can be printed.
+func place(s source.Span) string { return printable(s.Place()) }
 
 func printable(s string) string { return report.Printable(s) }
 
@@ -220,13 +214,4 @@ func few(names []string) []string {
 		return append(slices.Clone(names[:maxNames]), strconv.Itoa(rest)+" more")
 	}
 	return names
-}
-
-// and is "linux", "linux and freebsd", "linux, freebsd and macos".
-func and(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -184,10 +184,8 @@ func TestHostIsFast(t *testing.T) {
 	j.Hosts = []host.Facts{{Reserved: []host.Reserved{{Ports: port.Of(spared...)}}}}
 	begin := time.Now()
 	p := Host(j)
-	if took := time.Since(begin); took > 500*time.Millisecond {
+	if took := time.Since(begin); took > 10*time.Second { // some 0.1 s, and minutes where all is compared with all
 		t.Errorf("it takes %v", took)
-	} else {
-		t.Log(took)
 	}
 	if len(p.Groups) != 5001 || len(p.Bands) != 8001 {
 		t.Errorf("%d groups, %d bands", len(p.Groups), len(p.Bands))

@@ -5,6 +5,7 @@ import (
 
 	"portolan/internal/diag"
 	"portolan/internal/port"
+	"portolan/internal/report"
 	"portolan/internal/source"
 )
 
@@ -22,7 +23,7 @@ func (p *Panel) find(j *Judged, groups []Group) {
 		if f.Quarrel {
 			k := Mark{Rule: d.Rule, Severity: d.Severity, Finding: len(p.Findings) - 1}
 			if i < len(j.On) {
-				k.On, k.Systems = printable(and(few(j.On[i]))), j.On[i]
+				k.On, k.Systems = printable(report.Joined(few(j.On[i]), " and ")), j.On[i]
 			}
 			m.mark(d, k)
 		}

@@ -7,6 +7,7 @@ package chart
 
 import (
 	"cmp"
+	"iter"
 	"strings"
 
 	"portolan/internal/diag"
@@ -190,22 +191,7 @@ func (k Kind) Behind() bool { return k >= Ephemeral }
 // Kinds are those that p shows, ascending.
 func (p *Picture) Kinds() []Kind {
 	var seen [len(kinds)]bool
-	for i := range p.Panels {
-		for _, b := range p.Panels[i].Bands {
-			seen[b.Kind] = true
-		}
-		for k := range p.Panels[i].Groups {
-			g := &p.Panels[i].Groups[k]
-			for _, b := range g.Bands {
-				seen[b.Kind] = true
-			}
-			for l := range g.Lanes {
-				for n := range g.Lanes[l].Bars {
-					seen[g.Lanes[l].Bars[n].Kind] = true
-				}
-			}
-		}
-	}
+	each(p, func(b *Band) { seen[b.Kind] = true }, func(b *Bar) { seen[b.Kind] = true })
 	var out []Kind
 	for k, is := range seen {
 		if is {
@@ -213,4 +199,12 @@ func (p *Picture) Kinds() []Kind {
 		}
 	}
 	return out
+}
+
+// Bars are all bars of p, from top to bottom.
+func (p *Picture) Bars() iter.Seq[*Bar] {
+	return func(yield func(*Bar) bool) {
+		more := true
+		each(p, func(*Band) {}, func(b *Bar) { more = more && yield(b) })
+	}
 }

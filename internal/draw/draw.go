@@ -5,10 +5,10 @@ package draw
 
 import (
 	"io"
-	"strings"
 
 	"portolan/internal/chart"
 	"portolan/internal/diag"
+	"portolan/internal/report"
 )
 
 // Options say how a picture is drawn. The zero value is plain text of 80 columns.
@@ -41,11 +41,7 @@ func Names() string {
 	for _, f := range Formats {
 		names = append(names, f.Name)
 	}
-	last := len(names) - 1
-	if last == 0 {
-		return names[0]
-	}
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return report.Joined(names, " or ")
 }
 
 // Words of legends.
@@ -58,11 +54,11 @@ const (
 // marksOf is how bad the worst mark of p is, and what the legend says of marks; diag.Invalid and
 // nothing where there is none.
 func marksOf(p *chart.Picture) (worst diag.Severity, words string) {
-	eachBar(p, func(b *chart.Bar) {
+	for b := range p.Bars() {
 		for _, m := range b.Marks {
 			worst = max(worst, m.Severity)
 		}
-	})
+	}
 	switch worst {
 	case diag.Invalid:
 		return worst, ""
@@ -70,18 +66,4 @@ func marksOf(p *chart.Picture) (worst diag.Severity, words string) {
 		return worst, noticeWords
 	}
 	return worst, conflictWords
-}
-
-// eachBar visits all bars of p.
-func eachBar(p *chart.Picture, do func(*chart.Bar)) {
-	for i := range p.Panels {
-		for k := range p.Panels[i].Groups {
-			for n := range p.Panels[i].Groups[k].Lanes {
-				lane := &p.Panels[i].Groups[k].Lanes[n]
-				for m := range lane.Bars {
-					do(&lane.Bars[m])
-				}
-			}
-		}
-	}
 }

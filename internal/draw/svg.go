@@ -427,7 +427,9 @@ func legendOf(p *chart.Picture, width, y float64) ([]svgKey, float64) {
 		add("bar other", worst.String(), words)
 	}
 	moved := false
-	eachBar(p, func(b *chart.Bar) { moved = moved || !b.Moved.IsEmpty() })
+	for b := range p.Bars() {
+		moved = moved || !b.Moved.IsEmpty()
+	}
 	if moved {
 		add("ghost", "", ghostWords)
 	}

@@ -198,7 +198,7 @@ func (f *Facts) replace(proto port.Proto, family Family, with ...found) {
 		return true
 	})
 	for _, w := range with {
-		f.Ephemeral = append(f.Ephemeral, Ephemeral{proto, family, w.ports, was.Setting, place(w.at), w.span, was.Ports})
+		f.Ephemeral = append(f.Ephemeral, Ephemeral{proto, family, w.ports, was.Setting, w.at.Place(), w.span, was.Ports})
 	}
 	sortEphemeral(f.Ephemeral)
 }

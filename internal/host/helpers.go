@@ -90,14 +90,14 @@ func (l *loader) helpers(captured, boot []Setting) []Helper {
 func (l *loader) assignsItself(captured, boot []Setting) (string, bool) {
 	for _, settings := range [][]Setting{l.live(), captured} {
 		if s, ok := last(settings, conntrackHelper); ok {
-			return place(s.Value), s.Value.Text() == "1"
+			return s.Value.Place(), s.Value.Text() == "1"
 		}
 	}
 	if _, err := l.tree.Stat("proc/sys/net"); err == nil { // a kernel that has no such setting
 		return "", false
 	}
 	s, ok := last(boot, conntrackHelper)
-	return place(s.Value), ok && s.Value.Text() == "1" && l.kernelBefore6()
+	return s.Value.Place(), ok && s.Value.Text() == "1" && l.kernelBefore6()
 }
 
 // kernelBefore6 reports whether kernels are installed and all are older than 6.0.
@@ -211,7 +211,7 @@ func iptablesHelpers(f *source.File) []Helper {
 		if table != "*raw" || words[0] != "-A" || len(words) < 2 || words[1] != "PREROUTING" || slices.Contains(words, "!") {
 			continue
 		}
-		h := Helper{Name: strings.Trim(after(words, "--helper"), `"`), From: place(f.Span(start, end))}
+		h := Helper{Name: strings.Trim(after(words, "--helper"), `"`), From: f.Span(start, end).Place()}
 		var err error
 		h.Proto, err = port.ParseProto(after(words, "-p"))
 		written := cmp.Or(after(words, "--dport"), after(words, "--dports"), after(words, "--destination-port"))
@@ -280,7 +280,7 @@ func nftablesHelpers(f *source.File) []Helper {
 		}
 		proto, ports := dport(words)
 		if name := types[after(words[i-1:], "set")]; name != "" && !ports.IsEmpty() {
-			out = append(out, Helper{Name: name, Proto: proto, Ports: ports, From: place(f.Span(start, end))})
+			out = append(out, Helper{Name: name, Proto: proto, Ports: ports, From: f.Span(start, end).Place()})
 		}
 	}
 	return out

@@ -40,7 +40,7 @@ func (l *loader) nodePorts() NodePorts {
 			if !ok {
 				return NodePorts{} // unknown: better silent than wrong
 			}
-			return NodePorts{r, place(at), at}
+			return NodePorts{r, at.Place(), at}
 		}
 		return NodePorts{Ports: defaultNodePorts, From: "the default; Kubernetes was found by " + name}
 	}

@@ -171,7 +171,7 @@ func parseSockets(f *source.File) (list []Listener, watched []port.Proto) {
 		}
 		if ends[1].port == 0 && ends[0].port != 0 && len(list) < maxListeners {
 			e := ends[0]
-			list = append(list, Listener{proto, e.addr, e.v6only, e.port, processOf(row), place(f.Span(start, end))})
+			list = append(list, Listener{proto, e.addr, e.v6only, e.port, processOf(row), f.Span(start, end).Place()})
 		}
 	}
 	slices.Sort(watched)

@@ -20,7 +20,7 @@ import (
 func told(list diag.List) string {
 	var out []string
 	for _, d := range list {
-		at := place(d.Span)
+		at := d.Span.Place()
 		if at != "" {
 			at += ": "
 		}
@@ -68,7 +68,7 @@ func summary(f Facts) string {
 		}
 	}
 	for _, x := range f.Shadowed {
-		fmt.Fprintf(&b, "shadowed %s by %s\n", place(x.Span), place(x.By))
+		fmt.Fprintf(&b, "shadowed %s by %s\n", x.Span.Place(), x.By.Place())
 	}
 	for _, r := range f.Reserved {
 		proto := ""

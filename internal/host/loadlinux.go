@@ -44,7 +44,7 @@ func (l *loader) linux(facts *Facts, captured []Setting) {
 	if ok {
 		facts.From = fromFiles
 		if !ports.IsEmpty() {
-			facts.Reserved = []Reserved{{0, ports, localReservedPorts, place(at)}}
+			facts.Reserved = []Reserved{{0, ports, localReservedPorts, at.Place()}}
 		}
 	}
 	fallback := "nothing"
@@ -96,7 +96,7 @@ func settle[T any](s settler, key string, parse func(string) (T, error), fallbac
 		}
 		v, err := parse(setting.Value.Text())
 		if err == nil {
-			value, at, ok, fallback = v, setting.Value, true, "the value from "+place(setting.Value)
+			value, at, ok, fallback = v, setting.Value, true, "the value from "+setting.Value.Place()
 			break
 		}
 		broken = append(broken, diag.Diagnostic{

@@ -53,7 +53,7 @@ func (f *Facts) unix(settings []Setting) diag.List {
 		}
 		f.From = fromFiles
 		if !ports.IsEmpty() {
-			f.Reserved = append(f.Reserved, Reserved{b.proto, ports, b.key, place(s.Value)})
+			f.Reserved = append(f.Reserved, Reserved{b.proto, ports, b.key, s.Value.Place()})
 		}
 	}
 	return diags

@@ -41,7 +41,7 @@ func (f *Facts) windows(c Capture) diag.List {
 	for _, family := range []Family{V4, V6} {
 		for _, r := range dynamicOf(c.Reuse, port.TCP, 0) {
 			f.From = fromFiles
-			f.Ephemeral = append(f.Ephemeral, Ephemeral{Proto: port.TCP, Family: family, Ports: r.Ports, Setting: psReuseStart + " of Get-NetTCPSetting", From: place(r.Span)})
+			f.Ephemeral = append(f.Ephemeral, Ephemeral{Proto: port.TCP, Family: family, Ports: r.Ports, Setting: psReuseStart + " of Get-NetTCPSetting", From: r.Span.Place()})
 		}
 	}
 	sortEphemeral(f.Ephemeral)
@@ -108,7 +108,7 @@ func exclusions(rows []ExcludedRange) []Excluded {
 			k := key{row.Proto, family, row.Ports, row.Administered}
 			if !seen[k] {
 				seen[k] = true
-				out = append(out, Excluded{row.Proto, family, row.Ports, row.Administered, place(row.Span)})
+				out = append(out, Excluded{row.Proto, family, row.Ports, row.Administered, row.Span.Place()})
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func ParseServices(f *source.File) []PortName {
 		proto, number, ok := numberOf(row[1])
 		if k := (key{proto, number}); ok && !seen[k] {
 			seen[k] = true
-			out = append(out, PortName{proto, number, row[0], place(f.Span(start, end))})
+			out = append(out, PortName{proto, number, row[0], f.Span(start, end).Place()})
 		}
 	}
 	sortNames(out)

@@ -74,10 +74,10 @@ func (l *loader) nomadPorts() NomadPorts {
 			}
 		}
 		if c.Min != nil && *c.Min > 0 {
-			ports.First, from = *c.Min, place(at)
+			ports.First, from = *c.Min, at.Place()
 		}
 		if c.Max != nil && *c.Max > 0 {
-			ports.Last, from = *c.Max, place(at)
+			ports.Last, from = *c.Max, at.Place()
 		}
 		if c.Reserved.Ports != nil {
 			if reserved, err = port.Parse(*c.Reserved.Ports); err != nil {

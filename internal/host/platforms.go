@@ -229,7 +229,7 @@ func (p *Platform) origin(at source.Span) string {
 	if p.Evidence == Unverified {
 		words += "unverified, "
 	}
-	words += "portolan's " + place(at)
+	words += "portolan's " + at.Place()
 	if len(p.Cites) > 0 {
 		words += fmt.Sprintf(" (%s)", p.Cites[0])
 	}

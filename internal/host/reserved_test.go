@@ -45,7 +45,7 @@ func TestReservedAt(t *testing.T) {
 			}
 			got := "none"
 			if at := facts.ReservedAt; at != nil {
-				got = fmt.Sprintf("%q at %s", at.Value.Text(), place(at.Value))
+				got = fmt.Sprintf("%q at %s", at.Value.Text(), at.Value.Place())
 				if at.New != nil {
 					got = "new " + at.New.Name
 				}
@@ -107,8 +107,8 @@ func TestEphemeralSpan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := facts.Ephemeral[0]; place(e.Span) != test.span || e.Untuned.String() != test.untuned {
-			t.Errorf("%s: %s, instead of %s", name, place(e.Span), e.Untuned)
+		if e := facts.Ephemeral[0]; e.Span.Place() != test.span || e.Untuned.String() != test.untuned {
+			t.Errorf("%s: %s, instead of %s", name, e.Span.Place(), e.Untuned)
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"iter"
 	"strconv"
-
-	"portolan/internal/source"
 )
 
 // lines yields where each line that is not blank starts and ends in text, without the
@@ -46,12 +44,4 @@ func quote(s string) string {
 		return strconv.Quote(s[:most]) + "…"
 	}
 	return strconv.Quote(s)
-}
-
-// place is "file:line", and "file" for a file as a whole.
-func place(s source.Span) string {
-	if !s.HasLine() {
-		return s.Name()
-	}
-	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"portolan/internal/source"
 )
 
 // A Format is one way to print an inventory.
@@ -130,14 +128,7 @@ func (c *Claim) row() []string {
 	if c.Instance != "" {
 		service += "[" + c.Instance + "]"
 	}
-	return []string{service, listen, c.Proto.String(), c.Nominal(), address, exposure, string(c.Origin), place(c.Span), c.Purpose}
-}
-
-func place(s source.Span) string {
-	if !s.HasLine() {
-		return s.Name()
-	}
-	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
+	return []string{service, listen, c.Proto.String(), c.Nominal(), address, exposure, string(c.Origin), c.Span.Place(), c.Purpose}
 }
 
 // WriteText prints the claims as a table, then what is switched off by a line of a file,
@@ -171,7 +162,7 @@ func WriteText(w io.Writer, inv *Inventory) error {
 	for _, d := range inv.Disabled {
 		if len(d.Because) > 0 && d.Because[0].Span.HasLine() {
 			reason := d.Because[0]
-			fmt.Fprintf(&b, "%s %s is off: %s (%s)\n", d.Service, visible(d.Listen), visible(reason.Text), visible(place(reason.Span)))
+			fmt.Fprintf(&b, "%s %s is off: %s (%s)\n", d.Service, visible(d.Listen), visible(reason.Text), visible(reason.Span.Place()))
 		}
 	}
 	for _, f := range inv.Files {

@@ -118,8 +118,16 @@ func Names() string {
 	for _, f := range Formats {
 		names = append(names, f.Name)
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return Joined(names, " or ")
+}
+
+// Joined is words with commas between them, and before the last one another word, " and ".
+func Joined(words []string, last string) string {
+	n := len(words)
+	if n < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n-1], ", ") + last + words[n-1]
 }
 
 // Lookup finds a format by its exact name. An unknown name is an error that lists

@@ -116,6 +116,14 @@ func (s Span) Name() string {
 	return s.File.Name
 }
 
+// Place is "file:line", "file" for a file as a whole, and "" for no place.
+func (s Span) Place() string {
+	if !s.HasLine() {
+		return s.Name()
+	}
+	return s.Name() + ":" + strconv.Itoa(s.Position().Line)
+}
+
 // String is "file:line:column", "file" for a file as a whole, "" for no place.
 func (s Span) String() string {
 	if !s.HasLine() {

@@ -35,7 +35,7 @@ func TestPositions(t *testing.T) {
 		t.Error("a line that does not exist")
 	}
 	whole := f.Span(0, 0)
-	if whole.HasLine() || whole.String() != "f" || whole.Position() != (Position{}) || (Span{}).String() != "" {
+	if whole.HasLine() || whole.String() != "f" || whole.Place() != "f" || (Span{}).Place() != "" || whole.Position() != (Position{}) || (Span{}).String() != "" {
 		t.Errorf("the file as a whole is %q", whole)
 	}
 	if s := f.Span(-5, 99); s.Start != 0 || s.End != len(f.Text) {
