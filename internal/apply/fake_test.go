@@ -31,6 +31,7 @@ type fake struct {
 }
 
 type fakeTable struct {
+	asleep  bool
 	limits  map[string]Limit
 	sets    map[string]*fakeSet
 	chains  map[string]*fakeChain
@@ -64,7 +65,7 @@ func (t *fakeTable) clone() *fakeTable {
 	if t == nil {
 		return nil
 	}
-	c := &fakeTable{limits: maps.Clone(t.limits), sets: map[string]*fakeSet{}, chains: map[string]*fakeChain{}, strange: slices.Clone(t.strange)}
+	c := &fakeTable{asleep: t.asleep, limits: maps.Clone(t.limits), sets: map[string]*fakeSet{}, chains: map[string]*fakeChain{}, strange: slices.Clone(t.strange)}
 	for name, s := range t.sets {
 		n := *s
 		n.Elements, n.deadline = slices.Clone(s.Elements), maps.Clone(s.deadline)
@@ -103,6 +104,7 @@ func (f *fake) Read() (*State, error) {
 	if f.table == nil {
 		return s, nil
 	}
+	s.Dormant = f.table.asleep
 	for name, l := range f.table.limits {
 		s.Limits[name] = &l
 	}
@@ -148,11 +150,11 @@ func (f *fake) Commit(generation uint32, b Batch) error {
 }
 
 func (f *fake) change(c Change) error {
-	switch c.(type) {
-	case AddTable:
+	if c, ok := c.(AddTable); ok {
 		if f.table == nil {
 			f.table = &fakeTable{limits: map[string]Limit{}, sets: map[string]*fakeSet{}, chains: map[string]*fakeChain{}}
 		}
+		f.table.asleep = c.Asleep
 		return nil
 	}
 	t := f.table
@@ -430,7 +432,7 @@ type asker struct {
 // from, and its end. Names are those that objects have in a nft.Table, so two tables that mean
 // the same say the same.
 func (a *asker) ask(p sample) string {
-	if a.fakeTable == nil {
+	if a.fakeTable == nil || a.asleep {
 		return "accept"
 	}
 	hooks := []uint32{0, 1}
@@ -576,13 +578,17 @@ func (a *asker) matches(l *Line, p *sample) bool {
 // committed, as was measured of the kernel: the rules of all chains are the old ones or the
 // new ones, sets of ranges show their new content later, each at its own time, a new base
 // chain accepts until its policy is there, one that goes is asked until the end when it has no
-// rules any more, and policies change after rules.
+// rules any more, and policies change after rules. No packet meets a table that sleeps; when
+// it wakes up, its base chains are asked from then on, one after another, as they are.
 func during(from, to *fakeTable, p sample, may func(string) bool) (string, bool) {
 	if from == nil {
 		from = &fakeTable{}
 	}
 	if to == nil {
 		to = &fakeTable{}
+	}
+	if from.asleep || to.asleep {
+		return wakingUp(to, p, may)
 	}
 	old := map[string]*fakeSet{}
 	var names []string
@@ -656,6 +662,31 @@ func during(from, to *fakeTable, p sample, may func(string) bool) (string, bool)
 					}
 				}
 			}
+		}
+	}
+	return "", true
+}
+
+// wakingUp is all that may happen to a packet while a table that slept is not asked yet, or about
+// some of its base chains.
+func wakingUp(to *fakeTable, p sample, may func(string) bool) (string, bool) {
+	if said := (&asker{}).ask(p); !may(said) {
+		return said + ", before it wakes up", false
+	}
+	bases := slices.DeleteFunc(sortedKeys(to.chains), func(name string) bool { return to.chains[name].Hook == nil })
+	for some := range 1 << len(bases) {
+		if to.asleep {
+			break
+		}
+		t := *to
+		t.chains = maps.Clone(to.chains)
+		for i, name := range bases {
+			if some>>i&1 == 0 {
+				delete(t.chains, name)
+			}
+		}
+		if said := (&asker{fakeTable: &t}).ask(p); !may(said) {
+			return fmt.Sprintf("%s, while of its base chains %b are asked", said, some), false
 		}
 	}
 	return "", true

@@ -42,8 +42,9 @@ type Change interface{ change() }
 
 // The changes.
 type (
-	// AddTable makes the table. It may be there.
-	AddTable struct{}
+	// AddTable makes the table, asleep or not: no packet is asked about a table that sleeps. It
+	// may be there; then it sleeps from now on, or wakes up.
+	AddTable struct{ Asleep bool }
 	// DeleteTable takes away the table with everything in it.
 	DeleteTable struct{}
 

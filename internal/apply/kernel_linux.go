@@ -285,7 +285,11 @@ const (
 func encodeChange(c *nftables.Conn, change Change) error {
 	switch x := change.(type) {
 	case AddTable:
-		c.AddTable(ours)
+		table := *ours
+		if x.Asleep {
+			table.Flags = tableDormant
+		}
+		c.AddTable(&table)
 	case DeleteTable:
 		c.DelTable(ours)
 	case AddLimit:
@@ -650,7 +654,10 @@ func expressionNames(e []byte) []string {
 func words(c Change) string {
 	switch x := c.(type) {
 	case AddTable:
-		return "adding the table"
+		if x.Asleep {
+			return "adding the table, asleep"
+		}
+		return "adding the table, or waking it up"
 	case DeleteTable:
 		return "deleting the table"
 	case AddLimit:

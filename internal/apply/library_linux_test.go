@@ -31,6 +31,7 @@ func TestMessagesOfTheLibrary(t *testing.T) {
 		batch Batch
 	}{
 		{"add table", Batch{AddTable{}}},
+		{"add table asleep", Batch{AddTable{Asleep: true}}},
 		{"delete table", Batch{DeleteTable{}}},
 		{"add limit", Batch{AddLimit{nft.Limit{Name: "l", Rate: rate, Burst: 5}}}},
 		{"delete limit", Batch{DeleteLimit{Name: "l"}}},

@@ -55,6 +55,22 @@ type Plan struct {
 	awake  *Plan // what would be done if a table that is switched off were not; nil for others
 }
 
+// fromNothing reports whether packets meet no table now.
+func (p *Plan) fromNothing() bool { return !p.Live.Exists || p.awake != nil }
+
+// asleep makes the whole table in one batch, so that no packet is asked about it. Base chains
+// have their policies at once: nobody can fall off the end of rules that are not there yet.
+func (p *Plan) asleep() Batch {
+	b := append(slices.Clone(p.gone), AddTable{Asleep: true})
+	b = append(b, p.match.missing(&State{Exists: true})...)
+	for _, w := range p.match.bases {
+		hook := w.hook
+		b = append(b, AddChain{w.Name, &hook, w.Policy})
+		b = append(b, newRules(w.Name, w.rules, make([]*Rule, len(w.rules)))...)
+	}
+	return b
+}
+
 // none is a state without the table.
 func (s *State) none() *State {
 	return &State{Generation: s.Generation, Limits: map[string]*Limit{}, Sets: map[string]*Set{}, Chains: map[string]*Chain{}}
@@ -128,9 +144,7 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 			return nil, err
 		}
 		p.gone, p.prepare = Batch{DeleteTable{}}, append(Batch{DeleteTable{}}, p.prepare...)
-		awake := *live
-		awake.Dormant = false
-		p.awake, err = newPlan(&awake, want, known)
+		p.awake, err = newPlan(live.awake(), want, known)
 		return p, err
 	}
 	p := &Plan{Live: live, Want: want, codes: known}

@@ -40,7 +40,7 @@ var (
 	ErrOtherPending = errors.New("what waits to be confirmed is not what is wanted: roll it back and apply again")
 )
 
-// WentBack says that a change was in force and is not any more, and why.
+// WentBack says that a change was in the kernel and is not any more, and why.
 type WentBack struct{ Cause error }
 
 func (w WentBack) Error() string { return "went back to the rules from before: " + w.Cause.Error() }
@@ -238,6 +238,8 @@ func (r *run) carryOut(ctx context.Context, plan *Plan) error {
 		return r.prove(plan.Live, func() error { return nil })
 	case within == 0 && r.o.Probe == nil && plan.InPlace():
 		return r.inPlace(plan)
+	case within == 0 && r.o.Probe == nil && r.o.Alive == nil && plan.fromNothing():
+		return r.first(ctx, plan)
 	case within == 0:
 		within = selfConfirm
 	}
@@ -395,6 +397,74 @@ func (r *run) inPlace(p *Plan) error {
 		return fmt.Errorf("the change is in force and cannot be proved: %w; going back: %w", err, undoErr)
 	}
 	return WentBack{err}
+}
+
+// first puts a table where no packet met one. It is made asleep, read back and proved, and then
+// woken up: so who dies on the way leaves everything as open as it was, and nothing has to be
+// tidied up behind it, for which a process would wait.
+func (r *run) first(ctx context.Context, p *Plan) error {
+	generation := p.Live.Generation
+	if err := r.send("prepare", &generation, p.asleep()); err != nil {
+		return err
+	}
+	err := r.wakeUp(ctx)
+	if err == nil || errors.Is(err, ErrChanged) {
+		return err
+	}
+	if undoErr := r.atLast(r.remove); undoErr != nil {
+		return fmt.Errorf("%w; going back: %w", err, undoErr)
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	return WentBack{err}
+}
+
+// wakeUp reads back the table that sleeps, proves what it would do, and wakes it up.
+func (r *run) wakeUp(ctx context.Context) error {
+	live, err := r.read()
+	if err != nil {
+		return err
+	}
+	awake := live.awake()
+	if err := r.prove(awake, func() error {
+		rest, err := newPlan(awake, r.want, r.codes)
+		if err == nil && !rest.Empty() {
+			err = fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := r.send("change", &awake.Generation, Batch{AddTable{}}); err != nil {
+		return err
+	}
+	r.out.After = awake
+	return nil
+}
+
+// remove takes the table away.
+func (r *run) remove() error {
+	live, err := r.read()
+	if err != nil || !live.Exists {
+		return err
+	}
+	plan, err := newPlan(live, nil, newCodes(nil))
+	if err != nil {
+		return err
+	}
+	generation := live.Generation
+	if err := r.send("prepare", &generation, plan.prepare); err != nil {
+		return err
+	}
+	if err := r.send("back", &generation, plan.flip); err != nil {
+		return err
+	}
+	_, err = r.read()
+	return err
 }
 
 // settle reads back what came into force, proves it and takes away what nothing leads to any

@@ -37,6 +37,72 @@ func tidies(b Batch) bool {
 	return true
 }
 
+// TestFirst puts a table where none was, or one that sleeps, and has something go wrong on the way.
+func TestFirst(t *testing.T) {
+	no := errors.New("no")
+	for name, c := range map[string]struct {
+		asleep bool        // there is an old one, which sleeps
+		spoil  func(*fake) // behind the first batch
+		prove  func(context.CancelFunc) error
+		err    error // nil when it comes into force all the same
+		went   bool
+	}{
+		"well":              {},
+		"well, an old one":  {asleep: true},
+		"not proved":        {prove: func(context.CancelFunc) error { return no }, err: no, went: true},
+		"cancelled":         {prove: func(cancel context.CancelFunc) error { cancel(); return nil }, err: context.Canceled},
+		"others change":     {spoil: func(f *fake) { f.generation++ }},
+		"it is changed":     {spoil: func(f *fake) { delete(f.table.sets, "src_b_v4"); f.generation++ }},
+		"it is woken up":    {spoil: func(f *fake) { f.table.asleep = false; f.generation++ }},
+		"it is taken away":  {spoil: func(f *fake) { f.table = nil; f.generation++ }},
+		"an old one, spoil": {asleep: true, spoil: func(f *fake) { f.table = nil; f.generation++ }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t).(*fake)
+			if c.asleep {
+				f.load(t, opens(1))
+				f.table.asleep = true
+			}
+			w := &witness{fake: f}
+			open := f.meaning()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			asked := 0
+			out, err := Apply(ctx, w, small(), Options{Prove: func(s *State) error {
+				if asked++; s.Dormant {
+					t.Error("what is proved sleeps")
+				}
+				if asked == 1 && w.meaning() != open {
+					t.Error("packets meet it before it is proved")
+				}
+				if asked == 1 && c.spoil != nil {
+					c.spoil(f)
+				}
+				if c.prove != nil {
+					return c.prove(cancel)
+				}
+				return nil
+			}})
+			if went := (WentBack{}); !errors.Is(err, c.err) || errors.As(err, &went) != c.went || asked == 0 {
+				t.Fatalf("%v, asked %d times", err, asked)
+			}
+			if c.err != nil {
+				if s := read(t, f); s.Exists || f.meaning() != open {
+					t.Errorf("%+v is left", s)
+				}
+				return
+			}
+			s := read(t, f)
+			if p, err := NewPlan(s, small()); err != nil || !p.Empty() || out.After.Hash() != s.Hash() || out.After.Generation != s.Generation {
+				t.Errorf("%v, %v; generation %d, and %d is said", err, p.Differences, s.Generation, out.After.Generation)
+			}
+			if quiet := c.spoil == nil; quiet && (out.Batches != 2 || out.Attempts != 1) {
+				t.Errorf("%d batches, %d attempts", out.Batches, out.Attempts)
+			}
+		})
+	}
+}
+
 // TestCrowd: whoever writes all the time to other tables cannot make a change that is in force
 // look as if it were not. When nothing gets through, it ends, and says so.
 func TestCrowd(t *testing.T) {

@@ -38,6 +38,18 @@ type State struct {
 	Raw *netlink.Table
 }
 
+// awake is a state as it will be when its table is switched on.
+func (s *State) awake() *State {
+	a := *s
+	a.Dormant = false
+	if s.Raw != nil {
+		raw := *s.Raw
+		raw.Flags &^= tableDormant
+		a.Raw = &raw
+	}
+	return &a
+}
+
 // A Limit is a named limit in the kernel's own attributes, in canonical form.
 type Limit struct {
 	Name string

@@ -301,6 +301,25 @@ func suite(t *testing.T, open func(*testing.T) Firewall) {
 		}
 	})
 
+	t.Run("sleep", func(t *testing.T) {
+		f := open(t)
+		for i, c := range []struct {
+			batch   Batch
+			dormant bool
+		}{
+			{Batch{AddTable{Asleep: true}, AddChain{"input", inputHook, ruleset.Drop}}, true},
+			{Batch{AddRule{Chain: "input", Line: line(ruleset.Drop, "default")}}, true},
+			{Batch{AddTable{}}, false},
+			{Batch{AddTable{Asleep: true}}, true},
+			{Batch{DeleteTable{}, AddTable{Asleep: true}}, true},
+			{Batch{AddTable{}}, false},
+		} {
+			if s := must(t, f, c.batch...); !s.Exists || s.Dormant != c.dormant || (len(s.Chains) == 1) != (i < 4) {
+				t.Errorf("batch %d: %+v", i, s)
+			}
+		}
+	})
+
 	t.Run("time", func(t *testing.T) {
 		f := open(t)
 		gate := Line{Rule: nft.Rule{Comment: gateComment}, Gate: "pending_input"}
