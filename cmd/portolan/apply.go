@@ -160,15 +160,22 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	v, err := p.view(p.quiet, find, func(a *aim) {
-		if w != nil {
-			w.Prepare(a.table)
+	v, err := p.view(p.quiet, find, func(v *view) {
+		if w != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
+			w.Prepare(v.aim.table)
+		}
+		if !c.unseen(v) {
+			v.changes()
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(p.stdout, v.text(false)); err != nil {
+	text := v.head()
+	if v.plan.Empty() || !c.unseen(v) {
+		text += v.body(false)
+	}
+	if _, err := io.WriteString(p.stdout, text); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	if len(v.cut) > 0 && !c.cutMeOff {
@@ -195,6 +202,12 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 	waits.until, err = p.carryOut(ctx, w, c, v)
 	waits.on = !waits.until.IsZero()
 	return err
+}
+
+// unseen reports whether nobody reads the plan before it is carried out, and nobody is there whom it
+// could cut: then there is time for the words while the kernel is at work.
+func (c *change) unseen(v *view) bool {
+	return c.yes && c.noConfirm && !c.dryRun && len(c.probes)+len(v.living)+len(v.cut) == 0
 }
 
 // quiet is what the kernel has, when no change waits there.
@@ -290,7 +303,18 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
+	body := begin(func() (string, error) {
+		if !c.unseen(v) {
+			return "", nil // it is written already
+		}
+		return v.body(false), nil
+	})
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
+	if text, _ := body(); text != "" {
+		if _, unwritten := io.WriteString(p.stdout, text); unwritten != nil {
+			defer func() { err = errors.Join(err, fmt.Errorf("writing the plan: %w", unwritten)) }()
+		}
+	}
 	if back, ok := wentBack(err).(*exitError); ok {
 		return until, errors.Join(back, w.DropPending())
 	}

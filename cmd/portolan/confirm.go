@@ -59,8 +59,8 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 		return errors.New("nothing waits to be confirmed")
 	case left <= 0:
 		return p.tooLate(ctx, w)
-	case l.strange != nil:
-		return fmt.Errorf("what waits to be confirmed is not understood, so it is not kept: %w", l.strange)
+	case l.means().strange != nil:
+		return fmt.Errorf("what waits to be confirmed is not understood, so it is not kept: %w", l.means().strange)
 	}
 	record, table, err := p.store.Pending()
 	if err != nil {
@@ -72,7 +72,7 @@ func (p *pilot) confirm(ctx context.Context, w *history.Writer) error {
 	if err := w.SetPending(record, table); err != nil {
 		return fmt.Errorf("not confirmed, because it could not be remembered: %w", err)
 	}
-	outcome, err := apply.Confirm(ctx, p.kernel, table, apply.Options{Prove: proves(l.pending), Journal: p.step})
+	outcome, err := apply.Confirm(ctx, p.kernel, table, apply.Options{Prove: proves(l.means().pending), Journal: p.step})
 	switch {
 	case errors.Is(err, apply.ErrExpired):
 		return p.tooLate(ctx, w)

@@ -46,7 +46,10 @@ func (v *view) sessions() {
 	v.hidden, v.living = v.found.Hidden, alive(v.found)
 	for _, s := range v.living {
 		for _, packet := range session.Packets(s) {
-			if v.aim.rules.Decide(packet.Packet).Verdict() == ruleset.Accept || v.live.inForce != nil && v.live.inForce.Decide(packet.Packet).Verdict() == ruleset.Drop {
+			if v.aim.rules.Decide(packet.Packet).Verdict() == ruleset.Accept {
+				continue
+			}
+			if now := v.live.means().inForce; now != nil && now.Decide(packet.Packet).Verdict() == ruleset.Drop {
 				continue
 			}
 			v.cut = append(v.cut, cutOff{s, packet, v.aim.side.who(v.aim.rules.Decider(packet.Packet))})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -217,6 +219,11 @@ func onlyRoot(err error) error {
 // A live is what the kernel has now.
 type live struct {
 	state *apply.State
+	means func() *meaning // it is found out when somebody asks the first time
+}
+
+// A meaning is what a state of the kernel means.
+type meaning struct {
 	// rules is what it means without what is pending; nil when that is not understood. With no
 	// table everything is accepted.
 	rules *ruleset.Ruleset
@@ -236,8 +243,8 @@ func (p *pilot) read() (*live, error) {
 		if err != nil {
 			return nil, err
 		}
-		l := meaning(state)
-		if !again || !errors.Is(l.strange, verify.ErrHalf) {
+		l := &live{state, sync.OnceValue(func() *meaning { return meaningOf(state) })}
+		if _, pending := state.PendingLeft(); !again || !pending || !errors.Is(l.means().strange, verify.ErrHalf) {
 			return l, nil
 		}
 		time.Sleep(expiryTick)
@@ -248,24 +255,21 @@ func (p *pilot) read() (*live, error) {
 // ends for IPv4 and for IPv6.
 const expiryTick = 20 * time.Millisecond
 
-// meaning says what a state means.
-func meaning(state *apply.State) *live {
-	l := &live{state: state}
+// meaningOf says what a state means.
+func meaningOf(state *apply.State) *meaning {
 	if !filters(state) {
-		l.rules = everything()
-		l.inForce = l.rules
-		return l
+		all := everything()
+		return &meaning{rules: all, inForce: all}
 	}
 	read, err := verify.Kernel(state.Raw)
 	if err != nil {
-		l.strange = err
-		return l
+		return &meaning{strange: err}
 	}
-	l.rules, l.pending, l.inForce = read.Rules, read.Pending, read.InForce()
-	if l.inForce == nil {
-		l.strange = read.Strange
+	m := &meaning{rules: read.Rules, pending: read.Pending, inForce: read.InForce()}
+	if m.inForce == nil {
+		m.strange = read.Strange
 	}
-	return l
+	return m
 }
 
 // filters reports whether there is a table that packets are asked about.
@@ -279,13 +283,10 @@ func everything() *ruleset.Ruleset {
 // proves checks that a state means the given rules: with what is pending, where something is.
 func proves(want *ruleset.Ruleset) func(*apply.State) error {
 	return func(s *apply.State) error {
-		l := meaning(s)
-		have := l.rules
-		if l.pending != nil {
-			have = l.pending
-		}
+		m := meaningOf(s)
+		have := cmp.Or(m.pending, m.rules)
 		if have == nil {
-			return fmt.Errorf("what the kernel has now is not understood: %w", l.strange)
+			return fmt.Errorf("what the kernel has now is not understood: %w", m.strange)
 		}
 		if c := ruleset.Prove(want, have).Counterexample; c != nil {
 			return fmt.Errorf("the kernel does not do what was asked of it: %s", c.Words("what is wanted", "the kernel"))

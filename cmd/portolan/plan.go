@@ -56,7 +56,7 @@ With --detail it prints every object and element of the kernel that would change
 				return err
 			}
 			defer p.close(&err)
-			view, err := p.view(p.read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) }, nil)
+			view, err := p.view(p.read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) }, func(v *view) { v.changes() })
 			if err != nil {
 				return err
 			}
@@ -233,7 +233,7 @@ func (p *pilot) standing(l *live) (*standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.drift = back.Differences // none when only names are others
+	s.drift = back.Differences() // none when only names are others
 	return s, nil
 }
 
@@ -244,22 +244,25 @@ func (s *standing) drifted() bool { return len(s.drift) > 0 || s.unknown != nil 
 type view struct {
 	*standing
 	surroundings
-	aim      *aim
-	plan     *apply.Plan
-	traffic  *difference // nil when what the kernel has is not understood
-	services []namedChange
-	zones    []namedChange
-	others   []neighbour.Firewall
-	mixed    string // iptables of two kinds at the same time
-	cut      []cutOff
-	living   []session.Session // of administrators, that live and have logged in
-	hidden   []int             // processes whose sessions cannot be seen
+	aim     *aim
+	plan    *apply.Plan
+	changes func() changes // they are found when somebody asks the first time
+	others  []neighbour.Firewall
+	mixed   string // iptables of two kinds at the same time
+	cut     []cutOff
+	living  []session.Session // of administrators, that live and have logged in
+	hidden  []int             // processes whose sessions cannot be seen
+}
+
+// changes are what a plan changes in the words of who reads it.
+type changes struct {
+	traffic         *difference // nil when what the kernel has is not understood
+	services, zones []namedChange
 }
 
 // view compares what the kernel has with an aim. While that is looked for, it looks at the
-// kernel, at the states and around. changes is called as soon as the aim is another one than what is in
-// force, while the plan is made; it may be nil.
-func (p *pilot) view(read func() (*live, error), find func() (*aim, error), changes func(*aim)) (*view, error) {
+// kernel, at the states and around. meanwhile is called while the plan is made and all else is known.
+func (p *pilot) view(read func() (*live, error), find func() (*aim, error), meanwhile func(*view)) (*view, error) {
 	v := new(view)
 	seen, aimed := begin(read), begin(find)
 	around := begin(func() (s surroundings, err error) {
@@ -285,15 +288,10 @@ func (p *pilot) view(read func() (*live, error), find func() (*aim, error), chan
 	v.surroundings, errs[0] = around()
 	v.aim, errs[1] = aimed()
 	if cmp.Or(errs[:]...) == nil {
-		if v.live.strange == nil {
-			v.traffic = newDifference(v.before(), v.aim.side)
-		}
+		v.changes = sync.OnceValue(v.compared)
 		v.sessions()
-		v.named()
-		if changes != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
-			changes(v.aim)
-		}
 		errs[3] = v.neighbours()
+		meanwhile(v)
 	}
 	v.plan, errs[2] = planned()
 	if err := cmp.Or(errs[:]...); err != nil {
@@ -302,25 +300,30 @@ func (p *pilot) view(read func() (*live, error), find func() (*aim, error), chan
 	return v, nil
 }
 
-// named finds which services and zones change.
-func (v *view) named() {
+// compared finds what changes for who reads it.
+func (v *view) compared() changes {
+	var c changes
+	if v.live.means().strange == nil {
+		c.traffic = newDifference(v.before(), v.aim.side)
+	}
 	if last := v.last; last != nil {
 		old, now := last.Opens, v.aim.record.Opens
 		aims := sync.OnceValue(func() naming { return namingOf(&v.aim.record) })
-		v.services = serviceChanges(v.traffic, func(r *ruleset.Rule) []string { return v.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
+		c.services = serviceChanges(c.traffic, func(r *ruleset.Rule) []string { return v.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
 			if v.aim.side.text {
 				return aims()[r.Comment]
 			}
 			return policyName(r)
 		}, missing(now, old), missing(old, now))
-		v.zones = zoneChanges(last.Zones, v.aim.record.Zones)
-		if len(v.zones) > 0 && v.aim.policy != nil {
+		c.zones = zoneChanges(last.Zones, v.aim.record.Zones)
+		if len(c.zones) > 0 && v.aim.policy != nil {
 			uses := usesOf(v.aim.policy)
-			for i := range v.zones {
-				v.zones[i].uses = uses[v.zones[i].name]
+			for i := range c.zones {
+				c.zones[i].uses = uses[c.zones[i].name]
 			}
 		}
 	}
+	return c
 }
 
 // begin does something while its caller goes on. What it returns waits for that, as often as it is
@@ -377,7 +380,7 @@ func missing(a, b []string) []string {
 // policy has: so the difference says what the policy opens, and not that it closes the rest.
 func (v *view) before() *side {
 	if filters(v.live.state) || v.aim.table == nil {
-		return &side{name: "the kernel", rules: v.live.inForce, text: true, backend: "nftables", words: v.said}
+		return &side{name: "the kernel", rules: v.live.means().inForce, text: true, backend: "nftables", words: v.said}
 	}
 	builtin := *v.aim.rules
 	for _, c := range []*ruleset.Chain{&builtin.Input, &builtin.Output} {
@@ -387,7 +390,15 @@ func (v *view) before() *side {
 }
 
 // text is the view in words.
-func (v *view) text(detail bool) string {
+func (v *view) text(detail bool) string { return v.head() + v.body(detail) }
+
+// head is the beginning of the text: what is aimed at, and what is there.
+func (v *view) head() string {
+	return report.Printable(v.aim.words) + " for the table inet portolan of this host\nin force: " + report.Printable(v.inForce()) + "\n"
+}
+
+// body is the rest of it, which takes most of the time that a plan takes.
+func (v *view) body(detail bool) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(report.Printable(fmt.Sprintf(format, args...)) + "\n") }
 	list := func(title string, items []string) {
@@ -399,7 +410,6 @@ func (v *view) text(detail bool) string {
 			}
 		}
 	}
-	line("%s for the table inet portolan of this host", v.aim.words)
 	few := func(items []string) []string {
 		const most = 40
 		if detail || len(items) <= most+1 {
@@ -407,13 +417,13 @@ func (v *view) text(detail bool) string {
 		}
 		return append(items[:most], fmt.Sprintf("and %d more: portolan plan --detail lists them", len(items)-most))
 	}
-	line("in force: %s", v.inForce())
-	list("services", few(words(v.services)))
-	list("zones", few(words(v.zones)))
+	changes, strange := v.changes(), v.live.means().strange
+	list("services", few(words(changes.services)))
+	list("zones", few(words(changes.zones)))
 	switch {
-	case v.plan.Empty() && v.live.strange != nil:
+	case v.plan.Empty() && strange != nil:
 		line("")
-		line("nothing to change, and yet what the kernel has is not understood: %s", v.live.strange)
+		line("nothing to change, and yet what the kernel has is not understood: %s", strange)
 	case v.plan.Empty() && v.aim.table == nil:
 		line("")
 		line("nothing to change: there is no table")
@@ -423,10 +433,10 @@ func (v *view) text(detail bool) string {
 	case v.aim.table == nil:
 		line("")
 		line("the table is taken away, and everything is accepted that others do not drop")
-	case v.live.strange != nil:
+	case strange != nil:
 		line("")
-		line("what the kernel has is not understood, and would be replaced as a whole: %s", v.live.strange)
-	case len(v.traffic.entries) == 0:
+		line("what the kernel has is not understood, and would be replaced as a whole: %s", strange)
+	case len(changes.traffic.entries) == 0:
 		line("")
 		line("no packet is treated differently: names, comments or leftovers change")
 	default:
@@ -435,7 +445,7 @@ func (v *view) text(detail bool) string {
 			line("what will be open; everything is accepted now, and everything else will be %s:", map[ruleset.Verdict]string{ruleset.Drop: "dropped", ruleset.Accept: "left to others"}[v.aim.rules.Input.Default])
 		}
 		line("")
-		shown := *v.traffic
+		shown := *changes.traffic
 		if detail && shown.old.words != nil {
 			places := *shown.old
 			places.words = nil
@@ -455,7 +465,7 @@ func (v *view) text(detail bool) string {
 	}
 	if !v.plan.Empty() {
 		if detail {
-			list("in the kernel", words(v.plan.Differences))
+			list("in the kernel", words(v.plan.Differences()))
 		}
 		line("")
 		line("%s", v.travels())
@@ -465,7 +475,7 @@ func (v *view) text(detail bool) string {
 
 // travels says what would be sent.
 func (v *view) travels() string {
-	n := plural(len(v.plan.Differences), "change") + " in the kernel"
+	n := plural(len(v.plan.Differences()), "change") + " in the kernel"
 	if !v.live.state.Exists || v.aim.table == nil {
 		return n
 	}

@@ -97,20 +97,21 @@ func (v *view) json() planJSON {
 	out := planJSON{
 		Version: 1, Table: tableName, Aim: v.aim.words, Empty: v.plan.Empty(), InPlace: v.plan.InPlace(), InForce: v.inForceJSON(),
 		Changes: []changeJSON{}, Ports: map[string]int{}, Services: []serviceJSON{}, Zones: []zoneJSON{},
-		Kernel: differencesJSON(v.plan.Differences), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), Mixed: v.mixed,
+		Kernel: differencesJSON(v.plan.Differences()), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), Mixed: v.mixed,
 		CutOff: []cutOffJSON{}, Hidden: append([]int{}, v.hidden...),
 	}
 	if v.aim.rules != nil {
 		out.Ruleset = v.aim.rules.Hash()
 	}
-	for _, s := range v.services {
+	changes := v.changes()
+	for _, s := range changes.services {
 		out.Services = append(out.Services, serviceJSON{s.kind, s.name, append([]string{}, s.words...)})
 	}
-	for _, z := range v.zones {
+	for _, z := range changes.zones {
 		out.Zones = append(out.Zones, zoneJSON{z.kind, z.name, append([]string{}, z.gains...), append([]string{}, z.loses...), append([]string{}, z.uses...)})
 	}
-	if v.traffic != nil {
-		traffic := v.traffic.json()
+	if changes.traffic != nil {
+		traffic := changes.traffic.json()
 		out.Changes, out.Ports = traffic.Changes, traffic.Ports
 	}
 	for _, c := range v.cut {
@@ -128,8 +129,8 @@ func (s *standing) inForceJSON() inForceJSON {
 	if s.unknown != nil {
 		out.Unknown = s.unknown.Error()
 	}
-	if s.live.strange != nil {
-		out.Strange = s.live.strange.Error()
+	if strange := s.live.means().strange; strange != nil {
+		out.Strange = strange.Error()
 	}
 	return out
 }

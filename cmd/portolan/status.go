@@ -136,9 +136,9 @@ func (s *status) text(w io.Writer, past bool) {
 		line("policy:   %s, SHA-256 %s", s.last.Policy, s.last.PolicySum)
 		line("means:    ruleset %s", s.last.Ruleset)
 	}
-	if s.live.strange != nil {
+	if strange := s.live.means().strange; strange != nil {
 		line("")
-		line("what the kernel has is not understood: %s", s.live.strange)
+		line("what the kernel has is not understood: %s", strange)
 	}
 	if title, drift := s.driftWords(false); len(drift) > 0 {
 		line("")

@@ -258,7 +258,7 @@ func TestByHand(t *testing.T) {
 					nftRun(t, text, "-f", "-")
 					clean := read(t, k).Hash()
 					if p, err := NewPlan(read(t, k), table); err != nil || !p.Empty() {
-						t.Fatal(p.Differences, err)
+						t.Fatal(p.Differences(), err)
 					}
 					cmd := exec.Command("nft", "-f", "-")
 					cmd.Stdin = strings.NewReader(named(t, table, c.script))
@@ -273,8 +273,8 @@ func TestByHand(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if p.Empty() || len(p.Differences) == 0 {
-						t.Errorf("the plan says nothing: %v", p.Differences)
+					if p.Empty() || len(p.Differences()) == 0 {
+						t.Errorf("the plan says nothing: %v", p.Differences())
 					}
 					if left, pending := s.PendingLeft(); pending && left > 0 {
 						if _, err := Back(t.Context(), k); err != nil {
@@ -291,8 +291,8 @@ func TestByHand(t *testing.T) {
 						}
 					}
 					s = read(t, k)
-					if p, err := NewPlan(s, table); err != nil || !p.Empty() || len(p.Differences) > 0 {
-						t.Fatal(p.Differences, err)
+					if p, err := NewPlan(s, table); err != nil || !p.Empty() || len(p.Differences()) > 0 {
+						t.Fatal(p.Differences(), err)
 					}
 					if err := prove(s); err != nil {
 						t.Error(err)
@@ -332,7 +332,7 @@ func TestKernelOfNextYear(t *testing.T) {
 			t.Error("the hash is another one")
 		}
 		if p, err := NewPlan(next, table); err != nil || !p.Empty() {
-			t.Errorf("%v, %v", p.Differences, err)
+			t.Errorf("%v, %v", p.Differences(), err)
 		}
 	})
 }

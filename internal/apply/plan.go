@@ -2,6 +2,7 @@ package apply
 
 import (
 	"slices"
+	"sync"
 
 	"portolan/internal/nft"
 	"portolan/internal/ruleset"
@@ -38,10 +39,8 @@ import (
 type Plan struct {
 	Live *State
 	Want *nft.Table // nil for none
-	// Differences are what is to be changed, in words: for people, and to find out what
-	// somebody did by hand. There are none exactly when there is nothing to send.
-	Differences []Difference
 
+	told  func() []Difference
 	codes   codes
 	match   *match
 	near    *match // with what packets meet now
@@ -127,14 +126,16 @@ func (b Batch) count() int {
 // then the plan takes it into force. An error says that the table cannot be said: a name in
 // it is missing or nothing that the kernel knows.
 func NewPlan(live *State, want *nft.Table) (*Plan, error) {
-	p, err := newPlan(live, want, newCodes(want))
-	if err == nil {
-		p.Differences = p.differences()
-	}
-	return p, err
+	return newPlan(live, want, newCodes(want))
 }
 
-// newPlan is NewPlan without differences.
+// Differences are what is to be changed, in words: for people, and to find out what somebody did
+// by hand. There are none exactly when there is nothing to send. They are put together when
+// somebody asks for them the first time, which may be another goroutine than that which carries out
+// the plan.
+func (p *Plan) Differences() []Difference { return p.told() }
+
+// newPlan is NewPlan for somebody who knows the codes of the table.
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	if live.Dormant && want != nil {
 		// No packet meets anything of it, and what is old is not to be met for a moment when
@@ -148,6 +149,7 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 		return p, err
 	}
 	p := &Plan{Live: live, Want: want, codes: known}
+	p.told = sync.OnceValue(p.differences)
 	near, err := newMatch(live, want, inForce, known)
 	if err != nil {
 		return nil, err

@@ -157,7 +157,7 @@ func TestWhatChangesInPlace(t *testing.T) {
 				t.Errorf("in place %v; %v", p.InPlace(), p.flip)
 			}
 			var words []string
-			for _, d := range p.Differences {
+			for _, d := range p.Differences() {
 				words = append(words, d.String())
 			}
 			if c.words != nil && !slices.Equal(words, c.words) {
@@ -281,7 +281,7 @@ func TestDamageInWords(t *testing.T) {
 				t.Fatal(err)
 			}
 			var words []string
-			for _, d := range p.Differences {
+			for _, d := range p.Differences() {
 				words = append(words, d.String())
 			}
 			got := strings.Join(words, "|")
@@ -445,7 +445,7 @@ func TestAPlanIsTakenUp(t *testing.T) {
 			}
 			now, _ := f.Read()
 			if rest, err := NewPlan(now, c.want); err != nil || !rest.Empty() {
-				t.Errorf("left to do: %v, %v", rest.Differences, err)
+				t.Errorf("left to do: %v, %v", rest.Differences(), err)
 			}
 		})
 	}
@@ -462,7 +462,7 @@ func TestAPlanIsTakenUp(t *testing.T) {
 		}
 		now, _ := f.Read()
 		if rest, err := NewPlan(now, elements); err != nil || !rest.Empty() {
-			t.Errorf("left to do: %v, %v", rest.Differences, err)
+			t.Errorf("left to do: %v, %v", rest.Differences(), err)
 		}
 	})
 }

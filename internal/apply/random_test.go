@@ -450,8 +450,8 @@ func done(t rapid.TB, f Firewall, want *nft.Table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !p.Empty() || len(p.Differences) > 0 {
-		t.Fatalf("not as wanted: %v\n%v\n%v\n%v", p.Differences, p.prepare, p.flip, p.tidy)
+	if !p.Empty() || len(p.Differences()) > 0 {
+		t.Fatalf("not as wanted: %v\n%v\n%v\n%v", p.Differences(), p.prepare, p.flip, p.tidy)
 	}
 }
 
@@ -472,8 +472,8 @@ func TestApplyFromAnywhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Empty() != (len(p.Differences) == 0) {
-			t.Fatalf("empty %v: %v", p.Empty(), p.Differences)
+		if p.Empty() != (len(p.Differences()) == 0) {
+			t.Fatalf("empty %v: %v", p.Empty(), p.Differences())
 		}
 		out, err := Apply(context.Background(), w, b, o)
 		if err != nil {
@@ -599,7 +599,7 @@ func TestPending(t *testing.T) {
 		}
 		if s, _ := w.Read(); ours && before != "" && s.Hash() != before {
 			p, _ := NewPlan(s, a)
-			t.Fatalf("it is not what it was before, to the bit: %v", p.Differences)
+			t.Fatalf("it is not what it was before, to the bit: %v", p.Differences())
 		}
 	})
 }

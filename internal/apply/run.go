@@ -430,7 +430,7 @@ func (r *run) wakeUp(ctx context.Context) error {
 	if err := r.prove(awake, func() error {
 		rest, err := newPlan(awake, r.want, r.codes)
 		if err == nil && !rest.Empty() {
-			err = fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
+			err = fmt.Errorf("what was read back is not what was sent: %v", rest.Differences())
 		}
 		return err
 	}); err != nil {
@@ -478,7 +478,7 @@ func (r *run) settle() error {
 	var rest *Plan
 	if err := r.prove(live, func() (err error) {
 		if rest, err = newPlan(live, r.want, r.codes); err == nil && !rest.InForce() {
-			err = fmt.Errorf("what was read back is not what was sent: %v", rest.differences())
+			err = fmt.Errorf("what was read back is not what was sent: %v", rest.Differences())
 		}
 		return err
 	}); err != nil {

@@ -94,7 +94,7 @@ func TestFirst(t *testing.T) {
 			}
 			s := read(t, f)
 			if p, err := NewPlan(s, small()); err != nil || !p.Empty() || out.After.Hash() != s.Hash() || out.After.Generation != s.Generation {
-				t.Errorf("%v, %v; generation %d, and %d is said", err, p.Differences, s.Generation, out.After.Generation)
+				t.Errorf("%v, %v; generation %d, and %d is said", err, p.Differences(), s.Generation, out.After.Generation)
 			}
 			if quiet := c.spoil == nil; quiet && (out.Batches != 2 || out.Attempts != 1) {
 				t.Errorf("%d batches, %d attempts", out.Batches, out.Attempts)
@@ -131,7 +131,7 @@ func TestCrowd(t *testing.T) {
 				}
 				if name == "tidying" {
 					if p, errPlan := NewPlan(read(t, f), opens(2)); err != nil || out.Attempts > attempts || errPlan != nil || !p.Empty() {
-						t.Errorf("%v, %d attempts, %v, %v", err, out.Attempts, p.Differences, errPlan)
+						t.Errorf("%v, %d attempts, %v, %v", err, out.Attempts, p.Differences(), errPlan)
 					}
 				} else if !errors.Is(err, ErrChanged) || out.Attempts != attempts {
 					t.Errorf("%v, %d attempts", err, out.Attempts)
