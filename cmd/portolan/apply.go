@@ -14,6 +14,7 @@ import (
 
 	"portolan/internal/apply"
 	"portolan/internal/history"
+	"portolan/internal/netlink"
 	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/report"
@@ -114,7 +115,7 @@ rolled back; 130 interrupted.`,
 				}
 				return p.boot(cmd.Context(), c)
 			}
-			in.begin()
+			in.begin(a)
 			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
 		}),
 	}
@@ -160,14 +161,25 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	v, err := p.view(p.quiet, find, func(v *view) {
+	meanwhile := func(v *view) {
 		if w != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
 			w.Prepare(v.aim.table)
 		}
 		if !c.unseen(v) {
 			v.changes()
 		}
-	})
+	}
+	var seen *apply.State
+	v, err := p.view(func() (*live, error) {
+		if seen = p.seen(); seen != nil {
+			return liveOf(seen), nil
+		}
+		return p.quiet()
+	}, find, meanwhile)
+	if err == nil && seen != nil && v.plan.NeedsCounters() {
+		found := v.aim
+		v, err = p.view(p.quiet, func() (*aim, error) { return found, nil }, meanwhile)
+	}
 	if err != nil {
 		return err
 	}
@@ -208,6 +220,34 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 // could cut: then there is time for the words while the kernel is at work.
 func (c *change) unseen(v *view) bool {
 	return c.yes && c.noConfirm && !c.dryRun && len(c.probes)+len(v.living)+len(v.cut) == 0
+}
+
+// seen is what the kernel has, if that is what was remembered of it when it was read the last time, but
+// for its counters: then nobody has changed any table since, as the kernel itself says. It is nil
+// when it has to be read.
+func (p *pilot) seen() *apply.State {
+	generation, err := p.kernel.Generation()
+	if err != nil {
+		return nil
+	}
+	moment := p.kernel.Moment(generation)
+	if moment == "" {
+		return nil
+	}
+	raw, err := netlink.ReadTable(p.store.Seen(moment))
+	if err != nil {
+		return nil
+	}
+	raw.Generation = generation
+	return apply.Decode(raw)
+}
+
+// remember remembers what the kernel has, so that it need not be read again as long as nobody
+// changes anything. Where it cannot be written, it is read again: nobody has to be told that.
+func (p *pilot) remember(w *history.Writer, s *apply.State) {
+	if moment := p.kernel.Moment(s.Generation); moment != "" && s.Raw != nil {
+		_ = w.SetSeen(moment, s.Raw)
+	}
 }
 
 // quiet is what the kernel has, when no change waits there.
@@ -328,6 +368,8 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 		p.say("in force for %s, until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", c.within, outcome.Until.UTC().Format(timeLayout))
 		return outcome.Until, nil
 	}
+	remembered := begin(func() (struct{}, error) { p.remember(w, outcome.After); return struct{}{}, nil })
+	defer remembered()
 	record.State, record.Until = outcome.After.Hash(), time.Time{}
 	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone

@@ -37,6 +37,7 @@ type pilot struct {
 
 	kernel *apply.Kernel
 	store  *history.Store
+	waited bool // for another portolan, before lock had the states for itself
 	// finished is what lock has remembered for somebody who was killed; nil when there was nothing.
 	finished *history.Record
 }
@@ -112,7 +113,10 @@ func (p *pilot) close(err *error) {
 // lock keeps other appliers out until what it returns is closed. It first remembers what one that
 // was killed has kept in the kernel.
 func (p *pilot) lock(ctx context.Context) (*history.Writer, error) {
-	w, err := p.store.Lock(ctx, func(holder string) { p.say("another portolan is at work here: waiting for %s", holder) })
+	w, err := p.store.Lock(ctx, func(holder string) {
+		p.waited = true
+		p.say("another portolan is at work here: waiting for %s", holder)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -243,12 +247,16 @@ func (p *pilot) read() (*live, error) {
 		if err != nil {
 			return nil, err
 		}
-		l := &live{state, sync.OnceValue(func() *meaning { return meaningOf(state) })}
+		l := liveOf(state)
 		if _, pending := state.PendingLeft(); !again || !pending || !errors.Is(l.means().strange, verify.ErrHalf) {
 			return l, nil
 		}
 		time.Sleep(expiryTick)
 	}
+}
+
+func liveOf(state *apply.State) *live {
+	return &live{state, sync.OnceValue(func() *meaning { return meaningOf(state) })}
 }
 
 // expiryTick is longer than a tick of the kernel's clock, in which what waits for a confirmation

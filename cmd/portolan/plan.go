@@ -51,7 +51,7 @@ With --detail it prints every object and element of the kernel that would change
 			if !slices.Contains(answerFormats, format) {
 				return usage("--format: there is no format %q: use %s", format, strings.Join(answerFormats, " or "))
 			}
-			in.begin()
+			in.begin(a)
 			if err := p.open(); err != nil {
 				return err
 			}
@@ -94,6 +94,9 @@ type aim struct {
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
 // nobody could log in behind it; else that is only said.
 func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool) (*aim, error) {
+	if p.waited { // what was read meanwhile may be old
+		in.text = nil
+	}
 	found, err := p.app.read(ctx, in, paths, false)
 	if err != nil {
 		return nil, err

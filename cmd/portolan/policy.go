@@ -20,15 +20,50 @@ const policyFile = "portolan.hcl"
 
 // loadPolicy loads and checks the policy. The words say where it is from.
 func (a *app) loadPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, string, error) {
-	f, err := a.policySource(in)
+	read := in.text
+	if read == nil {
+		read = func() (policyText, error) { return a.readPolicy(in) }
+	}
+	text, err := read()
 	if err != nil {
 		return nil, "", err
 	}
-	if f == nil {
+	if text.file == nil {
 		return a.builtinPolicy(cat)
 	}
-	p, diags := checkPolicy(f, cat)
-	return p, f.Name, a.refuse(diags, f.Name+" has errors")
+	return text.policy, text.file.Name, a.refuse(text.check(cat), text.file.Name+" has errors")
+}
+
+// A policyText is a policy that was read and not held against the catalogue yet. Without a file
+// there is none.
+type policyText struct {
+	file   *source.File
+	policy *policy.Policy
+	diags  diag.List
+}
+
+// readPolicy reads the policy that --policy names, or else the one that is found.
+func (a *app) readPolicy(in *input) (policyText, error) {
+	f, err := a.policySource(in)
+	if f == nil || err != nil {
+		return policyText{}, err
+	}
+	return parsePolicy(f), nil
+}
+
+func parsePolicy(f *source.File) policyText {
+	p, diags := policy.Load(f, func(name string) (*source.File, error) { return readBeside(f, name) })
+	return policyText{f, p, diags}
+}
+
+// check holds the policy against the catalogue, and is all that is found about it.
+func (t *policyText) check(cat *catalog.Catalog) diag.List {
+	if t.diags.Max() >= diag.Error {
+		return t.diags
+	}
+	listens, connects := cat.Names(t.policy.ServicesByName()...)
+	diags := append(t.diags, policy.Check(t.policy, listens, connects)...)
+	return append(diags, policy.CheckIgnores(t.policy, lint.Names(), cat.IDs())...)
 }
 
 // builtinPolicy is the one that the binary carries.
@@ -153,11 +188,6 @@ func readBeside(f *source.File, name string) (*source.File, error) {
 
 // checkPolicy reads a policy and holds it against the catalogue.
 func checkPolicy(f *source.File, cat *catalog.Catalog) (*policy.Policy, diag.List) {
-	p, diags := policy.Load(f, func(name string) (*source.File, error) { return readBeside(f, name) })
-	if diags.Max() < diag.Error {
-		listens, connects := cat.Names(p.ServicesByName()...)
-		diags = append(diags, policy.Check(p, listens, connects)...)
-		diags = append(diags, policy.CheckIgnores(p, lint.Names(), cat.IDs())...)
-	}
-	return p, diags
+	text := parsePolicy(f)
+	return text.policy, text.check(cat)
 }

@@ -70,6 +70,9 @@ func (k *Kernel) Read() (*State, error) {
 // made it.
 func (k *Kernel) Generation() (uint32, error) { return k.reader.Generation() }
 
+// Moment names a generation of the namespace of the network; see netlink.Conn.
+func (k *Kernel) Moment(generation uint32) string { return k.reader.Moment(generation) }
+
 // Commit makes the changes of a batch, all at once and only when the generation is still the
 // given one; 0 is any. What the kernel refuses is an error that says which change it was and
 // wraps the kernel's syscall.Errno; it is an *Unsupported when the kernel lacks a feature.

@@ -35,3 +35,6 @@ func errHere() error {
 
 // Generation is an error here.
 func (*Kernel) Generation() (uint32, error) { return 0, errHere() }
+
+// Moment is "" here.
+func (*Kernel) Moment(uint32) string { return "" }

@@ -40,7 +40,7 @@ type Plan struct {
 	Live *State
 	Want *nft.Table // nil for none
 
-	told  func() []Difference
+	told    func() []Difference
 	codes   codes
 	match   *match
 	near    *match // with what packets meet now
@@ -86,6 +86,12 @@ func (p *Plan) InForce() bool { return len(p.prepare)+len(p.flip) == 0 }
 // where they are, all in one batch. Chains to which new elements lead are made in a batch
 // before, and those to which none leads any more are taken away in one behind.
 func (p *Plan) InPlace() bool { return len(p.edited) > 0 }
+
+// NeedsCounters reports whether rules that are written anew may go on with counters, so that what
+// packets have counted since the state was read would be lost.
+func (p *Plan) NeedsCounters() bool {
+	return !p.Empty() && !(p.InPlace() && len(p.prepare) == 0)
+}
 
 // takesOver reports whether rules that are written anew go on with counters.
 func (p *Plan) takesOver() bool {

@@ -49,7 +49,7 @@ func (s *Store) Lock(ctx context.Context, waiting func(holder string)) (*Writer,
 		// As wide as any number: on a full disk it is still written over the last one. It
 		// is only told to others, so nothing depends on it.
 		_, _ = fmt.Fprintf(f, "%-20d\n", os.Getpid())
-		err = d.remove(freshName)
+		err = errors.Join(d.remove(freshName), d.remove(freshSeenName))
 	}
 	if err != nil {
 		if f != nil {

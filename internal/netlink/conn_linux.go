@@ -1,10 +1,12 @@
 package netlink
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -183,6 +185,23 @@ func (c *Conn) Generation() (uint32, error) {
 		return 0, fmt.Errorf("asking the kernel for its tables: %w", err)
 	}
 	return id, nil
+}
+
+// Moment names a generation of the namespace, on one line: no other one has the name, in no other
+// namespace and at no other start of the machine. Nothing that is a part of a table changes without a
+// new generation, but for what time and packets do: elements that expire or that packets add, and
+// counters. It is "" where the kernel does not tell namespaces apart, before Linux 5.14.
+func (c *Conn) Moment(generation uint32) string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	// Of the namespace that the socket is in, wherever this thread may be by now.
+	cookie, err := unix.GetsockoptUint64(c.socket, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil || cookie == 0 {
+		return ""
+	}
+	return fmt.Sprintf("start %s namespace %d generation %d", bytes.TrimSpace(boot), cookie, generation)
 }
 
 // still reads between two equal generations, again and again if need be.

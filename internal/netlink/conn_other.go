@@ -22,6 +22,9 @@ func (*Conn) Close() error { return nil }
 // Generation is ErrNone here.
 func (*Conn) Generation() (uint32, error) { return 0, ErrNone }
 
+// Moment is "" here.
+func (*Conn) Moment(uint32) string { return "" }
+
 // Read is ErrNone here.
 func (*Conn) Read(string) (*Table, error) { return nil, ErrNone }
 
