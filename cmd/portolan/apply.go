@@ -198,6 +198,9 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		p.say("nothing was changed, because of --dry-run")
 		return nil
 	case v.plan.Empty():
+		if seen == nil {
+			p.remember(w, v.live.state)
+		}
 		return p.unchanged(w, v)
 	case !c.yes:
 		yes, err := p.ask(ctx, "change the firewall of this host?")

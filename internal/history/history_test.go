@@ -734,3 +734,71 @@ func encodeFile(r Record, table []byte) ([]byte, error) {
 	head, err := encodeHead(r, table, sum(table))
 	return slices.Concat(head, table), err
 }
+
+// TestSeen: what the kernel had is there for its moment alone, and only when it is whole.
+func TestSeen(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Seen("a") != nil {
+		t.Error("there is something in no folder")
+	}
+	w, err := s.Lock(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, c := range []struct{ moment, data string }{{"a", "table"}, {"ab", ""}, {"b", "another"}} {
+		if err := w.SetSeen(c.moment, strings.NewReader(c.data)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Seen(c.moment); got == nil || string(got) != c.data {
+			t.Errorf("%s: %q", c.moment, got)
+		}
+		for _, other := range []string{"", "a", "ab", "b", "b\nanother", "abc"} {
+			if other != c.moment && s.Seen(other) != nil {
+				t.Errorf("%s is found for %s", c.moment, other)
+			}
+		}
+	}
+	file := filepath.Join(dir, "state", seenName)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		spoiled := slices.Clone(whole)
+		spoiled[i] ^= 0x10
+		for _, b := range [][]byte{whole[:i], spoiled} {
+			if err := os.WriteFile(file, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Seen("b"); got != nil {
+				t.Fatalf("byte %d: %q", i, got)
+			}
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("lock", file); err != nil {
+		t.Fatal(err)
+	}
+	if s.Seen("b") != nil {
+		t.Error("a link is followed")
+	}
+	// What was being written when somebody was killed is taken away by the next writer.
+	left := filepath.Join(dir, "state", freshSeenName)
+	if err := os.WriteFile(left, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if w, err = s.Lock(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(left); err == nil {
+		t.Error("it is still there")
+	}
+}
