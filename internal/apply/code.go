@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"strings"
 
 	"portolan/internal/netlink"
 	"portolan/internal/ruleset"
@@ -61,10 +60,10 @@ type coder struct {
 	known map[string]string
 	// The last of which there are many, and which neighbours often share.
 	comment, data string
-	texts         strings.Builder // of which there are many; what was handed out is not moved
-	code          []byte          // of the rule or element at hand
-	key           []byte          // of the element at hand, or what the rule would be known by
-	ends          [][]byte        // of the ranges of the set at hand
+	texts         netlink.Texts
+	code          []byte   // of the rule or element at hand
+	key           []byte   // of the element at hand, or what the rule would be known by
+	ends          [][]byte // of the ranges of the set at hand
 	// rules are some that were there before, by their expressions without what they counted.
 	rules map[string]Rule
 	// fill says that the rule at hand puts elements into a set.
@@ -149,23 +148,9 @@ func (c *coder) shared(b []byte) string {
 // again is a text, the last one where it is the same.
 func (c *coder) again(last *string, b []byte) string {
 	if *last != string(b) {
-		*last = c.keep(b)
+		*last = c.texts.Keep(b)
 	}
 	return *last
-}
-
-// textsSize is how much memory is taken for texts at a time.
-const textsSize = 4 << 10
-
-// keep is a text in one piece of memory with others.
-func (c *coder) keep(b []byte) string {
-	if c.texts.Cap()-c.texts.Len() < len(b) {
-		c.texts = strings.Builder{}
-		c.texts.Grow(max(len(b), textsSize))
-	}
-	from := c.texts.Len()
-	c.texts.Write(b)
-	return c.texts.String()[from:]
 }
 
 func (c *coder) expressions(r *Rule, out, list []byte) []byte {

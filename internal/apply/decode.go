@@ -163,7 +163,7 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 			ends = append(ends, key)
 			continue
 		}
-		e.First = c.keep(key)
+		e.First = c.texts.Keep(key)
 		if e.Last = e.First; last != nil {
 			e.Last = string(last)
 		}
@@ -254,7 +254,7 @@ func before(key []byte) {
 }
 
 func (c *coder) chain(m []byte) Chain {
-	out := Chain{Name: c.keep(netlink.Name(netlink.Attr(m, netlink.ChainName))), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
+	out := Chain{Name: c.texts.Keep(netlink.Name(netlink.Attr(m, netlink.ChainName))), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
 	hook := netlink.Attr(m, netlink.ChainHook)
 	if hook == nil {
 		return out

@@ -754,7 +754,8 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 		if c == nil {
 			continue
 		}
-		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, t.unfolds(c))}
+		n := t.unfolds(c)
+		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, n), origins: make([]source.Span, 0, n)}
 		if err := f.chain(ruleset.Any(), name, c, ruleset.Connections{}, 0); err != nil {
 			return nil, err
 		}
@@ -887,6 +888,7 @@ type nftFlattener struct {
 	table     *nftTable
 	direction ruleset.Direction
 	rules     []ruleset.Rule
+	origins   []source.Span     // of each rule, in one piece of memory
 	steps     int               // rules and elements looked at, whether they match anything or not
 	counts    map[string]string // what counts connections, by its name without a version
 }
@@ -898,7 +900,9 @@ func (f *nftFlattener) add(m *ruleset.Match, e ruleset.Effect, l line, comment s
 	if len(f.rules) >= maxRules {
 		return l.errorf("more than %d rules", maxRules)
 	}
-	f.rules = append(f.rules, l.rule(*m, e, comment))
+	f.origins = append(f.origins, l.span())
+	n := len(f.origins)
+	f.rules = append(f.rules, ruleset.Rule{Match: *m, Effect: e, Name: comment, Comment: comment, Origins: f.origins[n-1 : n : n]})
 	return nil
 }
 

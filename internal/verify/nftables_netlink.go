@@ -83,7 +83,7 @@ func inTable(err error) error { return fmt.Errorf("the kernel's table inet porto
 func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
 		raw: t, table: newNftTable(nil), chains: make(map[string]*kernelChain, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
-		bodies: map[string]*nftBody{}, spare: make([]placedRule, len(t.Rules)),
+		bodies: map[string]*nftBody{}, spare: make([]placedRule, len(t.Rules)), lists: make([]*nftRule, len(t.Rules)),
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
 	return k
@@ -123,8 +123,10 @@ type kernelReader struct {
 	then bool
 
 	bodies   map[string]*nftBody // what rules said before, by their expressions without what they counted
-	spare    []placedRule        // one piece of memory for all rules
-	elements []nlElement         // of the set at hand, and where its ranges end
+	spare    []placedRule        // one piece of memory for all rules, and one for lists of them
+	lists    []*nftRule
+	texts    netlink.Texts
+	elements []nlElement // of the set at hand, and where its ranges end
 	ends     []nlKey
 	buffer   []byte
 }
@@ -215,7 +217,7 @@ func (k *kernelReader) index() error {
 		var a nlAttrs
 		// USE, COUNTERS, PAD, ID and USERDATA say nothing about packets.
 		a.object(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
-		name := a.text(netlink.ChainName)
+		name := k.texts.Keep(a.name(netlink.ChainName))
 		hook, flags := a.of[netlink.ChainHook], a.numberOr(netlink.ChainFlags, 4, 0)
 		if hook == nil && (flags&1 != 0 || a.has(netlink.ChainType) || a.has(netlink.ChainPolicy)) {
 			a.bad("it is a base chain and has no hook")
@@ -351,7 +353,8 @@ func (k *kernelReader) fill(raw *kernelChain) error {
 	if flags := raw.flags &^ 1; flags != 0 { // NFT_CHAIN_BASE
 		return c.place().errorf("flags %#x are not understood", flags)
 	}
-	c.rules = make([]*nftRule, 0, len(raw.rules))
+	n := len(raw.rules)
+	c.rules, k.lists = k.lists[:0:n], k.lists[n:]
 	for i, m := range raw.rules {
 		r, err := k.rule(c, m)
 		if err != nil {
@@ -854,15 +857,20 @@ func (k *kernelReader) vmap(name string) error {
 		return err
 	}
 	own.elements = make([]nftElement, 0, len(elements))
+	// Many neighbours lead to the same, and have the same comment and so one piece of memory for it.
+	var data, chain []byte
+	var code int32
 	comment := ""
 	for i := range elements {
 		e := &elements[i]
-		// Many neighbours have the same comment, and so one piece of memory for it.
 		if said := e.comment(); string(said) != comment {
-			comment = string(said)
+			comment = k.texts.Keep(said)
 		}
 		to := nftElement{ports: port.Range{First: uint16(e.first.lo), Last: uint16(e.last.lo)}, comment: comment}
-		code, chain, err := verdict(e.data())
+		if said := e.data(); i == 0 || !bytes.Equal(said, data) {
+			data = said
+			code, chain, err = verdict(data)
+		}
 		switch {
 		case err != nil:
 			return own.place(&to).errorf("%v", err)
@@ -902,16 +910,18 @@ func (k *kernelReader) limit(name string) error {
 
 // verdict is a verdict, with the chain that it leads to.
 func verdict(data []byte) (code int32, chain []byte, err error) {
-	var a, v nlAttrs
+	var a nlAttrs
 	a.read(data, mask(netlink.DataVerdict))
-	v.read(a.of[netlink.DataVerdict], mask(netlink.VerdictCode, netlink.VerdictChain))
-	code = int32(v.number(netlink.VerdictCode, 4))
+	inside, err := a.of[netlink.DataVerdict], a.err
+	a.clear()
+	a.read(inside, mask(netlink.VerdictCode, netlink.VerdictChain))
+	code = int32(a.number(netlink.VerdictCode, 4))
 	if code == verdictJump || code == verdictGoto {
-		chain = v.name(netlink.VerdictChain)
-	} else if v.has(netlink.VerdictChain) {
-		v.bad("a verdict that leads nowhere has a chain")
+		chain = a.name(netlink.VerdictChain)
+	} else if a.has(netlink.VerdictChain) {
+		a.bad("a verdict that leads nowhere has a chain")
 	}
-	return code, chain, cmp.Or(a.err, v.err)
+	return code, chain, cmp.Or(err, a.err)
 }
 
 // limitOf reads the attributes of a limit of packets.
@@ -1033,10 +1043,10 @@ func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	// POSITION, PAD, ID and POSITION_ID say nothing about packets.
 	a.object(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
 	handle := a.number(netlink.RuleHandle, 8)
-	comment := netlink.Comment(a.of[netlink.RuleUserData], 0)
+	comment := k.texts.Keep(netlink.CommentName(a.of[netlink.RuleUserData], 0))
 	own := k.another()
 	k.buffer = append(append(append(k.buffer[:0], "chain "...), c.name...), ", rule "...)
-	own.file.Name = string(strconv.AppendUint(k.buffer, handle, 10))
+	own.file.Name = k.texts.Keep(strconv.AppendUint(k.buffer, handle, 10))
 	at := line{file: &own.file, text: comment}
 	if a.err != nil {
 		return nil, at.errorf("%v", a.err)
