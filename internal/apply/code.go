@@ -57,13 +57,12 @@ type coder struct {
 	anonymous map[string]string
 	// known are the codes that rules and elements had before: most of a large table say one of few
 	// things.
-	known map[string]string
-	// The last of which there are many, and which neighbours often share.
-	comment, data string
-	texts         netlink.Texts
-	code          []byte   // of the rule or element at hand
-	key           []byte   // of the element at hand, or what the rule would be known by
-	ends          [][]byte // of the ranges of the set at hand
+	known   map[string]string
+	comment string // the last one, which neighbours often share
+	texts   netlink.Texts
+	code    []byte   // of the rule or element at hand
+	key     []byte   // of the element at hand, or what the rule would be known by
+	ends    [][]byte // of the ranges of the set at hand
 	// rules are some that were there before, by their expressions without what they counted.
 	rules map[string]Rule
 	// fill says that the rule at hand puts elements into a set.
@@ -145,12 +144,12 @@ func (c *coder) shared(b []byte) string {
 	return code
 }
 
-// again is a text, the last one where it is the same.
-func (c *coder) again(last *string, b []byte) string {
-	if *last != string(b) {
-		*last = c.texts.Keep(b)
+// say is a comment, the last one where it is the same.
+func (c *coder) say(b []byte) string {
+	if c.comment != string(b) {
+		c.comment = c.texts.Keep(b)
 	}
-	return *last
+	return c.comment
 }
 
 func (c *coder) expressions(r *Rule, out, list []byte) []byte {

@@ -131,6 +131,8 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 		ends = slices.Grow(ends, n)
 	}
 	out := make([]Element, 0, n)
+	var to []byte // what the last element leads to, as neighbours often do
+	var code, chain string
 	for _, b := range list {
 		var e Element
 		end := false
@@ -150,7 +152,7 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 			case netlink.ElementExpiration:
 				e.Expires = milliseconds(v)
 			case netlink.ElementUserData:
-				e.Comment = c.again(&c.comment, netlink.CommentName(v, 0))
+				e.Comment = c.say(netlink.CommentName(v, 0))
 			case netlink.ElementExpression:
 				e.Code += c.element(v)
 			case netlink.ElementExpressions:
@@ -168,7 +170,11 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 			e.Last = string(last)
 		}
 		if data != nil {
-			e.Data, e.Jump = c.elementData(data)
+			if to == nil || !bytes.Equal(data, to) {
+				to = data
+				code, chain = c.elementData(data)
+			}
+			e.Data, e.Jump = code, chain
 		}
 		out = append(out, e)
 	}
@@ -228,7 +234,7 @@ func (c *coder) elementData(data []byte) (code, chain string) {
 	number := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
 	to := netlink.Name(netlink.Attr(verdict, netlink.VerdictChain))
 	c.code = appendVerdictData(c.code[:0], int(number), to)
-	code = c.again(&c.data, c.code)
+	code = c.texts.Keep(c.code)
 	return code, code[len(code)-len(to):] // one piece of memory
 }
 
@@ -276,7 +282,7 @@ func (c *coder) chain(m []byte) Chain {
 func (c *coder) decode(m []byte) Rule {
 	r := c.rule(netlink.Attr(m, netlink.RuleExpressions))
 	r.Handle = netlink.Number(netlink.Attr(m, netlink.RuleHandle))
-	r.Comment = c.again(&c.comment, netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
+	r.Comment = c.say(netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
 	return r
 }
 

@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -382,7 +383,7 @@ func (a *asker) list(kind uint8, named []byte, table string) ([][]byte, error) {
 // elements are those of the set that the attributes name.
 func (a *asker) elements(family byte, named []byte) ([][]byte, error) {
 	said, err := a.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, family, named)
-	return collect(func(yield func([]byte) bool) {
+	list := collect(func(yield func([]byte) bool) {
 		for m := range said.messages() {
 			for _, e := range Attrs(Attr(m.attrs, ElementListElements)) {
 				if !yield(e) {
@@ -390,7 +391,13 @@ func (a *asker) elements(family byte, named []byte) ([][]byte, error) {
 				}
 			}
 		}
-	}), err
+	})
+	// The kernel says intervals from the last to the first. Who reads them has the less to sort.
+	key := func(e []byte) []byte { return Attr(Attr(e, ElementKey), DataValue) }
+	if n := len(list); n > 1 && bytes.Compare(key(list[0]), key(list[n-1])) > 0 {
+		slices.Reverse(list)
+	}
+	return list, err
 }
 
 // collect is slices.Collect without memory for more than there is.
