@@ -136,8 +136,8 @@ type nftLead struct {
 	ports []port.Range
 }
 
-// jumps are the chains that m leads to, in the order of their first elements, of so many that there
-// are.
+// jumps are the chains that m leads to, in the order of their first elements. The table has so many
+// chains: there is memory for no more.
 func (m *nftMap) jumps(chains int) []nftLead {
 	if m.leads != nil {
 		return m.leads
