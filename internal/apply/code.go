@@ -43,7 +43,9 @@ var shapes = map[string]*roles{
 	"log":       {5: unless, 6: unless},
 }
 
-var counter = &roles{1: drop, 2: drop, 3: drop}
+var counter = &roles{counterBytes: drop, counterPackets: drop, 3: drop}
+
+const counterBytes, counterPackets = 1, 2 // NFTA_COUNTER_*
 
 // others is what is special in an expression that we do not know: nothing.
 var others = &roles{}
@@ -55,11 +57,16 @@ type coder struct {
 	anonymous map[string]string
 	// known are the codes that rules and elements had before: most of a large table say one of few
 	// things.
-	known map[string]string
-	// The last of which there are many, and which neighbours often share.
-	comment, data string
-	code          []byte // of the rule or element at hand
-	key           []byte // of the element at hand
+	known   map[string]string
+	comment string // the last one, which neighbours often share
+	texts   netlink.Texts
+	code    []byte   // of the rule or element at hand
+	key     []byte   // of the element at hand, or what the rule would be known by
+	ends    [][]byte // of the ranges of the set at hand
+	// rules are some that were there before, by their expressions without what they counted.
+	rules map[string]Rule
+	// fill says that the rule at hand puts elements into a set.
+	fill bool
 	// meters are the codes of what rules have the elements do that they put into sets, by the
 	// names of the sets; nil when nobody asks.
 	meters map[string][]string
@@ -67,10 +74,61 @@ type coder struct {
 
 // rule is a rule with what its expressions say; the rest of it is not set.
 func (c *coder) rule(list []byte) Rule {
-	var r Rule
+	c.key = appendUncounted(c.key[:0], list)
+	r, known := c.rules[string(c.key)]
+	if known {
+		if r.Counts {
+			r.Bytes, r.Packets = countsOf(list)
+		}
+		return r
+	}
+	c.fill = false
 	c.code = c.expressions(&r, c.code[:0], list)
 	r.Code = c.shared(c.code)
+	if !c.fill && len(c.rules) < maxAlike {
+		if c.rules == nil {
+			c.rules = map[string]Rule{}
+		}
+		c.rules[string(c.key)] = r
+	}
 	return r
+}
+
+// maxAlike is how many rules are kept to be found again by those that say the same. In a table of
+// many rules most say one of few things; in one where they do not, it is no use to keep them all.
+const maxAlike = 100
+
+// isCounter reports whether an expression is a counter.
+func isCounter(e []byte) bool {
+	return string(netlink.Name(netlink.Attr(e, netlink.ExpressionName))) == "counter"
+}
+
+// appendUncounted appends expressions as if their counters had counted nothing yet.
+func appendUncounted(out, list []byte) []byte {
+	from := len(out)
+	out = append(out, list...)
+	for _, e := range netlink.Attrs(out[from:]) {
+		if !isCounter(e) {
+			continue
+		}
+		for kind, n := range netlink.Attrs(netlink.Attr(e, netlink.ExpressionData)) {
+			if kind == counterBytes || kind == counterPackets {
+				clear(n)
+			}
+		}
+	}
+	return out
+}
+
+// countsOf is what the first counter in a list of expressions has counted.
+func countsOf(list []byte) (bytes, packets uint64) {
+	for _, e := range netlink.Attrs(list) {
+		if isCounter(e) {
+			data := netlink.Attr(e, netlink.ExpressionData)
+			return netlink.Number(netlink.Attr(data, counterBytes)), netlink.Number(netlink.Attr(data, counterPackets))
+		}
+	}
+	return 0, 0
 }
 
 // shared is a text as one piece of memory for all that have it.
@@ -86,12 +144,12 @@ func (c *coder) shared(b []byte) string {
 	return code
 }
 
-// again is a text, the last one where it is the same.
-func again(last *string, b []byte) string {
-	if *last != string(b) {
-		*last = string(b)
+// say is a comment, the last one where it is the same.
+func (c *coder) say(b []byte) string {
+	if c.comment != string(b) {
+		c.comment = c.texts.Keep(b)
 	}
-	return *last
+	return c.comment
 }
 
 func (c *coder) expressions(r *Rule, out, list []byte) []byte {
@@ -131,7 +189,7 @@ func (c *coder) attributes(r *Rule, out []byte, s *roles, data []byte) []byte {
 	}
 	if s == counter && !r.Counts {
 		r.Counts = true
-		r.Bytes, r.Packets = netlink.Number(at[1]), netlink.Number(at[2])
+		r.Bytes, r.Packets = netlink.Number(at[counterBytes]), netlink.Number(at[counterPackets])
 	}
 	for kind, b := range at[:highest+1] {
 		if b == nil {
@@ -181,6 +239,7 @@ func (c *coder) attributes(r *Rule, out []byte, s *roles, data []byte) []byte {
 
 // fills notes what an expression that puts elements into a set has them do.
 func (c *coder) fills(dynset, code []byte) {
+	c.fill = true
 	if c.meters != nil {
 		set := netlink.Text(netlink.Attr(dynset, 1)) // NFTA_DYNSET_SET_NAME
 		c.meters[set] = append(c.meters[set], string(code))

@@ -48,7 +48,7 @@ func Decode(raw *netlink.Table) *State {
 	})
 	chains := make([]Chain, len(raw.Chains)) // one piece of memory, as for all rules
 	for i, m := range raw.Chains {
-		chains[i] = decodeChain(m)
+		chains[i] = code.chain(m)
 		s.Chains[chains[i].Name] = &chains[i]
 	}
 	chainOf := func(m []byte) []byte { return netlink.Name(netlink.Attr(m, netlink.RuleChain)) }
@@ -125,19 +125,22 @@ const intervalEnd = 1
 func (c *coder) elements(k Kind, list [][]byte) []Element {
 	interval := k.Flags&flagInterval != 0
 	n := len(list)
-	var ends [][]byte
+	ends := c.ends[:0]
 	if interval { // most have a start and an end
 		n = n/2 + 1
-		ends = make([][]byte, 0, n)
+		ends = slices.Grow(ends, n)
 	}
 	out := make([]Element, 0, n)
-	keys := keysOf(list)
+	var to []byte // what the last element leads to, as neighbours often do
+	var code, chain string
 	for _, b := range list {
 		var e Element
-		key, end := keyOf(b), false
-		var last, data []byte
+		end := false
+		var key, last, data []byte
 		for kind, v := range netlink.Attrs(b) {
 			switch kind {
+			case netlink.ElementKey:
+				key = netlink.Attr(v, netlink.DataValue)
 			case netlink.ElementKeyEnd:
 				last = netlink.Attr(v, netlink.DataValue)
 			case netlink.ElementData:
@@ -149,7 +152,7 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 			case netlink.ElementExpiration:
 				e.Expires = milliseconds(v)
 			case netlink.ElementUserData:
-				e.Comment = again(&c.comment, netlink.CommentName(v, 0))
+				e.Comment = c.say(netlink.CommentName(v, 0))
 			case netlink.ElementExpression:
 				e.Code += c.element(v)
 			case netlink.ElementExpressions:
@@ -158,19 +161,24 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 				}
 			}
 		}
-		e.First, keys = keys[:len(key)], keys[len(key):]
 		if end {
 			ends = append(ends, key)
 			continue
 		}
+		e.First = c.texts.Keep(key)
 		if e.Last = e.First; last != nil {
 			e.Last = string(last)
 		}
 		if data != nil {
-			e.Data, e.Jump = c.elementData(data)
+			if to == nil || !bytes.Equal(data, to) {
+				to = data
+				code, chain = c.elementData(data)
+			}
+			e.Data, e.Jump = code, chain
 		}
 		out = append(out, e)
 	}
+	c.ends = ends
 	sortElements(out)
 	if !interval {
 		return out
@@ -197,20 +205,6 @@ func (c *coder) elements(k Kind, list [][]byte) []Element {
 		}
 	}
 	return out
-}
-
-// keyOf is the key of an element.
-func keyOf(b []byte) []byte {
-	return netlink.Attr(netlink.Attr(b, netlink.ElementKey), netlink.DataValue)
-}
-
-// keysOf are the keys of elements, one behind the other, in one piece of memory.
-func keysOf(list [][]byte) string {
-	keys := make([]byte, 0, 16*len(list))
-	for _, b := range list {
-		keys = append(keys, keyOf(b)...)
-	}
-	return string(keys)
 }
 
 // element is an expression of an element. Most of a set have the same.
@@ -240,7 +234,7 @@ func (c *coder) elementData(data []byte) (code, chain string) {
 	number := int32(netlink.Number(netlink.Attr(verdict, netlink.VerdictCode)))
 	to := netlink.Name(netlink.Attr(verdict, netlink.VerdictChain))
 	c.code = appendVerdictData(c.code[:0], int(number), to)
-	code = again(&c.data, c.code)
+	code = c.texts.Keep(c.code)
 	return code, code[len(code)-len(to):] // one piece of memory
 }
 
@@ -265,30 +259,30 @@ func before(key []byte) {
 	}
 }
 
-func decodeChain(m []byte) Chain {
-	c := Chain{Name: netlink.Text(netlink.Attr(m, netlink.ChainName)), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
+func (c *coder) chain(m []byte) Chain {
+	out := Chain{Name: c.texts.Keep(netlink.Name(netlink.Attr(m, netlink.ChainName))), Bound: netlink.Number(netlink.Attr(m, netlink.ChainFlags))&chainBinding != 0}
 	hook := netlink.Attr(m, netlink.ChainHook)
 	if hook == nil {
-		return c
+		return out
 	}
-	c.Hook = &Hook{
+	out.Hook = &Hook{
 		Type:     netlink.Text(netlink.Attr(m, netlink.ChainType)),
 		Number:   uint32(netlink.Number(netlink.Attr(hook, netlink.HookNumber))),
 		Priority: int32(netlink.Number(netlink.Attr(hook, netlink.HookPriority))),
 		Devices:  netlink.Attr(hook, netlink.HookDevice) != nil || netlink.Attr(hook, netlink.HookDevices) != nil,
 	}
-	c.Policy = ruleset.Drop
+	out.Policy = ruleset.Drop
 	if netlink.Number(netlink.Attr(m, netlink.ChainPolicy)) == 1 { // NF_ACCEPT
-		c.Policy = ruleset.Accept
+		out.Policy = ruleset.Accept
 	}
-	return c
+	return out
 }
 
 // decode is a rule as a message says it.
 func (c *coder) decode(m []byte) Rule {
 	r := c.rule(netlink.Attr(m, netlink.RuleExpressions))
 	r.Handle = netlink.Number(netlink.Attr(m, netlink.RuleHandle))
-	r.Comment = again(&c.comment, netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
+	r.Comment = c.say(netlink.CommentName(netlink.Attr(m, netlink.RuleUserData), 0))
 	return r
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,27 @@ func TestNamesOfRules(t *testing.T) {
 	}
 	if !r.Counts || r.Bytes != 1000 || r.Packets != 10 || strings.Contains(r.Code, "__set0") || !strings.Contains(r.Code, "content") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestRulesAlike: a rule that is decoded after others that say almost the same is as it would be
+// alone, with what its own counter has counted.
+func TestRulesAlike(t *testing.T) {
+	counter := func(n uint64) string { return expression("counter", nla(1, long(100*n)), nla(2, long(n))) }
+	match := func(value string) string { return expression("cmp", nla(1, number(1)), nla(3, nla(1, value))) }
+	fill := func(n uint64) string {
+		return expression("dynset", nla(1, "m\x00"), nla(10, expression("limit", nla(1, long(5))), counter(n)))
+	}
+	var c coder
+	for i, raw := range []string{
+		match("x") + counter(0), match("x") + counter(7), match("y") + counter(8), match("x") + counter(9) + counter(10), match("x") + counter(11),
+		match("x"), match("x") + expression("counter", nla(1, long(1)), nla(2, long(2)), nla(4, long(3))), match("x") + expression("counter", nla(1, long(1)), nla(2, long(2)), nla(4, long(4))),
+		fill(1) + counter(2), fill(3) + counter(4), fill(3) + counter(5),
+	} {
+		var alone coder
+		if got, want := c.rule([]byte(raw)), alone.rule([]byte(raw)); !reflect.DeepEqual(got, want) {
+			t.Errorf("rule %d: %+v, alone %+v", i, got, want)
+		}
 	}
 }
 

@@ -11,7 +11,11 @@ import (
 	"portolan/internal/ruleset"
 )
 
-func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[T any](m map[string]T) []string {
+	keys := slices.AppendSeq(make([]string, 0, len(m)), maps.Keys(m))
+	slices.Sort(keys)
+	return keys
+}
 
 // The keys of Pending: NFPROTO_IPV4 and NFPROTO_IPV6.
 var pendingKeys = []string{"\x02", "\x0a"}

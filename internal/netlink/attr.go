@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"iter"
+	"strings"
 )
 
 // The kinds of attributes that are asked for, by the objects that have them, as in
@@ -119,6 +120,24 @@ func Name(b []byte) []byte {
 
 // Text is Name as a text; "" for none.
 func Text(b []byte) string { return string(Name(b)) }
+
+// Texts keeps texts, of which messages have many short ones, behind one another in few pieces of
+// memory.
+type Texts struct{ piece strings.Builder }
+
+// textsSize is how much memory is taken for texts at a time.
+const textsSize = 4 << 10
+
+// Keep is a text that stays as it is when b changes.
+func (t *Texts) Keep(b []byte) string {
+	if t.piece.Cap()-t.piece.Len() < len(b) {
+		t.piece = strings.Builder{}
+		t.piece.Grow(max(len(b), textsSize))
+	}
+	from := t.piece.Len()
+	t.piece.Write(b)
+	return t.piece.String()[from:]
+}
 
 // Number is an attribute that is a number of 1, 2, 4 or 8 bytes in the order of the network;
 // 0 for anything else.

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,13 +29,10 @@ const (
 	pause    = 2 * time.Millisecond
 )
 
-// The kernel answers in pieces of at most 32 KiB, however large the buffer is (netlink_recvmsg in
-// net/netlink/af_netlink.c), and walks a set anew for each of them. answerSize is how much memory
-// is taken at a time for several pieces, and pieceSize how much of it must be left for one more.
-const (
-	answerSize = 1 << 18
-	pieceSize  = 1 << 16
-)
+// pieceSize is how much the kernel answers at a time at most, however large the buffer is
+// (netlink_recvmsg in net/netlink/af_netlink.c). It walks a set anew for each piece, so the buffer
+// is not smaller.
+const pieceSize = 1 << 15
 
 // inet is NFPROTO_INET.
 const inet = 1
@@ -48,7 +47,7 @@ type Conn struct {
 type asker struct {
 	socket int
 	seq    uint32
-	buffer []byte // for what comes; what was handed out is cut off
+	buffer []byte // for the piece that comes
 }
 
 // Open makes a connection to the kernel of the namespace of the calling thread. An error
@@ -98,75 +97,98 @@ func attr(b []byte, kind uint16, text string) []byte {
 	return b
 }
 
-// A message is one answer.
+// A message is one object that an answer tells of.
 type message struct {
-	kind   uint8
 	family byte
 	attrs  []byte
+}
+
+// An answer are messages one behind the other, in pieces of memory that nobody writes to again.
+type answer [][]byte
+
+// headerSize is that of the two headers before the attributes of a message.
+const headerSize = unix.SizeofNlMsghdr + 4
+
+// messages are those of the answer, in order.
+func (a answer) messages() iter.Seq[message] {
+	return func(yield func(message) bool) {
+		for _, piece := range a {
+			for len(piece) > 0 {
+				size := int(binary.NativeEndian.Uint32(piece))
+				if !yield(message{piece[unix.SizeofNlMsghdr], piece[headerSize:size:size]}) {
+					return
+				}
+				piece = piece[size:]
+			}
+		}
+	}
 }
 
 // errTorn says that what was read changed meanwhile.
 var errTorn = errors.New("torn")
 
-// ask sends a question and hands out the answers. What is handed out is not used again. An
-// answer to a dump that changed meanwhile is errTorn.
-func (c *asker) ask(kind uint8, flags uint16, family byte, attrs []byte, each func(message)) error {
+var errCut = errors.New("an answer that is cut off")
+
+// ask sends a question and waits for all of the answer. That to a dump that changed meanwhile is
+// errTorn.
+func (c *asker) ask(kind uint8, flags uint16, family byte, attrs []byte) (answer, error) {
 	c.seq++
-	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+4+len(attrs)))
+	b := binary.NativeEndian.AppendUint32(nil, uint32(headerSize+len(attrs)))
 	b = binary.NativeEndian.AppendUint16(b, unix.NFNL_SUBSYS_NFTABLES<<8|uint16(kind))
 	b = binary.NativeEndian.AppendUint16(b, flags|unix.NLM_F_REQUEST)
 	b = binary.NativeEndian.AppendUint32(b, c.seq)
 	b = append(b, 0, 0, 0, 0, family, unix.NFNETLINK_V0, 0, 0)
 	b = append(b, attrs...)
 	if err := unix.Sendto(c.socket, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
+		return nil, err
 	}
+	if c.buffer == nil {
+		c.buffer = make([]byte, pieceSize)
+	}
+	var all answer
 	torn := false
 	for {
-		if len(c.buffer) < pieceSize {
-			c.buffer = make([]byte, answerSize)
-		}
 		n, _, err := unix.Recvfrom(c.socket, c.buffer, unix.MSG_TRUNC)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err != nil:
-			return err
+			return nil, err
 		case n > len(c.buffer):
-			return fmt.Errorf("an answer of %d bytes, which is too long", n)
+			return nil, fmt.Errorf("an answer of %d bytes, which is too long", n)
 		}
-		answer := c.buffer[:n:n]
-		c.buffer = c.buffer[n:]
-		for len(answer) > 0 {
-			if len(answer) < unix.SizeofNlMsghdr {
-				return errors.New("an answer that is cut off")
+		piece := make([]byte, 0, n) // what it says of objects
+		for came := c.buffer[:n]; len(came) > 0; {
+			if len(came) < unix.SizeofNlMsghdr {
+				return nil, errCut
 			}
-			size := int(binary.NativeEndian.Uint32(answer))
-			if size < unix.SizeofNlMsghdr+4 || size > len(answer) {
-				return errors.New("an answer that is cut off")
+			size := int(binary.NativeEndian.Uint32(came))
+			if size < headerSize || size > len(came) {
+				return nil, errCut
 			}
-			header, body := answer[:unix.SizeofNlMsghdr], answer[unix.SizeofNlMsghdr:size]
-			answer = answer[min((size+3)&^3, len(answer)):]
-			if binary.NativeEndian.Uint32(header[8:]) != c.seq { // of a question that was given up
+			m := came[:size]
+			came = came[min((size+3)&^3, len(came)):]
+			if binary.NativeEndian.Uint32(m[8:]) != c.seq { // of a question that was given up
 				continue
 			}
-			torn = torn || binary.NativeEndian.Uint16(header[6:])&unix.NLM_F_DUMP_INTR != 0
-			switch kind := binary.NativeEndian.Uint16(header[4:]); {
+			torn = torn || binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP_INTR != 0
+			switch kind := binary.NativeEndian.Uint16(m[4:]); {
 			case kind == unix.NLMSG_DONE || kind == unix.NLMSG_ERROR:
-				if code := int32(binary.NativeEndian.Uint32(body)); code != 0 {
-					return unix.Errno(-code)
+				if code := int32(binary.NativeEndian.Uint32(m[unix.SizeofNlMsghdr:])); code != 0 {
+					return nil, unix.Errno(-code)
 				}
 				if torn {
-					return errTorn
+					return nil, errTorn
 				}
-				return nil
+				return append(all, piece), nil
 			case kind>>8 == unix.NFNL_SUBSYS_NFTABLES:
-				each(message{uint8(kind), body[0], body[4:]})
+				piece = append(piece, m...)
 				if flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) == 0 {
-					return nil
+					return answer{piece}, nil
 				}
 			}
 		}
+		all = append(all, piece)
 	}
 }
 
@@ -174,7 +196,10 @@ func (c *asker) ask(kind uint8, flags uint16, family byte, attrs []byte, each fu
 // it. It is never 0.
 func (c *Conn) Generation() (uint32, error) {
 	var id uint32
-	err := c.ask(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil, func(m message) { id = uint32(Number(Attr(m.attrs, 1))) })
+	said, err := c.ask(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil)
+	for m := range said.messages() {
+		id = uint32(Number(Attr(m.attrs, 1)))
+	}
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 		err = ErrNone
 	}
@@ -234,33 +259,26 @@ func (c *Conn) Read(name string) (*Table, error) {
 	err := c.still(func(generation uint32) error {
 		t = &Table{Generation: generation, Elements: map[string][][]byte{}}
 		named := attr(nil, 1, name)
-		switch err := c.ask(unix.NFT_MSG_GETTABLE, 0, inet, named, func(m message) {
-			t.Exists, t.Flags = true, uint32(Number(Attr(m.attrs, TableFlags)))
-		}); {
+		table, err := c.ask(unix.NFT_MSG_GETTABLE, 0, inet, named)
+		switch {
 		case errors.Is(err, unix.ENOENT):
 			return nil
 		case err != nil:
 			return err
 		}
-		ours := func(list *[][]byte) func(message) {
-			return func(m message) {
-				if m.family == inet && string(Name(Attr(m.attrs, 1))) == name {
-					*list = append(*list, m.attrs)
-				}
+		for m := range table.messages() {
+			t.Exists, t.Flags = true, uint32(Number(Attr(m.attrs, TableFlags)))
+		}
+		list := func(kind uint8, into *[][]byte) func(*asker) error {
+			return func(a *asker) (err error) {
+				*into, err = a.list(kind, named, name)
+				return err
 			}
 		}
-		if err := c.ask(unix.NFT_MSG_GETSET, unix.NLM_F_DUMP, inet, named, ours(&t.Sets)); err != nil {
+		if err := list(unix.NFT_MSG_GETSET, &t.Sets)(&c.asker); err != nil {
 			return err
 		}
-		parts := []func(*asker) error{
-			func(a *asker) error { return a.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, inet, named, ours(&t.Rules)) },
-			func(a *asker) error {
-				return a.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, inet, named, ours(&t.Chains))
-			},
-			func(a *asker) error {
-				return a.ask(unix.NFT_MSG_GETOBJ, unix.NLM_F_DUMP, inet, named, ours(&t.Objects))
-			},
-		}
+		parts := []func(*asker) error{list(unix.NFT_MSG_GETRULE, &t.Rules), list(unix.NFT_MSG_GETCHAIN, &t.Chains), list(unix.NFT_MSG_GETOBJ, &t.Objects)}
 		elements := make([][][]byte, len(t.Sets))
 		for i, s := range t.Sets {
 			parts = append(parts, func(a *asker) (err error) {
@@ -268,7 +286,7 @@ func (c *Conn) Read(name string) (*Table, error) {
 				return err
 			})
 		}
-		err := c.both(parts)
+		err = c.both(parts)
 		for i, s := range t.Sets {
 			t.Elements[Text(Attr(s, SetName))] = elements[i]
 		}
@@ -289,37 +307,38 @@ func (c *Conn) Chains(but string) ([]Chain, error) {
 		}
 		at, dormant := map[place]int{}, map[place]bool{}
 		var tables []place
-		err := c.ask(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
+		said, err := c.ask(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil)
+		for m := range said.messages() {
 			if t := (place{m.family, Text(Attr(m.attrs, TableName)), ""}); t.family != inet || t.table != but {
 				tables = append(tables, t)
 				dormant[t] = Number(Attr(m.attrs, TableFlags))&1 != 0
 			}
-		})
+		}
 		if err != nil || len(tables) == 0 {
 			return err
 		}
-		err = c.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil, func(m message) {
-			p := place{m.family, Text(Attr(m.attrs, ChainTable)), Text(Attr(m.attrs, ChainName))}
-			if p.family == inet && p.table == but {
-				return
-			}
-			at[p] = len(chains)
-			chains = append(chains, Chain{Family: p.family, Table: p.table, Name: p.name, Dormant: dormant[place{p.family, p.table, ""}], Attrs: m.attrs})
-		})
-		if err != nil {
+		if said, err = c.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil); err != nil {
 			return err
 		}
+		for m := range said.messages() {
+			if m.family == inet && string(Name(Attr(m.attrs, ChainTable))) == but {
+				continue
+			}
+			p := place{m.family, Text(Attr(m.attrs, ChainTable)), Text(Attr(m.attrs, ChainName))}
+			at[p] = len(chains)
+			chains = append(chains, Chain{Family: p.family, Table: p.table, Name: p.name, Dormant: dormant[place{p.family, p.table, ""}], Attrs: m.attrs})
+		}
 		for _, t := range tables {
-			err := c.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, t.family, attr(nil, RuleTable, t.table), func(m message) {
+			if said, err = c.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, t.family, attr(nil, RuleTable, t.table)); err != nil {
+				return err
+			}
+			for m := range said.messages() {
 				if m.family != t.family || Text(Attr(m.attrs, RuleTable)) != t.table { // of a kernel that lists all of them
-					return
+					continue
 				}
 				if i, ok := at[place{m.family, t.table, Text(Attr(m.attrs, RuleChain))}]; ok {
 					chains[i].Rules = append(chains[i].Rules, m.attrs)
 				}
-			})
-			if err != nil {
-				return err
 			}
 		}
 		return nil
@@ -333,11 +352,15 @@ func (c *Conn) Set(family byte, table, name string) (attrs []byte, elements [][]
 	named := attr(attr(nil, SetTable, table), SetName, name)
 	err = c.still(func(uint32) error {
 		attrs, elements = nil, nil
-		switch err := c.ask(unix.NFT_MSG_GETSET, 0, family, named, func(m message) { attrs = m.attrs }); {
+		set, err := c.ask(unix.NFT_MSG_GETSET, 0, family, named)
+		switch {
 		case errors.Is(err, unix.ENOENT):
 			return nil
 		case err != nil:
 			return err
+		}
+		for m := range set.messages() {
+			attrs = m.attrs
 		}
 		// NFTA_SET_ELEM_LIST_TABLE and _SET have the numbers of NFTA_SET_TABLE and _NAME.
 		elements, err = c.elements(family, named)
@@ -363,23 +386,43 @@ func (c *Conn) both(parts []func(*asker) error) error {
 	return cmp.Or(errs...)
 }
 
+// list are the objects of a kind in the table of the family inet that has the name.
+func (a *asker) list(kind uint8, named []byte, table string) ([][]byte, error) {
+	said, err := a.ask(kind, unix.NLM_F_DUMP, inet, named)
+	return collect(func(yield func([]byte) bool) {
+		for m := range said.messages() {
+			if m.family == inet && string(Name(Attr(m.attrs, 1))) == table && !yield(m.attrs) {
+				return
+			}
+		}
+	}), err
+}
+
 // elements are those of the set that the attributes name.
-func (c *asker) elements(family byte, named []byte) ([][]byte, error) {
-	var lists [][]byte
-	err := c.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, family, named, func(m message) {
-		lists = append(lists, Attr(m.attrs, ElementListElements))
+func (a *asker) elements(family byte, named []byte) ([][]byte, error) {
+	said, err := a.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, family, named)
+	list := collect(func(yield func([]byte) bool) {
+		for m := range said.messages() {
+			for _, e := range Attrs(Attr(m.attrs, ElementListElements)) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
 	})
+	// The kernel says intervals from the last to the first. Who reads them has the less to sort.
+	key := func(e []byte) []byte { return Attr(Attr(e, ElementKey), DataValue) }
+	if n := len(list); n > 1 && bytes.Compare(key(list[0]), key(list[n-1])) > 0 {
+		slices.Reverse(list)
+	}
+	return list, err
+}
+
+// collect is slices.Collect without memory for more than there is.
+func collect(all iter.Seq[[]byte]) [][]byte {
 	n := 0
-	for _, list := range lists {
-		for range Attrs(list) {
-			n++
-		}
+	for range all {
+		n++
 	}
-	elements := make([][]byte, 0, n)
-	for _, list := range lists {
-		for _, e := range Attrs(list) {
-			elements = append(elements, e)
-		}
-	}
-	return elements, err
+	return slices.AppendSeq(make([][]byte, 0, n), all)
 }

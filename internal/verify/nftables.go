@@ -123,6 +123,55 @@ type nftMap struct {
 	counter  bool // each element counts what it decides
 	fresh    bool
 	elements []nftElement
+
+	leads   []nftLead // once somebody has asked
+	decides int       // elements that jump nowhere, likewise
+}
+
+// An nftLead is a chain that elements of a map jump to. A port has one element, so the order of
+// elements has no meaning, and those that jump to the same chain are one.
+type nftLead struct {
+	first *nftElement
+	n     int // elements
+	ports []port.Range
+}
+
+// jumps are the chains that m leads to, in the order of their first elements. The table has so many
+// chains: there is memory for no more.
+func (m *nftMap) jumps(chains int) []nftLead {
+	if m.leads != nil {
+		return m.leads
+	}
+	chains = min(chains, len(m.elements))
+	m.leads = make([]nftLead, 0, chains)
+	known, of := make(map[string]int32, chains), make([]int32, len(m.elements)) // numbers of leads
+	for i := range m.elements {
+		e := &m.elements[i]
+		if e.jump == "" {
+			m.decides++
+			continue
+		}
+		n, twice := known[e.jump]
+		if !twice {
+			n = int32(len(m.leads))
+			known[e.jump] = n
+			m.leads = append(m.leads, nftLead{first: e})
+		}
+		m.leads[n].n++
+		of[i] = n
+	}
+	ports := make([]port.Range, len(m.elements))
+	for i := range m.leads {
+		l := &m.leads[i]
+		l.ports, ports = ports[:0:l.n], ports[l.n:]
+	}
+	for i := range m.elements {
+		if e := &m.elements[i]; e.jump != "" {
+			l := &m.leads[of[i]]
+			l.ports = append(l.ports, e.ports)
+		}
+	}
+	return m.leads
 }
 
 type nftElement struct {
@@ -130,13 +179,13 @@ type nftElement struct {
 	verdict ruleset.Verdict // unless jump is set
 	jump    string
 	comment string
-	line    line // none in the kernel: see place
+	line    *line // nil in the kernel: see place
 }
 
 // place is where an element stands.
 func (m *nftMap) place(e *nftElement) line {
-	if e.line.file != nil {
-		return e.line
+	if e.line != nil {
+		return *e.line
 	}
 	return placeOf(e.comment, "map "+m.name+", element "+e.ports.String())
 }
@@ -183,13 +232,13 @@ type nftChain struct {
 	policy ruleset.Verdict // of a base chain
 	fresh  bool            // certainly had no rule of an older table
 	rules  []*nftRule
-	line   line // none in the kernel: see place
+	line   *line // nil in the kernel: see place
 }
 
 // place is where a chain stands.
 func (c *nftChain) place() line {
-	if c.line.file != nil {
-		return c.line
+	if c.line != nil {
+		return *c.line
 	}
 	return placeOf("", "chain "+c.name)
 }
@@ -203,8 +252,15 @@ func (c *nftChain) setBase(kind, hook string, priority int, policy ruleset.Verdi
 	return nil
 }
 
-// An nftRule is one rule of a chain: a match, conditions, and what happens then.
+// An nftRule is one rule of a chain. Rules that say the same can share what they say.
 type nftRule struct {
+	*nftBody
+	comment string
+	line    line
+}
+
+// An nftBody is what a rule says: a match, conditions, and what happens then.
+type nftBody struct {
 	match ruleset.Match
 	in    bool // asks for where a packet comes in or from
 	out   bool // asks for where it goes out or to
@@ -224,15 +280,13 @@ type nftRule struct {
 	vmap    string
 	gate    string // chain that decides instead while a change is pending
 	notrack bool
-	comment string
-	line    line
 
 	resolved bool
 	effect   *ruleset.Effect // nil for the verdict alone
 }
 
 // does is the effect of a rule that is resolved.
-func (r *nftRule) does() ruleset.Effect {
+func (r *nftBody) does() ruleset.Effect {
 	if r.effect != nil {
 		return *r.effect
 	}
@@ -269,7 +323,7 @@ type nftBuilder struct {
 
 // newNftBuilder begins a rule that is as new.
 func newNftBuilder(r *nftRule, l line) *nftBuilder {
-	r.match, r.line = ruleset.Any(), l
+	r.nftBody, r.line = &nftBody{match: ruleset.Any()}, l
 	return &nftBuilder{r: r}
 }
 
@@ -513,7 +567,7 @@ func (b *nftBuilder) say(comment string) error {
 }
 
 // plain reports whether nothing is counted or limited.
-func (r *nftRule) plain() bool {
+func (r *nftBody) plain() bool {
 	return r.count == 0 && r.counting == nftSetRef{} && r.meter == nftSetRef{} && r.rate == nftRate{} && r.limit == ""
 }
 
@@ -694,16 +748,14 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 		}
 	}
 	rs := &ruleset.Ruleset{}
-	counts, size := map[string]string{}, 0
-	for _, c := range t.chains {
-		size += 2 * len(c.rules) // TCP and UDP lead to it
-	}
+	counts := map[string]string{}
 	for d, name := range []string{ruleset.In: "input", ruleset.Out: "output"} {
 		c := t.chains[name]
 		if c == nil {
 			continue
 		}
-		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, min(size, maxRules))}
+		n := t.unfolds(c)
+		f := nftFlattener{table: t, direction: ruleset.Direction(d), counts: counts, rules: make([]ruleset.Rule, 0, n), origins: make([]source.Span, 0, n)}
 		if err := f.chain(ruleset.Any(), name, c, ruleset.Connections{}, 0); err != nil {
 			return nil, err
 		}
@@ -726,6 +778,32 @@ func (t *nftTable) ruleset() (*ruleset.Ruleset, error) {
 	}
 	rs.Untracked = arriving
 	return rs, nil
+}
+
+// unfolds is how many rules there are in a base chain and the chains that it leads to, so that
+// there is memory for no more. What those lead to is not counted: ours lead to few others.
+func (t *nftTable) unfolds(c *nftChain) int {
+	n := 0
+	count := func(name string) {
+		n++
+		if to := t.chains[name]; to != nil {
+			n += max(len(to.rules)-1, 0)
+		}
+	}
+	for _, r := range c.rules {
+		if n >= maxRules {
+			break
+		}
+		if vmap := t.maps[r.vmap]; vmap != nil {
+			for _, l := range vmap.jumps(len(t.chains)) {
+				count(l.first.jump)
+			}
+			n += vmap.decides
+		} else {
+			count(r.jump)
+		}
+	}
+	return min(n, maxRules)
 }
 
 // dangling says where a rule or an element speaks of something that is not there. nft does
@@ -810,6 +888,7 @@ type nftFlattener struct {
 	table     *nftTable
 	direction ruleset.Direction
 	rules     []ruleset.Rule
+	origins   []source.Span     // of each rule, in one piece of memory
 	steps     int               // rules and elements looked at, whether they match anything or not
 	counts    map[string]string // what counts connections, by its name without a version
 }
@@ -821,7 +900,9 @@ func (f *nftFlattener) add(m *ruleset.Match, e ruleset.Effect, l line, comment s
 	if len(f.rules) >= maxRules {
 		return l.errorf("more than %d rules", maxRules)
 	}
-	f.rules = append(f.rules, l.rule(*m, e, comment))
+	f.origins = append(f.origins, l.span())
+	n := len(f.origins)
+	f.rules = append(f.rules, ruleset.Rule{Match: *m, Effect: e, Name: comment, Comment: comment, Origins: f.origins[n-1 : n : n]})
 	return nil
 }
 
@@ -884,8 +965,7 @@ func (f *nftFlattener) rule(m ruleset.Match, c *nftChain, r *nftRule, connection
 	return f.add(&m, e, r.line, r.comment)
 }
 
-// lookup adds what the map of r leads to. A port has one element, so the order of elements
-// has no meaning, and those that jump to the same chain are one.
+// lookup adds what the map of r leads to.
 func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	vmap := f.table.maps[r.vmap]
 	if vmap == nil {
@@ -894,30 +974,24 @@ func (f *nftFlattener) lookup(m ruleset.Match, r *nftRule, depth int) error {
 	if !vmap.fresh {
 		return r.line.errorf("map %s may have older elements: it was not flushed", r.vmap)
 	}
-	ports := make(map[string][]port.Range, min(len(vmap.elements), len(f.table.chains))) // by chain
-	var order []*nftElement                                                              // the first element of each chain
 	if f.steps += len(vmap.elements); f.steps > maxSteps {
 		return r.line.errorf("maps are asked for more than %d elements", maxSteps)
 	}
 	for i := range vmap.elements {
 		e := &vmap.elements[i]
-		if e.jump == "" {
-			own := m
-			own.Ports = own.Ports.Intersect(port.Of(e.ports))
-			if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, vmap.place(e), cmp.Or(e.comment, nftLogical(r.vmap))); err != nil {
-				return err
-			}
+		if e.jump != "" {
 			continue
 		}
-		if ports[e.jump] == nil {
-			order = append(order, e)
-		}
-		ports[e.jump] = append(ports[e.jump], e.ports)
-	}
-	for _, e := range order {
 		own := m
-		own.Ports = own.Ports.Intersect(port.Of(ports[e.jump]...))
-		if err := f.chain(own, e.jump, elementPlace{vmap, e}, ruleset.Connections{}, depth+1); err != nil {
+		own.Ports = own.Ports.Intersect(port.Of(e.ports))
+		if err := f.add(&own, ruleset.Effect{Verdict: e.verdict}, vmap.place(e), cmp.Or(e.comment, nftLogical(r.vmap))); err != nil {
+			return err
+		}
+	}
+	for _, l := range vmap.jumps(len(f.table.chains)) {
+		own := m
+		own.Ports = own.Ports.Intersect(port.Of(l.ports...))
+		if err := f.chain(own, l.first.jump, elementPlace{vmap, l.first}, ruleset.Connections{}, depth+1); err != nil {
 			return err
 		}
 	}

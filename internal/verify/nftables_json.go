@@ -85,7 +85,7 @@ func (p *nftJSON) file() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.table.chains)) {
 		if c := p.table.chains[name]; !c.fresh {
-			return p.at(c.line, wrong("a rule of chain %q, which is not there", name))
+			return p.at(*c.line, wrong("a rule of chain %q, which is not there", name))
 		}
 	}
 	return nil
@@ -485,7 +485,7 @@ func (p *nftJSON) vmap(o *nftFields, l line) error {
 		if err != nil {
 			return err
 		}
-		e := nftElement{line: l}
+		e := nftElement{line: &l}
 		var ok bool
 		if e.ports, ok = parsePorts(strings.Join(items, " "), "-"); !ok {
 			return wrong("not an element of map %s", m.name)
@@ -514,7 +514,7 @@ func (p *nftJSON) vmap(o *nftFields, l line) error {
 func (p *nftJSON) chainOf(name string, l line) *nftChain {
 	c := p.table.chains[name]
 	if c == nil {
-		c = &nftChain{name: name, line: l}
+		c = &nftChain{name: name, line: &l}
 		p.table.chains[name] = c
 	}
 	return c

@@ -83,31 +83,30 @@ func inTable(err error) error { return fmt.Errorf("the kernel's table inet porto
 func newKernelReader(t *netlink.Table) *kernelReader {
 	k := &kernelReader{
 		raw: t, table: newNftTable(nil), chains: make(map[string]*kernelChain, len(t.Chains)), sets: map[string]*kernelSet{}, limits: map[string][]byte{},
-		spareRules: make([]nftRule, len(t.Rules)), spareFiles: make([]source.File, len(t.Rules)),
+		bodies: map[string]*nftBody{}, spare: make([]placedRule, len(t.Rules)), lists: make([]*nftRule, len(t.Rules)),
 	}
 	k.table.chains = make(map[string]*nftChain, len(t.Chains))
 	return k
 }
 
-// A kernelChain is a chain with its messages. What is made of it is chain, once something leads
+// A kernelChain is a chain with its messages. What is made of them is chain, once something leads
 // to it.
 type kernelChain struct {
-	name  string
 	flags uint64
 	rules [][]byte
+	led   bool
 	chain nftChain
 }
 
-// another is a new T, of the spare ones as long as there are any: one piece of memory for a thousand
-// rules takes less time than a thousand.
-func another[T any](spare *[]T) *T {
-	if len(*spare) == 0 {
-		return new(T)
-	}
-	one := &(*spare)[0]
-	*spare = (*spare)[1:]
-	return one
+// A placedRule is a rule with the file that says its place.
+type placedRule struct {
+	rule nftRule
+	file source.File
 }
+
+// maxAlike is how many rules are kept to be found again by those that say the same. In a table of
+// many rules most say one of few things; in one where they do not, it is no use to keep them all.
+const maxAlike = 100
 
 // A kernelReader reads the messages of a table into an nftTable: the base chains, and what
 // they lead to.
@@ -123,8 +122,13 @@ type kernelReader struct {
 	// looked at, and base chains that let everything pass as long as it waits may stand anywhere.
 	then bool
 
-	spareRules []nftRule
-	spareFiles []source.File
+	bodies   map[string]*nftBody // what rules said before, by their expressions without what they counted
+	spare    []placedRule        // one piece of memory for all rules, and one for lists of them
+	lists    []*nftRule
+	texts    netlink.Texts
+	elements []nlElement // of the set at hand, and where its ranges end
+	ends     []nlKey
+	buffer   []byte
 }
 
 // read is the table. It is nil when only what waits is to be read, and nothing does.
@@ -213,7 +217,7 @@ func (k *kernelReader) index() error {
 		var a nlAttrs
 		// USE, COUNTERS, PAD, ID and USERDATA say nothing about packets.
 		a.object(m, mask(netlink.ChainTable, netlink.ChainHandle, netlink.ChainName, netlink.ChainHook, netlink.ChainPolicy, 6, netlink.ChainType, 8, 9, netlink.ChainFlags, 11, netlink.ChainUserData))
-		name := a.text(netlink.ChainName)
+		name := k.texts.Keep(a.name(netlink.ChainName))
 		hook, flags := a.of[netlink.ChainHook], a.numberOr(netlink.ChainFlags, 4, 0)
 		if hook == nil && (flags&1 != 0 || a.has(netlink.ChainType) || a.has(netlink.ChainPolicy)) {
 			a.bad("it is a base chain and has no hook")
@@ -224,7 +228,7 @@ func (k *kernelReader) index() error {
 		if _, twice := k.chains[name]; twice {
 			return wrong("chain %q is there twice", name)
 		}
-		chains[i] = kernelChain{name: name, flags: flags}
+		chains[i] = kernelChain{flags: flags, chain: nftChain{name: name, fresh: true}}
 		k.chains[name] = &chains[i]
 		if hook != nil {
 			bases = append(bases, base{name, a, hook})
@@ -306,7 +310,8 @@ func (k *kernelReader) base(name string, a *nlAttrs, nested []byte) error {
 	if err := cmp.Or(hook.err, a.err); err != nil {
 		return err
 	}
-	c := &nftChain{name: nftLogical(name), fresh: true, line: placeOf("", "chain "+name)}
+	at := placeOf("", "chain "+name)
+	c := &nftChain{name: nftLogical(name), fresh: true, line: &at}
 	if gate == nil {
 		c = k.chain(name)
 	} else {
@@ -333,8 +338,8 @@ func (k *kernelReader) chain(name string) *nftChain {
 
 // begin has a chain be read that nothing led to before.
 func (k *kernelReader) begin(raw *kernelChain) *nftChain {
-	raw.chain = nftChain{name: raw.name, fresh: true}
-	k.table.chains[raw.name] = &raw.chain
+	raw.led = true
+	k.table.chains[raw.chain.name] = &raw.chain
 	k.todo = append(k.todo, raw)
 	return &raw.chain
 }
@@ -348,7 +353,8 @@ func (k *kernelReader) fill(raw *kernelChain) error {
 	if flags := raw.flags &^ 1; flags != 0 { // NFT_CHAIN_BASE
 		return c.place().errorf("flags %#x are not understood", flags)
 	}
-	c.rules = make([]*nftRule, 0, len(raw.rules))
+	n := len(raw.rules)
+	c.rules, k.lists = k.lists[:0:n], k.lists[n:]
 	for i, m := range raw.rules {
 		r, err := k.rule(c, m)
 		if err != nil {
@@ -689,12 +695,26 @@ func (s *kernelSet) what() string {
 	return "set "
 }
 
-// An nlElement is a range of keys, and what is said of it.
+// An nlElement is a range of keys, and the message that says more of it.
 type nlElement struct {
 	first, last nlKey
-	data        []byte
-	comment     string
-	expressions []byte // a list
+	message     []byte
+}
+
+// data is what the element of a map leads to, nil for one of a set.
+func (e *nlElement) data() []byte { return netlink.Attr(e.message, netlink.ElementData) }
+
+func (e *nlElement) comment() []byte {
+	return netlink.CommentName(netlink.Attr(e.message, netlink.ElementUserData), 0)
+}
+
+// expressions are a list, nil for none.
+func (e *nlElement) expressions() []byte {
+	list := netlink.Attr(e.message, elementExpressions)
+	if one := netlink.Attr(e.message, elementExpression); one != nil && list == nil {
+		list = appendElement(one)
+	}
+	return list
 }
 
 // errorf says what is wrong with an element.
@@ -703,17 +723,16 @@ func (s *kernelSet) errorf(e *nlElement, format string, args ...any) error {
 }
 
 // elements are the elements of a set in order. In an interval set the kernel takes the last
-// element that is not above a packet's value: it is in the set when that is not an end.
-func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
+// element that is not above a packet's value: it is in the set when that is not an end. They are
+// good until those of the next set are asked for.
+func (k *kernelReader) elementsOf(s *kernelSet) ([]nlElement, error) {
 	list := k.raw.Elements[s.name]
 	n, interval := len(list), s.flags&setInterval != 0
-	var ends []nlKey // behind ranges
-	if interval {    // most have a start and an end
+	if interval { // most have a start and an end
 		n = n/2 + 1
-		ends = make([]nlKey, 0, n)
+		k.ends = slices.Grow(k.ends[:0], n)
 	}
-	out := make([]nlElement, 0, n)
-	last := ""
+	ends, out := k.ends[:0], slices.Grow(k.elements[:0], n) // ends are behind ranges
 	var a nlAttrs
 	for _, b := range list {
 		a.clear()
@@ -721,11 +740,8 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 			elementExpression, elementPad, elementExpressions))
 		key := a.key(netlink.ElementKey, s.keyLength)
 		flags := a.numberOr(netlink.ElementFlags, 4, 0)
-		e := nlElement{first: key, last: key, data: a.of[netlink.ElementData], expressions: a.of[elementExpressions]}
+		e := nlElement{first: key, last: key, message: b}
 		end := flags == elementEnd
-		if one := a.of[elementExpression]; one != nil && e.expressions == nil {
-			e.expressions = appendElement(one)
-		}
 		switch {
 		case a.err != nil:
 			return nil, s.errorf(&e, "%v", a.err)
@@ -738,15 +754,9 @@ func (k *kernelReader) elements(s *kernelSet) ([]nlElement, error) {
 			ends = append(ends, key)
 			continue
 		}
-		if a.has(netlink.ElementUserData) {
-			// Many neighbours have the same comment, and so one piece of memory for it.
-			if comment := netlink.CommentName(a.of[netlink.ElementUserData], 0); string(comment) != last {
-				last = string(comment)
-			}
-			e.comment = last
-		}
 		out = append(out, e)
 	}
+	k.elements, k.ends = out, ends
 	if !interval {
 		return out, nil
 	}
@@ -807,14 +817,14 @@ func (k *kernelReader) addresses(name string) error {
 		own.kind.dynamic, own.kind.timeout = true, s.flags&setTimeout != 0
 		own.kind.size, own.kind.seconds = s.size, int(s.timeout/time.Second)
 	}
-	elements, err := k.elements(s)
+	elements, err := k.elementsOf(s)
 	if err != nil {
 		return err
 	}
 	object, ours := strings.CutSuffix(nftLogical(name), nftSuffix(own.kind.family))
 	for i := range elements {
 		e := &elements[i]
-		if e.data != nil || e.expressions != nil && !counting {
+		if e.data() != nil || !counting && e.expressions() != nil {
 			return s.errorf(e, "it does more than to be in the set")
 		}
 		if !counting {
@@ -822,7 +832,7 @@ func (k *kernelReader) addresses(name string) error {
 			continue
 		}
 		// One that somebody has put there could count to another number, or to none.
-		count, given, err := counts(e.expressions)
+		count, given, err := counts(e.expressions())
 		named, isRate := nftRateOf(nftLogical(name), own.kind.family)
 		if err != nil || !ours || (count == 0 || !nftCounts(object, count)) && (!isRate || given != named) {
 			return s.errorf(e, "it does not count to what the set does")
@@ -842,20 +852,29 @@ func (k *kernelReader) vmap(name string) error {
 	if !nftName(name) || s.flags&^setExpr != setInterval|setMap || s.keyType != typeService || s.keyLength != 2 || s.dataType != typeVerdict || s.timeout != 0 || s.object != nil || !onlyCounters(s.expressions) {
 		return wrong("map %q is of a kind that is not understood: flags %#x, key type %d of %d bytes, data type %#x", name, s.flags, s.keyType, s.keyLength, s.dataType)
 	}
-	elements, err := k.elements(s)
+	elements, err := k.elementsOf(s)
 	if err != nil {
 		return err
 	}
 	own.elements = make([]nftElement, 0, len(elements))
+	// Many neighbours lead to the same, and have the same comment and so one piece of memory for it.
+	var data, chain []byte
+	var code int32
+	comment := ""
 	for i := range elements {
 		e := &elements[i]
-		ports := port.Range{First: uint16(e.first.lo), Last: uint16(e.last.lo)}
-		to := nftElement{ports: ports, comment: e.comment}
-		code, chain, err := verdict(e.data)
+		if said := e.comment(); string(said) != comment {
+			comment = k.texts.Keep(said)
+		}
+		to := nftElement{ports: port.Range{First: uint16(e.first.lo), Last: uint16(e.last.lo)}, comment: comment}
+		if said := e.data(); i == 0 || !bytes.Equal(said, data) {
+			data = said
+			code, chain, err = verdict(data)
+		}
 		switch {
 		case err != nil:
 			return own.place(&to).errorf("%v", err)
-		case !onlyCounters(e.expressions):
+		case !onlyCounters(e.expressions()):
 			return own.place(&to).errorf("it does more than to count")
 		case code == verdictAccept:
 			to.verdict = ruleset.Accept
@@ -864,8 +883,8 @@ func (k *kernelReader) vmap(name string) error {
 		case code == verdictJump:
 			if raw := k.chains[string(chain)]; raw == nil { // the table says so
 				to.jump = string(chain)
-			} else if to.jump = raw.name; raw.chain.name == "" {
-				k.chain(raw.name)
+			} else if to.jump = raw.chain.name; !raw.led {
+				k.chain(to.jump)
 			}
 		default:
 			return own.place(&to).errorf("verdict %d is not understood here", code)
@@ -891,16 +910,18 @@ func (k *kernelReader) limit(name string) error {
 
 // verdict is a verdict, with the chain that it leads to.
 func verdict(data []byte) (code int32, chain []byte, err error) {
-	var a, v nlAttrs
+	var a nlAttrs
 	a.read(data, mask(netlink.DataVerdict))
-	v.read(a.of[netlink.DataVerdict], mask(netlink.VerdictCode, netlink.VerdictChain))
-	code = int32(v.number(netlink.VerdictCode, 4))
+	inside, err := a.of[netlink.DataVerdict], a.err
+	a.clear()
+	a.read(inside, mask(netlink.VerdictCode, netlink.VerdictChain))
+	code = int32(a.number(netlink.VerdictCode, 4))
 	if code == verdictJump || code == verdictGoto {
-		chain = v.name(netlink.VerdictChain)
-	} else if v.has(netlink.VerdictChain) {
-		v.bad("a verdict that leads nowhere has a chain")
+		chain = a.name(netlink.VerdictChain)
+	} else if a.has(netlink.VerdictChain) {
+		a.bad("a verdict that leads nowhere has a chain")
 	}
-	return code, chain, cmp.Or(a.err, v.err)
+	return code, chain, cmp.Or(err, a.err)
 }
 
 // limitOf reads the attributes of a limit of packets.
@@ -1022,14 +1043,20 @@ func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	// POSITION, PAD, ID and POSITION_ID say nothing about packets.
 	a.object(m, mask(netlink.RuleTable, netlink.RuleChain, netlink.RuleHandle, netlink.RuleExpressions, 6, netlink.RuleUserData, 8, 9, 10))
 	handle := a.number(netlink.RuleHandle, 8)
-	comment := netlink.Comment(a.of[netlink.RuleUserData], 0)
-	file := another(&k.spareFiles)
-	file.Name = "chain " + c.name + ", rule " + strconv.FormatUint(handle, 10)
-	at := line{file: file, text: comment}
+	comment := k.texts.Keep(netlink.CommentName(a.of[netlink.RuleUserData], 0))
+	own := k.another()
+	k.buffer = append(append(append(k.buffer[:0], "chain "...), c.name...), ", rule "...)
+	own.file.Name = k.texts.Keep(strconv.AppendUint(k.buffer, handle, 10))
+	at := line{file: &own.file, text: comment}
 	if a.err != nil {
 		return nil, at.errorf("%v", a.err)
 	}
-	d := kernelRule{reader: k, b: newNftBuilder(another(&k.spareRules), at)}
+	k.buffer = appendUncounted(k.buffer[:0], a.of[netlink.RuleExpressions])
+	if body := k.bodies[string(k.buffer)]; body != nil {
+		own.rule = nftRule{body, comment, at}
+		return &own.rule, nil
+	}
+	d := kernelRule{reader: k, b: newNftBuilder(&own.rule, at)}
 	err := each(a.of[netlink.RuleExpressions], func(n int, e []byte) error {
 		name, data, err := expressionOf(e)
 		if err == nil {
@@ -1053,7 +1080,38 @@ func (k *kernelReader) rule(c *nftChain, m []byte) (*nftRule, error) {
 	if err != nil {
 		return nil, at.errorf("%v", err)
 	}
+	// What a count of connections means depends on the chain too.
+	if !d.gated && r.count == 0 && len(k.bodies) < maxAlike {
+		k.bodies[string(k.buffer)] = r.nftBody
+	}
 	return r, nil
+}
+
+// another is memory for a rule. One that is not there is read to be looked at twice.
+func (k *kernelReader) another() *placedRule {
+	if len(k.spare) == 0 {
+		return new(placedRule)
+	}
+	one := &k.spare[0]
+	k.spare = k.spare[1:]
+	return one
+}
+
+// appendUncounted appends the expressions of a rule as if its counters had counted nothing yet.
+func appendUncounted(out, list []byte) []byte {
+	from := len(out)
+	out = append(out, list...)
+	for _, e := range netlink.Attrs(out[from:]) {
+		if string(netlink.Name(netlink.Attr(e, netlink.ExpressionName))) != "counter" {
+			continue
+		}
+		for kind, n := range netlink.Attrs(netlink.Attr(e, netlink.ExpressionData)) {
+			if kind == 1 || kind == 2 { // NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS
+				clear(n)
+			}
+		}
+	}
+	return out
 }
 
 // A field is what can be in a register.
@@ -1568,7 +1626,7 @@ func (d *kernelRule) list(v *loaded, s *kernelSet) error {
 	if s.flags&^setInterval != setAnonymous|setConstant || s.dataType != 0 || s.object != nil || s.timeout != 0 || s.expressions != nil {
 		return wrong("a list with flags %#x is not understood", s.flags)
 	}
-	elements, err := d.reader.elements(s)
+	elements, err := d.reader.elementsOf(s)
 	if err != nil {
 		return err
 	}
@@ -1577,7 +1635,7 @@ func (d *kernelRule) list(v *loaded, s *kernelSet) error {
 	var peers []addr.Range
 	for i := range elements {
 		e := &elements[i]
-		if e.data != nil || e.expressions != nil {
+		if e.data() != nil || e.expressions() != nil {
 			return s.errorf(e, "it does more than to be in the list")
 		}
 		switch v.field {

@@ -118,6 +118,33 @@ func TestKernelServices(t *testing.T) {
 	}
 }
 
+// TestKernelRulesAlike: rules that say the same but for what they counted are the same and stand each
+// in a place of its own; one that says almost the same is another one.
+func TestKernelRulesAlike(t *testing.T) {
+	table, _ := nlServices(0)
+	counter := func(n byte, more ...[]byte) []byte {
+		return nlExpression("counter", nlAttr(1, bytes.Repeat([]byte{n}, 8)), nlAttr(2, make([]byte, 8)), slices.Concat(more...))
+	}
+	table.Rules = nil
+	for i, last := range []byte{1, 1, 2, 1} {
+		nlRule(table, "input", fmt.Sprintf("rule of %d", i+1), nlMeta(metaFamily), nlCompare(familyV4), nlPayload(baseNetwork, 12, 4), nlCompare(10, 0, 0, last), counter(byte(i)), nlDecide(verdictAccept))
+	}
+	live, err := Kernel(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range live.Rules.Input.Rules {
+		want := fmt.Sprintf("10.0.0.%d chain input, rule %d rule of %d", map[bool]int{true: 2, false: 1}[i == 2], i+1, i+1)
+		if got := fmt.Sprintf("%s %s %s", r.Match.Peers, r.Origins[0], r.Comment); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	nlRule(table, "input", "", nlMeta(metaFamily), nlCompare(familyV4), nlPayload(baseNetwork, 12, 4), nlCompare(10, 0, 0, 1), counter(0, nlNumber(4, 1)), nlDecide(verdictAccept))
+	if _, err := Kernel(table); err == nil || !strings.Contains(err.Error(), "rule 5: expression 5") {
+		t.Error(err)
+	}
+}
+
 // BenchmarkKernel is 10,000 services, each with a chain, an element and a network of its own.
 func BenchmarkKernel(b *testing.B) {
 	table, rs := nlServices(10_000)

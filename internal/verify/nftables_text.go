@@ -756,7 +756,8 @@ func (p *nftParser) vmap(name string, at nftToken) error {
 
 // mapElement reads `25000-25399 comment "..." : jump svc_speech`.
 func (p *nftParser) mapElement(t nftToken) (nftElement, error) {
-	e := nftElement{line: p.lineOf(t)}
+	at := p.lineOf(t)
+	e := nftElement{line: &at}
 	var ok bool
 	if e.ports, ok = parsePorts(p.dashed(t), "-"); !ok {
 		return e, p.unknown(t, "a port must stand here")
@@ -861,7 +862,8 @@ func (p *nftParser) chain(name string, at nftToken) error {
 	}
 	c := p.table.chains[name]
 	if c == nil {
-		c = &nftChain{name: name, fresh: p.fresh, line: p.lineOf(at)}
+		l := p.lineOf(at)
+		c = &nftChain{name: name, fresh: p.fresh, line: &l}
 		p.table.chains[name] = c
 	}
 	for {
