@@ -13,7 +13,7 @@ import (
 func (q *quick) value(lines bool) (hclsyntax.Expression, bool) {
 	condition, ok := q.operation(lines, 0)
 	before := q.place
-	if q.space(lines); !ok || q.plain || q.peek() != '?' {
+	if q.space(lines); !ok || q.peek() != '?' {
 		q.place = before
 		return condition, ok
 	}
@@ -45,7 +45,7 @@ func (q *quick) colon() bool {
 // operation reads operands and the operators between them that bind at least so closely.
 func (q *quick) operation(lines bool, least int) (hclsyntax.Expression, bool) {
 	left, ok := q.operand(lines)
-	for ok && !q.plain {
+	for ok {
 		before := q.place
 		q.space(lines)
 		op, binds, width := q.operator()
@@ -119,7 +119,7 @@ func (q *quick) operand(lines bool) (hclsyntax.Expression, bool) {
 				return nil, false
 			}
 			step = hcl.TraverseAttr{Name: name, SrcRange: q.since(from)}
-		case c == '[' && !q.plain:
+		case c == '[':
 			open := q.take()
 			q.space(true)
 			key, ok := q.value(true)
@@ -142,9 +142,6 @@ func (q *quick) operand(lines bool) (hclsyntax.Expression, bool) {
 		case *hclsyntax.RelativeTraversalExpr:
 			t.Traversal, t.SrcRange = append(t.Traversal, step), hcl.RangeBetween(t.SrcRange, step.SourceRange())
 		default:
-			if q.plain {
-				return nil, false
-			}
 			e = &hclsyntax.RelativeTraversalExpr{Source: e, Traversal: hcl.Traversal{step}, SrcRange: hcl.RangeBetween(start, step.SourceRange())}
 		}
 	}
@@ -179,7 +176,6 @@ func (q *quick) term(lines bool) (hclsyntax.Expression, bool) {
 		return &hclsyntax.TupleConsExpr{Exprs: list, SrcRange: q.since(start), OpenRange: open}, ok && !all
 	case c == '{':
 		return q.object()
-	case q.plain:
 	case c == '(':
 		q.at++
 		q.space(true)
@@ -210,7 +206,7 @@ func (q *quick) term(lines bool) (hclsyntax.Expression, bool) {
 // isFor reports whether the list or object that was opened is one of "for", and skips that.
 func (q *quick) isFor() bool {
 	before := q.place
-	if q.space(true); !q.plain && q.word() == "for" {
+	if q.space(true); q.word() == "for" {
 		return true
 	}
 	q.place = before
@@ -344,9 +340,6 @@ func (q *quick) number() (hclsyntax.Expression, bool) {
 	for c := q.peek(); c >= '0' && c <= '9'; c = q.peek() {
 		q.at++
 	}
-	if q.tooLong(q.at - start.Byte) {
-		return nil, false
-	}
 	n, err := cty.ParseNumberVal(q.text[start.Byte:q.at])
 	return &hclsyntax.LiteralValueExpr{Val: n, SrcRange: q.since(start)}, err == nil
 }
@@ -381,9 +374,6 @@ func (q *quick) template() (hclsyntax.Expression, bool) {
 
 // parts reads a text in quotes that has escapes or expressions in it.
 func (q *quick) parts() (hclsyntax.Expression, bool) {
-	if q.plain {
-		return nil, false
-	}
 	start := q.pos()
 	q.at++
 	var parts []hclsyntax.Expression
@@ -444,9 +434,6 @@ func (q *quick) name() (hclsyntax.Expression, bool) {
 		return nil, false
 	}
 	if q.peek() == '(' {
-		if q.plain {
-			return nil, false
-		}
 		call := &hclsyntax.FunctionCallExpr{Name: name, NameRange: at, OpenParenRange: q.take()}
 		var ok bool
 		call.Args, call.ExpandFinal, ok = q.list(')')
@@ -467,10 +454,6 @@ func (q *quick) name() (hclsyntax.Expression, bool) {
 // list reads values with commas between them, through the closing bracket. All says that the
 // last is a list of more, "...".
 func (q *quick) list(closer byte) (list []hclsyntax.Expression, all, ok bool) {
-	if !q.open() {
-		return nil, false, false
-	}
-	defer q.close()
 	for q.space(true); q.peek() != closer; q.space(true) {
 		e, ok := q.value(true)
 		if !ok {
@@ -494,10 +477,6 @@ func (q *quick) list(closer byte) (list []hclsyntax.Expression, all, ok bool) {
 }
 
 func (q *quick) object() (hclsyntax.Expression, bool) {
-	if !q.open() {
-		return nil, false
-	}
-	defer q.close()
 	start := q.pos()
 	object := &hclsyntax.ObjectConsExpr{OpenRange: q.take()}
 	if q.isFor() {
@@ -507,7 +486,7 @@ func (q *quick) object() (hclsyntax.Expression, bool) {
 		computed := q.peek() == '('
 		key, ok := q.value(false)
 		q.space(false)
-		if c := q.peek(); !ok || c != '=' && (c != ':' || q.plain) {
+		if c := q.peek(); !ok || c != '=' && c != ':' {
 			return nil, false
 		}
 		q.at++

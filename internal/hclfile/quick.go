@@ -22,15 +22,9 @@ import (
 // Columns are counted in bytes. They are the library's columns because the reader gives
 // up at bytes beyond ASCII, except in comments that run to the end of their line.
 type quick struct {
-	src  []byte
-	text string // src
+	text string
 	file string
 	place
-
-	// plain gives up at all but names, texts, whole numbers, lists and objects, at words and texts
-	// of more than most bytes, and at more than deepest brackets inside each other.
-	plain                bool
-	most, deepest, depth int
 }
 
 // place is how far a reader is.
@@ -43,31 +37,23 @@ type place struct {
 // parseQuick reads a whole file; false says that the library must read it. It calls
 // itself for each bracket: the caller has asked tooDeep before.
 func parseQuick(src []byte, filename string) (*hclsyntax.Body, bool) {
-	return (&quick{src: src, file: filename}).parse()
-}
-
-// Plain reads a file that has nothing but blocks, attributes, lists and objects of texts, whole
-// numbers and names, and comments: the body is that of the library. It is false where
-// anything else stands, where something is wrong, and where a text, a number or a name has
-// more than most bytes or more than deepest brackets stand inside each other, those of blocks
-// among them.
-func Plain(src []byte, filename string, most, deepest int) (*hclsyntax.Body, bool) {
-	return (&quick{src: src, file: filename, plain: true, most: most, deepest: deepest}).parse()
-}
-
-func (q *quick) parse() (*hclsyntax.Body, bool) {
-	if !utf8.Valid(q.src) { // the library counts its lines in another way
-		return nil, false
-	}
-	q.text, q.line = string(q.src), 1
-	q.blanks()
-	// The library lets a body begin at its first token. A comment is one only when it
-	// ends with a newline.
-	rest := q.text[q.at:]
-	if strings.HasPrefix(rest, "/*") || !strings.Contains(rest, "\n") || strings.Contains(rest, "\r") {
+	q := quick{file: filename}
+	if !q.begin(src) {
 		return nil, false
 	}
 	return q.body(q.pos(), false)
+}
+
+// begin goes to the first token of a text, where the library lets a body begin.
+func (q *quick) begin(src []byte) bool {
+	if !utf8.Valid(src) { // the library counts its lines in another way
+		return false
+	}
+	q.text, q.line = string(src), 1
+	q.blanks()
+	// A comment is a token only when it ends with a newline.
+	rest := q.text[q.at:]
+	return !strings.HasPrefix(rest, "/*") && strings.Contains(rest, "\n") && !strings.Contains(rest, "\r")
 }
 
 func (q *quick) pos() hcl.Pos {
@@ -159,22 +145,8 @@ func (q *quick) word() string {
 			break
 		}
 	}
-	if q.tooLong(q.at - start) {
-		return ""
-	}
 	return q.text[start:q.at]
 }
-
-// tooLong reports whether a plain file may not have so many bytes at once.
-func (q *quick) tooLong(n int) bool { return q.plain && n > q.most }
-
-// open goes into a bracket, which close comes out of; false when a plain file may not.
-func (q *quick) open() bool {
-	q.depth++
-	return !q.plain || q.depth <= q.deepest
-}
-
-func (q *quick) close() { q.depth-- }
 
 // quoted reads a text in quotes that means what it says. "$" and "%" may begin a
 // template.
@@ -184,7 +156,7 @@ func (q *quick) quoted() (string, bool) {
 		switch c := q.text[i]; {
 		case c == '"':
 			q.at = i + 1
-			return q.text[start:i], !q.tooLong(i - start)
+			return q.text[start:i], true
 		case c == '\\' || c == '$' || c == '%' || c == '\n' || c >= 0x80:
 			return "", false
 		}
@@ -259,10 +231,9 @@ func (q *quick) block(b *hclsyntax.Block) bool {
 		b.Labels, b.LabelRanges = append(b.Labels, label), append(b.LabelRanges, q.since(start))
 		q.space(false)
 	}
-	if q.peek() != '{' || !q.open() {
+	if q.peek() != '{' {
 		return false
 	}
-	defer q.close()
 	b.OpenBraceRange = q.take()
 	var ok bool
 	if q.endOfItem() || q.peek() == '}' {
