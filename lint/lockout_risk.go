@@ -61,7 +61,7 @@ func (p *Pass) wayIn() (outside, nowhereOnly, denied []*door) {
 			case !ok:
 			case from.IsEmpty():
 				denied = append(denied, d)
-			case from.Minus(nowhere).IsEmpty():
+			case from.Minus(nowhere()).IsEmpty():
 				nowhereOnly = append(nowhereOnly, d)
 			default:
 				outside = append(outside, d)
@@ -97,7 +97,7 @@ func (p *Pass) lockedOut() diag.List {
 			}
 		}
 		found.Help = "write the networks from which you log in into the zone"
-		if slices.ContainsFunc(nowhereOnly, func(d *door) bool { return !f.from[d.from].Intersect(laboratory).IsEmpty() }) {
+		if slices.ContainsFunc(nowhereOnly, func(d *door) bool { return !f.from[d.from].Intersect(laboratory()).IsEmpty() }) {
 			found.Severity = diag.Warning
 			found.Message = fmt.Sprintf("nobody may be able to log in: allow %q opens %s to documentation or link-local addresses alone", a.Name.Text, sshWords(claims))
 		}

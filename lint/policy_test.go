@@ -417,7 +417,7 @@ func TestLockedOut(t *testing.T) {
 		for _, from := range append([]string{"fd00::2"}, cornerFrom...) {
 			for _, name := range []string{"eth0", "eth1", "eth2"} {
 				packet := ruleset.Packet{Interface: name, State: ruleset.New, Proto: 6, Peer: netip.MustParseAddr(from), Port: 5060}
-				open = open || !nowhere.Contains(packet.Peer) && heard(&inv.Claims[0]).Contains(packet.Peer) && rules.Decide(packet).Verdict() == ruleset.Accept
+				open = open || !nowhere().Contains(packet.Peer) && heard(&inv.Claims[0]).Contains(packet.Peer) && rules.Decide(packet).Verdict() == ruleset.Accept
 			}
 		}
 		if list := LockedOut(inv, p, rules, false); (len(list) == 0) != open || len(list) > 0 && list.Max() != diag.Error {

@@ -148,7 +148,7 @@ func TestIptablesScriptProgram(t *testing.T) {
 // TestIptablesScriptQuotesOnlyData: the script's template prints values through quoting
 // functions, and those of a policy in here-documents and comments only.
 func TestIptablesScriptQuotesOnlyData(t *testing.T) {
-	bare, all := quoted.Bare(parsed("iptables-script.tmpl", iptQuoting), iptQuoting)
+	bare, all := quoted.Bare(parsed("iptables-script.tmpl", iptQuoting()), iptQuoting())
 	if len(bare) > 0 || all < 6 {
 		t.Errorf("%d actions, of which are bare: %q", all, bare)
 	}

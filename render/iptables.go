@@ -26,7 +26,7 @@ import (
 // The chains for what leaves and for untracked packets are declared even when they are
 // empty. Otherwise what an older file has put there would stay in force.
 
-var iptTemplate = sync.OnceValue(func() *template.Template { return parsed("iptables.tmpl", iptQuoting) })
+var iptTemplate = sync.OnceValue(func() *template.Template { return parsed("iptables.tmpl", iptQuoting()) })
 
 // Limits of iptables 1.8 and the kernel's tables.
 const (

@@ -9,7 +9,7 @@ import (
 // the sets in here-documents. What a policy says stands in them and in comment lines at the
 // top; the program around them is the same for every policy, and verify knows its hash.
 
-var iptScriptTemplate = sync.OnceValue(func() *template.Template { return parsed("iptables-script.tmpl", iptQuoting) })
+var iptScriptTemplate = sync.OnceValue(func() *template.Template { return parsed("iptables-script.tmpl", iptQuoting()) })
 
 // iptScript is what the template prints.
 type iptScript struct {

@@ -45,7 +45,7 @@ import (
 //     stands between rules about ports, those behind it have maps of their own: two lookups
 //     more for a packet that gets there. Above all of them, or below, it costs none.
 
-var nftTemplate = sync.OnceValue(func() *template.Template { return parsed("nftables.tmpl", nftQuoting) })
+var nftTemplate = sync.OnceValue(func() *template.Template { return parsed("nftables.tmpl", nftQuoting()) })
 
 // few is how many ranges of ports are compared one after the other before connection
 // tracking is asked. Each costs what a sixth of a lookup does.

@@ -120,63 +120,62 @@ func quoteStates(s ruleset.States) string {
 	return strings.Join(out, ",")
 }
 
-// both are the functions that every language shares.
-var both = template.FuncMap{"line": quoteLine, "name": quoteName, "number": quoteNumber}
-
-// quoting is the functions of all languages and of one.
+// quoting is the functions that every language shares and those of one.
 func quoting(own template.FuncMap) template.FuncMap {
-	all := maps.Clone(both)
+	all := template.FuncMap{"line": quoteLine, "name": quoteName, "number": quoteNumber}
 	maps.Copy(all, own)
 	return all
 }
 
 // nftQuoting are the functions of nftables.tmpl; nft(8) is the grammar.
-var nftQuoting = quoting(template.FuncMap{
-	"comment": nftComment,
-	"prefix":  nftPrefix,
-	"verdict": quoteVerdict,
-	"rate":    func(r ruleset.Rate) string { return r.String() },
-	"seconds": nftSeconds,
-	"width": func(m *nft.Map) (n int) {
-		for _, e := range m.Elements {
-			n = max(n, len(e.Ports.String()))
-		}
-		return n
-	},
-	"portrange": func(e nft.Element, width int) string { return nftPadded(e.Ports.String(), width) },
-	"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
-	"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
-	"addresses": quoteRange,
-	"states": func(s ruleset.States) string {
-		// nft lists established before related and new after both.
-		var out []string
-		for _, one := range []ruleset.State{ruleset.Broken, ruleset.Established, ruleset.Related, ruleset.New, ruleset.Untracked} {
-			if s&one != 0 {
-				out = append(out, one.String())
+func nftQuoting() template.FuncMap {
+	return quoting(template.FuncMap{
+		"comment": nftComment,
+		"prefix":  nftPrefix,
+		"verdict": quoteVerdict,
+		"rate":    func(r ruleset.Rate) string { return r.String() },
+		"seconds": nftSeconds,
+		"width": func(m *nft.Map) (n int) {
+			for _, e := range m.Elements {
+				n = max(n, len(e.Ports.String()))
 			}
-		}
-		return strings.Join(out, ",")
-	},
-	"interfaces": func(names []string) (string, error) {
-		out := make([]string, len(names))
-		for i, n := range names {
-			plain, err := quoteInterface(n)
-			if err != nil {
-				return "", err
+			return n
+		},
+		"portrange": func(e nft.Element, width int) string { return nftPadded(e.Ports.String(), width) },
+		"numbers":   func(ns []uint8) string { return nftSet(numbers(ns, ", "), len(ns)) },
+		"ports":     func(rs []port.Range) string { return nftSet(quotePorts(rs, "-", ", "), len(rs)) },
+		"addresses": quoteRange,
+		"states": func(s ruleset.States) string {
+			// nft lists established before related and new after both.
+			var out []string
+			for _, one := range []ruleset.State{ruleset.Broken, ruleset.Established, ruleset.Related, ruleset.New, ruleset.Untracked} {
+				if s&one != 0 {
+					out = append(out, one.String())
+				}
 			}
-			out[i] = `"` + plain + `"`
-		}
-		return nftSet(strings.Join(out, ", "), len(names)), nil
-	},
-	"saddr":    func(family int) string { return [...]string{4: "ip saddr", 6: "ip6 saddr"}[family] },
-	"daddr":    func(family int) string { return [...]string{4: "ip daddr", 6: "ip6 daddr"}[family] },
-	"hook":     nftHook,
-	"addrtype": func(family int) string { return [...]string{4: "ipv4_addr", 6: "ipv6_addr"}[family] },
-	"family":   func(family int) string { return [...]string{4: "ipv4", 6: "ipv6"}[family] },
-	"types":    nftTypes,
-	"icmp":     func(family int) string { return [...]string{4: "icmp", 6: "icmpv6"}[family] },
-	"proto":    func(p uint8) string { return port.Proto(p).String() },
-})
+			return strings.Join(out, ",")
+		},
+		"interfaces": func(names []string) (string, error) {
+			out := make([]string, len(names))
+			for i, n := range names {
+				plain, err := quoteInterface(n)
+				if err != nil {
+					return "", err
+				}
+				out[i] = `"` + plain + `"`
+			}
+			return nftSet(strings.Join(out, ", "), len(names)), nil
+		},
+		"saddr":    func(family int) string { return [...]string{4: "ip saddr", 6: "ip6 saddr"}[family] },
+		"daddr":    func(family int) string { return [...]string{4: "ip daddr", 6: "ip6 daddr"}[family] },
+		"hook":     nftHook,
+		"addrtype": func(family int) string { return [...]string{4: "ipv4_addr", 6: "ipv6_addr"}[family] },
+		"family":   func(family int) string { return [...]string{4: "ipv4", 6: "ipv6"}[family] },
+		"types":    nftTypes,
+		"icmp":     func(family int) string { return [...]string{4: "icmp", 6: "icmpv6"}[family] },
+		"proto":    func(p uint8) string { return port.Proto(p).String() },
+	})
+}
 
 // nftTypeNames are the names of ICMP types that nft 0.9.8 and later list and take.
 var nftTypeNames = map[int]map[uint8]string{
@@ -254,42 +253,44 @@ func nftSeconds(n int) string {
 }
 
 // iptQuoting are the functions of iptables.tmpl; the forms are those of iptables-save.
-var iptQuoting = quoting(template.FuncMap{
-	"comment":   iptComment,
-	"prefix":    iptPrefix,
-	"cidr":      func(p *netip.Prefix) string { return p.String() },
-	"member":    iptMember,
-	"setfamily": func(family int) string { return [...]string{4: "inet", 6: "inet6"}[family] },
-	"heredoc":   quoteHeredoc,
-	"interface": quoteInterface,
-	"ports":     func(rs []port.Range) string { return quotePorts(rs, ":", ",") },
-	"states":    func(s ruleset.States) string { return strings.ToUpper(quoteStates(s)) },
-	"rate": func(r ruleset.Rate) (string, error) {
-		short := map[string]string{"second": "sec", "minute": "min", "hour": "hour", "day": "day"}[r.Period]
-		if short == "" {
-			return "", fmt.Errorf("%q is not a period", r.Period)
-		}
-		return strconv.Itoa(r.Count) + "/" + short, nil
-	},
-	"protocol": func(p uint8) string {
-		switch p {
-		case uint8(port.TCP), uint8(port.UDP):
-			return port.Proto(p).String()
-		case ruleset.ICMP:
-			return "icmp"
-		case ruleset.ICMPv6:
-			return "ipv6-icmp"
-		}
-		return strconv.Itoa(int(p))
-	},
-	"icmpmatch": func(p uint8) string {
-		return map[uint8]string{ruleset.ICMP: "icmp", ruleset.ICMPv6: "icmp6"}[p]
-	},
-	"icmpoption": func(p uint8) string {
-		return map[uint8]string{ruleset.ICMP: "--icmp-type", ruleset.ICMPv6: "--icmpv6-type"}[p]
-	},
-	"program": func(family int) string { return [...]string{4: "ip", 6: "ip6"}[family] },
-})
+func iptQuoting() template.FuncMap {
+	return quoting(template.FuncMap{
+		"comment":   iptComment,
+		"prefix":    iptPrefix,
+		"cidr":      func(p *netip.Prefix) string { return p.String() },
+		"member":    iptMember,
+		"setfamily": func(family int) string { return [...]string{4: "inet", 6: "inet6"}[family] },
+		"heredoc":   quoteHeredoc,
+		"interface": quoteInterface,
+		"ports":     func(rs []port.Range) string { return quotePorts(rs, ":", ",") },
+		"states":    func(s ruleset.States) string { return strings.ToUpper(quoteStates(s)) },
+		"rate": func(r ruleset.Rate) (string, error) {
+			short := map[string]string{"second": "sec", "minute": "min", "hour": "hour", "day": "day"}[r.Period]
+			if short == "" {
+				return "", fmt.Errorf("%q is not a period", r.Period)
+			}
+			return strconv.Itoa(r.Count) + "/" + short, nil
+		},
+		"protocol": func(p uint8) string {
+			switch p {
+			case uint8(port.TCP), uint8(port.UDP):
+				return port.Proto(p).String()
+			case ruleset.ICMP:
+				return "icmp"
+			case ruleset.ICMPv6:
+				return "ipv6-icmp"
+			}
+			return strconv.Itoa(int(p))
+		},
+		"icmpmatch": func(p uint8) string {
+			return map[uint8]string{ruleset.ICMP: "icmp", ruleset.ICMPv6: "icmp6"}[p]
+		},
+		"icmpoption": func(p uint8) string {
+			return map[uint8]string{ruleset.ICMP: "--icmp-type", ruleset.ICMPv6: "--icmpv6-type"}[p]
+		},
+		"program": func(family int) string { return [...]string{4: "ip", 6: "ip6"}[family] },
+	})
+}
 
 // iptComment quotes a comment. iptables-save leaves out the quotes of a word that begins
 // with a dash, and iptables-restore then may take it for an option and refuse what was
@@ -352,52 +353,54 @@ func iptPrefix(s string) (string, error) {
 }
 
 // psQuoting are the functions of windows.tmpl.
-var psQuoting = quoting(template.FuncMap{
-	"literal": psLiteral,
-	"protocol": func(p int) (string, error) {
-		switch p {
-		case anyProtocol:
-			return psLiteral("Any"), nil
-		case int(port.TCP), int(port.UDP):
-			return psLiteral(strings.ToUpper(port.Proto(p).String())), nil
-		case int(ruleset.ICMP):
-			return psLiteral("ICMPv4"), nil
-		case int(ruleset.ICMPv6):
-			return psLiteral("ICMPv6"), nil
-		}
-		if p < 0 || p > 255 {
-			return "", fmt.Errorf("%d is not a protocol", p)
-		}
-		return psLiteral(strconv.Itoa(p)), nil
-	},
-	"direction": func(d ruleset.Direction) (string, error) {
-		switch d {
-		case ruleset.In:
-			return psLiteral("Inbound"), nil
-		case ruleset.Out:
-			return psLiteral("Outbound"), nil
-		}
-		return "", fmt.Errorf("%d is not a direction", d)
-	},
-	"outbound": func(filtered bool) string {
-		if filtered {
-			return psLiteral("Block")
-		}
-		return psLiteral("Allow")
-	},
-	"reserved": func(r reserved) string {
-		return psLiteral(strings.ToUpper(r.Protocol.String()) + " " + r.Range.String())
-	},
-	"exclusion": netshExclusion,
-	"ports":     func(rs []port.Range) string { return psList(rs, port.Range.String) },
-	"types":     func(ns []uint8) string { return psList(ns, func(n uint8) string { return strconv.Itoa(int(n)) }) },
-	"addresses": func(rs []addr.Range) string {
-		if len(rs) == 0 {
-			return psLiteral("Any")
-		}
-		return psList(rs, quoteRange)
-	},
-})
+func psQuoting() template.FuncMap {
+	return quoting(template.FuncMap{
+		"literal": psLiteral,
+		"protocol": func(p int) (string, error) {
+			switch p {
+			case anyProtocol:
+				return psLiteral("Any"), nil
+			case int(port.TCP), int(port.UDP):
+				return psLiteral(strings.ToUpper(port.Proto(p).String())), nil
+			case int(ruleset.ICMP):
+				return psLiteral("ICMPv4"), nil
+			case int(ruleset.ICMPv6):
+				return psLiteral("ICMPv6"), nil
+			}
+			if p < 0 || p > 255 {
+				return "", fmt.Errorf("%d is not a protocol", p)
+			}
+			return psLiteral(strconv.Itoa(p)), nil
+		},
+		"direction": func(d ruleset.Direction) (string, error) {
+			switch d {
+			case ruleset.In:
+				return psLiteral("Inbound"), nil
+			case ruleset.Out:
+				return psLiteral("Outbound"), nil
+			}
+			return "", fmt.Errorf("%d is not a direction", d)
+		},
+		"outbound": func(filtered bool) string {
+			if filtered {
+				return psLiteral("Block")
+			}
+			return psLiteral("Allow")
+		},
+		"reserved": func(r reserved) string {
+			return psLiteral(strings.ToUpper(r.Protocol.String()) + " " + r.Range.String())
+		},
+		"exclusion": netshExclusion,
+		"ports":     func(rs []port.Range) string { return psList(rs, port.Range.String) },
+		"types":     func(ns []uint8) string { return psList(ns, func(n uint8) string { return strconv.Itoa(int(n)) }) },
+		"addresses": func(rs []addr.Range) string {
+			if len(rs) == 0 {
+				return psLiteral("Any")
+			}
+			return psList(rs, quoteRange)
+		},
+	})
+}
 
 func psList[T any](items []T, text func(T) string) string {
 	out := make([]string, len(items))
@@ -423,17 +426,19 @@ func netshExclusion(r reserved) string {
 }
 
 // netshQuoting are the functions of windows_netsh.tmpl.
-var netshQuoting = quoting(template.FuncMap{
-	"remark":    cmdRemark,
-	"exclusion": netshExclusion,
-	"outbound": func(filtered bool) string {
-		if filtered {
-			return "block"
-		}
-		return "allow"
-	},
-	"arguments": netshArguments,
-})
+func netshQuoting() template.FuncMap {
+	return quoting(template.FuncMap{
+		"remark":    cmdRemark,
+		"exclusion": netshExclusion,
+		"outbound": func(filtered bool) string {
+			if filtered {
+				return "block"
+			}
+			return "allow"
+		},
+		"arguments": netshArguments,
+	})
+}
 
 // cmdRemark is for the rest of a rem line. cmd.exe looks for %, and for & after odd
 // beginnings, before it knows that a line is a remark, a caret at its end takes the next
@@ -489,17 +494,19 @@ func netshArguments(r winRule) (string, error) {
 }
 
 // gpoQuoting are the functions of windows_gpo.tmpl.
-var gpoQuoting = quoting(template.FuncMap{
-	"outbound": func(filtered bool) string {
-		if filtered {
-			return "block"
-		}
-		return "allow"
-	},
-	"exclusion": netshExclusion,
-	"value":     func(r winRule) (string, error) { s, err := gpoRule(r); return regString(s), err },
-	"id":        func(s string) (string, error) { s, err := quoteName(s); return regString(s), err },
-})
+func gpoQuoting() template.FuncMap {
+	return quoting(template.FuncMap{
+		"outbound": func(filtered bool) string {
+			if filtered {
+				return "block"
+			}
+			return "allow"
+		},
+		"exclusion": netshExclusion,
+		"value":     func(r winRule) (string, error) { s, err := gpoRule(r); return regString(s), err },
+		"id":        func(s string) (string, error) { s, err := quoteName(s); return regString(s), err },
+	})
+}
 
 // regString is a string of a .reg file, in which a backslash takes the next character as
 // it is.

@@ -10,7 +10,7 @@ import (
 )
 
 // quotingOf are the quoting functions of each template of this package.
-var quotingOf = map[string]template.FuncMap{"nftables.tmpl": nftQuoting, "iptables.tmpl": iptQuoting, "windows.tmpl": psQuoting}
+var quotingOf = map[string]template.FuncMap{"nftables.tmpl": nftQuoting(), "iptables.tmpl": iptQuoting(), "windows.tmpl": psQuoting()}
 
 func TestTemplatesPrintOnlyQuotedValues(t *testing.T) {
 	err := fs.WalkDir(templates.FS, ".", func(name string, d fs.DirEntry, err error) error {

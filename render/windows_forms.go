@@ -14,11 +14,11 @@ import (
 // The forms of a firewall for Windows. All of them write the same allow rules.
 
 var (
-	psTemplate     = sync.OnceValue(func() *template.Template { return parsed("windows.tmpl", psQuoting) })
-	pesterTemplate = sync.OnceValue(func() *template.Template { return parsed("windows_pester.tmpl", psQuoting) })
-	netshTemplate  = sync.OnceValue(func() *template.Template { return parsed("windows_netsh.tmpl", netshQuoting) })
-	gpoTemplate    = sync.OnceValue(func() *template.Template { return parsed("windows_gpo.tmpl", gpoQuoting) })
-	gpoOutTemplate = sync.OnceValue(func() *template.Template { return parsed("windows_gpo_outbound.tmpl", gpoQuoting) })
+	psTemplate     = sync.OnceValue(func() *template.Template { return parsed("windows.tmpl", psQuoting()) })
+	pesterTemplate = sync.OnceValue(func() *template.Template { return parsed("windows_pester.tmpl", psQuoting()) })
+	netshTemplate  = sync.OnceValue(func() *template.Template { return parsed("windows_netsh.tmpl", netshQuoting()) })
+	gpoTemplate    = sync.OnceValue(func() *template.Template { return parsed("windows_gpo.tmpl", gpoQuoting()) })
+	gpoOutTemplate = sync.OnceValue(func() *template.Template { return parsed("windows_gpo_outbound.tmpl", gpoQuoting()) })
 )
 
 // windowsOutput fills a template, with the line ends of Windows.

@@ -413,7 +413,7 @@ func TestScannerSeesInjection(t *testing.T) {
 // TestWindowsTemplatesPrintOnlyQuotedValues is for the templates beside the first one.
 func TestWindowsTemplatesPrintOnlyQuotedValues(t *testing.T) {
 	for name, funcs := range map[string]template.FuncMap{
-		"windows_netsh.tmpl": netshQuoting, "windows_gpo.tmpl": gpoQuoting, "windows_gpo_outbound.tmpl": gpoQuoting, "windows_pester.tmpl": psQuoting,
+		"windows_netsh.tmpl": netshQuoting(), "windows_gpo.tmpl": gpoQuoting(), "windows_gpo_outbound.tmpl": gpoQuoting(), "windows_pester.tmpl": psQuoting(),
 	} {
 		bare, _ := quoted.Bare(parsed(name, funcs), funcs)
 		for _, b := range bare {

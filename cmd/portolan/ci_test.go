@@ -167,7 +167,7 @@ func TestPreCommitHook(t *testing.T) {
 		for _, w := range args {
 			words = append(words, w.(string))
 		}
-		cmd, rest, err := a.root().Find(words)
+		cmd, rest, err := a.root(nil).Find(words)
 		if err != nil || cmd.Name() != "lint" {
 			t.Fatalf("%q: %v", words, err)
 		}

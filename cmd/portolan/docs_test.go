@@ -34,7 +34,7 @@ func TestCommandLineManual(t *testing.T) {
 		}
 	}
 	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }}
-	walk(a.root())
+	walk(a.root(nil))
 	const name = "../../docs/cli.md"
 	if *update {
 		if err := os.WriteFile(name, []byte(page.String()), 0o644); err != nil {

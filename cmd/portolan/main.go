@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -116,7 +117,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // run is run at the time that the app takes it to be.
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root(args)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := exitCodeOf(err)
@@ -144,7 +145,25 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return code
 }
 
-func (a *app) root() *cobra.Command {
+// command is what makes a command.
+type command struct {
+	name string
+	make func() *cobra.Command
+}
+
+// commands are all of them. What a wrong name was meant to be is looked for in this order.
+func (a *app) commands() []command {
+	return []command{
+		{"lint", a.lintCommand}, {"inventory", a.inventoryCommand}, {"chart", a.chartCommand}, {"render", a.renderCommand},
+		{"verify", a.verifyCommand}, {"plan", a.planCommand}, {"apply", a.applyCommand}, {"confirm", a.confirmCommand},
+		{"rollback", a.rollbackCommand}, {"status", a.statusCommand}, {"host", a.hostCommand}, {"init", a.initCommand},
+		{"explain", a.explainCommand}, {"demo", a.demoCommand}, {"version", a.versionCommand},
+	}
+}
+
+// root is the command that has the others. When args begin with the name of one, it has no
+// other: making all with their flags takes longer than many a command.
+func (a *app) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "portolan",
 		Short: "read port plans from configuration, find what is wrong, write the firewall that fits",
@@ -189,9 +208,14 @@ Exit codes: 0 fine; 1 findings at or above --fail-on, or a difference; 2 usage;
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usage("%s", strings.TrimSuffix(err.Error(), "."))
 	})
-	root.AddCommand(a.lintCommand(), a.inventoryCommand(), a.chartCommand(), a.renderCommand(), a.verifyCommand(),
-		a.planCommand(), a.applyCommand(), a.confirmCommand(), a.rollbackCommand(), a.statusCommand(),
-		a.hostCommand(), a.initCommand(), a.explainCommand(), a.demoCommand(), a.versionCommand())
+	commands := a.commands()
+	if i := slices.IndexFunc(commands, func(c command) bool { return len(args) > 0 && c.name == args[0] }); i >= 0 {
+		commands = commands[i : i+1]
+		root.CompletionOptions.DisableDefaultCmd = true // it makes five more
+	}
+	for _, c := range commands {
+		root.AddCommand(c.make())
+	}
 	return root
 }
 

@@ -13,6 +13,15 @@ import (
 
 func noEnv(string) string { return "" }
 
+// TestCommandNames: a command is made when its name is asked for, so that name must be its own.
+func TestCommandNames(t *testing.T) {
+	for _, c := range (&app{}).commands() {
+		if got := c.make().Name(); got != c.name {
+			t.Errorf("%s is listed as %s", got, c.name)
+		}
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

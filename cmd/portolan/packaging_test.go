@@ -29,7 +29,7 @@ func TestPackagingSpeaksTheCommandLine(t *testing.T) {
 		}
 		for _, words := range commands {
 			a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: os.Getenv}
-			root := a.root()
+			root := a.root(nil)
 			cmd, rest, err := root.Find(words)
 			if err != nil || cmd == root {
 				t.Errorf("%s: there is no command %q", name, words)

@@ -303,9 +303,7 @@ func isUnit(text string) bool {
 
 // ComposeFiles are the places of Compose files. Nothing says where a project lies, and
 // people put each into a folder of its own.
-var ComposeFiles = composeFiles()
-
-func composeFiles() []string {
+var ComposeFiles = sync.OnceValue(func() []string {
 	var out []string
 	for _, dir := range [...]string{"", "/root", "/root/*", "/home/*", "/home/*/*", "/opt", "/opt/*", "/opt/*/*", "/srv", "/srv/*", "/srv/*/*", "/etc/*", "/etc/docker/compose/*"} {
 		for _, name := range [...]string{"compose.y*ml", "compose.*.y*ml", "docker-compose*.y*ml"} {
@@ -313,7 +311,7 @@ func composeFiles() []string {
 		}
 	}
 	return out
-}
+})
 
 // Exposures are the words that a listener's exposure may be.
 var Exposures = [...]string{"public", "internal", "admin", "loopback"}
@@ -420,7 +418,7 @@ func (c *Catalog) byBase() *baseNames {
 	for _, e := range c.entries {
 		paths := e.paths
 		if len(e.images) > 0 {
-			paths = slices.Concat(paths, ComposeFiles)
+			paths = slices.Concat(paths, ComposeFiles())
 		}
 		for _, p := range paths {
 			base := strings.ToLower(path.Base(p))
@@ -524,7 +522,7 @@ func literalPaths(raw []byte) (out []string, composed bool) {
 		if string(rest[:end]) == Compose {
 			composed = true
 			if !bytes.HasPrefix(bytes.TrimLeft(rest[end+1:], " \t\r\n"), []byte("images")) {
-				out = append(out, ComposeFiles...) // a container may be in one, see literalImages
+				out = append(out, ComposeFiles()...) // a container may be in one, see literalImages
 			}
 		}
 		raw = rest[end+1:]

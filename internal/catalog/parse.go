@@ -338,7 +338,7 @@ func (p *parser) file(s *Service, b *hclsyntax.Block) {
 		}
 	}
 	if spec.Format == Compose && len(spec.Paths) == 0 {
-		spec.Paths["linux"] = ComposeFiles
+		spec.Paths["linux"] = ComposeFiles()
 	}
 	for _, layer := range p.Strings(b.Body, "layers") {
 		if _, err := path.Match(layer, ""); err != nil || layer == "" {

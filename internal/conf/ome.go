@@ -1,6 +1,9 @@
 package conf
 
-import "regexp"
+import (
+	"regexp"
+	"sync"
+)
 
 // parseOME reads the XML of OvenMediaEngine. In its texts ${env:NAME:default} is the value of
 // a variable of the environment, and of one that is not set the default. The environment is
@@ -15,8 +18,8 @@ func parseOME(r *reader) *Node {
 	var walk func(n *Node)
 	walk = func(n *Node) {
 		whole := n.Value
-		n.Value = omeVariable.ReplaceAllStringFunc(whole, func(s string) string {
-			if m := omeVariable.FindStringSubmatch(s); m[1] != "HOSTNAME" && (m[2] != "" || s != whole) {
+		n.Value = omeVariable().ReplaceAllStringFunc(whole, func(s string) string {
+			if m := omeVariable().FindStringSubmatch(s); m[1] != "HOSTNAME" && (m[2] != "" || s != whole) {
 				return m[2]
 			}
 			return s
@@ -29,4 +32,4 @@ func parseOME(r *reader) *Node {
 	return root
 }
 
-var omeVariable = regexp.MustCompile(`\$\{env:([^}:]*):([^}]*)\}`)
+var omeVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{env:([^}:]*):([^}]*)\}`) })

@@ -29,7 +29,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 })
 
 // address is what can be a link.
-var address = regexp.MustCompile(`^https://[!-~]+$`)
+var address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^https://[!-~]+$`) })
 
 // HTML draws one page that needs nothing else: the picture, which a script makes larger and
 // explains, and the same as tables. Its policy lets nothing run but that script, and nothing be
@@ -214,7 +214,7 @@ func (v *page) source(g *chart.Group) {
 		}
 		s := sources{Words: words}
 		for _, c := range g.Sources[i].Cites {
-			s.Cites = append(s.Cites, cite{c, address.MatchString(c)})
+			s.Cites = append(s.Cites, cite{c, address().MatchString(c)})
 		}
 		v.Sources = append(v.Sources, s)
 	}

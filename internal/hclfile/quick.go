@@ -1,76 +1,59 @@
 package hclfile
 
 import (
-	"bytes"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 )
 
-// quick reads the plain part of HCL's native syntax and builds the nodes that
-// hclsyntax.ParseConfig builds, at the same places. It exists for speed alone: the
-// library looks for grapheme clusters in every token and makes many small allocations,
-// about 0.1 ms for each KB, which was a third of the work on a host with a hundred
-// described services. Here a description with many heredocs is read four times as fast,
-// and one without eight times (BenchmarkParse).
+// quick reads most of HCL's native syntax and builds the nodes that hclsyntax.ParseConfig
+// builds, at the same places. It exists for speed alone: the library looks for grapheme
+// clusters in every token and makes many small allocations, about 0.1 ms for each KB, which
+// was a third of the work on a host with a hundred described services (BenchmarkParse).
 //
-// The library stays the definition of the language. Read here are blocks with quoted
-// labels, comments, texts without escapes, whole numbers, true, false, null, names with
-// dots, calls, lists and objects. A value with anything else in it goes to
-// hclsyntax.ParseExpression when it stands on one line, goes on inside brackets or is a
-// heredoc: up to there the library splits a text into the same tokens, whatever follows. Everything else, and
-// every mistake, makes the reader give up, and then the library reads the whole file:
-// all error messages are its own. So giving up is always right and costs only time;
-// FuzzQuick holds what is not given up against the library.
+// The library stays the definition of the language. Everything that is not read here, and
+// every mistake, makes the reader give up, and then the library reads the whole file: all
+// error messages are its own. So giving up is always right and costs only time; FuzzQuick
+// holds what is not given up against the library. Not read are splats, directives in
+// templates, expressions in heredocs, fractions, and numbers behind a dot.
 //
 // Columns are counted in bytes. They are the library's columns because the reader gives
-// up at bytes beyond ASCII, except in comments that run to the end of their line and in
-// what the library reads.
+// up at bytes beyond ASCII, except in comments that run to the end of their line.
 type quick struct {
-	src  []byte
-	text string // src
+	text string
 	file string
+	place
+}
+
+// place is how far a reader is.
+type place struct {
 	at   int // the offset of the next byte
 	line int // its line, from 1
 	bol  int // the offset at which that line begins
-
-	// plain gives up at calls, colons, and what the library would read, at words and texts of
-	// more than most bytes, and at more than deepest brackets inside each other.
-	plain                bool
-	most, deepest, depth int
 }
 
 // parseQuick reads a whole file; false says that the library must read it. It calls
 // itself for each bracket: the caller has asked tooDeep before.
 func parseQuick(src []byte, filename string) (*hclsyntax.Body, bool) {
-	return (&quick{src: src, file: filename}).parse()
-}
-
-// Plain reads a file that has nothing but blocks, attributes, lists and objects of texts, whole
-// numbers and names, and comments: the body is that of the library. It is false where
-// anything else stands, where something is wrong, and where a text, a number or a name has
-// more than most bytes or more than deepest brackets stand inside each other, those of blocks
-// among them.
-func Plain(src []byte, filename string, most, deepest int) (*hclsyntax.Body, bool) {
-	return (&quick{src: src, file: filename, plain: true, most: most, deepest: deepest}).parse()
-}
-
-func (q *quick) parse() (*hclsyntax.Body, bool) {
-	if !utf8.Valid(q.src) { // the library counts its lines in another way
-		return nil, false
-	}
-	q.text, q.line = string(q.src), 1
-	q.blanks()
-	// The library lets a body begin at its first token. A comment is one only when it
-	// ends with a newline.
-	rest := q.text[q.at:]
-	if strings.HasPrefix(rest, "/*") || !strings.Contains(rest, "\n") || strings.Contains(rest, "\r") {
+	q := quick{file: filename}
+	if !q.begin(src) {
 		return nil, false
 	}
 	return q.body(q.pos(), false)
+}
+
+// begin goes to the first token of a text, where the library lets a body begin.
+func (q *quick) begin(src []byte) bool {
+	if !utf8.Valid(src) { // the library counts its lines in another way
+		return false
+	}
+	q.text, q.line = string(src), 1
+	q.blanks()
+	// A comment is a token only when it ends with a newline.
+	rest := q.text[q.at:]
+	return !strings.HasPrefix(rest, "/*") && strings.Contains(rest, "\n") && !strings.Contains(rest, "\r")
 }
 
 func (q *quick) pos() hcl.Pos {
@@ -162,22 +145,8 @@ func (q *quick) word() string {
 			break
 		}
 	}
-	if q.tooLong(q.at - start) {
-		return ""
-	}
 	return q.text[start:q.at]
 }
-
-// tooLong reports whether a plain file may not have so many bytes at once.
-func (q *quick) tooLong(n int) bool { return q.plain && n > q.most }
-
-// open goes into a bracket, which close comes out of; false when a plain file may not.
-func (q *quick) open() bool {
-	q.depth++
-	return !q.plain || q.depth <= q.deepest
-}
-
-func (q *quick) close() { q.depth-- }
 
 // quoted reads a text in quotes that means what it says. "$" and "%" may begin a
 // template.
@@ -187,7 +156,7 @@ func (q *quick) quoted() (string, bool) {
 		switch c := q.text[i]; {
 		case c == '"':
 			q.at = i + 1
-			return q.text[start:i], !q.tooLong(i - start)
+			return q.text[start:i], true
 		case c == '\\' || c == '$' || c == '%' || c == '\n' || c >= 0x80:
 			return "", false
 		}
@@ -245,17 +214,10 @@ func (q *quick) assign(a *hclsyntax.Attribute) bool {
 		return false
 	}
 	q.space(false)
-	before := *q
 	var ok bool
-	a.Expr, ok = q.value()
+	a.Expr, ok = q.value(false)
 	a.SrcRange = q.since(a.NameRange.Start)
-	if ok && (q.endOfItem() || q.peek() == '}') { // whether a block may end here, its caller knows
-		return true
-	}
-	*q = before
-	a.Expr, ok = q.expression()
-	a.SrcRange = q.since(a.NameRange.Start)
-	return ok
+	return ok && (q.endOfItem() || q.peek() == '}') // whether a block may end here, its caller knows
 }
 
 // block reads the labels and the body of a block.
@@ -269,10 +231,9 @@ func (q *quick) block(b *hclsyntax.Block) bool {
 		b.Labels, b.LabelRanges = append(b.Labels, label), append(b.LabelRanges, q.since(start))
 		q.space(false)
 	}
-	if q.peek() != '{' || !q.open() {
+	if q.peek() != '{' {
 		return false
 	}
-	defer q.close()
 	b.OpenBraceRange = q.take()
 	var ok bool
 	if q.endOfItem() || q.peek() == '}' {
@@ -296,264 +257,4 @@ func (q *quick) oneLine() (*hclsyntax.Body, bool) {
 		b.EndRange = hcl.Range{Filename: q.file, Start: a.SrcRange.End, End: a.SrcRange.End}
 	}
 	return b, true
-}
-
-// expression has the library read the value here.
-func (q *quick) expression() (hclsyntax.Expression, bool) {
-	if q.plain {
-		return nil, false
-	}
-	newline, lines := q.lastLine()
-	if strings.HasPrefix(q.text[q.at:], "<<") {
-		newline, lines = q.heredoc(), false
-	}
-	if lines && !inBrackets(q.src[q.at:newline]) {
-		return nil, false
-	}
-	if newline < q.at || q.text[q.at] >= 0x80 { // the library would skip a byte order mark here
-		return nil, false
-	}
-	e, diags := hclsyntax.ParseExpression(q.src[q.at:newline+1], q.file, q.pos())
-	if len(diags) > 0 {
-		return nil, false
-	}
-	end := e.Range().End
-	q.at, q.line = end.Byte, end.Line
-	q.bol = end.Byte - (end.Column - 1) // as if all of the line were ASCII
-	return e, true
-}
-
-// lastLine is the offset of the newline that ends the expression here, and whether it goes
-// over several lines because a bracket is open at the end of the first. Brackets in
-// comments and templates count too, so inBrackets must agree.
-func (q *quick) lastLine() (newline int, lines bool) {
-	depth, quoted := 0, false
-	for i := q.at; i < len(q.text); i++ {
-		switch c := q.text[i]; {
-		case c == '\n' && (quoted || depth <= 0):
-			return i, lines
-		case c == '\n':
-			lines = true
-		case c == '"':
-			quoted = !quoted
-		case c == '\\':
-			i++
-		case quoted:
-		case c == '(' || c == '[' || c == '{':
-			depth++
-		case c == ')' || c == ']' || c == '}':
-			depth--
-		}
-	}
-	return -1, false
-}
-
-// inBrackets reports whether every line end in an expression stands in brackets, where
-// the library ignores it. It does so everywhere when it reads an expression alone, but
-// not when it reads a file.
-func inBrackets(text []byte) bool {
-	tokens, diags := hclsyntax.LexExpression(text, "", hcl.InitialPos)
-	if len(diags) > 0 {
-		return false
-	}
-	depth := 0
-	for _, t := range tokens {
-		switch t.Type {
-		case hclsyntax.TokenOParen, hclsyntax.TokenOBrack, hclsyntax.TokenOBrace, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
-			depth++
-		case hclsyntax.TokenCParen, hclsyntax.TokenCBrack, hclsyntax.TokenCBrace, hclsyntax.TokenTemplateSeqEnd:
-			depth--
-		case hclsyntax.TokenOHeredoc:
-			return false
-		case hclsyntax.TokenNewline:
-			if depth <= 0 {
-				return false
-			}
-		case hclsyntax.TokenComment:
-			if depth <= 0 && bytes.IndexByte(t.Bytes, '\n') >= 0 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// heredoc is the offset of the newline behind the heredoc that begins here, -1 when it
-// has no end. A template in it that has its closing line within makes it end too early,
-// which the library reports.
-func (q *quick) heredoc() int {
-	end := q.at + strings.IndexByte(q.text[q.at:], '\n')
-	if end < q.at {
-		return -1
-	}
-	marker := bytes.TrimPrefix(q.src[q.at+len("<<"):end], []byte("-"))
-	for {
-		n := bytes.IndexByte(q.src[end+1:], '\n')
-		if n < 0 {
-			return -1
-		}
-		line := q.src[end+1 : end+1+n]
-		end += n + 1
-		if bytes.Equal(bytes.TrimSpace(line), marker) {
-			return end
-		}
-	}
-}
-
-// value reads a value. What follows it may make it a part of a greater one.
-func (q *quick) value() (hclsyntax.Expression, bool) {
-	switch c := q.peek(); {
-	case c == '"':
-		return q.template()
-	case c >= '0' && c <= '9':
-		return q.number()
-	case c == '[':
-		start := q.pos()
-		open := q.take()
-		list, ok := q.list(']')
-		return &hclsyntax.TupleConsExpr{Exprs: list, SrcRange: q.since(start), OpenRange: open}, ok
-	case c == '{':
-		return q.object()
-	}
-	return q.name()
-}
-
-func (q *quick) number() (hclsyntax.Expression, bool) {
-	start := q.pos()
-	for c := q.peek(); c >= '0' && c <= '9'; c = q.peek() {
-		q.at++
-	}
-	if q.tooLong(q.at - start.Byte) {
-		return nil, false
-	}
-	n, err := cty.ParseNumberVal(q.text[start.Byte:q.at])
-	return &hclsyntax.LiteralValueExpr{Val: n, SrcRange: q.since(start)}, err == nil
-}
-
-func (q *quick) template() (hclsyntax.Expression, bool) {
-	start := q.pos()
-	text, ok := q.quoted()
-	if !ok {
-		return nil, false
-	}
-	// One allocation for the three that belong together.
-	node := &struct {
-		outer hclsyntax.TemplateExpr
-		inner hclsyntax.LiteralValueExpr
-		parts [1]hclsyntax.Expression
-	}{}
-	node.outer.SrcRange = q.since(start)
-	node.inner.Val = cty.StringVal(text)
-	node.inner.SrcRange = node.outer.SrcRange
-	if inner := &node.inner.SrcRange; text == "" { // the library says that it is behind the quotes
-		inner.Start = inner.End
-	} else {
-		inner.Start.Byte++
-		inner.Start.Column++
-		inner.End.Byte--
-		inner.End.Column--
-	}
-	node.parts[0] = &node.inner
-	node.outer.Parts = node.parts[:]
-	return &node.outer, true
-}
-
-// name reads true, false, null, a call or a name with dots.
-func (q *quick) name() (hclsyntax.Expression, bool) {
-	start := q.pos()
-	name := q.word()
-	at := q.since(start)
-	if name == "" || name == "for" { // a list or an object of "for" is another thing
-		return nil, false
-	}
-	if q.peek() == '(' {
-		if q.plain {
-			return nil, false
-		}
-		call := &hclsyntax.FunctionCallExpr{Name: name, NameRange: at, OpenParenRange: q.take()}
-		var ok bool
-		call.Args, ok = q.list(')')
-		call.CloseParenRange = q.last()
-		return call, ok
-	}
-	switch name {
-	case "true":
-		return &hclsyntax.LiteralValueExpr{Val: cty.True, SrcRange: at}, true
-	case "false":
-		return &hclsyntax.LiteralValueExpr{Val: cty.False, SrcRange: at}, true
-	case "null":
-		return &hclsyntax.LiteralValueExpr{Val: cty.NullVal(cty.DynamicPseudoType), SrcRange: at}, true
-	}
-	steps := hcl.Traversal{hcl.TraverseRoot{Name: name, SrcRange: at}}
-	for q.peek() == '.' {
-		dot := q.pos()
-		q.at++
-		step := q.word()
-		if step == "" {
-			return nil, false
-		}
-		steps = append(steps, hcl.TraverseAttr{Name: step, SrcRange: q.since(dot)})
-	}
-	return &hclsyntax.ScopeTraversalExpr{Traversal: steps, SrcRange: q.since(start)}, true
-}
-
-// list reads values with commas between them, through the closing bracket.
-func (q *quick) list(closer byte) ([]hclsyntax.Expression, bool) {
-	if !q.open() {
-		return nil, false
-	}
-	defer q.close()
-	var list []hclsyntax.Expression
-	for q.space(true); q.peek() != closer; q.space(true) {
-		e, ok := q.value()
-		if !ok {
-			return nil, false
-		}
-		list = append(list, e)
-		if q.space(true); q.peek() == ',' {
-			q.at++
-		} else if q.peek() != closer {
-			return nil, false
-		}
-	}
-	q.at++
-	return list, true
-}
-
-func (q *quick) object() (hclsyntax.Expression, bool) {
-	if !q.open() {
-		return nil, false
-	}
-	defer q.close()
-	start := q.pos()
-	object := &hclsyntax.ObjectConsExpr{OpenRange: q.take()}
-	for q.space(true); q.peek() != '}'; q.space(true) {
-		key, ok := q.value()
-		q.space(false)
-		if c := q.peek(); !ok || c != '=' && (c != ':' || q.plain) {
-			return nil, false
-		}
-		q.at++
-		if c := q.peek(); c == '=' || c == ':' || c == '>' { // these are other tokens
-			return nil, false
-		}
-		q.space(false)
-		read := q.value
-		if strings.HasPrefix(q.text[q.at:], "<<") {
-			read = q.expression
-		}
-		value, ok := read()
-		if !ok {
-			return nil, false
-		}
-		object.Items = append(object.Items, hclsyntax.ObjectConsItem{KeyExpr: &hclsyntax.ObjectConsKeyExpr{Wrapped: key}, ValueExpr: value})
-		if q.space(false); q.peek() == ',' {
-			q.at++
-		} else if q.peek() != '}' && !q.atLineEnd() {
-			return nil, false
-		}
-	}
-	q.at++
-	object.SrcRange = q.since(start)
-	return object, true
 }

@@ -21,18 +21,12 @@ type PortName struct {
 // maxNames bounds the names that are read; IANA's whole registry has some ten thousand.
 const maxNames = 20_000
 
-// servicesFiles are where the list lies: services(5), and the folder of Windows, with the
-// letter of a drive as in a copied tree.
-var servicesFiles = map[string][]string{
-	"windows": {"Windows/System32/drivers/etc/services", "c/Windows/System32/drivers/etc/services"},
-	"":        {"etc/services"},
-}
-
-// names are the names of the list of a system, as in Platform.OS.
+// names are the names of the list of a system, as in Platform.OS. It lies where services(5)
+// says, and in the folder of Windows, with the letter of a drive as in a copied tree.
 func (l *loader) names(system string) []PortName {
-	files, ok := servicesFiles[system]
-	if !ok {
-		files = servicesFiles[""]
+	files := []string{"etc/services"}
+	if system == "windows" {
+		files = []string{"Windows/System32/drivers/etc/services", "c/Windows/System32/drivers/etc/services"}
 	}
 	for _, name := range files {
 		if f, err := l.tree.Read(name); err == nil { // an unreadable list is no fault of the host

@@ -82,7 +82,7 @@ const maxTexts = 32 << 20
 // composeTexts are the texts of all Compose files of a tree, with what their variables are.
 func composeTexts(tree *source.Tree, look func(pattern string) bool, found map[string][]string) []byte {
 	var out []byte
-	for _, pattern := range catalog.ComposeFiles {
+	for _, pattern := range catalog.ComposeFiles() {
 		if !look(pattern) {
 			continue
 		}

@@ -70,7 +70,7 @@ func inTree(cat *catalog.Catalog, tree *source.Tree, os string) []candidate {
 				names, err = tree.Glob(pattern)
 			}
 			// A folder of somebody's that has too much in it to look for projects says nothing.
-			if err != nil && !errors.Is(err, fs.ErrPermission) && !slices.Contains(catalog.ComposeFiles, pattern) {
+			if err != nil && !errors.Is(err, fs.ErrPermission) && !slices.Contains(catalog.ComposeFiles(), pattern) {
 				failed[pattern] = err
 			}
 			found[pattern] = names

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"portolan/internal/addr"
 	"portolan/internal/diag"
@@ -104,46 +103,46 @@ func (l *loader) again(span, first source.Span, help, msg string, args ...any) {
 
 func (l *loader) span(r hcl.Range) source.Span { return l.file.Span(r.Start.Byte, r.End.Byte) }
 
-// block is one block with its attributes, checked for what may stand in it.
+// block is one block that is being read.
 type block struct {
-	*hclsyntax.Block
-	what  string // for messages: `zone "x"`
-	span  source.Span
-	attrs []*hclsyntax.Attribute // in the order of the file
+	*hclfile.Block
+	what string // for messages: `zone "x"`
+	span source.Span
 }
 
-// attr is an attribute, nil for none. A block has few, and is asked for each that it might have.
-func (b *block) attr(name string) *hclsyntax.Attribute {
-	for _, a := range b.attrs {
-		if a.Name == name {
-			return a
-		}
-	}
-	return nil
-}
+// nameOf is where the name of an attribute stands.
+func (l *loader) nameOf(a *hclfile.Attr) source.Span { return l.file.Span(a.At, a.At+len(a.Name)) }
+
+// spanOf is where a value stands.
+func (l *loader) spanOf(v *hclfile.Value) source.Span { return l.file.Span(v.Start, v.End) }
+
+// typeOf is where the type of a block stands.
+func (l *loader) typeOf(b *hclfile.Block) source.Span { return l.file.Span(b.At, b.At+len(b.Type)) }
 
 // has reports whether the attribute is written, and where its name stands.
 func (l *loader) has(b block, name string) (source.Span, bool) {
-	a := b.attr(name)
+	a := b.Attr(name)
 	if a == nil {
 		return source.Span{}, false
 	}
-	return l.span(a.NameRange), true
+	return l.nameOf(a), true
 }
 
-func (l *loader) policy(body *hclsyntax.Body) *Policy {
+func (l *loader) policy(body *hclfile.Body) *Policy {
 	p := &Policy{File: l.file, Defaults: Defaults{Input: ruleset.Drop, Output: ruleset.Accept}}
-	for _, a := range hclfile.Attributes(body) {
+	for i := range body.Attrs {
+		a := &body.Attrs[i]
 		if slices.Contains(blockTypes, a.Name) {
-			l.wrong(l.span(a.NameRange), "write it as a block: "+shape(a.Name), "%q is a block, not an attribute", a.Name)
+			l.wrong(l.nameOf(a), "write it as a block: "+shape(a.Name), "%q is a block, not an attribute", a.Name)
 		} else {
-			l.wrong(l.span(a.NameRange), oneOf("a policy has the blocks", blockTypes, a.Name), "there is no %q in a policy", a.Name)
+			l.wrong(l.nameOf(a), oneOf("a policy has the blocks", blockTypes, a.Name), "there is no %q in a policy", a.Name)
 		}
 	}
-	var zones, rules, ignores []block
+	var zones, ignores []block
+	rules := make([]block, 0, len(body.Blocks)) // most are these
 	var def *block
 	for _, raw := range body.Blocks {
-		b := block{Block: raw, what: raw.Type, span: l.span(raw.TypeRange), attrs: hclfile.Attributes(raw.Body)}
+		b := block{Block: raw, what: raw.Type, span: l.typeOf(raw)}
 		switch raw.Type {
 		case "zone":
 			zones = append(zones, b)
@@ -205,7 +204,8 @@ func (l *loader) known(b block, attrs []string) {
 	if len(attrs) == 1 {
 		intro = "it has the one attribute"
 	}
-	for _, a := range b.attrs {
+	for i := range b.Attrs {
+		a := &b.Attrs[i]
 		if !slices.Contains(attrs, a.Name) {
 			help := oneOf(intro, attrs, a.Name)
 			switch {
@@ -214,15 +214,15 @@ func (l *loader) known(b block, attrs []string) {
 			case a.Name == "from" && slices.Contains(attrs, "to"):
 				help = "it is about what leaves: write to"
 			}
-			l.wrong(l.span(a.NameRange), help, "%s has no attribute %q", b.what, a.Name)
+			l.wrong(l.nameOf(a), help, "%s has no attribute %q", b.what, a.Name)
 		}
 	}
-	for _, inner := range b.Body.Blocks {
+	for _, inner := range b.Blocks {
 		help := "blocks stand at the top of a policy, not inside each other"
 		if slices.Contains(attrs, inner.Type) {
 			help = fmt.Sprintf("write it with an equals sign: %s = ...", inner.Type)
 		}
-		l.wrong(l.span(inner.TypeRange), help, "%s has no block %q", b.what, inner.Type)
+		l.wrong(l.typeOf(inner), help, "%s has no block %q", b.what, inner.Type)
 	}
 }
 
@@ -234,10 +234,10 @@ func (l *loader) name(b block) (w Word, ok bool) {
 		return Word{}, false
 	case 1:
 	default:
-		l.wrong(l.span(b.LabelRanges[1]), "write "+shape(b.Type), "this %s has more than one name", b.Type)
+		l.wrong(l.spanOf(&b.Labels[1]), "write "+shape(b.Type), "this %s has more than one name", b.Type)
 		return Word{}, false
 	}
-	w = Word{b.Labels[0], l.unquoted(b.LabelRanges[0])}
+	w = Word{b.Labels[0].Text, l.unquoted(&b.Labels[0])}
 	if !isName(w.Text) {
 		l.wrong(w.Span, fmt.Sprintf("use letters, digits, - and _, a letter first, at most %d of them", maxName), "this %s cannot be named %q", b.Type, w.Text)
 		return Word{}, false
@@ -304,7 +304,7 @@ func (l *loader) connections(b block) Connections {
 func (l *loader) defaults(b block) Defaults {
 	d := Defaults{Input: ruleset.Drop, Output: ruleset.Accept}
 	if len(b.Labels) > 0 {
-		l.wrong(l.span(b.LabelRanges[0]), "write "+shape("default"), "the default block has no name")
+		l.wrong(l.spanOf(&b.Labels[0]), "write "+shape("default"), "the default block has no name")
 	}
 	b.what = "the default block"
 	l.known(b, defaultAttrs)

@@ -532,7 +532,7 @@ func TestLibraryReadsTheSame(t *testing.T) {
 		if !reflect.DeepEqual(p, slow) || !reflect.DeepEqual(list, slowList) {
 			t.Fatalf("%q: %+v, %+v\nand the library: %+v, %+v", text, p, list, slow, slowList)
 		}
-		_, plain = hclfile.Plain(f.Text, f.Name, maxText, maxDepth)
+		_, plain = hclfile.Plain(f.Text, maxText, maxDepth)
 		return plain
 	}
 	for name, text := range shipped(t) {
@@ -628,10 +628,19 @@ func FuzzLoad(f *testing.F) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	f := source.New("portolan.hcl", []byte(design))
-	for b.Loop() {
-		if p, _ := Load(f, nil); p == nil {
-			b.Fatal("no policy")
-		}
+	large := "zone \"ops\" { sources = [\"10.1.0.0/24\"] }\n"
+	for i := range MaxAllows {
+		large += fmt.Sprintf("allow \"svc-%d\" {\n  ports = [\"%d/tcp\"]\n  from = [zone.ops]\n}\n", i, 1024+6*i)
+	}
+	for name, text := range map[string]string{"small": design, "large": large} {
+		f := source.New("portolan.hcl", []byte(text))
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if p, _ := Load(f, nil); p == nil {
+					b.Fatal("no policy")
+				}
+			}
+		})
 	}
 }

@@ -42,7 +42,7 @@ func (l *loader) rules(p *Policy, blocks []block) {
 			if first.Type != b.Type {
 				msg = fmt.Sprintf("%s has the name of another rule", b.what)
 			}
-			l.again(name.Span, l.unquoted(first.LabelRanges[0]), "rename one: the name stands in the comments of the rules", "%s", msg)
+			l.again(name.Span, l.unquoted(&first.Labels[0]), "rename one: the name stands in the comments of the rules", "%s", msg)
 			continue
 		}
 		seen[name.Text] = at
@@ -77,7 +77,7 @@ func (l *loader) rules(p *Policy, blocks []block) {
 		case "allow":
 			p.Allows = append(p.Allows, l.allow(b, s, words, peers))
 		case "deny":
-			if _, log := l.has(b, "log"); len(b.attrs) == 0 || log && len(b.attrs) == 1 {
+			if _, log := l.has(b, "log"); len(b.Attrs) == 0 || log && len(b.Attrs) == 1 {
 				l.wrong(name.Span, `say whom: `+shape("deny")+`; what nothing allows is dropped anyway`, "%s would drop everything", b.what)
 			}
 			p.Denies = append(p.Denies, Deny{s, words, peers})
@@ -89,7 +89,7 @@ func (l *loader) rules(p *Policy, blocks []block) {
 
 // value is the place of what stands behind the equals sign of an attribute that b has.
 func (l *loader) value(b block, name string) source.Span {
-	return l.span(b.attr(name).Expr.Range())
+	return l.spanOf(&b.Attr(name).Value)
 }
 
 // needless warns of exceptions that take nothing away: most often a number in them is

@@ -12,14 +12,14 @@ import (
 )
 
 // parse turns the text into blocks and attributes; nil when that cannot be done.
-func (l *loader) parse() *hclsyntax.Body {
+func (l *loader) parse() *hclfile.Body {
 	if len(l.file.Text) > MaxSize {
 		l.wrong(l.file.Span(0, 0), "is this the right file?", "larger than %d KiB, the most that a policy may have", MaxSize>>10)
 		return nil
 	}
 	// Nearly every policy that is right is read so, in a tenth of the time.
 	if !l.slow {
-		if body, ok := hclfile.Plain(l.file.Text, l.file.Name, maxText, maxDepth); ok {
+		if body, ok := hclfile.Plain(l.file.Text, maxText, maxDepth); ok {
 			return body
 		}
 	}
@@ -36,7 +36,7 @@ func (l *loader) parse() *hclsyntax.Body {
 	if diags.HasErrors() {
 		return nil
 	}
-	return parsed.Body.(*hclsyntax.Body)
+	return hclfile.BodyOf(parsed.Body.(*hclsyntax.Body))
 }
 
 // plain complains about tokens that the policy language does not have. Refusing

@@ -4,63 +4,43 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
-
+	"portolan/internal/hclfile"
 	"portolan/internal/port"
 	"portolan/internal/source"
 )
 
 // unquoted is the place of a text without its quotes.
-func (l *loader) unquoted(r hcl.Range) source.Span {
-	s := l.span(r)
+func (l *loader) unquoted(v *hclfile.Value) source.Span {
+	s := l.spanOf(v)
 	if text := s.Text(); len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
 		return l.file.Span(s.Start+1, s.End-1)
 	}
 	return s // not quoted; or empty, and then the quotes are all there is to show
 }
 
-// text is the quoted text that an expression is; anything else is a finding, with
-// example in the help.
-func (l *loader) text(e hclsyntax.Expression, what, example string) (Word, bool) {
-	switch e := e.(type) {
-	case *hclsyntax.TemplateExpr:
-		said, ok := literal(e)
-		if !ok {
-			break
-		}
-		w := Word{said, l.unquoted(e.SrcRange)}
+// text is the quoted text that a value is; anything else is a finding, with example in the
+// help.
+func (l *loader) text(v *hclfile.Value, what, example string) (Word, bool) {
+	switch v.Kind {
+	case hclfile.Text:
+		w := Word{v.Text, l.unquoted(v)}
 		if strings.TrimSpace(w.Text) == "" {
 			l.wrong(w.Span, "write "+example, "%s is empty", what)
 			return Word{}, false
 		}
 		return w, true
-	case *hclsyntax.ScopeTraversalExpr:
-		l.wrong(l.span(e.SrcRange), fmt.Sprintf("write %q", l.span(e.SrcRange).Text()), "%s needs quotes", what)
+	case hclfile.Name:
+		l.wrong(l.spanOf(v), fmt.Sprintf("write %q", l.spanOf(v).Text()), "%s needs quotes", what)
 		return Word{}, false
 	}
 	help := "write " + example
-	if bare := l.span(e.Range()).Text(); strings.HasSuffix(what, "ports") && isNumber(bare) {
+	if bare := l.spanOf(v).Text(); strings.HasSuffix(what, "ports") && isNumber(bare) {
 		help = fmt.Sprintf(`write "%s/tcp" or "%s/udp"`, bare, bare)
 	} else if strings.HasPrefix(what, "each of ") && isNumber(bare) {
 		help = fmt.Sprintf("write %q", bare)
 	}
-	l.wrong(l.span(e.Range()), help, "%s is text in quotes", what)
+	l.wrong(l.spanOf(v), help, "%s is text in quotes", what)
 	return Word{}, false
-}
-
-// literal is the text that e is. The tokens were checked: there is nothing in it to evaluate.
-func literal(e *hclsyntax.TemplateExpr) (string, bool) {
-	// All but texts with escapes are one piece, which says itself in less work than the whole.
-	if e.IsStringLiteral() {
-		return e.Parts[0].(*hclsyntax.LiteralValueExpr).Val.AsString(), true
-	}
-	v, diags := e.Value(nil)
-	if diags.HasErrors() || v.IsNull() || v.Type() != cty.String {
-		return "", false
-	}
-	return v.AsString(), true
 }
 
 // isNumber reports whether s is a number without sign and fraction.
@@ -71,35 +51,30 @@ func isNumber(s string) bool {
 // word is the attribute name of b, which is one text; the zero Word when it is left out
 // or wrong.
 func (l *loader) word(b block, name, example string) Word {
-	a := b.attr(name)
+	a := b.Attr(name)
 	if a == nil {
 		return Word{}
 	}
-	w, _ := l.text(a.Expr, name, example)
+	w, _ := l.text(&a.Value, name, example)
 	return w
 }
 
 // items are what the attribute name of b lists; given reports whether it is written.
 // An empty list is a finding: it reads like "none" to one and like "any" to another.
-func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsyntax.Expression, given bool) {
-	a := b.attr(name)
+func (l *loader) items(b block, name, example, ifEmpty string) (items []hclfile.Value, given bool) {
+	a := b.Attr(name)
 	if a == nil {
 		return nil, false
 	}
-	list, ok := a.Expr.(*hclsyntax.TupleConsExpr)
+	v := &a.Value
 	switch {
-	case !ok:
+	case v.Kind != hclfile.List:
 		help := "write " + example
-		switch e := a.Expr.(type) {
-		case *hclsyntax.TemplateExpr: // what was written, in brackets
-			help = fmt.Sprintf("write %s = [%s]", name, l.span(e.SrcRange).Text())
-		case *hclsyntax.ScopeTraversalExpr:
-			if _, zone := zoneName(e); zone {
-				help = fmt.Sprintf("write %s = [%s]", name, l.span(e.SrcRange).Text())
-			}
+		if _, zone := zoneName(v); zone || v.Kind == hclfile.Text { // what was written, in brackets
+			help = fmt.Sprintf("write %s = [%s]", name, l.spanOf(v).Text())
 		}
-		l.wrong(l.span(a.Expr.Range()), help, "%s is a list", name)
-	case len(list.Exprs) == 0:
+		l.wrong(l.spanOf(v), help, "%s is a list", name)
+	case len(v.List) == 0:
 		effect := map[string]string{"ignore": "silence", "deny": "close", "connect": "let out"}[b.Type]
 		if effect == "" {
 			effect = "open"
@@ -107,9 +82,9 @@ func (l *loader) items(b block, name, example, ifEmpty string) (items []hclsynta
 		if name == "except" {
 			effect = "take away"
 		}
-		l.wrong(l.span(list.SrcRange), ifEmpty, "%s is empty and would %s nothing", name, effect)
+		l.wrong(l.spanOf(v), ifEmpty, "%s is empty and would %s nothing", name, effect)
 	default:
-		return list.Exprs, true
+		return v.List, true
 	}
 	return nil, true
 }
@@ -126,8 +101,8 @@ func (l *loader) words(b block, name, example, ifEmpty string) []Word {
 		seen = make(map[string]source.Span, len(items))
 	}
 	what := "each of " + name
-	for _, e := range items {
-		w, ok := l.text(e, what, example)
+	for i := range items {
+		w, ok := l.text(&items[i], what, example)
 		if !ok {
 			continue
 		}
@@ -197,11 +172,11 @@ func portHelp(text, example string) string {
 // flag is where the attribute name of b says true; no place for false, and when it is left
 // out.
 func (l *loader) flag(b block, name string) source.Span {
-	a := b.attr(name)
+	a := b.Attr(name)
 	if a == nil {
 		return source.Span{}
 	}
-	span := l.span(a.Expr.Range())
+	span := l.spanOf(&a.Value)
 	switch span.Text() {
 	case "true":
 		return span
@@ -213,11 +188,7 @@ func (l *loader) flag(b block, name string) source.Span {
 }
 
 // zoneName reads "zone.NAME". HCL takes a dash as part of a name.
-func zoneName(e hclsyntax.Expression) (string, bool) {
-	t, ok := e.(*hclsyntax.ScopeTraversalExpr)
-	if !ok || len(t.Traversal) != 2 || t.Traversal.RootName() != "zone" {
-		return "", false
-	}
-	attr, ok := t.Traversal[1].(hcl.TraverseAttr)
-	return attr.Name, ok
+func zoneName(v *hclfile.Value) (string, bool) {
+	name, ok := strings.CutPrefix(v.Text, "zone.")
+	return name, ok && v.Kind == hclfile.Name && !strings.Contains(name, ".")
 }

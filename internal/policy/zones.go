@@ -7,10 +7,9 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-
 	"portolan/internal/addr"
 	"portolan/internal/diag"
+	"portolan/internal/hclfile"
 	"portolan/internal/source"
 )
 
@@ -113,15 +112,16 @@ func (z *zoning) sources(b block, attribute, example, ifEmpty string) ([]addr.Ra
 	var out []addr.Range
 	var listed []peer
 	seen := map[string]source.Span{}
-	for _, e := range items {
-		name, isZone := zoneName(e)
+	for i := range items {
+		v := &items[i]
+		name, isZone := zoneName(v)
 		if !isZone {
-			if w, set, ok := z.address(e, attribute, example); ok && !z.repeated(seen, w) {
+			if w, set, ok := z.address(v, attribute, example); ok && !z.repeated(seen, w) {
 				out, listed = append(out, set.Ranges()...), append(listed, peer{w, false, set})
 			}
 			continue
 		}
-		w := Word{name, z.span(e.Range())}
+		w := Word{name, z.spanOf(v)}
 		if z.repeated(seen, Word{"zone." + name, w.Span}) {
 			continue
 		}
@@ -132,10 +132,10 @@ func (z *zoning) sources(b block, attribute, example, ifEmpty string) ([]addr.Ra
 		case z.state[name] == reading:
 			z.add(diag.Diagnostic{
 				Span: w.Span, Message: fmt.Sprintf("zone %q holds itself", name), Help: "write the addresses of one of them",
-				Related: []diag.Related{{Span: z.unquoted(z.blocks[name].LabelRanges[0]), Message: "the zone is here"}},
+				Related: []diag.Related{{Span: z.unquoted(&z.blocks[name].Labels[0]), Message: "the zone is here"}},
 			})
 		default:
-			inner := Word{name, z.unquoted(z.blocks[name].LabelRanges[0])}
+			inner := Word{name, z.unquoted(&z.blocks[name].Labels[0])}
 			held := z.zone(inner)
 			if !z.spend(len(held.Ranges()), w.Span) {
 				return nil, nil
@@ -157,8 +157,8 @@ func (l *loader) repeated(seen map[string]source.Span, w Word) bool {
 }
 
 // address is the address, prefix or range that an expression is.
-func (l *loader) address(e hclsyntax.Expression, attribute, example string) (Word, addr.Set, bool) {
-	w, ok := l.text(e, "each of "+attribute, example)
+func (l *loader) address(v *hclfile.Value, attribute, example string) (Word, addr.Set, bool) {
+	w, ok := l.text(v, "each of "+attribute, example)
 	if !ok {
 		return w, addr.Set{}, false
 	}
@@ -314,12 +314,13 @@ func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set
 	items, _ := l.items(b, attribute, example, ifEmpty)
 	listed := make([]peer, 0, len(items))
 	seen := make(map[string]source.Span, len(items))
-	for _, e := range items {
+	for i := range items {
+		v := &items[i]
 		var w Word
 		var set addr.Set
-		name, isZone := zoneName(e)
+		name, isZone := zoneName(v)
 		if isZone {
-			w = Word{name, l.span(e.Range())}
+			w = Word{name, l.spanOf(v)}
 			if len(items) > 1 {
 				key := "zone." + name
 				if first, dup := seen[key]; dup {
@@ -335,12 +336,12 @@ func (l *loader) peers(b block, attribute string, budget *int) ([]peer, addr.Set
 				}
 				continue
 			}
-		} else if _, reference := e.(*hclsyntax.ScopeTraversalExpr); reference {
-			l.wrong(l.span(e.Range()), "name a zone, as in "+example+`, or write addresses in quotes, "10.1.0.0/24"`, "each of %s is a zone or an address", attribute)
+		} else if v.Kind == hclfile.Name {
+			l.wrong(l.spanOf(v), "name a zone, as in "+example+`, or write addresses in quotes, "10.1.0.0/24"`, "each of %s is a zone or an address", attribute)
 			continue
 		} else {
 			var ok bool
-			if w, set, ok = l.address(e, attribute, example); !ok || l.repeated(seen, w) {
+			if w, set, ok = l.address(v, attribute, example); !ok || l.repeated(seen, w) {
 				continue
 			}
 		}

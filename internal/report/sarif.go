@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"portolan/internal/diag"
 	"portolan/internal/source"
@@ -250,7 +251,7 @@ func sarifURI(f *source.File, h *Host, dir string) sarifArtifact {
 }
 
 // placeholder is what a viewer of SARIF would fill in (3.11.5).
-var placeholder = regexp.MustCompile(`\{(\d+)\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{(\d+)\}`) })
 
 // sarifText is a message of words that are not ours alone: no text of a file becomes a
 // link (3.11.6) or a placeholder.
@@ -258,5 +259,5 @@ func sarifText(s string) sarifMessage {
 	if strings.Contains(s, "](") {
 		s = strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`).Replace(s)
 	}
-	return sarifMessage{Text: placeholder.ReplaceAllString(s, "{{$1}}")}
+	return sarifMessage{Text: placeholder().ReplaceAllString(s, "{{$1}}")}
 }

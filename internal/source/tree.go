@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -24,9 +25,9 @@ const (
 
 // Errors that callers turn into findings.
 var (
-	ErrTooLarge   = fmt.Errorf("larger than %d MiB", MaxFileSize>>20)
-	ErrTooMuch    = fmt.Errorf("more than %d MiB of files were read before it", maxTree>>20)
-	ErrTooMany    = fmt.Errorf("more than %d files and folders to look at", maxGlob)
+	ErrTooLarge   = errors.New("larger than " + strconv.Itoa(MaxFileSize>>20) + " MiB")
+	ErrTooMuch    = errors.New("more than " + strconv.Itoa(maxTree>>20) + " MiB of files were read before it")
+	ErrTooMany    = errors.New("more than " + strconv.Itoa(maxGlob) + " files and folders to look at")
 	ErrNotRegular = errors.New("not a regular file")
 	ErrLinks      = errors.New("too many symbolic links")
 	ErrOutside    = errors.New("it lies outside the folder that was named")

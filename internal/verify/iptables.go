@@ -984,7 +984,7 @@ func iptProto(s string) (ruleset.Bytes, bool) {
 		return only(ruleset.ICMPv6), true
 	}
 	n, ok := parseNumber(s, 255)
-	if named, known := protocolNames[s]; known { // as iptables-save gives back other numbers
+	if named, known := protocolNames()[s]; known { // as iptables-save gives back other numbers
 		n, ok = int(named), true
 	}
 	return only(uint8(n)), ok && n > 0 // 0 means any

@@ -406,7 +406,7 @@ func (b *nftBuilder) compare(field string, items []string) error {
 		}
 	case "meta l4proto":
 		var ok bool
-		if m.Protos, ok = nftBytes(items, protocolNames); !ok {
+		if m.Protos, ok = nftBytes(items, protocolNames()); !ok {
 			return bad
 		}
 	case "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr":
@@ -449,9 +449,9 @@ func (b *nftBuilder) compare(field string, items []string) error {
 	case "icmp type", "icmpv6 type":
 		// Both look at the family too (nft adds "meta nfproto" by itself).
 		m.Protos, m.Peers = only(ruleset.ICMP), addr.V4()
-		names := nftTypes4
+		names := nftTypes4()
 		if field == "icmpv6 type" {
-			m.Protos, m.Peers, names = only(ruleset.ICMPv6), addr.V6(), nftTypes6
+			m.Protos, m.Peers, names = only(ruleset.ICMPv6), addr.V6(), nftTypes6()
 		}
 		var ok bool
 		if m.Types, ok = nftBytes(items, names); !ok {
