@@ -242,6 +242,21 @@ func (s Set) Intersect(o Set) Set {
 	return Set{out}
 }
 
+// Overlaps reports whether s and o share an address.
+func (s Set) Overlaps(o Set) bool {
+	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
+		switch a, b := &s.ranges[i], &o.ranges[j]; {
+		case a.Last.Less(b.First):
+			i++
+		case b.Last.Less(a.First):
+			j++
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // covers reports whether one or two runs of s hold all of o, as far as that is quickly seen.
 func (s Set) covers(o Set) bool {
 	if len(o.ranges) == 0 {

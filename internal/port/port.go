@@ -251,6 +251,19 @@ func (s Set) Intersect(o Set) Set {
 	return Set{out}
 }
 
+// Overlaps reports whether s and o share a port.
+func (s Set) Overlaps(o Set) bool {
+	if len(s.ranges) > len(o.ranges) {
+		s, o = o, s
+	}
+	for _, r := range s.ranges { // one may hold thousands of runs and the other one
+		if i := o.from(r.First); i < len(o.ranges) && o.ranges[i].First <= r.Last {
+			return true
+		}
+	}
+	return false
+}
+
 // from is the index of the first run that does not end before p.
 func (s Set) from(p uint16) int {
 	i, _ := slices.BinarySearchFunc(s.ranges, p, func(r Range, p uint16) int { return cmp.Compare(r.Last, p) })
