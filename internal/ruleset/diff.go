@@ -43,8 +43,12 @@ func Diff(a, b *Ruleset) []Change {
 
 // diffOf is the part of Diff about one direction.
 func diffOf(direction Direction, a, b *Ruleset) []Change {
-	d := newDiffer(direction, a, b)
-	for s := range settings(direction, d.chains) {
+	return newDiffer(direction, a, b).all(direction)
+}
+
+// all are the changes of the direction that d is about.
+func (d *differ) all(direction Direction) []Change {
+	for s := range d.settings(direction) {
 		for _, found := range d.areas(s.at) {
 			c := s.change()
 			c.Peers, c.Ports, c.Types, c.outcome = found.peers, found.ports, found.types, found.outcome
@@ -59,14 +63,12 @@ func diffOf(direction Direction, a, b *Ruleset) []Change {
 // differ collects the changes of one direction.
 type differ struct {
 	*painter
-	chains  [2][]Rule
 	known   map[string][]area // by the key of a context
 	changes []Change
 }
 
 func newDiffer(direction Direction, a, b *Ruleset) *differ {
-	chains := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
-	return &differ{painter: newPainter(chains, a.byDefault(direction), b.byDefault(direction)), chains: chains, known: map[string][]area{}}
+	return &differ{painter: newPainter(direction, a, b), known: map[string][]area{}}
 }
 
 // An outcome is what has happened on both sides in the numbers of a painter, which are
@@ -90,13 +92,13 @@ type area struct {
 	peers  addr.Set
 	ports  port.Set
 	types  Bytes
-	column int // its first port or type
+	column int32 // its first port or type
 	outcome
 }
 
 // areas are where the two sides differ in one context.
 func (d *differ) areas(at Packet) []area {
-	sides, key := d.context(at)
+	key := d.context(at)
 	if found, ok := d.known[key]; ok {
 		return found
 	}
@@ -107,7 +109,7 @@ func (d *differ) areas(at Packet) []area {
 	peers := map[shape][]addr.Range{}
 	sets := map[shape]port.Set{}
 	var order []shape
-	for row := range d.paint(sides, false) {
+	for row := range d.paint(kindOf(at.Proto), false) {
 		differing := map[outcome][]port.Range{}
 		var met []outcome
 		for c, first := range row.columns {
@@ -115,7 +117,7 @@ func (d *differ) areas(at Packet) []area {
 			if p[0] == p[1] || kindOf(at.Proto) == withTypes && first > 255 {
 				continue
 			}
-			last := port.Max
+			last := int32(port.Max)
 			if c+1 < len(row.columns) {
 				last = row.columns[c+1] - 1
 			}
@@ -152,7 +154,7 @@ func (d *differ) areas(at Packet) []area {
 	found := []area{}
 	for _, p := range pairs {
 		for _, r := range byColumns(rectangles[p]) {
-			one := area{r.peers, port.All(), AllBytes(), int(r.columns.Ranges()[0].First), p}
+			one := area{r.peers, port.All(), AllBytes(), int32(r.columns.Ranges()[0].First), p}
 			switch kindOf(at.Proto) {
 			case withPorts:
 				one.ports = r.columns
