@@ -127,7 +127,7 @@ func newDifference(old, new *side) *difference {
 			cmp.Compare(x.newConnections(), y.newConnections()),
 			cmp.Compare(protoOrder(&x), protoOrder(&y)),
 			cmp.Compare(firstPort(&x), firstPort(&y)),
-			x.Peers.Ranges()[0].First.Compare(y.Peers.Ranges()[0].First),
+			x.Peers.First().Compare(y.Peers.First()),
 		)
 	})
 	return d
@@ -155,7 +155,7 @@ func protoOrder(e *entry) int {
 	return 4
 }
 
-func firstPort(e *entry) uint16 { return e.Ports.Ranges()[0].First }
+func firstPort(e *entry) uint16 { return e.Ports.First() }
 
 // A line says one change: what happens, to what and with whom, and below that who asked.
 type line struct {

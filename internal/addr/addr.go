@@ -203,6 +203,14 @@ func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
 // Each are the same runs one by one, for who only looks at them.
 func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
 
+// First is the lowest address in s, and the invalid address when there is none.
+func (s Set) First() netip.Addr {
+	if len(s.ranges) == 0 {
+		return netip.Addr{}
+	}
+	return s.ranges[0].First
+}
+
 // Contains reports whether a is in s. The invalid address is in no set.
 func (s Set) Contains(a netip.Addr) bool {
 	if !a.IsValid() {

@@ -184,6 +184,14 @@ func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
 // Each are the same runs one by one, for who only looks at them.
 func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
 
+// First is the lowest port in s, and 0 when there is none.
+func (s Set) First() uint16 {
+	if len(s.ranges) == 0 {
+		return 0
+	}
+	return s.ranges[0].First
+}
+
 // Len is the number of ports in s, 0 to 65536.
 func (s Set) Len() int {
 	n := 0

@@ -52,7 +52,7 @@ func prove(a, b *Ruleset, every bool) Proof {
 	if only := xor(a.Untracked, b.Untracked); !only.IsEmpty() {
 		// The two agree about every state, but not about which state a packet has.
 		c := &Counterexample{Packet: Packet{Interface: newPainter(In, a, b).interfaceAtoms()[0], State: Untracked, Proto: uint8(port.UDP),
-			Peer: netip.AddrFrom4([4]byte{}), Port: only.Ranges()[0].First}}
+			Peer: netip.AddrFrom4([4]byte{}), Port: only.First()}}
 		c.A, c.B = a.Decide(c.Packet), b.Decide(c.Packet)
 		c.untracked = [2]bool{a.Untracked.Contains(c.Packet.Port), b.Untracked.Contains(c.Packet.Port)}
 		proof.Counterexample = c
@@ -331,11 +331,15 @@ func (p *painter) step(now, id int32, ends bool) int32 {
 
 // decision is what has happened to a cell, as Decide says it of the packets in it.
 func (p *painter) decision(now int32) Decision {
-	var d Decision
-	for ; now != nothing; now = p.pasts[now].before {
-		d = append(d, p.list[p.pasts[now].effect])
+	n := 0
+	for at := now; at != nothing; at = p.pasts[at].before {
+		n++
 	}
-	slices.Reverse(d)
+	d := make(Decision, n)
+	for ; now != nothing; now = p.pasts[now].before {
+		n--
+		d[n] = p.list[p.pasts[now].effect]
+	}
 	return d
 }
 
@@ -471,6 +475,19 @@ type paintedRow struct {
 	columns []int32 // the first of each
 	painted [2][]int32
 }
+
+// last is the last peer of the cell.
+func (r *paintedRow) last() netip.Addr {
+	if r.row+1 < len(r.rows) {
+		if last := r.rows[r.row+1].Prev(); last.IsValid() && last.Is4() == r.from.Is4() {
+			return last
+		}
+		return lastV4 // the next row begins the other family
+	}
+	return lastV6
+}
+
+var lastV4, lastV6 = addr.V4().Ranges()[0].Last, addr.V6().Ranges()[0].Last
 
 // paint yields the rows of the context that was found last, without those that the same rules touch
 // as a row before when distinct is set. Its slices are used again for the next row.
