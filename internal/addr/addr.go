@@ -223,6 +223,12 @@ func (s Set) Contains(a netip.Addr) bool {
 
 // Union is the set of addresses in s or o.
 func (s Set) Union(o Set) Set {
+	switch { // of rules one after the other, most are of the same addresses
+	case s.covers(o):
+		return s
+	case o.covers(s):
+		return o
+	}
 	return OfRanges(append(s.Ranges(), o.ranges...)...)
 }
 

@@ -226,6 +226,12 @@ func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
 
 // Union is the set of ports in s or o.
 func (s Set) Union(o Set) Set {
+	switch {
+	case len(o.ranges) == 0:
+		return s
+	case len(s.ranges) == 0:
+		return o
+	}
 	both := make([]Range, 0, len(s.ranges)+len(o.ranges))
 	both = append(append(both, s.ranges...), o.ranges...)
 	slices.SortFunc(both, func(a, b Range) int { return cmp.Compare(a.First, b.First) })

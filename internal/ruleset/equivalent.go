@@ -110,16 +110,11 @@ func (p *painter) settings(d Direction) iter.Seq[setting] {
 // sourcePortAtoms are one source port out of each run that no rule tells apart, ascending.
 func (p *painter) sourcePortAtoms() []uint16 {
 	out := []uint16{0}
-	for _, rules := range p.rules {
-		for i := range rules {
-			if rules[i].SourcePorts.IsAll() {
-				continue
-			}
-			for r := range rules[i].SourcePorts.Each() {
-				out = append(out, r.First)
-				if r.Last < port.Max {
-					out = append(out, r.Last+1)
-				}
+	for i := range p.frames {
+		for r := range p.frames[i].SourcePorts.Each() {
+			out = append(out, r.First)
+			if r.Last < port.Max {
+				out = append(out, r.Last+1)
 			}
 		}
 	}
@@ -130,10 +125,8 @@ func (p *painter) sourcePortAtoms() []uint16 {
 // interfaceAtoms are all names that occur, and one that does not.
 func (p *painter) interfaceAtoms() []string {
 	names := []string{Loopback}
-	for _, rules := range p.rules {
-		for i := range rules {
-			names = append(names, rules[i].Interfaces.names...)
-		}
+	for i := range p.frames {
+		names = append(names, p.frames[i].Interfaces.names...)
 	}
 	other := "eth0"
 	for slices.Contains(names, other) {
@@ -153,11 +146,9 @@ type protoAtom struct {
 // for themselves.
 func (p *painter) protoAtoms() []protoAtom {
 	var sets []Bytes
-	for _, rules := range p.rules {
-		for i := range rules {
-			if s := rules[i].Protos; !slices.Contains(sets, s) {
-				sets = append(sets, s)
-			}
+	for i := range p.frames {
+		if s := p.frames[i].Protos; !slices.Contains(sets, s) {
+			sets = append(sets, s)
 		}
 	}
 	var out []protoAtom
@@ -220,7 +211,8 @@ type candidate struct {
 	ends, always bool // always: it matters to every peer and column of a context
 }
 
-// A frame is all that decides whether a rule matters in a context. Thousands of rules share one.
+// A frame is all that decides whether a rule matters in a context: all of its match but peers, ports and
+// types. Thousands of rules share one.
 type frame struct {
 	*Match           // of the first rule that is in it, which stands for all
 	anyPort, anyType bool
@@ -498,7 +490,9 @@ func (p *painter) paint(k kind, distinct bool) func(func(paintedRow) bool) {
 	return func(yield func(paintedRow) bool) {
 		sides := p.sides
 		if !p.every {
-			sides = unlikeAlone(sides, k)
+			if sides = unlikeAlone(sides, k); len(sides[0])+len(sides[1]) == 0 {
+				return
+			}
 		}
 		if len(sides[0]) == 1 && len(sides[1]) == 1 && sides[0][0].effect == sides[1][0].effect {
 			p.cells++
