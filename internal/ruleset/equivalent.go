@@ -218,9 +218,6 @@ type frame struct {
 	anyPort, anyType bool
 }
 
-// newFrame is the frame of a rule that a packet can match.
-func newFrame(m *Match) frame { return frame{m, m.anyPort(), m.Types.IsAll()} }
-
 // equal reports whether f and o are in the same contexts.
 func (f *frame) equal(o *frame) bool {
 	return f.States == o.States && f.Protos == o.Protos && f.anyPort == o.anyPort && f.anyType == o.anyType &&
@@ -268,7 +265,7 @@ func (p *painter) add(side int, m *Match, effect int32, ends bool) {
 
 // frame is the number of the frame of a rule.
 func (p *painter) frame(m *Match) int32 {
-	f := newFrame(m)
+	f := frame{m, m.anyPort(), m.Types.IsAll()}
 	for i := len(p.frames) - 1; i >= 0; i-- { // those of services are behind those of what every ruleset has
 		if p.frames[i].equal(&f) {
 			return int32(i)
