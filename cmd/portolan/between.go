@@ -127,7 +127,7 @@ func newDifference(old, new *side) *difference {
 			cmp.Compare(x.newConnections(), y.newConnections()),
 			cmp.Compare(protoOrder(&x), protoOrder(&y)),
 			cmp.Compare(firstPort(&x), firstPort(&y)),
-			x.Peers.Ranges()[0].First.Compare(y.Peers.Ranges()[0].First),
+			x.Peers.First().Compare(y.Peers.First()),
 		)
 	})
 	return d
@@ -155,7 +155,7 @@ func protoOrder(e *entry) int {
 	return 4
 }
 
-func firstPort(e *entry) uint16 { return e.Ports.Ranges()[0].First }
+func firstPort(e *entry) uint16 { return e.Ports.First() }
 
 // A line says one change: what happens, to what and with whom, and below that who asked.
 type line struct {
@@ -376,17 +376,19 @@ func (d *difference) traffic(e *entry) string {
 
 // portWords are ports, or those that are missing where that is shorter.
 func portWords(s port.Set) string {
-	words := func(s port.Set) []string {
-		var runs []string
-		for _, r := range s.Ranges() {
-			runs = append(runs, r.String())
+	words := func(s port.Set) string {
+		const most = 6
+		ranges := s.Ranges()
+		runs := make([]string, len(ranges))
+		for i, r := range ranges[:min(len(ranges), most+1)] { // those behind them are counted alone
+			runs[i] = r.String()
 		}
-		return runs
+		return shortened(runs, most, "port ranges")
 	}
-	if missing := port.All().Minus(s); !missing.IsEmpty() && s.Contains(0) && s.Contains(port.Max) {
-		return "all but " + shortened(words(missing), 6, "port ranges")
+	if s.Contains(0) && s.Contains(port.Max) && !s.IsAll() {
+		return "all but " + words(port.All().Minus(s))
 	}
-	return shortened(words(s), 6, "port ranges")
+	return words(s)
 }
 
 // typeWords are ICMP types, or those that are missing where that is shorter.

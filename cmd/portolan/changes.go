@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,10 +40,40 @@ func (c namedChange) String() string {
 
 // An extent is what the rules of one service are about, in one direction.
 type extent struct {
-	ports  map[uint8]port.Set // by protocol; of one without ports all of them
+	ports  []portsOf // in the order of the protocols; of one without ports all of them
 	peers  addr.Set
-	bounds map[string]bool // "limit 100/second per source (burst 100, sip)"
-	logs   map[string]bool // "log 5/minute"
+	bounds []string // "limit 100/second per source (burst 100, sip)", each once, ascending
+	logs   []string // "log 5/minute", likewise
+}
+
+// portsOf are the ports of one protocol, as they come: in any order, and some of them again.
+type portsOf struct {
+	proto  uint8
+	ranges []port.Range
+}
+
+// place is where those of one protocol are, or where they belong.
+func (x *extent) place(proto uint8) (int, bool) {
+	return slices.BinarySearchFunc(x.ports, proto, func(p portsOf, proto uint8) int { return cmp.Compare(p.proto, proto) })
+}
+
+// addPorts adds those of some protocols.
+func (x *extent) addPorts(protos ruleset.Bytes, ports port.Set) {
+	for _, p := range protos.Each() {
+		i, known := x.place(p)
+		if !known {
+			x.ports = slices.Insert(x.ports, i, portsOf{proto: p})
+		}
+		x.ports[i].ranges = slices.AppendSeq(x.ports[i].ranges, ports.Each())
+	}
+}
+
+// of are the ports of one protocol.
+func (x *extent) of(proto uint8) port.Set {
+	if i, known := x.place(proto); known {
+		return port.Of(x.ports[i].ranges...)
+	}
+	return port.Set{}
 }
 
 // extents are those of rules by direction and name. Names of rules that are for several are
@@ -67,7 +98,7 @@ func extents(rs *ruleset.Ruleset, namesOf func(*ruleset.Rule) []string, touched 
 			}
 			x := out[d][name]
 			if x == nil {
-				x = &extent{map[uint8]port.Set{}, addr.Set{}, map[string]bool{}, map[string]bool{}}
+				x = &extent{}
 				out[d][name] = x
 			}
 			x.add(r)
@@ -79,18 +110,14 @@ func extents(rs *ruleset.Ruleset, namesOf func(*ruleset.Rule) []string, touched 
 func (x *extent) add(r *ruleset.Rule) {
 	switch e := r.Effect; {
 	case e.Verdict == ruleset.Continue:
-		x.logs["log "+e.Log.Rate.Reduced().String()] = true
+		x.logs = with(x.logs, "log "+e.Log.Rate.Reduced().String())
 		return // of the same packets
 	case e.Limited():
 		e.Limit.Rate = e.Limit.Rate.Reduced()
-		x.bounds["limit "+strings.ReplaceAll(e.Bounds(), "up to ", "")] = true
+		x.bounds = with(x.bounds, "limit "+strings.ReplaceAll(e.Bounds(), "up to ", ""))
 	}
-	protos := r.Match.Protos.Each()
-	if r.Match.Protos.IsAll() {
-		protos = nil
-	}
-	for _, p := range protos {
-		x.ports[p] = x.ports[p].Union(r.Match.Ports)
+	if !r.Match.Protos.IsAll() {
+		x.addPorts(r.Match.Protos, r.Match.Ports)
 	}
 	x.peers = x.peers.Union(r.Match.Peers)
 }
@@ -99,13 +126,13 @@ func (x *extent) add(r *ruleset.Rule) {
 // was before and is closed.
 type touch struct{ opened, closed extent }
 
-// touches are those of a difference by direction and name.
-func touches(d *difference, oldNames, nowNames func(*ruleset.Rule) []string) map[ruleset.Direction]map[string]*touch {
+// touches are those of a difference by direction and name, without those of which all is told.
+func touches(d *difference, oldNames, nowNames func(*ruleset.Rule) []string, told func(name string) bool) map[ruleset.Direction]map[string]*touch {
 	out := map[ruleset.Direction]map[string]*touch{ruleset.In: {}, ruleset.Out: {}}
 	of := func(e *entry, name string) *touch {
 		t := out[e.Direction][name]
 		if t == nil {
-			t = &touch{extent{ports: map[uint8]port.Set{}}, extent{ports: map[uint8]port.Set{}}}
+			t = &touch{}
 			out[e.Direction][name] = t
 		}
 		return t
@@ -126,13 +153,14 @@ func touches(d *difference, oldNames, nowNames func(*ruleset.Rule) []string) map
 					continue
 				}
 				for _, name := range side.names(r) {
+					if told(name) {
+						continue
+					}
 					x := side.extent(of(e, name))
 					if e.kind != side.kind {
 						continue // a limit or a log
 					}
-					for _, p := range e.Protos.Each() {
-						x.ports[p] = x.ports[p].Union(r.Match.Ports.Intersect(e.Ports))
-					}
+					x.addPorts(e.Protos, r.Match.Ports.Intersect(e.Ports))
 					x.peers = x.peers.Union(e.Peers)
 				}
 			}
@@ -144,9 +172,9 @@ func touches(d *difference, oldNames, nowNames func(*ruleset.Rule) []string) map
 // less are the ports of x that y has not, as far as their traffic changes, in words.
 func (x *extent) less(y, seen *extent) []string {
 	var out []string
-	for _, p := range slices.Sorted(maps.Keys(x.ports)) {
-		if gone := x.ports[p].Minus(y.ports[p]).Intersect(seen.ports[p]); !gone.IsEmpty() {
-			words := protoName(p)
+	for _, ports := range seen.ports {
+		if gone := x.of(ports.proto).Minus(y.of(ports.proto)).Intersect(seen.of(ports.proto)); !gone.IsEmpty() {
+			words := protoName(ports.proto)
 			if !gone.IsAll() {
 				words += " " + portWords(gone)
 			}
@@ -175,8 +203,8 @@ func (x *extent) changes(y *extent, seen *touch, d ruleset.Direction) []string {
 			out = append(out, fmt.Sprintf("%s %s %s", c.verb, [...]string{"source", "destination"}[d], peerWords(c.peers, 4)))
 		}
 	}
-	for _, c := range []struct{ old, now map[string]bool }{{x.bounds, y.bounds}, {x.logs, y.logs}} {
-		gone, fresh := without(c.old, c.now), without(c.now, c.old)
+	for _, c := range []struct{ old, now []string }{{x.bounds, y.bounds}, {x.logs, y.logs}} {
+		gone, fresh := missing(c.old, c.now), missing(c.now, c.old)
 		switch {
 		case len(gone) > 0 && len(fresh) > 0:
 			out = append(out, strings.Join(fresh, ", ")+" instead of "+strings.Join(gone, ", "))
@@ -189,15 +217,13 @@ func (x *extent) changes(y *extent, seen *touch, d ruleset.Direction) []string {
 	return out
 }
 
-// without are the words of a that are not in b, in order.
-func without(a, b map[string]bool) []string {
-	var out []string
-	for _, word := range slices.Sorted(maps.Keys(a)) {
-		if !b[word] {
-			out = append(out, word)
-		}
+// with are words with another one, ascending.
+func with(words []string, word string) []string {
+	i, known := slices.BinarySearch(words, word)
+	if known {
+		return words
 	}
-	return out
+	return slices.Insert(words, i, word)
 }
 
 // serviceChanges are the services whose traffic changes, in the order of their
@@ -210,15 +236,17 @@ func serviceChanges(traffic *difference, oldNames, nowNames func(*ruleset.Rule) 
 	unclear := map[string]bool{}
 	var was, is map[ruleset.Direction]map[string]*extent
 	var seen map[ruleset.Direction]map[string]*touch
-	if traffic != nil && len(traffic.entries) > 0 {
-		seen = touches(traffic, oldNames, nowNames)
-		was, is = extents(traffic.old.rules, oldNames, seen, unclear), extents(traffic.new.rules, nowNames, seen, unclear)
-	}
 	all := map[string]*namedChange{}
 	for kind, names := range map[string][]string{"added": added, "removed": removed} {
 		for _, name := range names {
 			all[name] = &namedChange{kind: kind, name: name}
 		}
+	}
+	if traffic != nil {
+		seen = touches(traffic, oldNames, nowNames, func(name string) bool { return all[name] != nil })
+	}
+	if len(seen[ruleset.In])+len(seen[ruleset.Out]) > 0 {
+		was, is = extents(traffic.old.rules, oldNames, seen, unclear), extents(traffic.new.rules, nowNames, seen, unclear)
 	}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
 		for name, y := range is[d] {

@@ -203,6 +203,14 @@ func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
 // Each are the same runs one by one, for who only looks at them.
 func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
 
+// First is the lowest address in s, and the invalid address when there is none.
+func (s Set) First() netip.Addr {
+	if len(s.ranges) == 0 {
+		return netip.Addr{}
+	}
+	return s.ranges[0].First
+}
+
 // Contains reports whether a is in s. The invalid address is in no set.
 func (s Set) Contains(a netip.Addr) bool {
 	if !a.IsValid() {
@@ -215,6 +223,12 @@ func (s Set) Contains(a netip.Addr) bool {
 
 // Union is the set of addresses in s or o.
 func (s Set) Union(o Set) Set {
+	switch { // of rules one after the other, most are of the same addresses
+	case s.covers(o):
+		return s
+	case o.covers(s):
+		return o
+	}
 	return OfRanges(append(s.Ranges(), o.ranges...)...)
 }
 
@@ -240,6 +254,21 @@ func (s Set) Intersect(o Set) Set {
 		}
 	}
 	return Set{out}
+}
+
+// Overlaps reports whether s and o share an address.
+func (s Set) Overlaps(o Set) bool {
+	for i, j := 0, 0; i < len(s.ranges) && j < len(o.ranges); {
+		switch a, b := &s.ranges[i], &o.ranges[j]; {
+		case a.Last.Less(b.First):
+			i++
+		case b.Last.Less(a.First):
+			j++
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // covers reports whether one or two runs of s hold all of o, as far as that is quickly seen.

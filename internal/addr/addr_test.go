@@ -50,6 +50,9 @@ func TestSetLaws(t *testing.T) {
 				t.Fatalf("%v: a=%v b=%v union=%v intersect=%v minus=%v", p, a, b, union, both, minus)
 			}
 		}
+		if a.Overlaps(b) == both.IsEmpty() {
+			t.Fatalf("%v overlaps %v: %v", a, b, a.Overlaps(b))
+		}
 		if !minus.Union(both).Equal(a) {
 			t.Fatalf("(a-b) + (a&b) = %v, want %v", minus.Union(both), a)
 		}

@@ -184,6 +184,14 @@ func (s Set) Ranges() []Range { return slices.Clone(s.ranges) }
 // Each are the same runs one by one, for who only looks at them.
 func (s Set) Each() iter.Seq[Range] { return slices.Values(s.ranges) }
 
+// First is the lowest port in s, and 0 when there is none.
+func (s Set) First() uint16 {
+	if len(s.ranges) == 0 {
+		return 0
+	}
+	return s.ranges[0].First
+}
+
 // Len is the number of ports in s, 0 to 65536.
 func (s Set) Len() int {
 	n := 0
@@ -218,6 +226,12 @@ func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
 
 // Union is the set of ports in s or o.
 func (s Set) Union(o Set) Set {
+	switch {
+	case len(o.ranges) == 0:
+		return s
+	case len(s.ranges) == 0:
+		return o
+	}
 	both := make([]Range, 0, len(s.ranges)+len(o.ranges))
 	both = append(append(both, s.ranges...), o.ranges...)
 	slices.SortFunc(both, func(a, b Range) int { return cmp.Compare(a.First, b.First) })
@@ -249,6 +263,19 @@ func (s Set) Intersect(o Set) Set {
 		}
 	}
 	return Set{out}
+}
+
+// Overlaps reports whether s and o share a port.
+func (s Set) Overlaps(o Set) bool {
+	if len(s.ranges) > len(o.ranges) {
+		s, o = o, s
+	}
+	for _, r := range s.ranges { // one may hold thousands of runs and the other one
+		if i := o.from(r.First); i < len(o.ranges) && o.ranges[i].First <= r.Last {
+			return true
+		}
+	}
+	return false
 }
 
 // from is the index of the first run that does not end before p.

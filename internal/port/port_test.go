@@ -44,6 +44,9 @@ func TestSetLawsAgainstBitmap(t *testing.T) {
 				n++
 			}
 		}
+		if a.Overlaps(b) == both.IsEmpty() {
+			t.Fatalf("%v overlaps %v: %v", a, b, a.Overlaps(b))
+		}
 		if a.Len() != n {
 			t.Fatalf("Len(%v) = %d, want %d", a, a.Len(), n)
 		}

@@ -43,12 +43,16 @@ func Diff(a, b *Ruleset) []Change {
 
 // diffOf is the part of Diff about one direction.
 func diffOf(direction Direction, a, b *Ruleset) []Change {
-	d := newDiffer(direction, a, b)
-	for s := range settings(direction, d.chains) {
+	return newDiffer(direction, a, b).all(direction)
+}
+
+// all are the changes of the direction that d is about.
+func (d *differ) all(direction Direction) []Change {
+	for s := range d.settings(direction) {
 		for _, found := range d.areas(s.at) {
 			c := s.change()
 			c.Peers, c.Ports, c.Types, c.outcome = found.peers, found.ports, found.types, found.outcome
-			c.Example = s.at.cell(found.peers.Ranges()[0].First, found.column)
+			c.Example = s.at.cell(found.peers.First(), found.column)
 			c.A, c.B = d.decision(c.outcome[0]), d.decision(c.outcome[1])
 			d.changes = append(d.changes, c)
 		}
@@ -59,14 +63,12 @@ func diffOf(direction Direction, a, b *Ruleset) []Change {
 // differ collects the changes of one direction.
 type differ struct {
 	*painter
-	chains  [2][]Rule
 	known   map[string][]area // by the key of a context
 	changes []Change
 }
 
 func newDiffer(direction Direction, a, b *Ruleset) *differ {
-	chains := [2][]Rule{a.Chain(direction).Rules, b.Chain(direction).Rules}
-	return &differ{painter: newPainter(chains, a.byDefault(direction), b.byDefault(direction)), chains: chains, known: map[string][]area{}}
+	return &differ{painter: newPainter(direction, a, b), known: map[string][]area{}}
 }
 
 // An outcome is what has happened on both sides in the numbers of a painter, which are
@@ -90,70 +92,81 @@ type area struct {
 	peers  addr.Set
 	ports  port.Set
 	types  Bytes
-	column int // its first port or type
+	column int32 // its first port or type
 	outcome
 }
 
 // areas are where the two sides differ in one context.
-func (d *differ) areas(at Packet) []area {
-	sides, key := d.context(at)
+func (d *differ) areas(packet Packet) []area {
+	k := kindOf(packet.Proto)
+	key := d.context(packet)
 	if found, ok := d.known[key]; ok {
 		return found
 	}
 	type shape struct {
 		outcome
-		columns string
+		columns []port.Range
+		peers   []addr.Range
 	}
-	peers := map[shape][]addr.Range{}
-	sets := map[shape]port.Set{}
-	var order []shape
-	for row := range d.paint(sides, false) {
-		differing := map[outcome][]port.Range{}
-		var met []outcome
+	var shapes []shape // in the order in which they are met
+	var at index
+	var differing [][]port.Range // of one row, by the outcomes that are met
+	var met []outcome
+	number := map[outcome]int{}
+	for row := range d.paint(k, false) {
+		met = met[:0]
+		clear(number)
 		for c, first := range row.columns {
 			p := outcome{row.painted[0][c], row.painted[1][c]}
-			if p[0] == p[1] || kindOf(at.Proto) == withTypes && first > 255 {
+			if p[0] == p[1] || k == withTypes && first > 255 {
 				continue
 			}
-			last := port.Max
-			if c+1 < len(row.columns) {
-				last = row.columns[c+1] - 1
-			}
-			if differing[p] == nil {
+			i, known := number[p]
+			if !known {
+				i = len(met)
+				number[p] = i
 				met = append(met, p)
-			}
-			differing[p] = append(differing[p], port.Range{First: uint16(first), Last: uint16(last)})
-		}
-		for _, p := range met {
-			set := port.Of(differing[p]...)
-			k := shape{p, set.String()}
-			if peers[k] == nil {
-				order = append(order, k)
-				sets[k] = set
-			}
-			last := addr.V6().Ranges()[0].Last
-			if row.row+1 < len(row.rows) {
-				last = row.rows[row.row+1].Prev()
-				if !last.IsValid() || last.Is4() != row.from.Is4() { // the next row begins the other family
-					last = addr.V4().Ranges()[0].Last
+				if i == len(differing) {
+					differing = append(differing, nil)
 				}
+				differing[i] = differing[i][:0]
 			}
-			peers[k] = append(peers[k], addr.Range{First: row.from, Last: last})
+			last := uint16(port.Max)
+			if c+1 < len(row.columns) {
+				last = uint16(row.columns[c+1] - 1)
+			}
+			if n := len(differing[i]); n > 0 && int32(differing[i][n-1].Last)+1 == first {
+				differing[i][n-1].Last = last
+			} else {
+				differing[i] = append(differing[i], port.Range{First: uint16(first), Last: last})
+			}
+		}
+		last := row.last()
+		for i, p := range met {
+			hash := mix(mix(0, uint64(p[0])), uint64(p[1]))
+			for _, r := range differing[i] {
+				hash = mix(hash, uint64(r.First)<<16|uint64(r.Last))
+			}
+			s, known := at.find(hash, func(s int) bool { return shapes[s].outcome == p && slices.Equal(shapes[s].columns, differing[i]) })
+			if !known {
+				shapes = append(shapes, shape{p, slices.Clone(differing[i]), nil})
+			}
+			shapes[s].peers = append(shapes[s].peers, addr.Range{First: row.from, Last: last})
 		}
 	}
 	rectangles := map[outcome][]rectangle{}
 	var pairs []outcome
-	for _, k := range order {
-		if rectangles[k.outcome] == nil {
-			pairs = append(pairs, k.outcome)
+	for _, s := range shapes {
+		if rectangles[s.outcome] == nil {
+			pairs = append(pairs, s.outcome)
 		}
-		rectangles[k.outcome] = append(rectangles[k.outcome], rectangle{addr.OfRanges(peers[k]...), sets[k]})
+		rectangles[s.outcome] = append(rectangles[s.outcome], rectangle{addr.OfRanges(s.peers...), port.Of(s.columns...)})
 	}
 	found := []area{}
 	for _, p := range pairs {
 		for _, r := range byColumns(rectangles[p]) {
-			one := area{r.peers, port.All(), AllBytes(), int(r.columns.Ranges()[0].First), p}
-			switch kindOf(at.Proto) {
+			one := area{r.peers, port.All(), AllBytes(), int32(r.columns.First()), p}
+			switch k {
 			case withPorts:
 				one.ports = r.columns
 			case withTypes:
@@ -181,16 +194,19 @@ type rectangle struct {
 // peers: columns that have the same peers are one. That is what people ask, "who may come
 // to this port", so it is taken where it needs no more rectangles.
 func byColumns(rows []rectangle) []rectangle {
+	if len(rows) < 2 {
+		return rows
+	}
 	const most = 1 << 20 // steps
 	var bounds []int
 	for _, r := range rows {
-		for _, c := range r.columns.Ranges() {
+		for c := range r.columns.Each() {
 			bounds = append(bounds, int(c.First), int(c.Last)+1)
 		}
 	}
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
-	if len(rows) < 2 || len(bounds)*len(rows) > most {
+	if len(bounds)*len(rows) > most {
 		return rows
 	}
 	at := map[string]int{}
@@ -223,7 +239,7 @@ func byColumns(rows []rectangle) []rectangle {
 		var peers []addr.Range
 		for k := range rows {
 			if member[k] == 1 {
-				peers = append(peers, rows[k].peers.Ranges()...)
+				peers = slices.AppendSeq(peers, rows[k].peers.Each())
 			}
 		}
 		out[group] = rectangle{addr.OfRanges(peers...), port.Of(columns[group]...)}
@@ -248,15 +264,12 @@ const fields = 7
 
 // joined joins changes that differ in one set only, which is the one of the given number.
 func joined(changes []Change, field int) []Change {
-	at := map[string]int{}
+	var at index
 	next := changes[:0]
-	var key []byte
 	for i := range changes {
 		c := &changes[i]
-		key = c.keyWithout(field, key[:0])
-		k, ok := at[string(key)]
-		if !ok {
-			at[string(key)] = len(next)
+		k, known := at.find(c.hashWithout(field), func(k int) bool { return c.equalWithout(field, &next[k]) })
+		if !known {
 			next = append(next, *c)
 			continue
 		}
@@ -286,56 +299,77 @@ func joined(changes []Change, field int) []Change {
 	return next
 }
 
-// keyWithout appends to key what is the same for changes that differ in one set only.
-func (c *Change) keyWithout(field int, key []byte) []byte {
-	number := func(n uint64) { key = binary.AppendUvarint(key, n) }
-	ports := func(s port.Set) {
-		ranges := s.Ranges()
-		number(uint64(len(ranges)))
-		for _, r := range ranges {
-			key = append(key, byte(r.First>>8), byte(r.First), byte(r.Last>>8), byte(r.Last))
+// equalWithout reports whether c and o differ at most in the set of the given number.
+func (c *Change) equalWithout(field int, o *Change) bool {
+	return c.outcome == o.outcome &&
+		(field == 0 || c.States == o.States) &&
+		(field == 1 || c.Others == o.Others && slices.Equal(c.Interfaces, o.Interfaces)) &&
+		(field == 2 || c.SourcePorts.Equal(o.SourcePorts)) &&
+		(field == 3 || c.Protos == o.Protos) &&
+		(field == 4 || c.Peers.Equal(o.Peers)) &&
+		(field == 5 || c.Ports.Equal(o.Ports)) &&
+		(field == 6 || c.Types == o.Types)
+}
+
+// hashWithout is the same for changes that are equalWithout. Interfaces and source ports are left out:
+// there are few of them.
+func (c *Change) hashWithout(field int) uint64 {
+	h := mix(mix(0, uint64(c.outcome[0])), uint64(c.outcome[1]))
+	if field != 0 {
+		h = mix(h, uint64(c.States))
+	}
+	if field != 3 {
+		for _, word := range c.Protos {
+			h = mix(h, word)
 		}
 	}
-	bytes := func(b Bytes) {
-		for _, w := range b {
-			key = binary.BigEndian.AppendUint64(key, w)
+	if field != 4 {
+		for r := range c.Peers.Each() {
+			first, last := r.First.As16(), r.Last.As16()
+			for _, half := range [...][]byte{first[:8], first[8:], last[:8], last[8:]} {
+				h = mix(h, binary.BigEndian.Uint64(half))
+			}
 		}
 	}
-	number(uint64(c.outcome[0]))
-	number(uint64(c.outcome[1]))
-	for i := range fields {
-		if i == field {
-			continue
-		}
-		switch i {
-		case 0:
-			number(uint64(c.States))
-		case 1:
-			number(uint64(len(c.Interfaces)))
-			for _, name := range c.Interfaces {
-				key = append(append(key, name...), 0)
-			}
-			if c.Others {
-				key = append(key, 1)
-			}
-		case 2:
-			ports(c.SourcePorts)
-		case 3:
-			bytes(c.Protos)
-		case 4:
-			ranges := c.Peers.Ranges()
-			number(uint64(len(ranges)))
-			for _, r := range ranges {
-				first, last := r.First.As16(), r.Last.As16()
-				key = append(append(key, first[:]...), last[:]...)
-			}
-		case 5:
-			ports(c.Ports)
-		case 6:
-			bytes(c.Types)
+	if field != 5 {
+		for r := range c.Ports.Each() {
+			h = mix(h, uint64(r.First)<<16|uint64(r.Last))
 		}
 	}
-	return key
+	if field != 6 {
+		for _, word := range c.Types {
+			h = mix(h, word)
+		}
+	}
+	return h
+}
+
+// mix adds a number to a hash (FNV-1a, by words).
+func mix(hash, n uint64) uint64 { return (hash ^ n) * 1099511628211 }
+
+// An index finds things of a list by a hash of them, and those of one hash by what they are.
+type index struct {
+	last   map[uint64]int // of a hash
+	before []int          // by thing: the one before it that has the same hash, -1 for none
+}
+
+// find is the place of a thing in the list. One that is not known is the next of the list.
+func (x *index) find(hash uint64, same func(i int) bool) (i int, known bool) {
+	if x.last == nil {
+		x.last = map[uint64]int{}
+	}
+	end, met := x.last[hash]
+	if !met {
+		end = -1
+	}
+	for i := end; i >= 0; i = x.before[i] {
+		if same(i) {
+			return i, true
+		}
+	}
+	x.before = append(x.before, end)
+	x.last[hash] = len(x.before) - 1
+	return len(x.before) - 1, false
 }
 
 // Has reports whether p belongs to c.

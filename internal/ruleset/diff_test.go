@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -213,6 +214,51 @@ func TestDecidersAreExact(t *testing.T) {
 	})
 }
 
+// TestDecidersAreOfAreas: the rules that are named for a change are those whose areas it
+// overlaps, in their order, and the default behind them.
+func TestDecidersAreOfAreas(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := genRuleset(t), genRuleset(t)
+		if rapid.Bool().Draw(t, "ports") { // mostly of the same peers, as people make them
+			for range rapid.IntRange(1, 12).Draw(t, "services") {
+				proto, ports := rapid.SampledFrom([]port.Proto{port.TCP, port.UDP}).Draw(t, "proto"), rapid.SampledFrom(testRanges).Draw(t, "range")
+				from := rapid.SampledFrom([]string{"10.0.0.0/30", "10.0.0.0/30", "10.0.0.0/31"}).Draw(t, "from")
+				b.Input.Rules = append(b.Input.Rules, service("", Accept, proto, ports.String(), from))
+			}
+		}
+		changes := Diff(a, b)
+		named := Deciders(b, changes)
+		for _, direction := range []Direction{In, Out} {
+			areas := Areas(b, direction)
+			rules := b.Chain(direction).Rules
+			for k := range changes {
+				c := &changes[k]
+				if c.Direction != direction {
+					continue
+				}
+				decides := map[*Rule]bool{}
+				for i := range areas {
+					if areas[i].Change.overlaps(c) {
+						decides[areas[i].Rule] = true
+					}
+				}
+				var want []*Rule
+				for i := range rules {
+					if decides[&rules[i]] {
+						want = append(want, &rules[i])
+					}
+				}
+				if decides[nil] {
+					want = append(want, nil)
+				}
+				if !slices.Equal(named[k], want) {
+					t.Fatalf("%d rules are named, want %d, in %s", len(named[k]), len(want), c.short())
+				}
+			}
+		}
+	})
+}
+
 // TestDecidersOfAPart: a rule that has a part of a change, in whatever a match has, leaves the rest to
 // the next one.
 func TestDecidersOfAPart(t *testing.T) {
@@ -319,6 +365,65 @@ func BenchmarkDiff(b *testing.B) {
 	b.ReportMetric(float64(n), "changes")
 }
 
+// singles is a host with n services of one port each, for one network: where one is given, at
+// the port beside its own.
+func singles(n, moved int) *Ruleset {
+	rs := host()
+	for i := range n {
+		first := 1024 + 6*i
+		if i == moved {
+			first++
+		}
+		rs.Input.Rules = append(rs.Input.Rules, service("", Accept, port.Protos[i%2], strconv.Itoa(first), "10.1.0.0/24"))
+	}
+	return rs
+}
+
+// byProtocol is rs as a text of a firewall has it, which keeps the ports of one protocol together.
+func byProtocol(rs *Ruleset) *Ruleset {
+	rules := slices.Clone(rs.Input.Rules)
+	services := rules[len(host().Input.Rules):]
+	slices.SortStableFunc(services, func(a, b Rule) int { return slices.Compare(a.Match.Protos.Each(), b.Match.Protos.Each()) })
+	return &Ruleset{Input: Chain{Default: Accept, Rules: append(rules, Rule{Match: Any(), Effect: Effect{Verdict: Drop}})}}
+}
+
+// What an apply asks: which traffic changes, who decides about it, and whether the kernel does
+// what was asked of it.
+func BenchmarkApply(b *testing.B) {
+	for _, c := range []struct {
+		name     string
+		old, new *Ruleset
+	}{
+		{"first of 9900", host(), singles(9900, -1)},
+		{"one of 990", byProtocol(singles(990, -1)), singles(990, 495)},
+		{"one of 9900", byProtocol(singles(9900, -1)), singles(9900, 4950)},
+	} {
+		changes := Diff(c.old, c.new)
+		back := byProtocol(c.new)
+		b.Run(c.name+"/diff", func(b *testing.B) {
+			for b.Loop() {
+				Diff(c.old, c.new)
+			}
+		})
+		b.Run(c.name+"/deciders", func(b *testing.B) {
+			for b.Loop() {
+				Deciders(c.old, changes)
+				Deciders(c.new, changes)
+			}
+		})
+		b.Run(c.name+"/prove", func(b *testing.B) {
+			for b.Loop() {
+				Prove(c.new, back)
+			}
+		})
+		b.Run(c.name+"/equivalent", func(b *testing.B) {
+			for b.Loop() {
+				Equivalent(c.new, back)
+			}
+		})
+	}
+}
+
 func BenchmarkDeciders(b *testing.B) {
 	x, y := voiceHost(0), voiceHost(2)
 	changes := Diff(x, y)
@@ -338,15 +443,17 @@ func TestProveByProtocols(t *testing.T) {
 			last := &other.Input.Rules[len(other.Input.Rules)-1]
 			last.Match.Ports = last.Match.Ports.Union(port.Of(port.Single(9)))
 		}
-		sides := [2][]Rule{one.Input.Rules, other.Input.Rules}
-		p := newPainter(sides, one.byDefault(In), other.byDefault(In))
+		p := newPainter(In, one, other)
+		p.every = true
 		var want *Counterexample
-		for s := range settings(In, sides) {
+		for s := range p.settings(In) {
 			if want = p.compare(s.at); want != nil {
 				break
 			}
 		}
-		got, cells := newPainter(sides, one.byDefault(In), other.byDefault(In)).prove(settings(In, sides))
+		beside := newPainter(In, one, other)
+		beside.every = true
+		got, cells := beside.prove(In)
 		switch {
 		case (want == nil) != (shift == 0) || (got == nil) != (want == nil):
 			t.Errorf("shift %d: found %v, want %v", shift, got, want)

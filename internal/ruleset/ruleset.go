@@ -101,6 +101,23 @@ func (b Bytes) Has(n uint8) bool { return b[n/64]&(1<<(n%64)) != 0 }
 // IsAll reports whether b has every number.
 func (b Bytes) IsAll() bool { return b == AllBytes() }
 
+// columns are the numbers of b as a set of ports.
+func (b Bytes) columns() port.Set {
+	var ranges []port.Range
+	for _, n := range b.Each() {
+		ranges = append(ranges, port.Single(uint16(n)))
+	}
+	return port.Of(ranges...)
+}
+
+// complement is the set of numbers that are not in b.
+func (b Bytes) complement() Bytes {
+	for i := range b {
+		b[i] = ^b[i]
+	}
+	return b
+}
+
 // Intersect is the set of numbers in both b and o.
 func (b Bytes) Intersect(o Bytes) Bytes {
 	for i := range b {
@@ -147,6 +164,9 @@ func (i Interfaces) IsAll() bool { return i.all }
 
 // Names are the names in i in ascending order; none when i has every interface.
 func (i Interfaces) Names() []string { return slices.Clone(i.names) }
+
+// equal reports whether i and o hold the same interfaces.
+func (i Interfaces) equal(o Interfaces) bool { return i.all == o.all && slices.Equal(i.names, o.names) }
 
 // Intersect is the set of interfaces in both i and o.
 func (i Interfaces) Intersect(o Interfaces) Interfaces {
@@ -230,7 +250,7 @@ func (m Match) Intersect(o Match) Match {
 
 // Equal reports whether m and o are the same sets.
 func (m *Match) Equal(o *Match) bool {
-	return m.Interfaces.all == o.Interfaces.all && slices.Equal(m.Interfaces.names, o.Interfaces.names) && m.States == o.States && m.Protos == o.Protos &&
+	return m.Interfaces.equal(o.Interfaces) && m.States == o.States && m.Protos == o.Protos &&
 		m.Peers.Equal(o.Peers) && m.Ports.Equal(o.Ports) && m.SourcePorts.Equal(o.SourcePorts) && m.Types == o.Types
 }
 

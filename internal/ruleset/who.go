@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"portolan/internal/addr"
 	"portolan/internal/port"
 )
 
@@ -68,6 +69,8 @@ func (rs *Ruleset) marks(direction Direction, d Decision) *Rule {
 // is named when there is a packet in the change of which it is the Decider.
 func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 	out := make([][]*Rule, len(changes))
+	var left portBits
+	var some []*Rule
 	for _, direction := range []Direction{In, Out} {
 		rules := rs.Chain(direction).Rules
 		bounds := make([]port.Range, len(rules))
@@ -79,51 +82,77 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 			if c.Direction != direction {
 				continue
 			}
-			near := span(c.Ports)
-			var some []int
-			whole := false // the last of some has every packet of c, and rules behind it have none
+			// Most rules are about all of c but for their ports. Where all are, the first one that
+			// has a port decides about it.
+			near, simple, undecided := span(c.Ports), true, c.Ports.Len()
+			left.add(c.Ports)
+			some = some[:0]
 			for i := range rules {
-				if rules[i].Effect.Verdict == Continue || !bounds[i].Overlaps(near) || !c.meets(&rules[i].Match) {
+				m := &rules[i].Match
+				if rules[i].Effect.Verdict == Continue || !bounds[i].Overlaps(near) || !c.meets(m) || !left.overlaps(m.Ports) {
 					continue
 				}
-				some = append(some, i)
-				if bounds[i].First <= near.First && near.Last <= bounds[i].Last && c.within(&rules[i].Match) {
-					whole = true
+				some = append(some, &rules[i])
+				if !c.withinBesidePorts(m) {
+					simple = false
+				} else if undecided -= left.remove(m.Ports); undecided == 0 {
 					break
 				}
 			}
 			switch {
-			case len(some) == 0:
-				out[k] = []*Rule{nil}
-				continue
-			case len(some) == 1 && whole:
-				out[k] = []*Rule{&rules[some[0]]}
-				continue
+			case simple && undecided > 0:
+				some = append(some, nil)
+			case !simple && len(some) > 0:
+				some = c.decidersOf(some)
 			}
-			marked := rs.marked(direction, some)
-			decides := map[*Rule]bool{}
-			d := newDiffer(direction, marked, unlike)
-			for s := range settings(direction, d.chains) {
-				all := s.change()
-				if !all.overlaps(c) {
-					continue
+			left.remove(c.Ports)
+			out[k] = slices.Clone(some)
+		}
+	}
+	return out
+}
+
+// decidersOf are those of some rules, which are in their order, that give a packet of c its
+// verdict, and nil behind them for the default. All packets outside c are painted over first, and
+// then a rule decides where it is the one to be seen.
+func (c *Change) decidersOf(some []*Rule) []*Rule {
+	outside := [3]Match{Any(), Any(), Any()}
+	outside[0].Peers = addr.All().Minus(c.Peers)
+	outside[1].Ports = port.All().Minus(c.Ports)
+	outside[2].Types = c.Types.complement()
+	everything := Any()
+	p := blankPainter()
+	byDefault := int32(len(some))
+	for i := range outside {
+		p.add(0, &outside[i], byDefault+1, true)
+	}
+	for i, r := range some {
+		p.add(0, &r.Match, int32(i), true)
+	}
+	p.add(0, &everything, byDefault, true)
+	p.add(1, &everything, byDefault+1, true)
+	decides := make([]bool, len(some)+2)
+	for s := range p.settings(c.Direction) {
+		if all := s.change(); !all.overlaps(c) {
+			continue
+		}
+		key := p.context(s.at)
+		if _, done := p.done[key]; done {
+			continue
+		}
+		p.done[key] = 0
+		for row := range p.paint(kindOf(s.at.Proto), true) {
+			for i, now := range row.painted[0] {
+				if kindOf(s.at.Proto) != withTypes || row.columns[i] < 256 {
+					decides[p.pasts[now].effect] = true
 				}
-				for _, found := range d.areas(s.at) {
-					r := rs.marks(direction, d.decision(found.outcome[0]))
-					if !decides[r] {
-						all.Peers, all.Ports, all.Types = found.peers, found.ports, found.types
-						decides[r] = all.overlaps(c)
-					}
-				}
 			}
-			for i := range rules {
-				if decides[&rules[i]] {
-					out[k] = append(out[k], &rules[i])
-				}
-			}
-			if decides[nil] {
-				out[k] = append(out[k], nil)
-			}
+		}
+	}
+	var out []*Rule
+	for i, r := range append(some, nil) {
+		if decides[i] {
+			out = append(out, r)
 		}
 	}
 	return out
@@ -131,18 +160,18 @@ func Deciders(rs *Ruleset, changes []Change) [][]*Rule {
 
 // span is from the first to the last port of s; a range without ports for none.
 func span(s port.Set) port.Range {
-	ranges := s.Ranges()
-	if len(ranges) == 0 {
-		return port.Range{First: 1}
+	out := port.Range{First: 1}
+	for r := range s.Each() {
+		if out.Len() == 0 {
+			out.First = r.First
+		}
+		out.Last = r.Last
 	}
-	return port.Range{First: ranges[0].First, Last: ranges[len(ranges)-1].Last}
+	return out
 }
 
 // meets reports whether a packet can be in both c and m.
 func (c *Change) meets(m *Match) bool {
-	if c.States&m.States == 0 || c.Protos.Intersect(m.Protos) == (Bytes{}) || c.Ports.Intersect(m.Ports).IsEmpty() {
-		return false
-	}
 	on := c.Others && m.Interfaces.IsAll()
 	for _, name := range c.Interfaces {
 		on = on || m.Interfaces.Has(name)
@@ -150,22 +179,20 @@ func (c *Change) meets(m *Match) bool {
 	for _, name := range m.Interfaces.names {
 		on = on || c.Others && !slices.Contains(c.named, name)
 	}
-	both := c.match().Intersect(*m)
-	return on && both.possible()
+	own := c.match()
+	return on && own.meets(m)
 }
 
-// within reports whether every packet of c matches m. It is false too where m names interfaces.
-func (c *Change) within(m *Match) bool {
-	return m.Interfaces.all && c.States&^m.States == 0 && c.Ports.Len() <= m.Ports.Len() && c.Protos.Intersect(m.Protos) == c.Protos && c.Types.Intersect(m.Types) == c.Types &&
-		(m.Peers.IsAll() || c.Peers.Minus(m.Peers).IsEmpty()) &&
-		c.Ports.Minus(m.Ports).IsEmpty() && c.SourcePorts.Minus(m.SourcePorts).IsEmpty()
+// withinBesidePorts reports whether every packet of c matches m if it has one of its ports. It is
+// false too where m names interfaces.
+func (c *Change) withinBesidePorts(m *Match) bool {
+	return m.Interfaces.all && c.States&^m.States == 0 && c.Protos.Intersect(m.Protos) == c.Protos && c.Types.Intersect(m.Types) == c.Types &&
+		(m.anyPort() || c.Protos.Intersect(protosWithPorts) == c.Protos) &&
+		c.Peers.Intersect(m.Peers).Equal(c.Peers) && c.SourcePorts.Intersect(m.SourcePorts).Equal(c.SourcePorts)
 }
 
 // overlaps reports whether a packet is in both c and o, which have the same direction.
 func (c *Change) overlaps(o *Change) bool {
-	if c.States&o.States == 0 || c.Protos.Intersect(o.Protos) == (Bytes{}) || c.Ports.Intersect(o.Ports).IsEmpty() {
-		return false // what most of them differ in
-	}
 	on := c.Others && o.Others
 	for _, name := range c.Interfaces {
 		on = on || o.on(name)
@@ -173,30 +200,21 @@ func (c *Change) overlaps(o *Change) bool {
 	for _, name := range o.Interfaces {
 		on = on || c.on(name)
 	}
-	both := c.match().Intersect(o.match())
-	return on && both.possible()
+	own, other := c.match(), o.match()
+	return on && own.meets(&other)
 }
 
-// possible reports whether a packet can match m, its interfaces aside.
-func (m *Match) possible() bool {
-	if m.States == 0 || m.Peers.IsEmpty() || m.Ports.IsEmpty() || m.SourcePorts.IsEmpty() || m.Types == (Bytes{}) {
-		return false
+var protosWithPorts, protosWithTypes = BytesOf(uint8(port.TCP), uint8(port.UDP)), BytesOf(ICMP, ICMPv6)
+
+// meets reports whether a packet can match both m and o, their interfaces aside.
+func (m *Match) meets(o *Match) bool {
+	protos, types := m.Protos.Intersect(o.Protos), m.Types.Intersect(o.Types)
+	if !types.IsAll() {
+		protos = protos.Intersect(protosWithTypes)
 	}
-	for _, n := range m.Protos.Each() {
-		switch kindOf(n) {
-		case withPorts:
-			if m.Types.IsAll() {
-				return true
-			}
-		case withTypes:
-			if m.anyPort() {
-				return true
-			}
-		default:
-			if m.anyPort() && m.Types.IsAll() {
-				return true
-			}
-		}
+	if !m.anyPort() || !o.anyPort() {
+		protos = protos.Intersect(protosWithPorts)
 	}
-	return false
+	return m.States&o.States != 0 && protos != (Bytes{}) && types != (Bytes{}) &&
+		m.Ports.Overlaps(o.Ports) && m.SourcePorts.Overlaps(o.SourcePorts) && m.Peers.Overlaps(o.Peers)
 }
