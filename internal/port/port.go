@@ -213,6 +213,11 @@ func (s Set) Contains(p uint16) bool {
 	return found
 }
 
+// Overlaps reports whether a port of r is in s.
+func (s Set) Overlaps(r Range) bool {
+	return slices.ContainsFunc(s.ranges, func(o Range) bool { return o.Overlaps(r) })
+}
+
 // Equal reports whether s and o hold the same ports.
 func (s Set) Equal(o Set) bool { return slices.Equal(s.ranges, o.ranges) }
 

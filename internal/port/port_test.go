@@ -34,6 +34,9 @@ func TestSetLawsAgainstBitmap(t *testing.T) {
 		a, b := genSet(t, "a"), genSet(t, "b")
 		ma, mb := modelOf(a), modelOf(b)
 		union, both, minus := a.Union(b), a.Intersect(b), a.Minus(b)
+		if r := genRange(t); a.Overlaps(r) == a.Intersect(Of(r)).IsEmpty() {
+			t.Fatalf("%v overlaps %v: %v", a, r, a.Overlaps(r))
+		}
 		mu, mi, mm := modelOf(union), modelOf(both), modelOf(minus)
 		n := 0
 		for p := range ma {
