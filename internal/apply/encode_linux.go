@@ -93,7 +93,7 @@ var constants = sync.OnceValue(func() map[expr.Any]coded {
 
 // A written is a rule on the way to the kernel.
 type written struct {
-	Rule        // as Decode will read it
+	Rule        // as Decode will read it, but for its code, which is in coder
 	raw  []byte // the list of expressions, as the kernel takes it
 	sets []ownSet
 
@@ -114,14 +114,15 @@ type ownSet struct {
 // encode is the rule as Decode will read it, without a handle.
 func encode(l Line) (Rule, error) {
 	w := write(AddRule{Line: l}, new(uint32))
+	w.Code = string(w.coder.code)
 	return w.Rule, w.err
 }
 
 // write says a line in expressions.
 func write(x AddRule, ids *uint32) *written {
 	l := x.Line
-	w := &written{proto: -1, ids: ids, raw: make([]byte, 0, 512)}
-	w.coder.code = make([]byte, 0, 512)
+	w := &written{proto: -1, ids: ids, raw: make([]byte, 0, 384)} // most are shorter
+	w.coder.code = make([]byte, 0, 320)
 	w.Comment = l.Comment
 	w.fail(checkComment(l.Comment))
 	switch {
@@ -140,7 +141,6 @@ func write(x AddRule, ids *uint32) *written {
 	if len(w.raw) > 1<<16-8 {
 		w.fail(fmt.Errorf("it has %d bytes, and the kernel takes 64 KiB", len(w.raw)))
 	}
-	w.Code = string(w.coder.code)
 	return w
 }
 
