@@ -40,12 +40,9 @@ var (
 	loadPort     = [...]expr.Any{transport(0, 2), transport(2, 2)} // source, destination
 	loadType     = transport(0, 1)
 	isFamily     = map[int]expr.Any{4: is(unix.NFPROTO_IPV4), 6: is(unix.NFPROTO_IPV6)}
-	isProtocol   = func() (list [256]expr.Any) {
-		for i := range list {
-			list[i] = is(byte(i))
-		}
-		return list
-	}()
+	isProtocol   = map[uint8]expr.Any{ // those of most rules
+		unix.IPPROTO_TCP: is(unix.IPPROTO_TCP), unix.IPPROTO_UDP: is(unix.IPPROTO_UDP), unix.IPPROTO_ICMP: is(unix.IPPROTO_ICMP), unix.IPPROTO_ICMPV6: is(unix.IPPROTO_ICMPV6),
+	}
 	// The address of a peer: source and destination in the header of each family, by the
 	// number of bytes from its beginning.
 	loadAddress = map[int][2][]expr.Any{4: {network(12, 4), network(16, 4)}, 6: {network(8, 16), network(24, 16)}}
@@ -68,13 +65,23 @@ func network(offset, length uint32) (list []expr.Any) {
 
 func is(data ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: data} }
 
+// ofProtocol compares the protocol in the register.
+func ofProtocol(p uint8) expr.Any {
+	if e := isProtocol[p]; e != nil {
+		return e
+	}
+	return is(p)
+}
+
 // A coded is an expression as the kernel takes it and in canonical form.
 type coded struct{ raw, code []byte }
 
 // constants are the codes of what rules have in common.
 var constants = sync.OnceValue(func() map[expr.Any]coded {
 	list := []expr.Any{loadProtocol, loadFamily, loadState, loadType, notZero, count, notrack, loadName[0], loadName[1], loadPort[0], loadPort[1]}
-	list = append(list, isProtocol[:]...)
+	for _, p := range isProtocol {
+		list = append(list, p)
+	}
 	for family, sides := range loadAddress {
 		list = append(append(append(list, isFamily[family]), sides[0]...), sides[1]...)
 	}
@@ -228,7 +235,7 @@ func (w *written) protocol(p uint8) {
 	}
 	w.proto = int(p)
 	w.add(loadProtocol)
-	w.add(isProtocol[p])
+	w.add(ofProtocol(p))
 }
 
 // match appends what a rule asks, in the order of the text.
@@ -264,7 +271,7 @@ func (w *written) match(r *nft.Rule) {
 	}
 	if len(r.Protos) == 1 {
 		w.add(loadProtocol)
-		w.add(isProtocol[r.Protos[0]])
+		w.add(ofProtocol(r.Protos[0]))
 		w.proto = int(r.Protos[0])
 	} else if len(r.Protos) > 0 {
 		w.add(loadProtocol)
@@ -680,7 +687,7 @@ func checkElement(k Kind, e Element) error {
 		return fmt.Errorf("% x to % x is a range, and it has single keys", e.First, e.Last)
 	case k.DataType == 0 && (e.Jump != "" || e.Data != ""):
 		return fmt.Errorf("% x leads to %q, and it is no map", e.First, e.Data)
-	case k.DataType != 0 && (e.Jump == "" || e.Data != "" && e.Data != verdictData(verdictJump, e.Jump)):
+	case k.DataType != 0 && (e.Jump == "" || e.Data != "" && e.Data != jumps+e.Jump):
 		return fmt.Errorf("% x leads to %q, and we write jumps only", e.First, e.Data)
 	}
 	if k.DataType != 0 {

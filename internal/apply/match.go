@@ -278,6 +278,9 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 	return m.match, m.base(want, at)
 }
 
+// jumps is how the data of elements begin that lead to a chain.
+var jumps = verdictData(verdictJump, "")
+
 // elementsOf are the elements of a set in order. Their keys are one piece of memory.
 func elementsOf(x *nft.Set) []Element {
 	b := make([]byte, 0, 32*len(x.Elements))
@@ -328,7 +331,7 @@ func (m *matcher) mapElements(x *nft.Map) ([]Element, error) {
 	elements := make([]Element, len(x.Elements))
 	for i, w := range to {
 		if w.jump == "" {
-			w.jump = verdictData(verdictJump, w.kernel)
+			w.jump = jumps + w.kernel
 		}
 		elements[i] = Element{First: keys[4*i:][:2], Last: keys[4*i+2:][:2], Data: w.jump, Jump: w.kernel, Comment: x.Elements[i].Comment}
 	}
