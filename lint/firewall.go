@@ -72,8 +72,11 @@ func (d *door) word(f *firewall) (source.Span, bool) {
 	return d.Origins[0], true
 }
 
-// newFirewall finds the doors.
-func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
+// anyPacket asks for every door.
+func anyPacket(*ruleset.Match) bool { return true }
+
+// newFirewall finds the doors to what is asked for.
+func newFirewall(p *policy.Policy, rs *ruleset.Ruleset, asked func(*ruleset.Match) bool) *firewall {
 	f := &firewall{
 		Policy: p, rules: rs, atlas: map[port.Proto][]run{}, of: make([][]*door, len(p.Allows)), unions: map[string]addr.Set{},
 		public: map[int]bool{}, opened: map[*inventory.Claim]opening{}, told: map[source.Span]*Rule{},
@@ -95,11 +98,10 @@ func newFirewall(p *policy.Policy, rs *ruleset.Ruleset) *firewall {
 	doors := map[port.Proto][]*door{}
 	// Indexes in from, by the name of the rule, which for most is that of an allow or a deny.
 	known, others := make([][]int, len(p.Allows)+len(p.Denies)), map[string][]int{}
-	f.from = make([]addr.Set, 0, len(rs.Input.Rules))
 	for i := range rs.Input.Rules {
 		r := &rs.Input.Rules[i]
 		m := &r.Match
-		if m.States&ruleset.New == 0 || !m.Types.IsAll() || m.Peers.IsEmpty() || slices.Equal(m.Interfaces.Names(), onLo) {
+		if m.States&ruleset.New == 0 || !m.Types.IsAll() || m.Peers.IsEmpty() || slices.Equal(m.Interfaces.Names(), onLo) || !asked(m) {
 			continue
 		}
 		allow, deny := index(allows, r.Name), index(denies, r.Name)

@@ -207,7 +207,7 @@ func newPass(inv *inventory.Inventory, hosts []host.Facts, o Options) *Pass {
 		p.machines = append(p.machines, newMachine(&hosts[i]))
 	}
 	if o.Policy != nil && o.Rules != nil {
-		p.firewall = newFirewall(o.Policy, o.Rules)
+		p.firewall = newFirewall(o.Policy, o.Rules, anyPacket)
 	}
 	return p
 }

@@ -36,7 +36,16 @@ func lockoutRisk(p *Pass) {
 // error when nobody can log in any more, a warning where that is likely. An empty policy is
 // one of them. Part is as in Options.
 func LockedOut(inv *inventory.Inventory, p *policy.Policy, rs *ruleset.Ruleset, part bool) diag.List {
-	pass := newPass(inv, nil, Options{Policy: p, Rules: rs, Part: part})
+	pass := newPass(inv, nil, Options{Part: part})
+	claims, _ := pass.sshClaims()
+	pass.firewall = newFirewall(p, rs, func(m *ruleset.Match) bool {
+		for _, c := range claims {
+			if m.Protos.Has(uint8(c.Proto)) && m.Ports.Overlaps(port.Of(c.Ports)) {
+				return true
+			}
+		}
+		return false
+	})
 	pass.rule = &Rules[slices.IndexFunc(Rules[:], func(r Rule) bool { return r.Name == "lockout-risk" })]
 	for _, d := range pass.lockedOut() {
 		pass.report(d)

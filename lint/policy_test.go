@@ -318,7 +318,7 @@ func TestOpenedAgreesWithDecide(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		inv, p := drawInventory(r, t), loaded(t, drawPolicy(r))
 		rules, _ := compile.Ruleset(p, inv)
-		pass := &Pass{Inventory: inv, firewall: newFirewall(p, rules)}
+		pass := &Pass{Inventory: inv, firewall: newFirewall(p, rules, anyPacket)}
 		for i := range inv.Claims {
 			c := &inv.Claims[i]
 			o, ok := pass.opened(c)
@@ -450,6 +450,31 @@ func TestHostilePolicy(t *testing.T) {
 	list := Run(inv, nil, Options{Policy: p, Rules: rules})
 	if !slices.ContainsFunc(list, func(d diag.Diagnostic) bool { return d.Rule == policy.RuleName }) {
 		t.Error("nothing says that the policy is too large")
+	}
+}
+
+// BenchmarkLockedOut asks a policy of many allows whether somebody can log in.
+func BenchmarkLockedOut(b *testing.B) {
+	for _, each := range []int{1, 10} {
+		var text strings.Builder
+		text.WriteString(opsSSH)
+		for i := range 990 {
+			var ports []string
+			for j := range each {
+				ports = append(ports, fmt.Sprintf(`"%d/%s"`, 1024+6*(i*each+j), port.Protos[(i*each+j)%2]))
+			}
+			fmt.Fprintf(&text, "allow \"svc-%d\" {\n ports = [%s]\n from = [zone.ops]\n}\n", i, strings.Join(ports, ", "))
+		}
+		p, inv := loaded(b, text.String()), listening(b, sshd)
+		rules, _ := compile.Ruleset(p, inv)
+		b.Run(fmt.Sprintf("ports=%d", 990*each), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if list := LockedOut(inv, p, rules, false); list != nil {
+					b.Fatal(list)
+				}
+			}
+		})
 	}
 }
 

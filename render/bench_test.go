@@ -2,8 +2,10 @@ package render
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
+	"portolan/internal/port"
 	"portolan/internal/ruleset"
 )
 
@@ -37,6 +39,34 @@ func BenchmarkWrite(b *testing.B) {
 			for b.Loop() {
 				if _, _, err := one.Forms[0].Files(rs, testHeader); err != nil {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// numbered are n allows with so many ports each, from one zone.
+func numbered(n, each int) *ruleset.Ruleset {
+	rs := &ruleset.Ruleset{Files: []string{"portolan.hcl"}, Input: ruleset.Chain{Default: ruleset.Drop, Rules: builtin()}}
+	zone := sources("10.1.0.0/24")
+	for i := range n * each {
+		name := fmt.Sprintf("svc-%d", i/each)
+		r := service(name, fmt.Sprintf("allow %s portolan.hcl:%d", name, 6+4*(i/each)), port.Protos[i%2], strconv.Itoa(1024+6*i), zone)
+		r.Service = ""
+		rs.Input.Rules = append(rs.Input.Rules, r)
+	}
+	return rs
+}
+
+// BenchmarkTable makes tables as they are put into the kernel.
+func BenchmarkTable(b *testing.B) {
+	for _, each := range []int{1, 10} {
+		rs := numbered(990, each)
+		b.Run(fmt.Sprintf("ports=%d", 990*each), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, findings := Nftables(rs); findings != nil {
+					b.Fatal(findings)
 				}
 			}
 		})

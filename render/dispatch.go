@@ -135,7 +135,13 @@ func plainEnd(e ruleset.Effect) bool {
 // of all ranges cut the ports into runs that no rule tells apart; each run gets the rules
 // that speak of it, in their order, up to the first that takes everything.
 func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, []*audience) {
-	starts := make([]int, 0, 2*len(rules))
+	bounds := 0
+	for i := range rules {
+		if rules[i].Match.Protos.Has(uint8(proto)) {
+			bounds += 2 * runs(rules[i].Match.Ports)
+		}
+	}
+	starts := make([]int, 0, bounds)
 	for i := range rules {
 		if !rules[i].Match.Protos.Has(uint8(proto)) {
 			continue
@@ -146,8 +152,14 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 	}
 	slices.Sort(starts)
 	starts = slices.Compact(starts)
-	covers := make([][]*portRule, len(starts)) // by run
-	firsts := make([]*portRule, len(starts))   // of each, in one piece of memory
+	firsts := make([]*portRule, len(starts)) // by run
+	several := map[int][]*portRule{}         // all of a run, where there are more than one
+	covers := func(k int) []*portRule {
+		if all := several[k]; all != nil || firsts[k] == nil {
+			return all
+		}
+		return firsts[k : k+1 : k+1]
+	}
 	for i := range rules {
 		r := &rules[i]
 		if !r.Match.Protos.Has(uint8(proto)) {
@@ -156,11 +168,10 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 		for p := range r.Match.Ports.Each() {
 			first, _ := slices.BinarySearch(starts, int(p.First))
 			for k := first; starts[k] <= int(p.Last); k++ {
-				if c := covers[k]; len(c) == 0 {
+				if firsts[k] == nil {
 					firsts[k] = r
-					covers[k] = firsts[k : k+1 : k+1]
-				} else if !c[len(c)-1].decides {
-					covers[k] = append(c, r)
+				} else if c := covers(k); !c[len(c)-1].decides {
+					several[k] = append(c, r)
 				}
 			}
 		}
@@ -168,11 +179,12 @@ func (n *nftMaker) elements(proto port.Proto, rules []portRule) ([]nft.Element, 
 	out := make([]nft.Element, 0, len(starts)/2+1) // ports mostly stand apart
 	var fresh []*audience
 	var speaking []*ruleset.Rule
-	for k, cover := range covers {
+	for k := range firsts {
+		cover := covers(k)
 		switch {
 		case len(cover) == 0:
 			continue
-		case k > 0 && slices.Equal(cover, covers[k-1]): // cut by rules that are not asked here
+		case k > 0 && slices.Equal(cover, covers(k-1)): // cut by rules that are not asked here
 			out[len(out)-1].Ports.Last = uint16(starts[k+1] - 1)
 			continue
 		}
@@ -234,7 +246,7 @@ func (n *nftMaker) number(left rest) int {
 // called after one of them. Rules about source ports do not share one with those of the
 // other protocol.
 func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.Rule) (*audience, bool) {
-	numbers, asks := n.asked[:0], make([]*portRule, 0, len(cover))
+	numbers, asks := n.asked[:0], n.asks[:0]
 	key := n.key[:0]
 	at := slices.Index(port.Protos[:], proto)
 	for _, r := range cover {
@@ -249,7 +261,7 @@ func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.
 			key = append(binary.AppendUvarint(key, uint64(len(word))), word...)
 		}
 	}
-	n.asked, n.key = numbers, key
+	n.asked, n.asks, n.key = numbers, asks, key
 	if a, ok := n.audiences[string(key)]; ok {
 		return a, false
 	}
@@ -267,7 +279,7 @@ func (n *nftMaker) audience(proto port.Proto, cover []*portRule, after *ruleset.
 	if after.Service != "" {
 		name += slug(after.Service, 40) + "_"
 	}
-	a := &audience{&nft.Chain{Name: n.names.take(name+hex.EncodeToString(sum[:4]), "_")}, proto, asks}
+	a := &audience{&nft.Chain{Name: n.names.take(name+hex.EncodeToString(sum[:4]), "_")}, proto, slices.Clone(asks)}
 	n.audiences[string(key)] = a
 	return a, true
 }

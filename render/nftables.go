@@ -87,6 +87,7 @@ type nftMaker struct {
 	}
 	// Memory for what is made of each audience.
 	asked        []int
+	asks         []*portRule
 	key, content []byte
 }
 
@@ -153,7 +154,14 @@ func writeNftText(f *nftFile, name string) ([]Output, error) {
 // nftTable makes the table of a job.
 func nftTable(j *job) *nft.Table {
 	j.checkNftables()
-	size := len(j.rs.Input.Rules) + len(j.rs.Output.Rules)
+	size := 0 // about how many chains there will be: rules that share one mostly stand together
+	name, service := "", ""
+	for r := range j.rules() {
+		if r.Name != name || r.Service != service {
+			name, service = r.Name, r.Service
+			size++
+		}
+	}
 	n := &nftMaker{
 		names: make(names, size),
 		sets:  map[string]string{}, numbers: map[rest]int{}, audiences: make(map[string]*audience, size),
@@ -184,8 +192,12 @@ func nftTable(j *job) *nft.Table {
 		r.Comment = nftPlain(r.Comment)
 	}
 	for _, m := range n.table.Maps {
+		last, plain := "", "" // neighbours are often on one line
 		for i := range m.Elements {
-			m.Elements[i].Comment = nftPlain(m.Elements[i].Comment)
+			if e := &m.Elements[i]; e.Comment != last {
+				last, plain = e.Comment, nftPlain(e.Comment)
+			}
+			m.Elements[i].Comment = plain
 		}
 	}
 	return &n.table
@@ -222,7 +234,7 @@ func (n *nftMaker) chain(d ruleset.Direction, rs *ruleset.Ruleset) []nft.Rule {
 	for i := 0; i < len(rules); {
 		end, ranges := i, 0
 		for end < len(rules) && aboutPorts(&rules[end]) {
-			ranges += len(rules[end].Match.Ports.Ranges()) * max(1, len(rules[end].Match.SourcePorts.Ranges()))
+			ranges += runs(rules[end].Match.Ports) * max(1, runs(rules[end].Match.SourcePorts))
 			end++
 		}
 		switch {
@@ -246,6 +258,14 @@ func (n *nftMaker) chain(d ruleset.Direction, rs *ruleset.Ruleset) []nft.Rule {
 		last = nft.Rule{Verdict: ruleset.Drop, Comment: "default: drop what no rule allows"}
 	}
 	return append(out, last)
+}
+
+// runs is how many ranges a set of ports has.
+func runs(s port.Set) (n int) {
+	for range s.Each() {
+		n++
+	}
+	return n
 }
 
 // firstOfState is the index of the first rule that asks connection tracking and nothing of

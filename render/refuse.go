@@ -98,7 +98,7 @@ func (j *job) checkMatch(r *ruleset.Rule) {
 			j.refuse(r, "use letters, digits, '.', '_', ':' and '-', at most 15", "interface name %q", name)
 		}
 	}
-	for _, s := range r.Match.Peers.Ranges() {
+	for s := range r.Match.Peers.Each() {
 		// IPv4-mapped IPv6 addresses are the IPv4 addresses (package addr), so a bound
 		// among them has no spelling of its own.
 		if s.First.Is4In6() || s.Last.Is4In6() {

@@ -87,14 +87,16 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 		allow, _, _ := strings.Cut(name, ": ")
 		allows[allow] = true
 	}
-	names := map[string][]string{}
+	out := map[string][]string{}
 	add := func(comment, name string) {
-		if !slices.Contains(names[comment], name) {
-			names[comment] = append(names[comment], name)
+		if asked[comment] && !slices.Contains(out[comment], name) {
+			out[comment] = append(out[comment], name)
 		}
 	}
 	for _, d := range []ruleset.Direction{ruleset.In, ruleset.Out} {
-		for _, r := range rules.Chain(d).Rules {
+		chain := rules.Chain(d).Rules
+		for i := range chain {
+			r := &chain[i]
 			if len(r.Origins) == 0 || r.Effect.Verdict == ruleset.Continue && !allows[r.Name] { // the log of the default
 				continue
 			}
@@ -105,12 +107,6 @@ func commentsOf(table *nft.Table, rules *ruleset.Ruleset, opens []string) map[st
 			if c := r.Effect.Connections.Name; c != "" {
 				add("connections "+c, r.Name)
 			}
-		}
-	}
-	out := map[string][]string{}
-	for comment := range asked {
-		if list := names[comment]; list != nil {
-			out[comment] = list
 		}
 	}
 	return out
@@ -132,8 +128,8 @@ func namingOf(records ...*history.Record) naming {
 		if r == nil {
 			continue
 		}
-		for _, name := range r.Opens {
-			n[render.NftablesComment(name)] = []string{name}
+		for i, name := range r.Opens {
+			n[render.NftablesComment(name)] = r.Opens[i : i+1 : i+1]
 		}
 		maps.Copy(n, r.Names)
 	}

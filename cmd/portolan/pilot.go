@@ -296,7 +296,7 @@ func proves(want *ruleset.Ruleset) func(*apply.State) error {
 		if have == nil {
 			return fmt.Errorf("what the kernel has now is not understood: %w", m.strange)
 		}
-		if c := ruleset.Prove(want, have).Counterexample; c != nil {
+		if c := ruleset.Equivalent(want, have); c != nil {
 			return fmt.Errorf("the kernel does not do what was asked of it: %s", c.Words("what is wanted", "the kernel"))
 		}
 		return nil

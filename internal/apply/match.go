@@ -2,7 +2,6 @@ package apply
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"net/netip"
@@ -66,22 +65,23 @@ type wantedRule struct {
 func (w *wantedRule) line() Line {
 	l := Line{Rule: *w.table}
 	l.Set, l.Map, l.Jump = w.names.set, w.names.lookup, w.names.jump
-	for _, meter := range []struct {
-		of   **nft.Meter
-		name string
-	}{{&l.Meter, w.names.meter}, {&l.Connections, w.names.connections}} {
-		if *meter.of != nil {
-			renamed := **meter.of
-			renamed.Name = meter.name
-			*meter.of = &renamed
-		}
-	}
+	l.Meter, l.Connections = renamed(l.Meter, w.names.meter), renamed(l.Connections, w.names.connections)
 	if l.Limit != nil {
-		renamed := *l.Limit
-		renamed.Name = w.names.limit
-		l.Limit = &renamed
+		limit := *l.Limit
+		limit.Name = w.names.limit
+		l.Limit = &limit
 	}
 	return l
+}
+
+// renamed is a meter, if there is one, with another name.
+func renamed(m *nft.Meter, name string) *nft.Meter {
+	if m == nil {
+		return nil
+	}
+	other := *m
+	other.Name = name
+	return &other
 }
 
 // ruleNames are the names in the kernel of all that a rule names.
@@ -278,6 +278,9 @@ func newMatch(live *State, want *nft.Table, manner manner, known codes) (*match,
 	return m.match, m.base(want, at)
 }
 
+// jumps is how the data of elements begin that lead to a chain.
+var jumps = verdictData(verdictJump, "")
+
 // elementsOf are the elements of a set in order. Their keys are one piece of memory.
 func elementsOf(x *nft.Set) []Element {
 	b := make([]byte, 0, 32*len(x.Elements))
@@ -305,28 +308,32 @@ func elementsOf(x *nft.Set) []Element {
 func (m *matcher) mapElements(x *nft.Map) ([]Element, error) {
 	known := m.codes.maps[x]
 	same := known != nil
-	b := make([]byte, 0, 4*len(x.Elements))
+	to := make([]*wantedChain, len(x.Elements))
 	for i := range x.Elements {
-		e := &x.Elements[i]
-		w := m.chains[e.Jump]
-		if w == nil {
-			return nil, fmt.Errorf("map %s of the table leads to chain %q, which is not there", x.Name, e.Jump)
+		name := x.Elements[i].Jump
+		if i > 0 && name == x.Elements[i-1].Jump { // as most neighbours
+			to[i] = to[i-1]
+		} else if to[i] = m.chains[name]; to[i] == nil {
+			return nil, fmt.Errorf("map %s of the table leads to chain %q, which is not there", x.Name, name)
 		}
-		same = same && known[i].Jump == w.kernel
-		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, e.Ports.First), e.Ports.Last)
+		same = same && known[i].Jump == to[i].kernel
 	}
 	if same {
 		return known, nil
 	}
-	keys := string(b)
-	elements := make([]Element, len(x.Elements))
+	var b strings.Builder // the keys are one piece of memory
+	b.Grow(4 * len(x.Elements))
 	for i := range x.Elements {
-		e := &x.Elements[i]
-		w := m.chains[e.Jump]
+		p := x.Elements[i].Ports
+		b.Write([]byte{byte(p.First >> 8), byte(p.First), byte(p.Last >> 8), byte(p.Last)})
+	}
+	keys := b.String()
+	elements := make([]Element, len(x.Elements))
+	for i, w := range to {
 		if w.jump == "" {
-			w.jump = verdictData(verdictJump, w.kernel)
+			w.jump = jumps + w.kernel
 		}
-		elements[i] = Element{First: keys[4*i:][:2], Last: keys[4*i+2:][:2], Data: w.jump, Jump: w.kernel, Comment: e.Comment}
+		elements[i] = Element{First: keys[4*i:][:2], Last: keys[4*i+2:][:2], Data: w.jump, Jump: w.kernel, Comment: x.Elements[i].Comment}
 	}
 	if slices.IsSortedFunc(elements, byFirst) { // those of the table stand in the same order
 		m.codes.maps[x] = elements
@@ -662,6 +669,9 @@ func (m *matcher) base(want *nft.Table, at int) error {
 // replaced finds for chains that have to be made those that packets meet in their place now:
 // the one that the same ports lead to, or the only one with the same stem.
 func (m *matcher) replaced() {
+	if len(m.live.Chains) == 0 {
+		return
+	}
 	wanted := map[string]*wantedChain{} // by name in the kernel
 	paired := map[string]bool{}         // chains of the kernel
 	// What stands for a chain of the table is taken. So is the name of one that has to be made, which

@@ -578,6 +578,35 @@ func large(n int) *nft.Table {
 	return x
 }
 
+// shared is a table of n services with so many ports each, all for one network.
+func shared(n, each int) *nft.Table {
+	x := &nft.Table{Bases: small().Bases, Maps: []*nft.Map{{Name: "tcp_services"}, {Name: "udp_services"}}}
+	net := prefixRange("10.1.0.0/24")
+	for i := range n * each {
+		name := fmt.Sprintf("svc_svc_%d_%08x", i/each, i/each)
+		if i%each == 0 {
+			x.Chains = append(x.Chains, &nft.Chain{Name: name, Rules: []nft.Rule{{Family: 4, Peer: &net, Verdict: ruleset.Accept, Comment: fmt.Sprintf("svc-%d", i/each)}}})
+		}
+		x.Maps[i%2].Elements = append(x.Maps[i%2].Elements, nft.Element{Ports: port.Single(uint16(1024 + 6*i)), Jump: name, Comment: fmt.Sprintf("allow svc-%d portolan.hcl:%d", i/each, 6+4*(i/each))})
+	}
+	return x
+}
+
+// BenchmarkFirst plans tables for a kernel without one.
+func BenchmarkFirst(b *testing.B) {
+	for _, each := range []int{1, 10} {
+		want := shared(990, each)
+		b.Run(fmt.Sprintf("ports=%d", 990*each), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := NewPlan(&State{}, want); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkPlan(b *testing.B) {
 	// Again is without encoding the rules.
 	for _, c := range []struct {

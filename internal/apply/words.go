@@ -67,7 +67,7 @@ func (p *Plan) differences() []Difference {
 		return append([]Difference{{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}}, p.awake.differences()...)
 	}
 	live, want, near := p.Live, p.Want, p.near
-	var t teller
+	t := slices.Grow(teller(nil), near.fresh())
 	switch {
 	case want == nil && live.Exists:
 		t.tell(Removed, "table", nft.Name, "")
@@ -107,6 +107,27 @@ func (p *Plan) differences() []Difference {
 		t.tell(Removed, "object", o.Name, o.String())
 	}
 	return t
+}
+
+// fresh is how many things there are of which nothing was there before: those of a new table.
+func (m *match) fresh() int {
+	n := 0
+	for _, s := range m.sets {
+		if s.live == nil && s.before == nil {
+			n += 1 + len(s.elements)
+		}
+	}
+	for _, c := range m.chains {
+		if c.before == nil {
+			n += 1 + len(c.rules)
+		}
+	}
+	for _, b := range m.bases {
+		if b.live == nil {
+			n += 1 + len(b.rules)
+		}
+	}
+	return n
 }
 
 // leftOver tells of what goes and is not replaced.
@@ -220,14 +241,14 @@ func (t *teller) set(s *wantedSet) {
 	for len(gone) > 0 || len(fresh) > 0 {
 		switch {
 		case len(fresh) == 0 || len(gone) > 0 && gone[0].First < fresh[0].First:
-			t.tell(Removed, "element", s.name, s.words(gone[0]))
+			t.tell(Removed, "element", s.name, s.words(&gone[0]))
 			gone = gone[1:]
 		case len(gone) == 0 || fresh[0].First < gone[0].First:
-			t.tell(Added, "element", s.name, s.words(fresh[0]))
+			t.tell(Added, "element", s.name, s.words(&fresh[0]))
 			fresh = fresh[1:]
 		default:
 			// Another version of the chain is told with the chain.
-			if was, is := s.words(gone[0]), s.words(fresh[0]); was != is || gone[0].Jump == fresh[0].Jump {
+			if was, is := s.words(&gone[0]), s.words(&fresh[0]); was != is || gone[0].Jump == fresh[0].Jump {
 				t.tell(Changed, "element", s.name, was+" is to be "+is)
 			}
 			gone, fresh = gone[1:], fresh[1:]
@@ -241,31 +262,31 @@ func (s *wantedSet) kind() Kind {
 }
 
 // words are an element for people.
-func (s *wantedSet) words(e Element) string {
-	var out string
+func (s *wantedSet) words(e *Element) string {
+	out := make([]byte, 0, 256) // on the stack, because there can be many elements
 	if s.What == Ports {
 		first, last := netlink.Number([]byte(e.First)), netlink.Number([]byte(e.Last))
-		if out = strconv.FormatUint(first, 10); last != first {
-			out += "-" + strconv.FormatUint(last, 10)
+		if out = strconv.AppendUint(out, first, 10); last != first {
+			out = strconv.AppendUint(append(out, '-'), last, 10)
 		}
 	} else {
-		out = addressWords(e.First, e.Last)
+		out = append(out, addressWords(e.First, e.Last)...)
 	}
 	if e.Jump != "" {
-		out += " to chain " + logical(e.Jump)
+		out = append(append(out, " to chain "...), logical(e.Jump)...)
 	} else if e.Data != "" {
-		out += " to a verdict of its own"
+		out = append(out, " to a verdict of its own"...)
 	}
 	if e.Code != "" {
-		out += " with a condition of its own"
+		out = append(out, " with a condition of its own"...)
 	}
 	if e.Timeout > 0 {
-		out += " for " + e.Timeout.Round(time.Second).String()
+		out = append(append(out, " for "...), e.Timeout.Round(time.Second).String()...)
 	}
 	if e.Comment != "" {
-		out += " (" + e.Comment + ")"
+		out = append(append(append(out, " ("...), e.Comment...), ')')
 	}
-	return out
+	return string(out)
 }
 
 // addressWords are a range of addresses: an address, a prefix when it is one, or both ends.

@@ -78,12 +78,13 @@ const others = 16
 // stated is about how many rules about packets that arrive stand in p itself, so that there is room
 // for all of them at once: a rule is large.
 func stated(p *policy.Policy) int {
-	n := len(p.Allows) + len(p.Denies)
+	n := 0
+	count := func(s *policy.Selection) { n += max(1, len(s.Ports)+len(s.Protocols)) }
 	for i := range p.Allows {
-		n += len(p.Allows[i].Ports) + len(p.Allows[i].Protocols)
+		count(&p.Allows[i].Selection)
 	}
 	for i := range p.Denies {
-		n += len(p.Denies[i].Ports) + len(p.Denies[i].Protocols)
+		count(&p.Denies[i].Selection)
 	}
 	return n
 }
@@ -162,7 +163,6 @@ type builder struct {
 	limits, connections, prefixes map[string]bool               // names that are taken
 	in, out                       []ruleset.Rule                // what the policy asks for
 	writes                        writer
-	room                          []ruleset.Rule // of the writer before, for the next one
 	// untracked are the UDP ports that are kept from connection tracking, and upTo is how
 	// many of the rules in stand before the last one that asks for it, itself included.
 	untracked port.Set
@@ -181,14 +181,13 @@ func (b *builder) allow(a *policy.Allow) {
 	if a.Connections.Count > 0 {
 		effect.Connections = ruleset.Connections{Count: a.Connections.Count, PerSource: a.Connections.PerSource, Name: countName(b.connections, a.Name.Text)}
 	}
-	t := b.writer("allow", &a.Selection, a.Sources, effect)
-	if t.numbers() {
-		b.add(t)
-	} else {
+	t := b.writer("allow", &a.Selection, a.Sources, effect, b.in)
+	if !t.numbers() {
 		b.allowClaims(a, t)
 	}
+	b.in = t.finished()
 	if !a.NoTrack.IsZero() {
-		b.notrack(t.rules)
+		b.notrack(b.in[t.before:])
 	}
 }
 
@@ -208,20 +207,13 @@ func (b *builder) allowClaims(a *policy.Allow, t *writer) {
 			t.claim(c, byFamily.of(c))
 		}
 	}
-	b.explain(a, claims, pick, len(t.rules) > 0)
-	b.add(t)
-}
-
-// add adds what was written to the rules about packets that arrive.
-func (b *builder) add(t *writer) {
-	b.in = append(b.in, t.finished()...)
-	b.room = t.rules[:0]
+	b.explain(a, claims, pick, len(t.own()) > 0)
 }
 
 // deny adds the rules of one deny. It is about every listener that it can mean: what is to
 // be closed is not left open because its configuration has a narrow place for it.
 func (b *builder) deny(d *policy.Deny) {
-	t := b.writer("deny", &d.Selection, d.Sources, ruleset.Effect{Verdict: ruleset.Drop})
+	t := b.writer("deny", &d.Selection, d.Sources, ruleset.Effect{Verdict: ruleset.Drop}, b.in)
 	claims := b.listens
 	switch service := d.Service.Text; {
 	case t.numbers():
@@ -238,16 +230,16 @@ func (b *builder) deny(d *policy.Deny) {
 			t.claim(c, d.Sources)
 		}
 	}
-	b.add(t)
+	b.in = t.finished()
 }
 
 // connect adds the rules of one connect.
 func (b *builder) connect(c *policy.Connect) {
-	t := b.writer("connect", &c.Selection, c.Peers, ruleset.Effect{Verdict: ruleset.Accept})
+	t := b.writer("connect", &c.Selection, c.Peers, ruleset.Effect{Verdict: ruleset.Accept}, b.out)
 	if !t.numbers() {
 		b.connectClaims(c, t)
 	}
-	b.out = append(b.out, t.finished()...)
+	b.out = t.finished()
 }
 
 // connectClaims writes the rules of a connect that is about connections that were found.
@@ -270,7 +262,7 @@ func (b *builder) connectClaims(c *policy.Connect, t *writer) {
 		}
 		t.claim(claim, to)
 	}
-	if len(t.rules) > 0 {
+	if len(t.own()) > 0 {
 		return
 	}
 	at, whose := c.Name.Span, ""

@@ -613,15 +613,42 @@ func hundred(n int) (*policy.Policy, *inventory.Inventory, error) {
 	return p, inv, nil
 }
 
-func BenchmarkRuleset(b *testing.B) {
-	p, inv, err := hundred(100)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if rs, _ := Ruleset(p, inv); len(rs.Input.Rules) != 407 {
-			b.Fatal(len(rs.Input.Rules))
+// numbered is a policy of n allows with so many ports each, from one zone.
+func numbered(n, each int) (*policy.Policy, error) {
+	var text strings.Builder
+	text.WriteString("zone \"x\" { sources = [\"10.1.0.0/24\"] }\n")
+	for i := range n {
+		var ports []string
+		for j := range each {
+			ports = append(ports, fmt.Sprintf(`"%d/%s"`, 1024+6*(i*each+j), port.Protos[(i*each+j)%2]))
 		}
+		fmt.Fprintf(&text, "allow \"svc-%d\" {\n ports = [%s]\n from = [zone.x]\n}\n", i, strings.Join(ports, ", "))
+	}
+	p, list := policy.Load(source.New("portolan.hcl", []byte(text.String())), nil)
+	if p == nil {
+		return nil, fmt.Errorf("%+v", list)
+	}
+	return p, nil
+}
+
+func BenchmarkRuleset(b *testing.B) {
+	run := func(name string, p *policy.Policy, inv *inventory.Inventory, err error, want int) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if rs, _ := Ruleset(p, inv); len(rs.Input.Rules) != want {
+					b.Fatal(len(rs.Input.Rules))
+				}
+			}
+		})
+	}
+	p, inv, err := hundred(100)
+	run("claims=400", p, inv, err, 407)
+	for _, each := range []int{1, 10} {
+		p, err := numbered(990, each)
+		run(fmt.Sprintf("ports=%d", 990*each), p, &inventory.Inventory{}, err, 990*each+7)
 	}
 }

@@ -19,18 +19,22 @@ type writer struct {
 	peers  addr.Set
 	effect ruleset.Effect
 	log    ruleset.Effect // of a log before the rules; the zero value for none
-	rules  []ruleset.Rule
+	rules  []ruleset.Rule // behind those of others, because a rule is too large to be copied without need
+	before int            // how many rules of others there are
 }
 
-// writer begins the rules of the next one; those of the one before are not written any more.
-func (b *builder) writer(kind string, s *policy.Selection, peers addr.Set, e ruleset.Effect) *writer {
+// writer begins the rules of the next one behind those of the others, which are not written any more.
+func (b *builder) writer(kind string, s *policy.Selection, peers addr.Set, e ruleset.Effect, others []ruleset.Rule) *writer {
 	w := &b.writes
-	*w = writer{kind: kind, about: s, peers: peers, effect: e, rules: b.room}
+	*w = writer{kind: kind, about: s, peers: peers, effect: e, rules: others, before: len(others)}
 	if s.Log.Count > 0 {
 		w.log = logged(s.Log, b.logPrefix(s.Name.Text))
 	}
 	return w
 }
+
+// own are the rules that were written so far.
+func (w *writer) own() []ruleset.Rule { return w.rules[w.before:] }
 
 // add adds a rule for m.
 func (w *writer) add(m ruleset.Match, comment string, places ...source.Span) {
@@ -45,10 +49,10 @@ func (w *writer) add(m ruleset.Match, comment string, places ...source.Span) {
 	if m.Peers.IsEmpty() {
 		return
 	}
-	w.rules = append(w.rules, ruleset.Rule{Match: m, Effect: w.effect, Name: w.about.Name.Text, Comment: comment, Origins: origins(append(places, w.about.Name.Span)...)})
+	w.rules = append(w.rules, ruleset.Rule{Match: m, Effect: w.effect, Name: w.about.Name.Text, Comment: comment, Origins: origins(places...)})
 }
 
-// finished are the rules, and before them the log of what they are about. Ports to which the
+// finished are the rules behind those of others, and before them the log of what they are about. Ports to which the
 // same applies share one log, so that a rate is not multiplied by the listeners of a service.
 func (w *writer) finished() []ruleset.Rule {
 	if w.log == (ruleset.Effect{}) {
@@ -56,7 +60,7 @@ func (w *writer) finished() []ruleset.Rule {
 	}
 	var logs []ruleset.Rule
 	var ports [][]port.Range
-	for _, r := range w.rules {
+	for _, r := range w.own() {
 		at := slices.IndexFunc(logs, func(l ruleset.Rule) bool {
 			return l.Match.Protos == r.Match.Protos && l.Match.Peers.Equal(r.Match.Peers) && l.Match.SourcePorts.Equal(r.Match.SourcePorts)
 		})
@@ -70,7 +74,7 @@ func (w *writer) finished() []ruleset.Rule {
 	for i := range logs {
 		logs[i].Match.Ports = port.Of(ports[i]...)
 	}
-	return append(logs, w.rules...)
+	return slices.Insert(w.rules, w.before, logs...)
 }
 
 // numbers writes what stands in the policy itself; false when that is about listeners or
@@ -93,6 +97,7 @@ func (w *writer) claim(c *inventory.Claim, peers addr.Set) {
 	for _, because := range c.Because {
 		places = append(places, because.Span)
 	}
+	places = append(places, w.about.Name.Span)
 	m := match(c.Proto, c.Ports, peers)
 	if c.Direction == inventory.Connect && c.Source != (port.Range{}) {
 		m.SourcePorts = port.Of(c.Source)
@@ -104,10 +109,14 @@ func (w *writer) claim(c *inventory.Claim, peers addr.Set) {
 	}
 }
 
-// ports is about ports that stand in the policy itself.
+// ports is about ports that stand in the policy itself. Those of one line have the same words.
 func (w *writer) ports(ports []policy.Port) {
+	line, words := 0, ""
 	for _, p := range ports {
-		w.add(match(p.Proto, p.Ports, w.peers), w.words(p.Span), p.Span)
+		if at := p.Span.Position().Line; at != line || words == "" {
+			line, words = at, w.words(p.Span)
+		}
+		w.add(match(p.Proto, p.Ports, w.peers), words, p.Span, w.about.Name.Span)
 	}
 }
 
@@ -122,7 +131,7 @@ func (w *writer) protocols(protocols []policy.Protocol) {
 		case ruleset.ICMPv6:
 			m.Peers = addr.V6()
 		}
-		w.add(m, w.words(p.Span), p.Span)
+		w.add(m, w.words(p.Span), p.Span, w.about.Name.Span)
 	}
 }
 

@@ -1,12 +1,14 @@
 package history
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -108,38 +110,60 @@ func plain(line []byte) []byte {
 	return out
 }
 
-// decodeFile checks a file and is its record, which has no number yet, and the bytes of its
-// table.
-func decodeFile(data []byte) (Record, []byte, error) {
-	end := bytes.IndexByte(data, '\n') + 1
-	line, rest := data[:end], data[end:]
-	check, table, _ := bytes.Cut(rest, []byte("\n"))
-	if end == 0 || string(check) != sum(line) {
-		return Record{}, nil, fmt.Errorf("%w: its first two lines do not fit each other", ErrDamaged)
+// A keeper takes the bytes of a table as they are read.
+type keeper interface {
+	io.Writer
+	Grow(int)
+}
+
+// decodeFile checks a file of that size and is its record, which has no number yet. A keeper that is
+// not nil gets the bytes of its table, which are worth nothing after an error.
+func decodeFile(file io.Reader, size int64, table keeper) (Record, error) {
+	in := bufio.NewReaderSize(io.LimitReader(file, size), int(min(size, 1<<16)))
+	line, err := in.ReadBytes('\n')
+	var check []byte
+	if err == nil {
+		check, err = in.ReadBytes('\n')
+	}
+	if err != nil && err != io.EOF {
+		return Record{}, err
+	}
+	if string(bytes.TrimSuffix(check, []byte("\n"))) != sum(line) {
+		return Record{}, fmt.Errorf("%w: its first two lines do not fit each other", ErrDamaged)
 	}
 	// One of another format may have anything else in its line: only then is that asked first.
 	var h header
 	if err := json.Unmarshal(line, &h); err != nil || h.Format != format {
 		var f struct{ Format int }
 		if err := json.Unmarshal(line, &f); err != nil {
-			return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
+			return Record{}, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
 		}
 		if f.Format != format {
-			return Record{}, nil, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrFormat, f.Format, format)
+			return Record{}, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrFormat, f.Format, format)
 		}
-		return Record{}, nil, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
+		return Record{}, fmt.Errorf("%w: its first line: %w", ErrDamaged, err)
 	}
-	if h.TableBytes != len(table) {
-		return Record{}, nil, fmt.Errorf("%w: its table has %d bytes instead of %d", ErrDamaged, len(table), h.TableBytes)
+	left := size - int64(len(line)+len(check))
+	if int64(h.TableBytes) != left {
+		return Record{}, fmt.Errorf("%w: its table has %d bytes instead of %d", ErrDamaged, left, h.TableBytes)
 	}
-	if h.TableSum != sum(table) || !h.Firewall && len(table) > 0 {
-		return Record{}, nil, fmt.Errorf("%w: its table is not what was written", ErrDamaged)
+	digest := sha256.New()
+	to := io.Writer(digest)
+	if table != nil {
+		table.Grow(h.TableBytes)
+		to = io.MultiWriter(digest, table)
 	}
-	return h.Record, table, nil
+	if _, err := io.Copy(to, in); err != nil {
+		return Record{}, err
+	}
+	if h.TableSum != hex.EncodeToString(digest.Sum(nil)) || !h.Firewall && h.TableBytes > 0 {
+		return Record{}, fmt.Errorf("%w: its table is not what was written", ErrDamaged)
+	}
+	return h.Record, nil
 }
 
 // tableOf is the table of a file that decodeFile has checked; nil without a firewall.
-func tableOf(r Record, table []byte) (*nft.Table, error) {
+func tableOf(r Record, table string) (*nft.Table, error) {
 	if !r.Firewall {
 		return nil, nil
 	}

@@ -109,14 +109,14 @@ func (s *Store) List() (*List, error) {
 			return nil, err
 		}
 		for _, n := range numbers {
-			r, _, err := d.read(stateName(n))
+			r, err := d.read(stateName(n), nil)
 			if errors.Is(err, fs.ErrNotExist) { // a writer has taken away the oldest
 				continue
 			}
 			r.Number = n
 			l.Kept = append(l.Kept, State{r, err})
 		}
-		r, _, err := d.read(pendingName)
+		r, err := d.read(pendingName, nil)
 		if !errors.Is(err, fs.ErrNotExist) {
 			l.Pending = &State{r, err}
 		}
@@ -163,8 +163,7 @@ func newest(d *folder) (string, error) {
 // LatestRecord is what is known of the state of Latest, without its table. The file is checked
 // all the same.
 func (s *Store) LatestRecord() (Record, error) {
-	r, _, err := s.file(newest)
-	return r, err
+	return s.file(newest, nil)
 }
 
 // Pending is what waits to be confirmed, and ErrNone when nothing does. It is only what was
@@ -177,46 +176,46 @@ func (s *Store) Pending() (Record, *nft.Table, error) {
 // PendingRecord is what is known of the state of Pending, without its table. The file is checked
 // all the same.
 func (s *Store) PendingRecord() (Record, error) {
-	r, _, err := s.file(func(*folder) (string, error) { return pendingName, nil })
-	return r, err
+	return s.file(func(*folder) (string, error) { return pendingName, nil }, nil)
 }
 
 // load reads the file that which names, with its table.
 func (s *Store) load(which func(*folder) (string, error)) (Record, *nft.Table, error) {
-	r, data, err := s.file(which)
+	var data strings.Builder // texts of the table are parts of it
+	r, err := s.file(which, &data)
 	if err != nil {
 		return Record{}, nil, err
 	}
-	t, err := tableOf(r, data)
+	t, err := tableOf(r, data.String())
 	if err != nil {
 		return Record{}, nil, fmt.Errorf("%s: %w", filepath.Join(s.dir, stateName(r.Number)), err)
 	}
 	return r, t, nil
 }
 
-// file reads and checks the file that which names.
-func (s *Store) file(which func(*folder) (string, error)) (Record, []byte, error) {
+// file reads and checks the file that which names, as read does.
+func (s *Store) file(which func(*folder) (string, error), table keeper) (Record, error) {
 	d, err := s.open()
 	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, nil, fmt.Errorf("%s: %w: nothing was applied yet", s.dir, ErrNone)
+		return Record{}, fmt.Errorf("%s: %w: nothing was applied yet", s.dir, ErrNone)
 	}
 	if err != nil {
-		return Record{}, nil, err
+		return Record{}, err
 	}
 	defer d.root.Close()
 	name, err := which(d)
 	if err != nil {
-		return Record{}, nil, err
+		return Record{}, err
 	}
-	r, data, err := d.read(name)
+	r, err := d.read(name, table)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: %w", d.file(name), ErrNone)
 	}
 	if err != nil {
-		return Record{}, nil, err
+		return Record{}, err
 	}
 	r.Number, _ = numberOf(name)
-	return r, data, nil
+	return r, nil
 }
 
 // A folder is the folder, open. Nothing that happens in it can lead out of it.
@@ -285,30 +284,23 @@ func numberOf(name string) (int, bool) {
 	return n, err == nil && n >= 1 && n <= maxNumber && name == stateName(n)
 }
 
-// read is the record and the bytes of the table of a file, checked. A link is not followed, and
-// a pipe not waited for.
-func (d *folder) read(name string) (Record, []byte, error) {
+// read is the record of a file, and the bytes of its table for who keeps them, all of it checked. A
+// link is not followed, and a pipe not waited for.
+func (d *folder) read(name string, table keeper) (Record, error) {
 	f, err := d.openSame(name, os.O_RDONLY)
 	if err != nil {
-		return Record{}, nil, err
+		return Record{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return Record{}, nil, explain(d.file(name), err)
+		return Record{}, explain(d.file(name), err)
 	}
 	if info.Size() > maxFile {
-		return Record{}, nil, fmt.Errorf("%s: %w: it has more than %d MiB", d.file(name), ErrDamaged, maxFile>>20)
+		return Record{}, fmt.Errorf("%s: %w: it has more than %d MiB", d.file(name), ErrDamaged, maxFile>>20)
 	}
-	data := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, data); err != nil { // a file of ours never gets shorter
-		return Record{}, nil, explain(d.file(name), err)
-	}
-	r, table, err := decodeFile(data)
-	if err != nil {
-		return Record{}, nil, fmt.Errorf("%s: %w", d.file(name), err)
-	}
-	return r, table, nil
+	r, err := decodeFile(f, info.Size(), table) // a file of ours never gets shorter
+	return r, explain(d.file(name), err)
 }
 
 // openSame opens a regular file by its own name. os.Root follows links inside the folder, so

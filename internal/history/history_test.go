@@ -308,12 +308,12 @@ func TestDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := decodeFile(data); err != nil {
+	if _, _, err := decoded(data); err != nil {
 		t.Fatal(err)
 	}
 	hold := func(what string, damaged []byte) {
 		t.Helper()
-		if r, table, err := decodeFile(damaged); !errors.Is(err, ErrDamaged) || table != nil || !reflect.DeepEqual(r, Record{}) {
+		if r, table, err := decoded(damaged); !errors.Is(err, ErrDamaged) || table != nil || !reflect.DeepEqual(r, Record{}) {
 			t.Fatalf("%s: %+v, %v", what, r, err)
 		}
 	}
@@ -390,14 +390,14 @@ func TestFormat(t *testing.T) {
 	}
 	want := note("the first form of a file")
 	want.Firewall = true
-	r, raw, err := decodeFile(data)
+	r, raw, err := decoded(data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, r); d != "" {
 		t.Error(d)
 	}
-	table, err := tableOf(r, raw)
+	table, err := tableOf(r, string(raw))
 	if d := cmp.Diff(example(), table, exact); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
 	}
@@ -640,7 +640,7 @@ func FuzzFile(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, table, err := decodeFile(data)
+		r, table, err := decoded(data)
 		if err != nil {
 			if !reflect.DeepEqual(r, Record{}) || table != nil {
 				t.Fatalf("half of a file: %+v", r)
@@ -651,7 +651,7 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r2, table2, err := decodeFile(again)
+		r2, table2, err := decoded(again)
 		if err != nil || !reflect.DeepEqual(r2, r) || !bytes.Equal(table, table2) {
 			t.Fatalf("%v\n%+v\n%+v", err, r, r2)
 		}
@@ -663,14 +663,14 @@ func FuzzTable(f *testing.F) {
 	f.Add(encodeTable(many(2)))
 	f.Add(encodeTable(example()))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		table, err := decodeTable(data)
+		table, err := decodeTable(string(data))
 		if err != nil {
 			if table != nil {
 				t.Fatal("half of a table")
 			}
 			return
 		}
-		again, err := decodeTable(encodeTable(table))
+		again, err := decodeTable(string(encodeTable(table)))
 		if d := cmp.Diff(table, again, exact); err != nil || d != "" {
 			t.Fatalf("%v\n%s", err, d)
 		}
@@ -688,8 +688,9 @@ func BenchmarkHistory(b *testing.B) {
 		b.ReportMetric(float64(len(data)), "bytes")
 	})
 	b.Run("decode", func(b *testing.B) {
+		in := string(data)
 		for b.Loop() {
-			if _, err := decodeTable(data); err != nil {
+			if _, err := decodeTable(in); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -727,6 +728,19 @@ func BenchmarkHistory(b *testing.B) {
 			}
 		}
 	})
+}
+
+// decoded is what is in a whole file, whether its table is kept or not.
+func decoded(data []byte) (Record, []byte, error) {
+	var table bytes.Buffer
+	r, err := decodeFile(bytes.NewReader(data), int64(len(data)), &table)
+	if r2, err2 := decodeFile(bytes.NewReader(data), int64(len(data)), nil); fmt.Sprint(err) != fmt.Sprint(err2) || !reflect.DeepEqual(r, r2) {
+		return r, nil, fmt.Errorf("without its table it is %+v: %v", r2, err2)
+	}
+	if err != nil {
+		return r, nil, err
+	}
+	return r, table.Bytes(), nil
 }
 
 // encodeFile is a whole file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 
 	"portolan/internal/addr"
 	"portolan/internal/nft"
@@ -57,8 +58,8 @@ func room(t *nft.Table) int {
 }
 
 // decodeTable is the table of bytes: all of it, or an error. A list without elements is nil.
-func decodeTable(b []byte) (*nft.Table, error) {
-	c := &coder{reads: true, in: string(b)}
+func decodeTable(data string) (*nft.Table, error) {
+	c := &coder{reads: true, in: data}
 	t := &nft.Table{}
 	c.table(t)
 	if c.err == nil && c.in != "" {
@@ -280,8 +281,9 @@ func list[T any](c *coder, l *[]T, each func(*T)) {
 	if n == 0 {
 		return
 	}
-	// The length is only what the file says, so it is not believed before there are elements.
-	out := make([]T, 0, min(n, 1024))
+	// The length is only what the file says: room is made for what may well be in its bytes, and for
+	// more when there is more.
+	out := make([]T, 0, min(n, 1+8*len(c.in)/int(reflect.TypeFor[T]().Size())))
 	for i := range n {
 		var zero T
 		out = append(out, zero)

@@ -110,7 +110,7 @@ func TestTableComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := anyTable(t)
 		data := encodeTable(want)
-		got, err := decodeTable(data)
+		got, err := decodeTable(string(data))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -197,7 +198,8 @@ func (w *Writer) Keep(r Record, t *nft.Table) (Record, error) {
 // kept with it. After an error, a number other than 0 says that the state is there all the
 // same, as with Keep, or with the record as it was because there is no room for another one.
 func (w *Writer) Confirm(change func(*Record)) (Record, error) {
-	r, table, err := w.read(pendingName)
+	var table bytes.Buffer
+	r, err := w.read(pendingName, &table)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: %w: nothing waits to be confirmed", w.path, ErrNone)
 	}
@@ -213,7 +215,7 @@ func (w *Writer) Confirm(change func(*Record)) (Record, error) {
 		was := r
 		change(&r)
 		r.Firewall = was.Firewall
-		if amended = w.replace(pendingName, r, table, sum(table)); amended != nil {
+		if amended = w.replace(pendingName, r, table.Bytes(), sum(table.Bytes())); amended != nil {
 			r = was
 		}
 	}

@@ -114,13 +114,17 @@ func (p Priority) Number() int32 {
 type Rule struct {
 	Map string // looks up the port of Proto; nothing else is set then
 
-	Out         bool // about what leaves, so of its interface and destination
+	// What takes a byte stands together, because there can be many rules.
+	Out     bool  // about what leaves, so of its interface and destination
+	Proto   uint8 // of Ports, SourcePorts and Map
+	States  ruleset.States
+	Notrack bool
+	Verdict ruleset.Verdict
+
 	Interfaces  []string
-	Proto       uint8 // of Ports, SourcePorts and Map
 	SourcePorts []port.Range
 	Ports       []port.Range
 	Protos      []uint8
-	States      ruleset.States
 	Family      int         // 4 or 6; of Peer, Set, Types, Meter and Connections
 	Peer        *addr.Range // one range, or
 	Set         string      // the name of a set
@@ -130,8 +134,6 @@ type Rule struct {
 	Meter       *Meter
 	Limit       *Limit
 	Log         *ruleset.Log
-	Notrack     bool
-	Verdict     ruleset.Verdict
 	Jump        string
 	Comment     string // untrusted text
 }
