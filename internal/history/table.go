@@ -71,8 +71,8 @@ func decodeTable(data string) (*nft.Table, error) {
 	return t, nil
 }
 
-// A coder goes over a value and writes it, or reads it when reads is set. After an error it
-// reads nothing more.
+// A coder goes over a value and writes it, or reads it when reads is set; what it writes it leaves
+// alone, because others look at it at the same time. After an error it reads nothing more.
 type coder struct {
 	reads bool
 	out   []byte
@@ -182,7 +182,9 @@ func (c *coder) ports(r *port.Range) {
 		if n < 0 || n > port.Max {
 			c.fail(fmt.Errorf("%d is no port", n))
 		}
-		*p = uint16(n)
+		if c.reads {
+			*p = uint16(n)
+		}
 	}
 }
 
@@ -212,7 +214,9 @@ func (c *coder) flag(b *bool) {
 	if n > 1 {
 		c.fail(fmt.Errorf("%d is neither yes nor no", n))
 	}
-	*b = n == 1
+	if c.reads {
+		*b = n == 1
+	}
 }
 
 func (c *coder) octet(n *uint8) {
