@@ -115,7 +115,7 @@ rolled back; 130 interrupted.`,
 				}
 				return p.boot(cmd.Context(), c)
 			}
-			in.begin(a)
+			in.begin()
 			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
 		}),
 	}
@@ -324,7 +324,14 @@ func (p *pilot) signed(r history.Record) history.Record {
 // confirmed; the zero time for one that does not, because nobody is asked or no packet notices.
 func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
 	record := p.signed(v.aim.record)
-	options := apply.Options{Plan: v.plan, Prove: proves(v.aim.rules), Journal: p.step}
+	// What is proved is hashed at the same time.
+	var proved *apply.State
+	var hash func() (string, error)
+	prove := proves(v.aim.rules)
+	options := apply.Options{Plan: v.plan, Journal: p.step, Prove: func(s *apply.State) error {
+		proved, hash = s, begin(func() (string, error) { return s.Hash(), nil })
+		return prove(s)
+	}}
 	if c.noConfirm {
 		living := v.living
 		if !c.yes { // somebody may have come while we asked
@@ -373,7 +380,11 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	}
 	remembered := begin(func() (struct{}, error) { p.remember(w, outcome.After); return struct{}{}, nil })
 	defer remembered()
-	record.State, record.Until = outcome.After.Hash(), time.Time{}
+	if record.Until = (time.Time{}); outcome.After == proved {
+		record.State, _ = hash()
+	} else {
+		record.State = outcome.After.Hash()
+	}
 	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
 		return until, errors.Join(w.DropPending(), p.still(outcome.After))

@@ -49,13 +49,9 @@ type input struct {
 	text    func() (policyText, error)       // the policy that is being read; nil when it is not
 }
 
-// begin reads the policy and loads the built-in descriptions, while something else is done before
-// they are asked for. Descriptions of an operator wait for it: what is wrong with them is said at
-// their turn.
-func (in *input) begin(a *app) {
-	if info, err := os.Stat(in.policy); in.policy == "" || err == nil && info.Mode().IsRegular() { // a pipe is read once
-		in.text = begin(func() (policyText, error) { return a.readPolicy(in) })
-	}
+// begin loads the built-in descriptions, while something else is done before they are asked for.
+// Those of an operator wait for it: what is wrong with them is said at their turn.
+func (in *input) begin() {
 	if in.services == "" {
 		in.builtin = sync.OnceValues(func() (*catalog.Catalog, error) {
 			cat, _, err := catalog.Load(services.FS) // findings are about those of operators

@@ -37,7 +37,6 @@ type pilot struct {
 
 	kernel *apply.Kernel
 	store  *history.Store
-	waited bool // for another portolan, before lock had the states for itself
 	// finished is what lock has remembered for somebody who was killed; nil when there was nothing.
 	finished *history.Record
 }
@@ -113,10 +112,7 @@ func (p *pilot) close(err *error) {
 // lock keeps other appliers out until what it returns is closed. It first remembers what one that
 // was killed has kept in the kernel.
 func (p *pilot) lock(ctx context.Context) (*history.Writer, error) {
-	w, err := p.store.Lock(ctx, func(holder string) {
-		p.waited = true
-		p.say("another portolan is at work here: waiting for %s", holder)
-	})
+	w, err := p.store.Lock(ctx, func(holder string) { p.say("another portolan is at work here: waiting for %s", holder) })
 	if err != nil {
 		return nil, err
 	}

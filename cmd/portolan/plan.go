@@ -51,7 +51,7 @@ With --detail it prints every object and element of the kernel that would change
 			if !slices.Contains(answerFormats, format) {
 				return usage("--format: there is no format %q: use %s", format, strings.Join(answerFormats, " or "))
 			}
-			in.begin(a)
+			in.begin()
 			if err := p.open(); err != nil {
 				return err
 			}
@@ -94,9 +94,7 @@ type aim struct {
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
 // nobody could log in behind it; else that is only said.
 func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool) (*aim, error) {
-	if p.waited { // what was read meanwhile may be old
-		in.text = nil
-	}
+	in.text = begin(func() (policyText, error) { return p.readPolicy(in) })
 	found, err := p.app.read(ctx, in, paths, false)
 	if err != nil {
 		return nil, err
@@ -199,11 +197,14 @@ func policyName(r *ruleset.Rule) []string {
 // A standing is what is in force, and how it came about.
 type standing struct {
 	live    *live
-	last    *history.Record    // what was applied last; nil when nothing was
-	pending *history.Record    // what was applied and waits, or waited, to be confirmed; nil when that is not known
-	drift   []apply.Difference // what would put back what was changed by hand since then
-	unknown error              // why it is not known what was changed by hand
-	names   naming             // once somebody has asked
+	last    *history.Record // what was applied last; nil when nothing was
+	pending *history.Record // what was applied and waits, or waited, to be confirmed; nil when that is not known
+	unknown error           // why the state that was applied last is not known
+	away    bool            // the table that was applied last is not there
+	// byHand is what would put back what was changed by hand since then, or why that is not known.
+	// It is found out when somebody asks the first time; nil where nothing was.
+	byHand func() ([]apply.Difference, error)
+	names  naming // once somebody has asked
 }
 
 // standing asks the states about what the kernel has.
@@ -227,21 +228,39 @@ func (p *pilot) standing(l *live) (*standing, error) {
 	if _, pending := l.state.PendingLeft(); pending || l.state.Hash() == last.State {
 		return s, nil
 	}
-	_, table, err := p.store.Load(last.Number)
-	if err != nil {
-		s.unknown = err
-		return s, nil
+	s.byHand = sync.OnceValues(func() ([]apply.Difference, error) {
+		_, table, err := p.store.Load(last.Number)
+		if err != nil {
+			return nil, err
+		}
+		back, err := apply.NewPlan(l.state, table)
+		if err != nil {
+			return nil, err
+		}
+		return back.Differences(), nil // none when only names are others
+	})
+	if s.away = !l.state.Exists && last.Firewall; !s.away { // else it is all of it, which few want to know
+		s.byHand()
 	}
-	back, err := apply.NewPlan(l.state, table)
-	if err != nil {
-		return nil, err
-	}
-	s.drift = back.Differences() // none when only names are others
 	return s, nil
 }
 
+// drift is what would put back what was changed by hand, and why that is not known.
+func (s *standing) drift() ([]apply.Difference, error) {
+	if s.unknown != nil || s.byHand == nil {
+		return nil, s.unknown
+	}
+	return s.byHand()
+}
+
 // drifted reports whether the kernel is not what was applied last, as far as is known.
-func (s *standing) drifted() bool { return len(s.drift) > 0 || s.unknown != nil }
+func (s *standing) drifted() bool {
+	if s.away {
+		return true
+	}
+	list, unknown := s.drift()
+	return len(list) > 0 || unknown != nil
+}
 
 // A view is everything that is to be known before a change.
 type view struct {
@@ -267,7 +286,8 @@ type changes struct {
 // kernel, at the states and around. meanwhile is called while the plan is made and all else is known.
 func (p *pilot) view(read func() (*live, error), find func() (*aim, error), meanwhile func(*view)) (*view, error) {
 	v := new(view)
-	seen, aimed := begin(read), begin(find)
+	aimed := begin(find) // it takes longest, so it is first in line for a processor
+	seen := begin(read)
 	around := begin(func() (s surroundings, err error) {
 		l, err := seen()
 		if err != nil {
@@ -312,7 +332,12 @@ func (v *view) compared() changes {
 	if last := v.last; last != nil {
 		old, now := last.Opens, v.aim.record.Opens
 		aims := sync.OnceValue(func() naming { return namingOf(&v.aim.record) })
-		c.services = serviceChanges(c.traffic, func(r *ruleset.Rule) []string { return v.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
+		// Nothing that is in force without a table is of a service.
+		traffic := c.traffic
+		if !filters(v.live.state) {
+			traffic = nil
+		}
+		c.services = serviceChanges(traffic, func(r *ruleset.Rule) []string { return v.naming()[r.Comment] }, func(r *ruleset.Rule) []string {
 			if v.aim.side.text {
 				return aims()[r.Comment]
 			}
@@ -387,7 +412,13 @@ func (v *view) before() *side {
 	}
 	builtin := *v.aim.rules
 	for _, c := range []*ruleset.Chain{&builtin.Input, &builtin.Output} {
-		c.Rules = slices.DeleteFunc(slices.Clone(c.Rules), func(r ruleset.Rule) bool { return len(r.Origins) > 0 })
+		all := c.Rules
+		c.Rules = nil
+		for i := range all { // most are of the policy
+			if len(all[i].Origins) == 0 {
+				c.Rules = append(c.Rules, all[i])
+			}
+		}
 	}
 	return &side{name: "no table", rules: &builtin}
 }
@@ -542,7 +573,8 @@ func (s *standing) said(r *ruleset.Rule) string {
 	case s.last != nil:
 		from = fmt.Sprintf("state %d", s.last.Number)
 	}
-	byHand := slices.ContainsFunc(s.drift, func(d apply.Difference) bool { return d.Object == "rule" && d.Detail == r.Comment })
+	drift, _ := s.drift()
+	byHand := slices.ContainsFunc(drift, func(d apply.Difference) bool { return d.Object == "rule" && d.Detail == r.Comment })
 	if r.Comment == "" || byHand || s.last == nil && !pending {
 		return ""
 	}
@@ -558,13 +590,14 @@ const driftShown = 20
 
 // driftWords are what was changed by hand, with a title.
 func (s *standing) driftWords(detail bool) (string, []string) {
-	switch {
-	case s.unknown != nil:
-		return "what was changed by hand is not known", []string{s.unknown.Error(), otherStates}
-	case !s.live.state.Exists && !detail: // said already
+	if s.away && !detail { // said already
 		return "", nil
 	}
-	lines := words(driftOf(s.drift))
+	drift, unknown := s.drift()
+	if unknown != nil {
+		return "what was changed by hand is not known", []string{unknown.Error(), otherStates}
+	}
+	lines := words(driftOf(drift))
 	if !detail && len(lines) > driftShown+1 {
 		lines = append(lines[:driftShown], fmt.Sprintf("and %d more: portolan plan --detail lists them", len(lines)-driftShown))
 	}

@@ -94,10 +94,11 @@ type cutOffJSON struct {
 }
 
 func (v *view) json() planJSON {
+	drift, _ := v.drift()
 	out := planJSON{
 		Version: 1, Table: tableName, Aim: v.aim.words, Empty: v.plan.Empty(), InPlace: v.plan.InPlace(), InForce: v.inForceJSON(),
 		Changes: []changeJSON{}, Ports: map[string]int{}, Services: []serviceJSON{}, Zones: []zoneJSON{},
-		Kernel: differencesJSON(v.plan.Differences()), Drift: differencesJSON(driftOf(v.drift)), Others: othersJSON(v.others), Mixed: v.mixed,
+		Kernel: differencesJSON(v.plan.Differences()), Drift: differencesJSON(driftOf(drift)), Others: othersJSON(v.others), Mixed: v.mixed,
 		CutOff: []cutOffJSON{}, Hidden: append([]int{}, v.hidden...),
 	}
 	if v.aim.rules != nil {
@@ -126,8 +127,8 @@ func (s *standing) inForceJSON() inForceJSON {
 	if s.last != nil {
 		out.State = s.last.Number
 	}
-	if s.unknown != nil {
-		out.Unknown = s.unknown.Error()
+	if _, unknown := s.drift(); unknown != nil {
+		out.Unknown = unknown.Error()
 	}
 	if strange := s.live.means().strange; strange != nil {
 		out.Strange = strange.Error()

@@ -63,7 +63,8 @@ func stateJSONOf(r *history.Record, err error) stateJSON {
 }
 
 func (s *status) json() statusJSON {
-	out := statusJSON{Version: 1, Table: tableName, InForce: s.inForceJSON(), Drift: differencesJSON(driftOf(s.drift)), Counters: []counterJSON{}, History: []stateJSON{}}
+	drift, _ := s.drift()
+	out := statusJSON{Version: 1, Table: tableName, InForce: s.inForceJSON(), Drift: differencesJSON(driftOf(drift)), Counters: []counterJSON{}, History: []stateJSON{}}
 	if s.last != nil {
 		last := stateJSONOf(s.last, nil)
 		out.State = &last
@@ -94,10 +95,11 @@ func (s *status) metrics(w io.Writer) error {
 		return metrics.Metric{Name: name, Help: help, Type: metrics.Gauge, Samples: []metrics.Sample{{Value: value}}}
 	}
 	left, pending := s.live.state.PendingLeft()
+	drift, _ := s.drift()
 	list := []metrics.Metric{
 		gauge("portolan_table", "Whether the kernel has the table inet portolan.", number(s.live.state.Exists)),
 		gauge("portolan_drift", "Whether the kernel is not what was applied last.", number(s.drifted())),
-		gauge("portolan_drift_changes", "How many objects and elements were changed by hand since the last apply.", float64(len(s.drift))),
+		gauge("portolan_drift_changes", "How many objects and elements were changed by hand since the last apply.", float64(len(drift))),
 		gauge("portolan_pending", "Whether a change waits to be confirmed.", number(pending && left > 0)),
 		gauge("portolan_pending_seconds", "How long a change still waits to be confirmed.", max(0, left.Seconds())),
 	}

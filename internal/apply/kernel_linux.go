@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/userdata"
@@ -125,6 +126,22 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	}
 	var of []int
 	var ids uint32
+	// Elements are half of the work of a large batch, and rules the other one.
+	elements := map[int]func() ([]wire.Message, error){}
+	for i, change := range b {
+		if x, ok := change.(AddElements); ok {
+			elements[i] = sync.OnceValues(func() ([]wire.Message, error) {
+				kind, err := checkElements(x.Set, x.Elements)
+				if err != nil {
+					return nil, err
+				}
+				return elementMessages(unix.NFT_MSG_NEWSETELEM, x.Set.Name, 0, kind, x.Elements), nil
+			})
+			if len(x.Elements) > besideFrom {
+				go elements[i]()
+			}
+		}
+	}
 	flush := func() error {
 		if err := library.FlushWithGenID(generation); err != nil {
 			return fmt.Errorf("the library: %w", err)
@@ -146,9 +163,9 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 		var err error
 		switch x := change.(type) {
 		case AddElements:
-			var kind Kind
-			if kind, err = checkElements(x.Set, x.Elements); err == nil {
-				err = own(i, elementMessages(unix.NFT_MSG_NEWSETELEM, x.Set.Name, 0, kind, x.Elements)...)
+			var messages []wire.Message
+			if messages, err = elements[i](); err == nil {
+				err = own(i, messages...)
 			}
 		case DeleteElements:
 			// Keys say which; somebody else may have written what they lead to.
@@ -206,6 +223,9 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	}
 	return slices.Concat([]wire.Message{begin}, out, []wire.Message{end}), of, nil
 }
+
+// besideFrom is from how many elements on it pays to encode them beside the rest.
+const besideFrom = 1000
 
 // Messages of rules and elements are put together here, those of rules around the expressions
 // that the library encodes: there are many of them, and the library takes several times as

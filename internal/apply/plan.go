@@ -163,6 +163,8 @@ func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	p.match, p.near = near, near
 	if edits := near.edits(); !live.gated() && near.basesSame() && live.onePath(near, edits) {
 		p.edited = edits
+	} else if !live.Exists {
+		// Nothing is in the way, so nothing has to stand beside it.
 	} else if p.match, err = newMatch(live, want, beside, known); err != nil {
 		return nil, err
 	}

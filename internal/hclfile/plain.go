@@ -200,6 +200,10 @@ func (p *plainReader) list() (list []Value, ok bool) {
 		if !ok {
 			return nil, false
 		}
+		if list == nil { // most have as many values as commas, and one more
+			rest, _, _ := strings.Cut(p.text[p.at:], "]")
+			list = make([]Value, 0, 1+strings.Count(rest, ","))
+		}
 		list = append(list, v)
 		if p.space(true); p.peek() == ',' {
 			p.at++
