@@ -74,11 +74,14 @@ func (r Range) Overlaps(o Range) bool {
 }
 
 // String is "5060" for one port and "35000-35399" for several.
-func (r Range) String() string {
+func (r Range) String() string { return string(r.append(nil)) }
+
+func (r Range) append(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(r.First), 10)
 	if r.First == r.Last {
-		return strconv.Itoa(int(r.First))
+		return b
 	}
-	return strconv.Itoa(int(r.First)) + "-" + strconv.Itoa(int(r.Last))
+	return strconv.AppendUint(append(b, '-'), uint64(r.Last), 10)
 }
 
 // ParseRange reads "5060" or "35000-35399"; blanks around the numbers are
@@ -312,13 +315,15 @@ func (s Set) Minus(o Set) Set {
 }
 
 // String is the form that Parse reads, "1,2-4", and "" for the empty set.
-func (s Set) String() string {
-	var b strings.Builder
+func (s Set) String() string { return string(s.Append(nil)) }
+
+// Append appends what String says.
+func (s Set) Append(b []byte) []byte {
 	for i, r := range s.ranges {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(r.String())
+		b = r.append(b)
 	}
-	return b.String()
+	return b
 }

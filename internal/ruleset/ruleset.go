@@ -485,18 +485,31 @@ func (rs *Ruleset) Hash() string {
 	h := sha256.New()
 	var line []byte
 	add := func(text string) { line = append(append(line, text...), ' ') }
-	// What takes long to say is mostly the same in many rules.
+	// What takes long to say is mostly the same as in the rule before, or in another one.
 	sets, effects := map[Bytes]string{}, map[Effect]string{}
-	peers, effect := "", ""
+	var peers, effect, protos, types, sources string
 	for _, d := range []Direction{In, Out} {
 		rules := rs.Chain(d).Rules
 		for i := range rules {
 			r, m := &rules[i], &rules[i].Match
-			if i == 0 || !m.Peers.Equal(rules[i-1].Match.Peers) {
+			var before *Match
+			if i > 0 {
+				before = &rules[i-1].Match
+			}
+			if before == nil || !m.Peers.Equal(before.Peers) {
 				peers = m.Peers.String()
 			}
-			if i == 0 || r.Effect != rules[i-1].Effect {
+			if before == nil || r.Effect != rules[i-1].Effect {
 				effect = said(effects, "%+v", r.Effect)
+			}
+			if before == nil || m.Protos != before.Protos {
+				protos = said(sets, "%x", m.Protos)
+			}
+			if before == nil || m.Types != before.Types {
+				types = said(sets, "%x", m.Types)
+			}
+			if before == nil || !m.SourcePorts.Equal(before.SourcePorts) {
+				sources = m.SourcePorts.String()
 			}
 			add(d.String())
 			line = append(strconv.AppendQuote(line, r.Name), ' ')
@@ -509,18 +522,20 @@ func (rs *Ruleset) Hash() string {
 			}
 			add("]")
 			line = append(strconv.AppendUint(line, uint64(m.States), 10), ' ')
-			add(said(sets, "%x", m.Protos))
+			add(protos)
 			add(peers)
-			add(m.Ports.String())
-			add(m.SourcePorts.String())
-			add(said(sets, "%x", m.Types))
+			line = append(m.Ports.Append(line), ' ')
+			add(sources)
+			add(types)
 			line = append(append(line, effect...), '\n')
-			h.Write(line)
-			line = line[:0]
+			if len(line) > 1<<12 {
+				h.Write(line)
+				line = line[:0]
+			}
 		}
-		fmt.Fprintf(h, "%s default %s\n", d, rs.byDefault(d))
+		line = fmt.Appendf(line, "%s default %s\n", d, rs.byDefault(d))
 	}
-	fmt.Fprintf(h, "untracked %v\n", rs.Untracked)
+	h.Write(fmt.Appendf(line, "untracked %v\n", rs.Untracked))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
