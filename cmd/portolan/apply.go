@@ -310,7 +310,7 @@ func (p *pilot) unchanged(w *history.Writer, v *view) error {
 		return err
 	}
 	record.State = v.live.state.Hash()
-	return p.keep(w, record, v.aim.table, w.DropPending)
+	return p.kept(func() (history.Record, error) { return w.Keep(record, v.aim.table) }, w.DropPending)
 }
 
 // signed is a record with when and by whom, that nobody has confirmed.
@@ -324,12 +324,11 @@ func (p *pilot) signed(r history.Record) history.Record {
 // confirmed; the zero time for one that does not, because nobody is asked or no packet notices.
 func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
 	record := p.signed(v.aim.record)
-	// What is proved is hashed at the same time.
-	var proved *apply.State
-	var hash func() (string, error)
+	k := keeper{w: w, table: v.aim.table, stages: c.unseen(v) && (v.plan.InPlace() || !filters(v.live.state))}
+	defer k.end()
 	prove := proves(v.aim.rules)
 	options := apply.Options{Plan: v.plan, Journal: p.step, Prove: func(s *apply.State) error {
-		proved, hash = s, begin(func() (string, error) { return s.Hash(), nil })
+		k.begin(record, s)
 		return prove(s)
 	}}
 	if c.noConfirm {
@@ -380,16 +379,50 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	}
 	remembered := begin(func() (struct{}, error) { p.remember(w, outcome.After); return struct{}{}, nil })
 	defer remembered()
-	if record.Until = (time.Time{}); outcome.After == proved {
-		record.State, _ = hash()
-	} else {
-		record.State = outcome.After.Hash()
+	if outcome.After != k.state {
+		k.stages = false // something was taken away behind what was proved
+		k.begin(record, outcome.After)
 	}
+	record, err = k.ready()
 	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
 		return until, errors.Join(w.DropPending(), p.still(outcome.After))
 	}
-	return until, errors.Join(p.keep(w, record, v.aim.table, w.DropKept), p.still(outcome.After))
+	keep := w.KeepStaged
+	if !k.stages || err != nil {
+		keep = func() (history.Record, error) { return w.Keep(record, v.aim.table) }
+	}
+	return until, errors.Join(p.kept(keep, w.DropKept), p.still(outcome.After))
+}
+
+// A keeper gets ready to remember a state while that is proved.
+type keeper struct {
+	w      *history.Writer
+	table  *nft.Table
+	stages bool // what is proved first is what is kept, as a rule, so it may be written at once
+
+	state *apply.State
+	ready func() (history.Record, error) // of that state
+}
+
+// begin takes another state, and its record without what is known only by now.
+func (k *keeper) begin(record history.Record, s *apply.State) {
+	k.end()
+	k.state = s
+	k.ready = begin(func() (history.Record, error) {
+		record.State, record.Until = s.Hash(), time.Time{}
+		if !k.stages {
+			return record, nil
+		}
+		return record, k.w.Stage(record, k.table)
+	})
+}
+
+// end waits for what was begun.
+func (k *keeper) end() {
+	if k.ready != nil {
+		k.ready()
+	}
 }
 
 // still is an error when the table is not any more what was proved, because somebody else has
@@ -413,9 +446,9 @@ func wentBack(err error) error {
 	return err
 }
 
-// keep remembers what is in force for good, and drops what waited.
-func (p *pilot) keep(w *history.Writer, record history.Record, table *nft.Table, drop func() error) error {
-	kept, err := w.Keep(record, table)
+// kept remembers what is in force for good, and drops what waited.
+func (p *pilot) kept(keep func() (history.Record, error), drop func() error) error {
+	kept, err := keep()
 	if err != nil {
 		return unremembered(err)
 	}

@@ -816,3 +816,56 @@ func TestSeen(t *testing.T) {
 		t.Error("it is still there")
 	}
 }
+
+// TestStage: what is staged is no state until it is kept, and whatever else is written takes it away.
+func TestStage(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.Lock(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.KeepStaged(); err == nil {
+		t.Error("nothing was staged, and it is kept")
+	}
+	stage := func(name string) {
+		t.Helper()
+		if err := w.Stage(note(name), many(2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stage("first")
+	if _, err := s.LatestRecord(); !errors.Is(err, ErrNone) {
+		t.Errorf("it is a state already: %v", err)
+	}
+	if r, err := w.KeepStaged(); err != nil || r.Number != 1 || !r.Firewall {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, table, err := s.Load(1); err != nil || r.By != note("first").By || len(table.Chains) != len(many(2).Chains) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := w.KeepStaged(); err == nil {
+		t.Error("it is kept twice")
+	}
+	stage("second")
+	stage("third")
+	if r, err := w.Keep(note("fourth"), many(1)); err != nil || r.Number != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := w.KeepStaged(); err == nil {
+		t.Error("what was staged before another state was written is kept")
+	}
+	stage("fifth")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, freshName)); err == nil {
+		t.Error("it is left behind")
+	}
+	if list, err := s.List(); err != nil || len(list.Kept) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

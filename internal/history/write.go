@@ -27,6 +27,7 @@ type Writer struct {
 	table      *nft.Table
 	encoded    []byte
 	encodedSum string
+	staged     *Record // what Stage has written; nil for nothing
 }
 
 // pause is how long to wait before the lock is tried again.
@@ -140,8 +141,9 @@ func holderOf(f *os.File) string {
 
 // Close lets others write.
 func (w *Writer) Close() error {
+	err := w.unstage()
 	w.root.Close()
-	return w.lock.Close()
+	return errors.Join(err, w.lock.Close())
 }
 
 // Prepare makes a table that is about to be remembered ready for that, which takes time with many
@@ -193,6 +195,44 @@ func (w *Writer) Keep(r Record, t *nft.Table) (Record, error) {
 	return r, w.settle()
 }
 
+// Stage puts a state on the disk without a place among the others, so that KeepStaged takes less
+// time. Whatever else is written takes it away, and so does Close.
+func (w *Writer) Stage(r Record, t *nft.Table) error {
+	if err := w.write("the next state", r, t); err != nil {
+		return err
+	}
+	r.Firewall = t != nil
+	w.staged = &r
+	return nil
+}
+
+// KeepStaged is Keep for what was staged.
+func (w *Writer) KeepStaged() (Record, error) {
+	r := w.staged
+	if r == nil {
+		return Record{}, errors.New("nothing was staged")
+	}
+	n, err := w.next()
+	if err == nil {
+		err = w.rename(freshName, stateName(n))
+	}
+	if err != nil {
+		return Record{}, errors.Join(err, w.unstage())
+	}
+	w.staged = nil
+	r.Number = n
+	return *r, w.settle()
+}
+
+// unstage takes away what was staged, if anything was.
+func (w *Writer) unstage() error {
+	if w.staged == nil {
+		return nil
+	}
+	w.staged = nil
+	return w.remove(freshName)
+}
+
 // Confirm makes what waits the newest state and that for the boot, and is its record with its
 // number; ErrNone when nothing waits. What change makes of the record, if it is not nil, is
 // kept with it. After an error, a number other than 0 says that the state is there all the
@@ -215,7 +255,10 @@ func (w *Writer) Confirm(change func(*Record)) (Record, error) {
 		was := r
 		change(&r)
 		r.Firewall = was.Firewall
-		if amended = w.replace(pendingName, r, table.Bytes(), sum(table.Bytes())); amended != nil {
+		if amended = w.fresh(pendingName, r, table.Bytes(), sum(table.Bytes())); amended == nil {
+			amended = w.place(pendingName)
+		}
+		if amended != nil {
 			r = was
 		}
 	}
@@ -256,18 +299,38 @@ func (w *Writer) settle() error {
 	return errors.Join(bad...)
 }
 
-// put writes a state. Its name is on the disk after sync.
+// put writes a state. Its name is on the disk after sync. After an error, what had the name is as
+// it was.
 func (w *Writer) put(name string, r Record, t *nft.Table) error {
-	if r.Firewall = t != nil; !r.Firewall {
-		return w.replace(name, r, nil, sum(nil))
+	if err := w.write(name, r, t); err != nil {
+		return err
 	}
-	w.Prepare(t)
-	return w.replace(name, r, w.encoded, w.encodedSum)
+	return w.place(name)
 }
 
-// replace writes a file under another name, puts it on the disk and gives it its own name. After
-// an error, what had the name is as it was.
-func (w *Writer) replace(name string, r Record, table []byte, tableSum string) error {
+// write puts a state on the disk under another name than its own.
+func (w *Writer) write(name string, r Record, t *nft.Table) error {
+	if r.Firewall = t != nil; !r.Firewall {
+		return w.fresh(name, r, nil, sum(nil))
+	}
+	w.Prepare(t)
+	return w.fresh(name, r, w.encoded, w.encodedSum)
+}
+
+// place gives what was written its own name.
+func (w *Writer) place(name string) error {
+	err := w.rename(freshName, name)
+	if err != nil {
+		_ = w.remove(freshName) // the next writer tries again
+	}
+	return err
+}
+
+// fresh writes a file under another name than its own, and puts it on the disk.
+func (w *Writer) fresh(name string, r Record, table []byte, tableSum string) error {
+	if err := w.unstage(); err != nil {
+		return err
+	}
 	head, err := encodeHead(r, table, tableSum)
 	if err != nil {
 		return err
@@ -295,9 +358,6 @@ func (w *Writer) replace(name string, r Record, table []byte, tableSum string) e
 	}
 	if closed := f.Close(); err == nil {
 		err = explain(w.file(name), closed)
-	}
-	if err == nil {
-		err = w.rename(freshName, name)
 	}
 	if err != nil {
 		_ = w.remove(freshName) // the next writer tries again
