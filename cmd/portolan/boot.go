@@ -81,13 +81,13 @@ func (p *pilot) boot(ctx context.Context, c change) (err error) {
 		p.say("state %d is in force already", record.Number)
 		return nil
 	case c.dryRun:
-		p.say("state %d would be restored, with %s in the kernel; nothing was changed, because of --dry-run", record.Number, plural(len(plan.Differences()), "change"))
+		p.say("state %d would be restored, with %s in the kernel; nothing was changed, because of --dry-run", record.Number, plural(plan.Changes(), "change"))
 		return nil
 	}
 	if _, err := apply.Apply(ctx, p.kernel, table, apply.Options{Plan: plan, Prove: prove, Journal: p.step}); err != nil {
 		return wentBack(err)
 	}
-	p.say("restored state %d with %s in the kernel", record.Number, plural(len(plan.Differences()), "change"))
+	p.say("restored state %d with %s in the kernel", record.Number, plural(plan.Changes(), "change"))
 	if w == nil {
 		return nil
 	}

@@ -509,7 +509,7 @@ func (v *view) body(detail bool) string {
 
 // travels says what would be sent.
 func (v *view) travels() string {
-	n := plural(len(v.plan.Differences()), "change") + " in the kernel"
+	n := plural(v.plan.Changes(), "change") + " in the kernel"
 	if !v.live.state.Exists || v.aim.table == nil {
 		return n
 	}

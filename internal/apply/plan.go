@@ -141,6 +141,13 @@ func NewPlan(live *State, want *nft.Table) (*Plan, error) {
 // the plan.
 func (p *Plan) Differences() []Difference { return p.told() }
 
+// Changes is how many Differences there are.
+func (p *Plan) Changes() int {
+	t := teller{counts: true}
+	p.tell(&t)
+	return t.n
+}
+
 // newPlan is NewPlan for somebody who knows the codes of the table.
 func newPlan(live *State, want *nft.Table, known codes) (*Plan, error) {
 	if live.Dormant && want != nil {

@@ -472,6 +472,9 @@ func TestApplyFromAnywhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(p.Differences()) != p.Changes() {
+			t.Fatalf("%d changes: %v", p.Changes(), p.Differences())
+		}
 		if p.Empty() != (len(p.Differences()) == 0) {
 			t.Fatalf("empty %v: %v", p.Empty(), p.Differences())
 		}

@@ -54,26 +54,39 @@ func (d Difference) String() string {
 // nothingLeads is why something goes that makes no difference to packets.
 const nothingLeads = "nothing leads to it"
 
-// A teller puts differences together.
-type teller []Difference
+// A teller puts differences together, or only counts them.
+type teller struct {
+	list   []Difference
+	counts bool
+	n      int
+}
 
 func (t *teller) tell(k DifferenceKind, object, name, detail string) {
-	*t = append(*t, Difference{k, object, name, detail})
+	if t.n++; !t.counts {
+		t.list = append(t.list, Difference{k, object, name, detail})
+	}
 }
 
 // differences compares a table with what packets meet, whatever waits to be confirmed beside.
 func (p *Plan) differences() []Difference {
+	t := teller{list: make([]Difference, 0, p.near.fresh())}
+	p.tell(&t)
+	return t.list
+}
+
+func (p *Plan) tell(t *teller) {
 	if p.awake != nil {
-		return append([]Difference{{Changed, "table", nft.Name, "it is switched off, so that it decides nothing"}}, p.awake.differences()...)
+		t.tell(Changed, "table", nft.Name, "it is switched off, so that it decides nothing")
+		p.awake.tell(t)
+		return
 	}
 	live, want, near := p.Live, p.Want, p.near
-	t := slices.Grow(teller(nil), near.fresh())
 	switch {
 	case want == nil && live.Exists:
 		t.tell(Removed, "table", nft.Name, "")
-		return t
+		return
 	case want == nil:
-		return nil
+		return
 	case !live.Exists:
 		t.tell(Added, "table", nft.Name, "")
 	}
@@ -106,7 +119,6 @@ func (p *Plan) differences() []Difference {
 	for _, o := range live.Strange {
 		t.tell(Removed, "object", o.Name, o.String())
 	}
-	return t
 }
 
 // fresh is how many things there are of which nothing was there before: those of a new table.
@@ -238,6 +250,10 @@ func (t *teller) set(s *wantedSet) {
 		old = s.before.Elements
 	}
 	gone, fresh := between(old, s.elements)
+	if t.counts && (len(gone) == 0 || len(fresh) == 0) { // nothing to compare, and nobody asks for words
+		t.n += len(gone) + len(fresh)
+		return
+	}
 	for len(gone) > 0 || len(fresh) > 0 {
 		switch {
 		case len(fresh) == 0 || len(gone) > 0 && gone[0].First < fresh[0].First:
@@ -351,6 +367,10 @@ func (t *teller) base(live *State, b *wantedBase) {
 }
 
 func (t *teller) rules(chain string, old []Rule, wanted []*wantedRule) {
+	if t.counts && len(old) == 0 {
+		t.n += len(wanted)
+		return
+	}
 	kept, stays := common(old, wanted)
 	// Of rules that are for the same, the first is told with the first.
 	fresh := map[string][]int{}
