@@ -94,8 +94,10 @@ type aim struct {
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
 // nobody could log in behind it; else that is only said.
 func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool) (*aim, error) {
-	in.text = begin(func() (policyText, error) { return p.readPolicy(in) })
-	found, err := p.app.read(ctx, in, paths, false)
+	configuration := begin(func() (*found, error) { return p.app.read(ctx, in, paths, false) })
+	text, textErr := p.readPolicy(in)
+	in.text = func() (policyText, error) { return text, textErr } // at its turn, behind what is wrong with the configuration
+	found, err := configuration()
 	if err != nil {
 		return nil, err
 	}

@@ -120,15 +120,19 @@ type ownSet struct {
 
 // encode is the rule as Decode will read it, without a handle.
 func encode(l Line) (Rule, error) {
-	w := write(AddRule{Line: l}, new(uint32))
+	w := write(AddRule{Line: l}, new(uint32), nil)
+	w.Code = string(w.coder.code)
 	return w.Rule, w.err
 }
 
-// write says a line in expressions.
-func write(x AddRule, ids *uint32) *written {
+// write says a line in expressions, in the memory of another one that nobody needs any more, or nil.
+func write(x AddRule, ids *uint32, old *written) *written {
 	l := x.Line
-	w := &written{proto: -1, ids: ids, raw: make([]byte, 0, 512)}
-	w.coder.code = make([]byte, 0, 512)
+	w := old
+	if w == nil {
+		w = &written{raw: make([]byte, 0, 512), coder: coder{code: make([]byte, 0, 512)}}
+	}
+	*w = written{proto: -1, ids: ids, raw: w.raw[:0], coder: coder{code: w.coder.code[:0]}}
 	w.Comment = l.Comment
 	w.fail(checkComment(l.Comment))
 	switch {
@@ -147,7 +151,6 @@ func write(x AddRule, ids *uint32) *written {
 	if len(w.raw) > 1<<16-8 {
 		w.fail(fmt.Errorf("it has %d bytes, and the kernel takes 64 KiB", len(w.raw)))
 	}
-	w.Code = string(w.coder.code)
 	return w
 }
 
@@ -687,7 +690,7 @@ func checkElement(k Kind, e Element) error {
 		return fmt.Errorf("% x to % x is a range, and it has single keys", e.First, e.Last)
 	case k.DataType == 0 && (e.Jump != "" || e.Data != ""):
 		return fmt.Errorf("% x leads to %q, and it is no map", e.First, e.Data)
-	case k.DataType != 0 && (e.Jump == "" || e.Data != "" && e.Data != verdictData(verdictJump, e.Jump)):
+	case k.DataType != 0 && (e.Jump == "" || e.Data != "" && e.Data != jumps+e.Jump):
 		return fmt.Errorf("% x leads to %q, and we write jumps only", e.First, e.Data)
 	}
 	if k.DataType != 0 {

@@ -125,6 +125,7 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 		return nil, nil, err
 	}
 	var of []int
+	var w *written // the last rule
 	var ids uint32
 	// Elements are half of the work of a large batch, and rules the other one.
 	elements := map[int]func() ([]wire.Message, error){}
@@ -182,7 +183,7 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 				err = own(i, elementMessages(unix.NFT_MSG_DELSETELEM, x.Set.Name, 0, kind, list)...)
 			}
 		case AddRule:
-			w := write(x, &ids)
+			w = write(x, &ids, w)
 			w.fail(checkName(x.Chain))
 			err = w.err
 			for _, s := range w.sets {
@@ -413,17 +414,8 @@ func (k *Kernel) send(messages []wire.Message) (*failure, error) {
 		return nil, err
 	}
 	first := k.seq + 1
-	b := make([]byte, 0, size)
-	for _, m := range messages {
-		k.seq++
-		b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(m.Data)))
-		b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Type))
-		b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Flags))
-		b = binary.NativeEndian.AppendUint32(b, k.seq)
-		b = append(append(b, 0, 0, 0, 0), m.Data...)
-		b = b[:align(len(b))]
-	}
-	if err := unix.Sendto(k.socket, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	k.seq += uint32(len(messages))
+	if _, err := unix.SendmsgBuffers(k.socket, pieces(messages, first), nil, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}, 0); err != nil {
 		if errors.Is(err, unix.EMSGSIZE) {
 			err = fmt.Errorf("%w: the batch has %d bytes; it must go at once, so run as root of the machine or raise net.core.wmem_max", err, size)
 		}
@@ -453,6 +445,49 @@ func (k *Kernel) send(messages []wire.Message) (*failure, error) {
 			}
 		}
 	}
+}
+
+// largePiece is from how many bytes on the data of a message is sent from where it is, and
+// manyPieces how many such messages there may be: the kernel takes 1024 pieces at most (UIO_MAXIOV).
+const (
+	largePiece = 1 << 14
+	manyPieces = 500
+)
+
+// pieces are messages as they are sent, one behind another, numbered from first on.
+func pieces(messages []wire.Message, first uint32) [][]byte {
+	size, large := 0, 0
+	for _, m := range messages {
+		if len(m.Data) >= largePiece {
+			large++
+		}
+	}
+	stays := func(m *wire.Message) bool { return len(m.Data) >= largePiece && large <= manyPieces }
+	for i := range messages {
+		size += unix.SizeofNlMsghdr + align(len(messages[i].Data))
+		if stays(&messages[i]) {
+			size -= len(messages[i].Data)
+		}
+	}
+	var out [][]byte
+	b := make([]byte, 0, size) // of the small ones and of headers, what is not in a piece yet
+	for i := range messages {
+		m := &messages[i]
+		b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(m.Data)))
+		b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Type))
+		b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Flags))
+		b = binary.NativeEndian.AppendUint32(b, first+uint32(i))
+		b = append(b, 0, 0, 0, 0)
+		if stays(m) {
+			out, b = append(out, b, m.Data), b[len(b):]
+		} else {
+			b = append(b, m.Data...)
+		}
+		for range align(len(m.Data)) - len(m.Data) {
+			b = append(b, 0)
+		}
+	}
+	return append(out, b)
 }
 
 func align(n int) int { return (n + 3) &^ 3 }

@@ -803,7 +803,7 @@ func TestKernelPointsAtExpressions(t *testing.T) {
 	kernel.InNamespace(t, []string{"nft"}, func(t *testing.T) {
 		k := open(t)
 		commit(t, k, frame)
-		w := write(AddRule{Line: Line{Rule: nft.Rule{Protos: []uint8{6}}}}, new(uint32))
+		w := write(AddRule{Line: Line{Rule: nft.Rule{Protos: []uint8{6}}}}, new(uint32), nil)
 		for _, name := range []string{"nothing", "loging"} {
 			raw := appendElementOfList(slices.Clone(w.raw), appendRaw(nil, netlink.ExpressionName, name+"\x00"))
 			messages, _, err := messagesOf(0, Batch{AddChain{Name: "fresh"}})
@@ -1053,7 +1053,7 @@ func TestTooLarge(t *testing.T) {
 func TestEncodeIsWhatIsSent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := genLine(t)
-		w := write(AddRule{Line: l}, new(uint32))
+		w := write(AddRule{Line: l}, new(uint32), nil)
 		if w.err != nil {
 			t.Fatal(w.err)
 		}

@@ -406,7 +406,7 @@ func (m *match) missing(live *State) Batch {
 
 // newRules are rules behind those of a chain.
 func newRules(chain string, rules []*wantedRule, from []*Rule) Batch {
-	var b Batch
+	b := make(Batch, 0, len(rules))
 	for i := range rules {
 		b = append(b, addRule(chain, 0, rules[i], from[i]))
 	}
