@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"portolan/internal/apply"
 	"portolan/internal/history"
 	"portolan/internal/netlink"
-	"portolan/internal/nft"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/internal/session"
@@ -323,12 +323,11 @@ func (p *pilot) signed(r history.Record) history.Record {
 // carryOut makes a change that was decided. It says until when the change waits to be
 // confirmed; the zero time for one that does not, because nobody is asked or no packet notices.
 func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
-	record := p.signed(v.aim.record)
-	k := keeper{w: w, table: v.aim.table, stages: c.unseen(v) && (v.plan.InPlace() || !filters(v.live.state))}
+	k := &keeper{pilot: p, w: w, record: p.signed(v.aim.record), table: v.aim.table}
 	defer k.end()
 	prove := proves(v.aim.rules)
-	options := apply.Options{Plan: v.plan, Journal: p.step, Prove: func(s *apply.State) error {
-		k.begin(record, s)
+	options := apply.Options{Plan: v.plan, Journal: p.step, Before: k.announced, Prove: func(s *apply.State) error {
+		k.proves(s)
 		return prove(s)
 	}}
 	if c.noConfirm {
@@ -343,26 +342,24 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 		p.watch(ctx, c.probes, living, &options)
 	} else {
 		options.Within = c.within
-		record.Until = record.Time.Add(c.within)
+		k.record.Until = k.record.Time.Add(c.within)
 	}
-	// What is about to be: who is killed behind this leaves a trace of it.
-	if err := w.SetPending(record, v.aim.table); err != nil {
-		return until, fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
-	}
+	k.announce()
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
-	body := begin(func() (string, error) {
-		if !c.unseen(v) {
-			return "", nil // it is written already
-		}
-		return v.body(false), nil
-	})
+	body := begin(func() (string, error) { return "", nil }) // it is written already
+	if c.unseen(v) {
+		body = begin(func() (string, error) { return v.body(false), nil })
+		k.stages = v.plan.InPlace() || !filters(v.live.state)
+	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
-	if text, _ := body(); text != "" {
-		if _, unwritten := io.WriteString(p.stdout, text); unwritten != nil {
-			defer func() { err = errors.Join(err, fmt.Errorf("writing the plan: %w", unwritten)) }()
-		}
+	text, _ := body()
+	if unannounced := k.announced(); unannounced != nil {
+		return until, cmp.Or(err, unannounced)
+	}
+	if _, unwritten := io.WriteString(p.stdout, text); unwritten != nil {
+		defer func() { err = errors.Join(err, fmt.Errorf("writing the plan: %w", unwritten)) }()
 	}
 	if back, ok := wentBack(err).(*exitError); ok {
 		return until, errors.Join(back, w.DropPending())
@@ -379,50 +376,7 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	}
 	remembered := begin(func() (struct{}, error) { p.remember(w, outcome.After); return struct{}{}, nil })
 	defer remembered()
-	if outcome.After != k.state {
-		k.stages = false // something was taken away behind what was proved
-		k.begin(record, outcome.After)
-	}
-	record, err = k.ready()
-	if last := v.last; last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
-		p.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
-		return until, errors.Join(w.DropPending(), p.still(outcome.After))
-	}
-	keep := w.KeepStaged
-	if !k.stages || err != nil {
-		keep = func() (history.Record, error) { return w.Keep(record, v.aim.table) }
-	}
-	return until, errors.Join(p.kept(keep, w.DropKept), p.still(outcome.After))
-}
-
-// A keeper gets ready to remember a state while that is proved.
-type keeper struct {
-	w      *history.Writer
-	table  *nft.Table
-	stages bool // what is proved first is what is kept, as a rule, so it may be written at once
-
-	state *apply.State
-	ready func() (history.Record, error) // of that state
-}
-
-// begin takes another state, and its record without what is known only by now.
-func (k *keeper) begin(record history.Record, s *apply.State) {
-	k.end()
-	k.state = s
-	k.ready = begin(func() (history.Record, error) {
-		record.State, record.Until = s.Hash(), time.Time{}
-		if !k.stages {
-			return record, nil
-		}
-		return record, k.w.Stage(record, k.table)
-	})
-}
-
-// end waits for what was begun.
-func (k *keeper) end() {
-	if k.ready != nil {
-		k.ready()
-	}
+	return until, errors.Join(k.keep(outcome.After, v.last), p.still(outcome.After))
 }
 
 // still is an error when the table is not any more what was proved, because somebody else has
@@ -444,16 +398,6 @@ func wentBack(err error) error {
 		return &exitError{exitRolledBack, fmt.Errorf("the old rules are in force again: %w", back.Cause)}
 	}
 	return err
-}
-
-// kept remembers what is in force for good, and drops what waited.
-func (p *pilot) kept(keep func() (history.Record, error), drop func() error) error {
-	kept, err := keep()
-	if err != nil {
-		return unremembered(err)
-	}
-	p.say("in force and proved, remembered as state %d", kept.Number)
-	return drop()
 }
 
 // unremembered is the error of a change that is in force and could not be remembered.

@@ -59,6 +59,9 @@ type Options struct {
 	// Within is how long the kernel keeps the change when nobody confirms it. With 0 it is
 	// taken into force at once.
 	Within time.Duration
+	// Before is asked once, before anything is sent that packets can notice: an error means that
+	// nothing is changed. What is made before that no packet meets. nil is fine.
+	Before func() error
 	// Prove is asked of what was read back after every change that packets meet; an error
 	// means that it has to go back. While the change waits to be confirmed, the old rules are in the
 	// state as well. It is asked, too, when there is nothing to change. It is asked while another
@@ -105,6 +108,7 @@ type run struct {
 	out   *Outcome
 	codes codes
 	tries int       // that somebody else spoiled
+	begun bool      // whether Before was asked
 	asked bool      // whether all is alive
 	at    time.Time // of the last reading
 }
@@ -243,6 +247,9 @@ func (r *run) carryOut(ctx context.Context, plan *Plan) error {
 	case within == 0:
 		within = selfConfirm
 	}
+	if err := r.before(); err != nil {
+		return err
+	}
 	prepare, flip, err := plan.arm(within, r.codes)
 	if err != nil {
 		return err
@@ -355,6 +362,9 @@ func (r *run) prove(s *State, compare func() error) error {
 
 // inPlace changes elements where they are, and changes them back when that cannot be proved.
 func (r *run) inPlace(p *Plan) error {
+	if err := r.before(); err != nil {
+		return err
+	}
 	generation := p.Live.Generation
 	if err := r.send("prepare", &generation, p.prepare); err != nil {
 		return err
@@ -414,10 +424,22 @@ func (r *run) first(ctx context.Context, p *Plan) error {
 	if undoErr := r.atLast(r.remove); undoErr != nil {
 		return fmt.Errorf("%w; going back: %w", err, undoErr)
 	}
-	if ctx.Err() != nil {
-		return err
+	if u, ok := errors.AsType[unready](err); ok {
+		return u.error
 	}
 	return WentBack{err}
+}
+
+// unready is why a change was given up that nothing was wrong with.
+type unready struct{ error }
+
+// before asks whether packets may notice a change from now on.
+func (r *run) before() error {
+	if r.begun || r.o.Before == nil {
+		return nil
+	}
+	r.begun = true
+	return r.o.Before()
 }
 
 // wakeUp reads back the table that sleeps, proves what it would do, and wakes it up.
@@ -437,7 +459,10 @@ func (r *run) wakeUp(ctx context.Context) error {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return unready{err}
+	}
+	if err := r.before(); err != nil {
+		return unready{err}
 	}
 	if err := r.send("change", &awake.Generation, Batch{AddTable{}}); err != nil {
 		return err
