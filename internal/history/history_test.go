@@ -763,7 +763,6 @@ func TestSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
 	for _, c := range []struct{ moment, data string }{{"a", "table"}, {"ab", ""}, {"b", "another"}} {
 		if err := w.SetSeen(c.moment, strings.NewReader(c.data)); err != nil {
 			t.Fatal(err)
@@ -809,9 +808,11 @@ func TestSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	if w, err = s.Lock(t.Context(), nil); err != nil {
+	next, err := s.Lock(t.Context(), nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer next.Close()
 	if _, err := os.Lstat(left); err == nil {
 		t.Error("it is still there")
 	}
