@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -169,10 +170,10 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 			v.changes()
 		}
 	}
-	var seen *apply.State
+	var seen *live
 	v, err := p.view(func() (*live, error) {
 		if seen = p.seen(); seen != nil {
-			return liveOf(seen), nil
+			return seen, nil
 		}
 		return p.quiet()
 	}, find, meanwhile)
@@ -199,7 +200,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		return nil
 	case v.plan.Empty():
 		if seen == nil {
-			p.remember(w, v.live.state)
+			p.remember(w, v.live.state, v.live.hash())
 		}
 		return p.unchanged(w, v)
 	case !c.yes:
@@ -228,7 +229,7 @@ func (c *change) unseen(v *view) bool {
 // seen is what the kernel has, if that is what was remembered of it when it was read the last time, but
 // for its counters: then nobody has changed any table since, as the kernel itself says. It is nil
 // when it has to be read.
-func (p *pilot) seen() *apply.State {
+func (p *pilot) seen() *live {
 	generation, err := p.kernel.Generation()
 	if err != nil {
 		return nil
@@ -237,19 +238,22 @@ func (p *pilot) seen() *apply.State {
 	if moment == "" {
 		return nil
 	}
-	raw, err := netlink.ReadTable(p.store.Seen(moment))
+	hash, data := p.store.Seen(moment)
+	raw, err := netlink.ReadTable(data)
 	if err != nil {
 		return nil
 	}
 	raw.Generation = generation
-	return apply.Decode(raw)
+	l := liveOf(apply.Decode(raw))
+	l.hash = func() string { return hash }
+	return l
 }
 
-// remember remembers what the kernel has, so that it need not be read again as long as nobody
+// remember remembers what the kernel has, with its hash, so that it need not be read again as long as nobody
 // changes anything. Where it cannot be written, it is read again: nobody has to be told that.
-func (p *pilot) remember(w *history.Writer, s *apply.State) {
+func (p *pilot) remember(w *history.Writer, s *apply.State, hash string) {
 	if moment := p.kernel.Moment(s.Generation); moment != "" && s.Raw != nil {
-		_ = w.SetSeen(moment, s.Raw)
+		_ = w.SetSeen(moment, hash, s.Raw)
 	}
 }
 
@@ -309,7 +313,7 @@ func (p *pilot) unchanged(w *history.Writer, v *view) error {
 	if err := proves(v.aim.rules)(v.live.state); err != nil {
 		return err
 	}
-	record.State = v.live.state.Hash()
+	record.State = v.live.hash()
 	return p.kept(func() (history.Record, error) { return w.Keep(record, v.aim.table) }, w.DropPending)
 }
 
@@ -348,10 +352,15 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
-	body := begin(func() (string, error) { return "", nil }) // it is written already
+	body := func() (string, error) { return "", nil } // it is written already
 	if c.unseen(v) {
-		body = begin(func() (string, error) { return v.body(false), nil })
-		k.stages = v.plan.InPlace() || !filters(v.live.state)
+		body = sync.OnceValues(func() (string, error) { return v.body(false), nil })
+		if k.stages = v.plan.InPlace(); !k.stages {
+			k.stages = !filters(v.live.state)
+			go body()
+		} else { // the kernel is soon done with elements, and first they should be on their way
+			options.Before = func() error { err := k.announced(); go body(); return err }
+		}
 	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
 	text, _ := body()
@@ -374,8 +383,6 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 		p.say("in force for %s, until %s, and then the old rules again, unless it is confirmed: log in anew, and say portolan confirm there", c.within, outcome.Until.UTC().Format(timeLayout))
 		return outcome.Until, nil
 	}
-	remembered := begin(func() (struct{}, error) { p.remember(w, outcome.After); return struct{}{}, nil })
-	defer remembered()
 	return until, errors.Join(k.keep(outcome.After, v.last), p.still(outcome.After))
 }
 

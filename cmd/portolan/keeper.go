@@ -67,6 +67,8 @@ func (k *keeper) keep(after *apply.State, last *history.Record) error {
 		k.proves(after)
 	}
 	record, err := k.ready()
+	remembered := begin(func() (struct{}, error) { k.remember(k.w, after, record.State); return struct{}{}, nil })
+	defer remembered()
 	if last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		k.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
 		return k.w.DropPending()

@@ -219,7 +219,9 @@ func onlyRoot(err error) error {
 // A live is what the kernel has now.
 type live struct {
 	state *apply.State
-	means func() *meaning // it is found out when somebody asks the first time
+	// They are found out when somebody asks the first time.
+	hash  func() string // of the state
+	means func() *meaning
 }
 
 // A meaning is what a state of the kernel means.
@@ -252,7 +254,7 @@ func (p *pilot) read() (*live, error) {
 }
 
 func liveOf(state *apply.State) *live {
-	return &live{state, sync.OnceValue(func() *meaning { return meaningOf(state) })}
+	return &live{state, sync.OnceValue(state.Hash), sync.OnceValue(func() *meaning { return meaningOf(state) })}
 }
 
 // expiryTick is longer than a tick of the kernel's clock, in which what waits for a confirmation

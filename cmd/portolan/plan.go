@@ -227,7 +227,7 @@ func (p *pilot) standing(l *live) (*standing, error) {
 		return s, nil
 	}
 	s.last = &last
-	if _, pending := l.state.PendingLeft(); pending || l.state.Hash() == last.State {
+	if _, pending := l.state.PendingLeft(); pending || l.hash() == last.State {
 		return s, nil
 	}
 	s.byHand = sync.OnceValues(func() ([]apply.Difference, error) {

@@ -37,7 +37,7 @@ func TestSeen(t *testing.T) {
 			}
 			return s
 		}
-		seen := func() *apply.State { return (&pilot{app: &app{now: time.Now}, kernel: k, store: store()}).seen() }
+		seen := func() *live { return (&pilot{app: &app{now: time.Now}, kernel: k, store: store()}).seen() }
 		portolan := func(want int, words, policy string) {
 			t.Helper()
 			file := filepath.Join(dir, "p.hcl")
@@ -64,7 +64,7 @@ func TestSeen(t *testing.T) {
 		same := func() {
 			t.Helper()
 			s, err := k.Read()
-			if got := seen(); err != nil || got == nil || got.Hash() != s.Hash() || got.Generation != s.Generation {
+			if got := seen(); err != nil || got == nil || got.hash() != s.Hash() || got.state.Hash() != s.Hash() || got.state.Generation != s.Generation {
 				t.Fatalf("remembered is %+v, and the kernel has %+v, %v", got, s, err)
 			}
 		}

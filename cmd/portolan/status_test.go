@@ -33,7 +33,7 @@ func someStatus(t *testing.T) *status {
 		PolicySum: "abc", Ruleset: "def", Program: "portolan 1", Opens: []string{"bad", "dns: bind", "sip", "ssh: sshd"}, Names: map[string][]string{"deny bad p.hcl:3": {"bad"}, "limit sip": {"sip"}},
 	}
 	pending := &history.Record{Time: at(t, "2026-03-02T00:00:00Z"), Until: at(t, "2026-03-02T00:01:00Z"), By: "root", Policy: "q.hcl", Opens: []string{"web"}}
-	st := &standing{live: &live{&apply.State{Exists: true}, func() *meaning { return new(meaning) }}, last: last, pending: pending, byHand: func() ([]apply.Difference, error) {
+	st := &standing{live: &live{state: &apply.State{Exists: true}, means: func() *meaning { return new(meaning) }}, last: last, pending: pending, byHand: func() ([]apply.Difference, error) {
 		return []apply.Difference{{Kind: apply.Added, Object: "rule", Name: "input", Detail: "x"}}, nil
 	}}
 	return &status{

@@ -756,7 +756,11 @@ func TestSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Seen("a") != nil {
+	seen := func(moment string) []byte {
+		_, data := s.Seen(moment)
+		return data
+	}
+	if seen("a") != nil {
 		t.Error("there is something in no folder")
 	}
 	w, err := s.Lock(t.Context(), nil)
@@ -764,14 +768,14 @@ func TestSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ moment, data string }{{"a", "table"}, {"ab", ""}, {"b", "another"}} {
-		if err := w.SetSeen(c.moment, strings.NewReader(c.data)); err != nil {
+		if err := w.SetSeen(c.moment, "note of "+c.moment, strings.NewReader(c.data)); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Seen(c.moment); got == nil || string(got) != c.data {
-			t.Errorf("%s: %q", c.moment, got)
+		if note, got := s.Seen(c.moment); got == nil || string(got) != c.data || note != "note of "+c.moment {
+			t.Errorf("%s: %q, %q", c.moment, note, got)
 		}
-		for _, other := range []string{"", "a", "ab", "b", "b\nanother", "abc"} {
-			if other != c.moment && s.Seen(other) != nil {
+		for _, other := range []string{"", "a", "ab", "b", "b\nnote of b", "abc"} {
+			if other != c.moment && seen(other) != nil {
 				t.Errorf("%s is found for %s", c.moment, other)
 			}
 		}
@@ -788,7 +792,7 @@ func TestSeen(t *testing.T) {
 			if err := os.WriteFile(file, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got := s.Seen("b"); got != nil {
+			if got := seen("b"); got != nil {
 				t.Fatalf("byte %d: %q", i, got)
 			}
 		}
@@ -799,7 +803,7 @@ func TestSeen(t *testing.T) {
 	if err := os.Symlink("lock", file); err != nil {
 		t.Fatal(err)
 	}
-	if s.Seen("b") != nil {
+	if seen("b") != nil {
 		t.Error("a link is followed")
 	}
 	// What was being written when somebody was killed is taken away by the next writer.
