@@ -162,12 +162,23 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
 	}
-	meanwhile := func(v *view) {
-		if w != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset) {
-			w.Prepare(v.aim.table)
+	k := &keeper{pilot: p, w: w}
+	carriedOut := false
+	defer func() {
+		if !carriedOut {
+			err = errors.Join(err, k.drop())
 		}
-		if !c.unseen(v) {
+	}()
+	meanwhile := func(v *view) {
+		differs := w != nil && (v.last == nil || v.drifted() || v.last.Ruleset != v.aim.record.Ruleset)
+		switch {
+		case !c.unseen(v):
+			if differs {
+				w.Prepare(v.aim.table)
+			}
 			v.changes()
+		case differs: // nobody can say no to it any more
+			k.announce(v.aim, 0)
 		}
 	}
 	var seen *live
@@ -199,6 +210,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 		p.say("nothing was changed, because of --dry-run")
 		return nil
 	case v.plan.Empty():
+		k.end()
 		if seen == nil {
 			p.remember(w, v.live.state, v.live.hash())
 		}
@@ -215,7 +227,8 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 	if v.last != nil {
 		waits.after = v.last.Number
 	}
-	waits.until, err = p.carryOut(ctx, w, c, v)
+	carriedOut = true
+	waits.until, err = p.carryOut(ctx, k, c, v)
 	waits.on = !waits.until.IsZero()
 	return err
 }
@@ -326,8 +339,7 @@ func (p *pilot) signed(r history.Record) history.Record {
 
 // carryOut makes a change that was decided. It says until when the change waits to be
 // confirmed; the zero time for one that does not, because nobody is asked or no packet notices.
-func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *view) (until time.Time, err error) {
-	k := &keeper{pilot: p, w: w, record: p.signed(v.aim.record), table: v.aim.table}
+func (p *pilot) carryOut(ctx context.Context, k *keeper, c change, v *view) (until time.Time, err error) {
 	defer k.end()
 	prove := proves(v.aim.rules)
 	options := apply.Options{Plan: v.plan, Journal: p.step, Before: k.announced, Prove: func(s *apply.State) error {
@@ -346,9 +358,8 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 		p.watch(ctx, c.probes, living, &options)
 	} else {
 		options.Within = c.within
-		k.record.Until = k.record.Time.Add(c.within)
 	}
-	k.announce()
+	k.announce(v.aim, options.Within)
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
@@ -371,10 +382,10 @@ func (p *pilot) carryOut(ctx context.Context, w *history.Writer, c change, v *vi
 		defer func() { err = errors.Join(err, fmt.Errorf("writing the plan: %w", unwritten)) }()
 	}
 	if back, ok := wentBack(err).(*exitError); ok {
-		return until, errors.Join(back, w.DropPending())
+		return until, errors.Join(back, k.drop())
 	}
 	if errors.Is(err, context.Canceled) {
-		return until, errors.Join(errors.New("nothing is changed"), w.DropPending())
+		return until, errors.Join(errors.New("nothing is changed"), k.drop())
 	}
 	if err != nil {
 		return until, err

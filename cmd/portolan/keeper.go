@@ -23,9 +23,25 @@ type keeper struct {
 	ready   func() (history.Record, error) // of that state
 }
 
-// announce begins to write down what is about to be: who is killed behind it leaves a trace.
-func (k *keeper) announce() {
+// announce begins to write down what is about to be, for as long as it is to wait for somebody who
+// confirms it: who is killed behind it leaves a trace. Once is enough.
+func (k *keeper) announce(a *aim, within time.Duration) {
+	if k.written != nil {
+		return
+	}
+	if k.record, k.table = k.signed(a.record), a.table; within > 0 {
+		k.record.Until = k.record.Time.Add(within)
+	}
 	k.written = begin(func() (struct{}, error) { return struct{}{}, k.w.SetPending(k.record, k.table) })
+}
+
+// drop takes it away again.
+func (k *keeper) drop() error {
+	if k.written == nil {
+		return nil
+	}
+	k.end()
+	return k.w.DropPending()
 }
 
 // announced is an error when that could not be done.
