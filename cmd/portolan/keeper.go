@@ -79,6 +79,7 @@ func (k *keeper) end() {
 // keep remembers the state that is in force for good, unless it is the last one that was kept.
 func (k *keeper) keep(after *apply.State, last *history.Record) error {
 	if after != k.state { // something was taken away behind what was proved
+		k.end()
 		k.stages = false
 		k.proves(after)
 	}
