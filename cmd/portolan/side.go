@@ -227,6 +227,15 @@ func askerOf(r *ruleset.Rule) asker {
 	return out
 }
 
+// sameAsker reports whether two rules are for ports that stand in one part of the policy itself.
+func sameAsker(a, b *ruleset.Rule) bool {
+	if a == nil || a.Name != b.Name || len(a.Origins) == 0 || len(b.Origins) == 0 {
+		return false
+	}
+	last := a.Origins[len(a.Origins)-1]
+	return last == b.Origins[len(b.Origins)-1] && a.Origins[0].File == last.File && b.Origins[0].File == last.File
+}
+
 // who says who asked for rules: of a policy as in "speech
 // (portolan.hcl:5), sip and rtp of lumenvox-media-server (etc/media_server.conf:9, 24)", of
 // a text its lines and what their comments say. Of many it names the first few.
@@ -255,6 +264,9 @@ func (s *side) who(rules ...*ruleset.Rule) string {
 			for _, at := range r.Origins {
 				say(at.Name()+"\x00"+r.Comment, strings.TrimSuffix(at.Place()+": "+r.Comment, ": "))
 			}
+			continue
+		}
+		if i > 0 && sameAsker(rules[i-1], r) { // as most neighbours
 			continue
 		}
 		who := askerOf(r)

@@ -154,7 +154,10 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	}
 	// own adds messages that the library has no part in, behind those that it has.
 	own := func(i int, messages ...wire.Message) error {
-		err := flush()
+		var err error
+		if len(out) < len(of) { // the library has some that it was not asked for yet
+			err = flush()
+		}
 		for _, m := range messages {
 			out, of = append(out, m), append(of, i)
 		}
