@@ -61,7 +61,7 @@ func (p *Plan) fromNothing() bool { return !p.Live.Exists || p.awake != nil }
 // have their policies at once: nobody can fall off the end of rules that are not there yet.
 func (p *Plan) asleep() Batch {
 	b := append(slices.Clone(p.gone), AddTable{Asleep: true})
-	b = append(b, p.match.missing(&State{Exists: true})...)
+	b = append(b, p.prepare[len(b):]...) // which begins the same, but for a table that is awake
 	for _, w := range p.match.bases {
 		hook := w.hook
 		b = append(b, AddChain{w.Name, &hook, w.Policy})

@@ -14,9 +14,6 @@ const (
 	freshSeenName = "seen.tmp"
 )
 
-// castagnoli is the polynomial that processors have an instruction for.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // SetSeen remembers what the kernel had at a moment, in the place of what it had before. It need not
 // outlive a crash, because no moment comes again behind one: so nothing waits for the disk. A
 // moment and a note are one line each. After an error nothing is remembered, or what was before. One
@@ -31,7 +28,7 @@ func (w *Writer) SetSeen(moment, note string, data io.WriterTo) error {
 		return err
 	}
 	err = w.do("write", freshSeenName, seenName, func() error {
-		sum := crc32.New(castagnoli)
+		sum := crc32.New(castagnoli())
 		to := io.MultiWriter(f, sum)
 		_, err := io.WriteString(to, moment+"\n"+note+"\n")
 		if err == nil {
@@ -81,10 +78,13 @@ func (s *Store) Seen(moment string) (note string, data []byte) {
 		return "", nil
 	}
 	end := len(rest) - crc32.Size
-	sum := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, rest[:end])
+	sum := crc32.Update(crc32.Checksum(head, castagnoli()), castagnoli(), rest[:end])
 	line, data, ok := bytes.Cut(rest[:end:end], []byte("\n"))
 	if !ok || binary.BigEndian.Uint32(rest[end:]) != sum {
 		return "", nil
 	}
 	return string(line), data
 }
+
+// castagnoli is the polynomial that processors have an instruction for.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }

@@ -96,9 +96,21 @@ func (l *loader) words(b block, name, example, ifEmpty string) []Word {
 		return nil
 	}
 	out := make([]Word, 0, len(items))
-	var seen map[string]source.Span
-	if len(items) > 1 {
+	var seen map[string]source.Span // of a long list; a short one is looked through
+	if len(items) > 20 {
 		seen = make(map[string]source.Span, len(items))
+	}
+	before := func(text string) (source.Span, bool) {
+		if seen != nil {
+			first, dup := seen[text]
+			return first, dup
+		}
+		for i := range out {
+			if out[i].Text == text {
+				return out[i].Span, true
+			}
+		}
+		return source.Span{}, false
 	}
 	what := "each of " + name
 	for i := range items {
@@ -106,7 +118,7 @@ func (l *loader) words(b block, name, example, ifEmpty string) []Word {
 		if !ok {
 			continue
 		}
-		if first, dup := seen[w.Text]; dup {
+		if first, dup := before(w.Text); dup {
 			l.again(w.Span, first, "remove one of them", "%q is listed twice", w.Text)
 			continue
 		}
