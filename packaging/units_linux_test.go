@@ -264,11 +264,11 @@ func TestBoot(t *testing.T) {
 		"no drift":                              "inactive\nin force: state 2",
 		"repair of what is as it was":           "state 2 is in force already",
 		"a change that waits":                   "inactive\na change waits to be confirmed for TIME more, and is left alone\nin force: a change that waits\nportolan_pending 1",
-		"repair when its time is over":          restore + "\n1.state\n2.state\nlock",
+		"repair when its time is over":          restore + "\n1.state\n2.state\nkernel.seen\nlock",
 		"drift":                                 "portolan-drift.service\nin force: no table",
 		"numbers":                               "755 root /run/portolan\n644 root /run/portolan/portolan.prom\nportolan_drift 1\nportolan_pending 0\nportolan_state_number 2\nportolan_table 0",
 		"tables after a repair":                 theirs + ours + "\n7002\n" + restore,
-		"who was killed while confirming": "700 root /var/lib/portolan\n600 root /var/lib/portolan/1.state\n600 root /var/lib/portolan/2.state\n600 root /var/lib/portolan/3.state\n600 root /var/lib/portolan/lock\n" +
+		"who was killed while confirming": "700 root /var/lib/portolan\n600 root /var/lib/portolan/1.state\n600 root /var/lib/portolan/2.state\n600 root /var/lib/portolan/3.state\n600 root /var/lib/portolan/kernel.seen\n600 root /var/lib/portolan/lock\n" +
 			"state 3 is in force already",
 		"a damaged state": "failed\n7002\nwarning: the last confirmed state cannot be restored, so an older one, " + state2 + ", is taken: " + damaged + "\n" + restore +
 			"\nportolan: an older firewall than the last confirmed one is in force: apply a policy anew: " + damaged,

@@ -107,23 +107,48 @@ func changeCall(pid int, change func([]byte) []byte) (changed int, err error) {
 	if _, _, code := unix.Syscall6(unix.SYS_PTRACE, getCallInfo, uintptr(pid), unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0); code != 0 {
 		return 0, fmt.Errorf("%w: %w", errTrace, code)
 	}
-	if info.op != callBegins || info.nr != unix.SYS_SENDTO || info.arguments[2] == 0 {
+	if info.op != callBegins {
 		return 0, nil
 	}
-	b := make([]byte, info.arguments[2])
-	at := uintptr(info.arguments[1])
-	if _, err := unix.PtracePeekData(pid, at, b); err != nil {
-		return 0, err
+	type piece struct{ at, size uint64 } // struct iovec
+	var pieces []piece
+	switch info.nr {
+	case unix.SYS_SENDTO:
+		pieces = []piece{{info.arguments[1], info.arguments[2]}}
+	case unix.SYS_SENDMSG:
+		header := make([]byte, unix.SizeofMsghdr) // struct msghdr: the pieces and their number are behind the address
+		if _, err := unix.PtracePeekData(pid, uintptr(info.arguments[1]), header); err != nil {
+			return 0, err
+		}
+		list := make([]byte, 16*binary.NativeEndian.Uint64(header[24:]))
+		if _, err := unix.PtracePeekData(pid, uintptr(binary.NativeEndian.Uint64(header[16:])), list); err != nil {
+			return 0, err
+		}
+		for ; len(list) > 0; list = list[16:] {
+			pieces = append(pieces, piece{binary.NativeEndian.Uint64(list), binary.NativeEndian.Uint64(list[8:])})
+		}
 	}
-	after := change(b)
-	if bytes.Equal(after, b) {
-		return 0, nil
+	for _, p := range pieces {
+		b := make([]byte, p.size)
+		if p.size == 0 {
+			continue
+		}
+		if _, err := unix.PtracePeekData(pid, uintptr(p.at), b); err != nil {
+			return changed, err
+		}
+		after := change(b)
+		if bytes.Equal(after, b) {
+			continue
+		}
+		if len(after) != len(b) {
+			return changed, errors.New("a change of another length")
+		}
+		if _, err = unix.PtracePokeData(pid, uintptr(p.at), after); err != nil {
+			return changed, err
+		}
+		changed++
 	}
-	if len(after) != len(b) {
-		return 0, errors.New("a change of another length")
-	}
-	_, err = unix.PtracePokeData(pid, at, after)
-	return 1, err
+	return changed, nil
 }
 
 // without asks for an expression that no kernel has instead of one.
