@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portolan/internal/nft"
 )
 
 // A crowd is a firewall where somebody else changes a table before every batch of some kind.
@@ -150,4 +152,53 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// TestBefore: who says no before packets can notice a change leaves everything as it was, and it is
+// asked once, after what no packet meets.
+func TestBefore(t *testing.T) {
+	no := errors.New("no")
+	other := small()
+	other.Maps[0].Elements = other.Maps[0].Elements[:1]
+	rewritten := small()
+	rewritten.Bases[1].Rules = rewritten.Bases[1].Rules[1:]
+	for name, c := range map[string]struct {
+		old, new *nft.Table
+		within   time.Duration
+		crowd    bool // somebody else comes between once
+	}{
+		"first": {new: small()}, "first, others": {new: small(), crowd: true},
+		"in place": {old: small(), new: other}, "in place, others": {old: small(), new: other, crowd: true},
+		"rewritten": {old: small(), new: rewritten}, "to be confirmed": {new: small(), within: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, answer := range []error{nil, no} {
+				f := newFake(t).(*fake)
+				if c.old != nil {
+					f.load(t, c.old)
+				}
+				w := &witness{fake: f}
+				if c.crowd {
+					w.spoil = func(f *fake) { f.generation++ }
+				}
+				was, hash := f.meaning(), read(t, f).Hash()
+				asked := 0
+				_, err := Apply(t.Context(), w, c.new, Options{Within: c.within, Before: func() error {
+					if asked++; f.meaning() != was {
+						t.Error("packets notice it already")
+					}
+					return answer
+				}})
+				if !errors.Is(err, answer) || asked != 1 {
+					t.Fatalf("%v, asked %d times", err, asked)
+				}
+				if went := (WentBack{}); errors.As(err, &went) {
+					t.Error("nothing went back")
+				}
+				if now := read(t, f).Hash(); (now == hash) != (answer != nil) {
+					t.Errorf("answer %v, and it is as before: %v", answer, now == hash)
+				}
+			}
+		})
+	}
 }
