@@ -6,6 +6,9 @@
 // beside its place, put on the disk and renamed, so whoever reads sees all of it or none, needs
 // no lock, and finds after a crash what was there before or after a step. To confirm is to
 // rename what waits: it is pending or kept, never both and never neither.
+//
+// "kernel.seen" beside them is no state: it is what the kernel had at a moment, so that it need
+// not be asked again, and nothing is lost with it.
 package history
 
 import (
