@@ -198,3 +198,49 @@ func (p *place) expires(old, new, name string, flows []kernel.Flow) {
 		p.t.Errorf("%s: this machine sends no more than %d packets in %d turns, too few to see anything", name, all, turns)
 	}
 }
+
+// TestStreamOfFirst puts the table in and takes it away again and again while allowed packets come
+// and go: none of them is lost. Those of connections that were tracked before are another matter: with
+// the table goes what the kernel knew of them.
+func TestStreamOfFirst(t *testing.T) {
+	inStreams(t, func(t *testing.T, p *place) {
+		policy := p.policy("a", variant(variants[0].holes))
+		p.do(p.apply(policy))
+		turns, asleep := counts(t, 10, 200), 0
+		flows := slices.DeleteFunc(streams(), func(f kernel.Flow) bool { return !f.Allowed || f.Known })
+		tally, err := p.link.During(flows, rate, func() error {
+			for range turns {
+				if err := done(t.Context(), p.changing("rollback", "0", "--yes", "--no-confirm")); err != nil {
+					return err
+				}
+				before, err := kernel.Generation()
+				if err != nil {
+					return err
+				}
+				if err := done(t.Context(), p.apply(policy)); err != nil {
+					return err
+				}
+				if after, err := kernel.Generation(); err != nil {
+					return err
+				} else if after == before+2 {
+					asleep++
+				}
+			}
+			return nil
+		})
+		p.must(err)
+		sent, missing, lost, _ := tally.Sum()
+		t.Logf("%d turns, %d packets in %v: %d did not arrive, %d lost", turns, sent, tally.Took.Round(time.Millisecond), missing, lost)
+		if err := tally.Err(); err != nil {
+			t.Error(err)
+		}
+		if sent < 20*turns {
+			t.Errorf("%d packets are too few to see anything", sent)
+		}
+		if asleep != turns {
+			t.Errorf("of %d first tables %d were made in two batches, asleep and then woken up", turns, asleep)
+		}
+		p.means(policy)
+		p.must(p.tidy(policy))
+	})
+}
