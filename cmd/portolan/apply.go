@@ -117,7 +117,7 @@ rolled back; 130 interrupted.`,
 				return p.boot(cmd.Context(), c)
 			}
 			in.begin()
-			return p.change(cmd.Context(), c, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff) })
+			return p.change(cmd.Context(), c, func(free func()) (*aim, error) { return p.aim(cmd.Context(), &in, args, !c.cutMeOff, free) })
 		}),
 	}
 	in.inventoryFlags(cmd)
@@ -130,7 +130,7 @@ rolled back; 130 interrupted.`,
 
 // change makes the firewall what an aim says, and waits until it is confirmed when somebody
 // wants that.
-func (p *pilot) change(ctx context.Context, c change, find func() (*aim, error)) (err error) {
+func (p *pilot) change(ctx context.Context, c change, find func(free func()) (*aim, error)) (err error) {
 	if !c.yes && !c.dryRun && !isTerminal(p.stdin) {
 		return usage("there is no terminal to ask on: say --yes, or --dry-run")
 	}
@@ -154,7 +154,7 @@ type waiting struct {
 
 // changeAlone makes the change while nobody else is at work, and looks for the aim only then.
 // It says whether the change waits to be confirmed.
-func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, error), waits *waiting) (err error) {
+func (p *pilot) changeAlone(ctx context.Context, c change, find func(free func()) (*aim, error), waits *waiting) (err error) {
 	var w *history.Writer
 	if !c.dryRun {
 		if w, err = p.lock(ctx); err != nil {
@@ -190,7 +190,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func() (*aim, er
 	}, find, meanwhile)
 	if err == nil && seen != nil && v.plan.NeedsCounters() {
 		found := v.aim
-		v, err = p.view(p.quiet, func() (*aim, error) { return found, nil }, meanwhile)
+		v, err = p.view(p.quiet, func(func()) (*aim, error) { return found, nil }, meanwhile)
 	}
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ With --detail it prints every object and element of the kernel that would change
 				return err
 			}
 			defer p.close(&err)
-			view, err := p.view(p.read, func() (*aim, error) { return p.aim(cmd.Context(), &in, args, false) }, func(v *view) { v.changes() })
+			view, err := p.view(p.read, func(free func()) (*aim, error) { return p.aim(cmd.Context(), &in, args, false, free) }, func(v *view) { v.changes() })
 			if err != nil {
 				return err
 			}
@@ -92,10 +92,12 @@ type aim struct {
 }
 
 // aim is what the policy means for what the configuration claims. Strictly, it is refused when
-// nobody could log in behind it; else that is only said.
-func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool) (*aim, error) {
-	configuration := begin(func() (*found, error) { return p.app.read(ctx, in, paths, false) })
+// nobody could log in behind it; else that is only said. free is called as soon as one processor is
+// enough for the rest.
+func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool, free func()) (*aim, error) {
+	configuration := begin(func() (*found, error) { defer free(); return p.app.read(ctx, in, paths, false) })
 	text, textErr := p.readPolicy(in)
+	free()
 	in.text = func() (policyText, error) { return text, textErr } // at its turn, behind what is wrong with the configuration
 	found, err := configuration()
 	if err != nil {
@@ -285,11 +287,20 @@ type changes struct {
 }
 
 // view compares what the kernel has with an aim. While that is looked for, it looks at the
-// kernel, at the states and around. meanwhile is called while the plan is made and all else is known.
-func (p *pilot) view(read func() (*live, error), find func() (*aim, error), meanwhile func(*view)) (*view, error) {
+// kernel, at the states and around. To find the aim takes longest: all else begins when that
+// has called a function, or is done. meanwhile is called while the plan is made and all else is known.
+func (p *pilot) view(read func() (*live, error), find func(free func()) (*aim, error), meanwhile func(*view)) (*view, error) {
 	v := new(view)
-	aimed := begin(find) // it takes longest, so it is first in line for a processor
-	seen := begin(read)
+	rest := make(chan struct{})
+	free := sync.OnceFunc(func() { close(rest) })
+	aimed := begin(func() (*aim, error) {
+		defer free()
+		return find(free)
+	})
+	seen := begin(func() (*live, error) {
+		<-rest
+		return read()
+	})
 	around := begin(func() (s surroundings, err error) {
 		l, err := seen()
 		if err != nil {

@@ -91,7 +91,7 @@ func (p *pilot) rollback(ctx context.Context, c change, number int) error {
 			return err
 		}
 	}
-	return p.change(ctx, c, func() (*aim, error) { return p.earlier(number) })
+	return p.change(ctx, c, func(free func()) (*aim, error) { free(); return p.earlier(number) })
 }
 
 // giveUp gives up what waits to be confirmed, and reports whether anything did.

@@ -17,7 +17,7 @@ func TestViewErrors(t *testing.T) {
 			}
 		}
 		read := func() (*live, error) { wait("kernel"); return nil, noKernel }
-		find := func() (*aim, error) { wait("aim"); return nil, noAim }
+		find := func(func()) (*aim, error) { wait("aim"); return nil, noAim }
 		v, err := new(pilot).view(read, find, func(*view) { t.Error("something is made of it") })
 		if v != nil || !errors.Is(err, noKernel) {
 			t.Errorf("%s late: %v, %v", late, v, err)
