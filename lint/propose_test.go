@@ -116,7 +116,7 @@ func TestProposalsHold(t *testing.T) {
 		inv := &inventory.Inventory{Claims: genClaims(t)}
 		for i := range inv.Claims {
 			c := &inv.Claims[i]
-			switch rapid.SampledFrom([]string{"", "", "fixed", "connect", "shares"}).Draw(t, "kind") {
+			switch rapid.SampledFrom([]string{"", "", "fixed", "fixed", "connect", "shares"}).Draw(t, "kind") {
 			case "fixed":
 				c.Setting = ""
 			case "connect":
@@ -142,7 +142,7 @@ func TestProposalsHold(t *testing.T) {
 			lists += min(1, list.Len())
 		}
 	})
-	if moves < 20 || lists == 0 { // half of what is usual, and more than chance leaves out
+	if moves < 50 || lists == 0 { // the least of a hundred runs were 87 and 5
 		t.Errorf("%d moves, %d lists: the hosts are too tidy", moves, lists)
 	}
 }

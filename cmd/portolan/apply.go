@@ -16,7 +16,6 @@ import (
 
 	"portolan/internal/apply"
 	"portolan/internal/history"
-	"portolan/internal/netlink"
 	"portolan/internal/port"
 	"portolan/internal/report"
 	"portolan/internal/session"
@@ -181,17 +180,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func(free func()
 			k.announce(v.aim, 0)
 		}
 	}
-	var seen *live
-	v, err := p.view(func() (*live, error) {
-		if seen = p.seen(); seen != nil {
-			return seen, nil
-		}
-		return p.quiet()
-	}, find, meanwhile)
-	if err == nil && seen != nil && v.plan.NeedsCounters() {
-		found := v.aim
-		v, err = p.view(p.quiet, func(func()) (*aim, error) { return found, nil }, meanwhile)
-	}
+	v, read, err := p.look(find, meanwhile)
 	if err != nil {
 		return err
 	}
@@ -211,7 +200,7 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func(free func()
 		return nil
 	case v.plan.Empty():
 		k.end()
-		if seen == nil {
+		if read {
 			p.remember(w, v.live.state, v.live.hash())
 		}
 		return p.unchanged(w, v)
@@ -237,37 +226,6 @@ func (p *pilot) changeAlone(ctx context.Context, c change, find func(free func()
 // could cut: then there is time for the words while the kernel is at work.
 func (c *change) unseen(v *view) bool {
 	return c.yes && c.noConfirm && !c.dryRun && len(c.probes)+len(v.living)+len(v.cut) == 0
-}
-
-// seen is what the kernel has, if that is what was remembered of it when it was read the last time, but
-// for its counters: then nobody has changed any table since, as the kernel itself says. It is nil
-// when it has to be read.
-func (p *pilot) seen() *live {
-	generation, err := p.kernel.Generation()
-	if err != nil {
-		return nil
-	}
-	moment := p.kernel.Moment(generation)
-	if moment == "" {
-		return nil
-	}
-	hash, data := p.store.Seen(moment)
-	raw, err := netlink.ReadTable(data)
-	if err != nil {
-		return nil
-	}
-	raw.Generation = generation
-	l := liveOf(apply.Decode(raw))
-	l.hash = func() string { return hash }
-	return l
-}
-
-// remember remembers what the kernel has, with its hash, so that it need not be read again as long as nobody
-// changes anything. Where it cannot be written, it is read again: nobody has to be told that.
-func (p *pilot) remember(w *history.Writer, s *apply.State, hash string) {
-	if moment := p.kernel.Moment(s.Generation); moment != "" && s.Raw != nil {
-		_ = w.SetSeen(moment, hash, s.Raw)
-	}
 }
 
 // quiet is what the kernel has, when no change waits there.
@@ -363,18 +321,19 @@ func (p *pilot) carryOut(ctx context.Context, k *keeper, c change, v *view) (unt
 	if !v.live.state.Exists && !c.cutMeOff {
 		p.track(v.living)
 	}
-	body := func() (string, error) { return "", nil } // it is written already
+	body := func() string { return "" } // it is written already
 	if c.unseen(v) {
-		body = sync.OnceValues(func() (string, error) { return v.body(false), nil })
-		if k.stages = v.plan.InPlace(); !k.stages {
-			k.stages = !filters(v.live.state)
-			go body()
-		} else { // the kernel is soon done with elements, and first they should be on their way
+		body = sync.OnceValue(func() string { return v.body(false) })
+		inPlace := v.plan.InPlace()
+		k.stages = inPlace || !filters(v.live.state)
+		if inPlace { // the kernel is soon done with elements, and first they should be on their way
 			options.Before = func() error { err := k.announced(); go body(); return err }
+		} else {
+			go body()
 		}
 	}
 	outcome, err := apply.Apply(ctx, p.kernel, v.aim.table, options)
-	text, _ := body()
+	text := body()
 	if unannounced := k.announced(); unannounced != nil {
 		return until, cmp.Or(err, unannounced)
 	}

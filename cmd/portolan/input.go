@@ -46,7 +46,7 @@ type input struct {
 	written *policy.Policy // to judge by; nil does not judge a policy
 
 	builtin func() (*catalog.Catalog, error) // the built-in descriptions that are being loaded; nil when they are not
-	text    func() (policyText, error)       // the policy that is being read; nil when it is not
+	text    *policyText                      // the policy, when it was read before it is asked for
 }
 
 // begin loads the built-in descriptions, while something else is done before they are asked for.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"portolan/internal/apply"
@@ -18,7 +19,7 @@ type keeper struct {
 	table  *nft.Table
 	stages bool // what is proved first is what is kept, as a rule, so it may be written at once
 
-	written func() (struct{}, error)       // what is about to be
+	written func() error                   // what is about to be
 	state   *apply.State                   // that is proved
 	ready   func() (history.Record, error) // of that state
 }
@@ -32,7 +33,8 @@ func (k *keeper) announce(a *aim, within time.Duration) {
 	if k.record, k.table = k.signed(a.record), a.table; within > 0 {
 		k.record.Until = k.record.Time.Add(within)
 	}
-	k.written = begin(func() (struct{}, error) { return struct{}{}, k.w.SetPending(k.record, k.table) })
+	k.written = sync.OnceValue(func() error { return k.w.SetPending(k.record, k.table) })
+	go k.written()
 }
 
 // drop takes it away again.
@@ -46,7 +48,7 @@ func (k *keeper) drop() error {
 
 // announced is an error when that could not be done.
 func (k *keeper) announced() error {
-	if _, err := k.written(); err != nil {
+	if err := k.written(); err != nil {
 		return fmt.Errorf("nothing is changed, because it could not be remembered: %w", err)
 	}
 	return nil
@@ -84,8 +86,9 @@ func (k *keeper) keep(after *apply.State, last *history.Record) error {
 		k.proves(after)
 	}
 	record, err := k.ready()
-	remembered := begin(func() (struct{}, error) { k.remember(k.w, after, record.State); return struct{}{}, nil })
-	defer remembered()
+	var beside sync.WaitGroup
+	beside.Go(func() { k.remember(k.w, after, record.State) })
+	defer beside.Wait()
 	if last != nil && last.State == record.State && last.Ruleset == record.Ruleset && last.PolicySum == record.PolicySum {
 		k.say("in force and proved, as state %d", last.Number) // what was changed by hand, or left over, is gone
 		return k.w.DropPending()

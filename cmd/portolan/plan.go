@@ -96,13 +96,13 @@ type aim struct {
 // enough for the rest.
 func (p *pilot) aim(ctx context.Context, in *input, paths []string, strict bool, free func()) (*aim, error) {
 	configuration := begin(func() (*found, error) { defer free(); return p.app.read(ctx, in, paths, false) })
-	text, textErr := p.readPolicy(in)
+	text, unread := p.readPolicy(in)
 	free()
-	in.text = func() (policyText, error) { return text, textErr } // at its turn, behind what is wrong with the configuration
 	found, err := configuration()
-	if err != nil {
+	if err = cmp.Or(err, unread); err != nil {
 		return nil, err
 	}
+	in.text = &text
 	purpose := toCompare
 	if strict {
 		purpose = toChange

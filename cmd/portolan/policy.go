@@ -20,13 +20,13 @@ const policyFile = "portolan.hcl"
 
 // loadPolicy loads and checks the policy. The words say where it is from.
 func (a *app) loadPolicy(in *input, cat *catalog.Catalog) (*policy.Policy, string, error) {
-	read := in.text
-	if read == nil {
-		read = func() (policyText, error) { return a.readPolicy(in) }
-	}
-	text, err := read()
-	if err != nil {
-		return nil, "", err
+	text := in.text
+	if text == nil {
+		read, err := a.readPolicy(in)
+		if err != nil {
+			return nil, "", err
+		}
+		text = &read
 	}
 	if text.file == nil {
 		return a.builtinPolicy(cat)

@@ -228,7 +228,8 @@ func messagesOf(generation uint32, b Batch) ([]wire.Message, []int, error) {
 	return slices.Concat([]wire.Message{begin}, out, []wire.Message{end}), of, nil
 }
 
-// besideFrom is from how many elements on it pays to encode them beside the rest.
+// besideFrom is from how many elements on they are encoded beside the rest: fewer take a fraction of
+// a millisecond.
 const besideFrom = 1000
 
 // Messages of rules and elements are put together here, those of rules around the expressions

@@ -197,7 +197,9 @@ func (r *run) atLast(what func() error) error {
 // Apply makes the kernel's table the wanted one; it is deleted when want is nil. When nothing
 // is to be changed, nothing is sent. What is left over from a change that nobody confirmed in
 // time is taken away first, but one that still waits is ErrPending. With Within, Outcome.Until
-// says until when the change waits; it is zero when no packet notices any difference.
+// says until when the change waits; it is zero when no packet notices any difference. Where packets
+// meet no table, and neither Within nor Probe nor Alive is set, the table is proved asleep and then
+// woken up.
 //
 // An error that is no WentBack says that the change is not in force, or that it is not known;
 // then it says so. A context that ends stops what has not come into force.

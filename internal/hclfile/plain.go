@@ -202,7 +202,7 @@ func (p *plainReader) list() (list []Value, ok bool) {
 		}
 		if list == nil { // most have as many values as commas, and one more
 			rest, _, _ := strings.Cut(p.text[p.at:], "]")
-			list = make([]Value, 0, 1+strings.Count(rest, ","))
+			list = make([]Value, 0, 1+min(strings.Count(rest, ","), 30)) // a list in it may have those
 		}
 		list = append(list, v)
 		if p.space(true); p.peek() == ',' {

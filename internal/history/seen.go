@@ -19,15 +19,7 @@ const (
 // moment and a note are one line each. After an error nothing is remembered, or what was before. One
 // goroutine may do this while another one has the writer do something else.
 func (w *Writer) SetSeen(moment, note string, data io.WriterTo) error {
-	var f *os.File
-	err := w.do("create", freshSeenName, seenName, func() (err error) {
-		f, err = w.root.OpenFile(freshSeenName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = w.do("write", freshSeenName, seenName, func() error {
+	err := w.fill(freshSeenName, seenName, false, func(f *os.File) error {
 		sum := crc32.New(castagnoli())
 		to := io.MultiWriter(f, sum)
 		_, err := io.WriteString(to, moment+"\n"+note+"\n")
@@ -39,16 +31,10 @@ func (w *Writer) SetSeen(moment, note string, data io.WriterTo) error {
 		}
 		return err
 	})
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = w.rename(freshSeenName, seenName)
-	}
 	if err != nil {
-		_ = w.remove(freshSeenName)
+		return err
 	}
-	return err
+	return w.place(freshSeenName, seenName)
 }
 
 // Seen is what the kernel had at a moment, with a note. The data is nil unless SetSeen has remembered

@@ -198,7 +198,7 @@ func (w *Writer) Keep(r Record, t *nft.Table) (Record, error) {
 // Stage puts a state on the disk without a place among the others, so that KeepStaged takes less
 // time. Whatever else is written takes it away, and so does Close.
 func (w *Writer) Stage(r Record, t *nft.Table) error {
-	if err := w.write("the next state", r, t); err != nil {
+	if err := w.write(freshName, r, t); err != nil {
 		return err
 	}
 	r.Firewall = t != nil
@@ -256,7 +256,7 @@ func (w *Writer) Confirm(change func(*Record)) (Record, error) {
 		change(&r)
 		r.Firewall = was.Firewall
 		if amended = w.fresh(pendingName, r, table.Bytes(), sum(table.Bytes())); amended == nil {
-			amended = w.place(pendingName)
+			amended = w.place(freshName, pendingName)
 		}
 		if amended != nil {
 			r = was
@@ -305,7 +305,7 @@ func (w *Writer) put(name string, r Record, t *nft.Table) error {
 	if err := w.write(name, r, t); err != nil {
 		return err
 	}
-	return w.place(name)
+	return w.place(freshName, name)
 }
 
 // write puts a state on the disk under another name than its own.
@@ -317,16 +317,16 @@ func (w *Writer) write(name string, r Record, t *nft.Table) error {
 	return w.fresh(name, r, w.encoded, w.encodedSum)
 }
 
-// place gives what was written its own name.
-func (w *Writer) place(name string) error {
-	err := w.rename(freshName, name)
+// place gives what was filled its own name.
+func (w *Writer) place(fresh, name string) error {
+	err := w.rename(fresh, name)
 	if err != nil {
-		_ = w.remove(freshName) // the next writer tries again
+		_ = w.remove(fresh) // the next writer tries again
 	}
 	return err
 }
 
-// fresh writes a file under another name than its own, and puts it on the disk.
+// fresh writes the file of a state under another name than its own, and puts it on the disk.
 func (w *Writer) fresh(name string, r Record, table []byte, tableSum string) error {
 	if err := w.unstage(); err != nil {
 		return err
@@ -338,29 +338,35 @@ func (w *Writer) fresh(name string, r Record, table []byte, tableSum string) err
 	if size := len(head) + len(table); size > maxFile {
 		return fmt.Errorf("%s: a table of %d MiB is more than can be kept", w.file(name), size>>20)
 	}
-	var f *os.File
-	err = w.do("create", freshName, name, func() (err error) {
-		f, err = w.root.OpenFile(freshName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = w.do("write", freshName, name, func() error {
+	return w.fill(freshName, name, true, func(f *os.File) error {
 		_, err := f.Write(head)
 		if err == nil {
 			_, err = f.Write(table) // by itself, because to put it behind the head is to copy it
 		}
 		return err
 	})
-	if err == nil {
-		err = w.do("sync", freshName, name, f.Sync)
+}
+
+// fill writes a file that will have a name under another one, and puts it on the disk if that is asked
+// for. After an error there is none.
+func (w *Writer) fill(fresh, name string, sync bool, write func(*os.File) error) error {
+	var f *os.File
+	err := w.do("create", fresh, name, func() (err error) {
+		f, err = w.root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = w.do("write", fresh, name, func() error { return write(f) })
+	if err == nil && sync {
+		err = w.do("sync", fresh, name, f.Sync)
 	}
 	if closed := f.Close(); err == nil {
 		err = explain(w.file(name), closed)
 	}
 	if err != nil {
-		_ = w.remove(freshName) // the next writer tries again
+		_ = w.remove(fresh) // the next writer tries again
 	}
 	return err
 }
